@@ -1,0 +1,222 @@
+"""What a block is: a function from an input shape and parameters to a few elementary operators.
+
+A block file holds one function, `block`-decorated. Its keyword parameters, with the kinds below as annotations, *are*
+the block's grammar in the space language; its returned operators carry all the arithmetic that costs need. Nothing
+else has to be written for a new block: the compiler tabulates the operators, so every solver works for it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from typing import Annotated, Any, get_type_hints
+
+from spaces.tensors import Infeasible, Pair, Shape
+
+__all__ = ["BLOCKS", "Activation", "Block", "Count", "Flag", "Kind", "Op", "Ops", "Padding", "Window", "Word", "block"]
+
+
+@dataclass(frozen=True)
+class Op:
+    """One elementary operator of a block.
+
+    Args:
+        kind: conv, depthwise, pointwise, linear, max_pool, avg_pool, global_max_pool, global_avg_pool, add or flatten.
+        inputs: where its operands come from: 0 is the block's input, k the output of the block's k-th operator.
+        out: shape of its output.
+        weights: number of weights, without bias and batch norm.
+        macs: multiply-accumulates of one inference.
+        width: w in the entropy of EBS Eq. 6, M*Kw*Kh/g; 1 for operators without weights.
+        activation: `relu`, `relu6` or `none`.
+        in_place: the output takes over the buffer of the last operand (an addition, a reshaping view).
+    """
+
+    kind: str
+    inputs: tuple[int, ...]
+    out: Shape
+    weights: int = 0
+    macs: int = 0
+    width: Fraction = Fraction(1)
+    activation: str = "none"
+    in_place: bool = False
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether it multiplies and accumulates, and so may carry a bias."""
+        return self.weights > 0
+
+    @property
+    def normalised(self) -> bool:
+        """Whether a batch norm follows when the space keeps them: every convolution."""
+        return self.kind in ("conv", "depthwise", "pointwise")
+
+
+Ops = tuple[Op, ...]
+
+
+class Kind:
+    """What a block parameter may be; turns what the user wrote (or an expression's value) into the block's argument."""
+
+    words: tuple[str, ...] = ()
+    schema: dict[str, Any]
+    expected: str
+
+    def read(self, value: Any) -> Any:
+        """The argument.
+
+        Raises:
+            Infeasible: the value is of the right type but describes nothing (a width of 0).
+            TypeError: the value is of the wrong type.
+        """
+        raise NotImplementedError
+
+
+_EXPRESSION = {"type": "string", "description": "an expression over choices"}
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError
+    if value < 1:
+        raise Infeasible(f"{value} is not positive")
+    return value
+
+
+class CountKind(Kind):
+    """A positive integer."""
+
+    expected = "a positive whole number or an expression"
+    schema = {"anyOf": [{"type": "integer", "minimum": 1}, _EXPRESSION]}
+
+    def read(self, value: Any) -> int:
+        """See `Kind.read`."""
+        return _count(value)
+
+
+class PairKind(Kind):
+    """Rows and columns: a positive integer for both, or two of them."""
+
+    expected = "a positive whole number, two of them as [rows, columns], or an expression"
+    _one = {"anyOf": [{"type": "integer", "minimum": 1}, _EXPRESSION]}
+    schema = {"anyOf": [*_one["anyOf"], {"type": "array", "items": _one, "minItems": 2, "maxItems": 2}]}
+
+    def read(self, value: Any) -> Pair:
+        """See `Kind.read`."""
+        if isinstance(value, tuple):
+            if len(value) != 2:
+                raise TypeError
+            return _count(value[0]), _count(value[1])
+        return (_count(value),) * 2
+
+
+class PaddingKind(Kind):
+    """`same`, `valid`, or explicit zeros on each side."""
+
+    words = ("same", "valid")
+    expected = "`same`, `valid`, a whole number, or two of them as [rows, columns]"
+    schema = {
+        "anyOf": [
+            {"enum": ["same", "valid"]},
+            {"type": "integer", "minimum": 0},
+            {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 2, "maxItems": 2},
+            _EXPRESSION,
+        ]
+    }
+
+    def read(self, value: Any) -> str | Pair:
+        """See `Kind.read`."""
+        if isinstance(value, str) and value in self.words:
+            return value
+        pair = value if isinstance(value, tuple) else (value, value)
+        if len(pair) != 2 or any(isinstance(v, bool) or not isinstance(v, int) for v in pair):
+            raise TypeError
+        if min(pair) < 0:
+            raise Infeasible(f"a padding of {min(pair)} is negative")
+        return pair
+
+
+class FlagKind(Kind):
+    """`true` or `false`."""
+
+    expected = "`true` or `false`"
+    schema = {"type": "boolean"}
+
+    def read(self, value: Any) -> bool:
+        """See `Kind.read`."""
+        if not isinstance(value, bool):
+            raise TypeError
+        return value
+
+
+class Word(Kind):
+    """One of a few words."""
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+        self.expected = " or ".join(f"`{w}`" for w in words)
+        self.schema = {"anyOf": [{"enum": list(words)}, _EXPRESSION]}
+
+    def read(self, value: Any) -> str:
+        """See `Kind.read`."""
+        if not isinstance(value, str) or value not in self.words:
+            raise TypeError
+        return value
+
+
+#: Annotations of block parameters.
+Count = Annotated[int, CountKind()]
+Window = Annotated[Pair, PairKind()]
+Padding = Annotated[str | Pair, PaddingKind()]
+Flag = Annotated[bool, FlagKind()]
+Activation = Annotated[str, Word("relu", "relu6", "none")]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A registered block.
+
+    Args:
+        name: its word in the space language.
+        lower: `(input shape, **arguments) -> operators`; raises `Infeasible`.
+        numbered: whether its uses are the numbered layers 1..L of EBS Eq. 4 (global pooling and flattening are not).
+        ranks: the input ranks it takes: 0 vectors, 1 series, 2 images.
+        out_rank: the rank of its output; None keeps the input's.
+        params: parameter kinds by name.
+        defaults: default arguments by name; a parameter without one is required.
+    """
+
+    name: str
+    lower: Callable[..., Ops]
+    numbered: bool
+    ranks: tuple[int, ...]
+    out_rank: int | None
+    params: dict[str, Kind]
+    defaults: dict[str, Any]
+
+    @property
+    def doc(self) -> str:
+        """The first line of the block function's docstring."""
+        return (inspect.getdoc(self.lower) or "").split("\n", 1)[0]
+
+
+#: Every registered block by its word in the language.
+BLOCKS: dict[str, Block] = {}
+
+
+def block(
+    name: str, *, numbered: bool = True, ranks: tuple[int, ...] = (2,), out_rank: int | None = None
+) -> Callable[[Callable[..., Ops]], Callable[..., Ops]]:
+    """Register a function as a block of the language; see `Block` for the arguments."""
+
+    def register(function: Callable[..., Ops]) -> Callable[..., Ops]:
+        hints = get_type_hints(function, include_extras=True)
+        keywords = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+        kinds = {p.name: hints[p.name].__metadata__[0] for p in keywords}
+        defaults = {p.name: p.default for p in keywords if p.default is not p.empty}
+        BLOCKS[name] = Block(name, lru_cache(maxsize=65536)(function), numbered, ranks, out_rank, kinds, defaults)
+        return function
+
+    return register

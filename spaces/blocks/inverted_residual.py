@@ -1,0 +1,70 @@
+"""Inverted residual (MobileNetV2): expand by 1x1, depthwise, project by 1x1, and add the input where shapes allow."""
+
+from __future__ import annotations
+
+from spaces.blocks.base import Activation, Count, Flag, Op, Ops, Padding, Window, block
+from spaces.blocks.conv import along
+from spaces.blocks.depthwise import depthwise_op
+from spaces.blocks.pointwise import pointwise_op
+from spaces.tensors import Pair, Shape
+
+__all__ = ["inverted_residual", "inverted_residual1d"]
+
+
+def _ops(
+    x: Shape,
+    filters: int,
+    expansion: int,
+    kernel: Pair,
+    stride: Pair,
+    padding: str | Pair,
+    residual: bool,
+    activation: str,
+) -> Ops:
+    ops: list[Op] = []
+    if expansion > 1:
+        ops.append(pointwise_op(x, x.channels * expansion, activation=activation))
+    wide = ops[-1].out if ops else x
+    ops.append(depthwise_op(wide, kernel, stride, padding, activation=activation, source=len(ops)))
+    ops.append(pointwise_op(ops[-1].out, filters, source=len(ops)))
+    # As in MobileNetV2 the skip exists exactly where input and output agree; elsewhere `residual` changes nothing.
+    if residual and ops[-1].out == x:
+        ops.append(Op("add", (0, len(ops)), x, in_place=True))
+    return tuple(ops)
+
+
+@block("inverted_residual")
+def inverted_residual(
+    x: Shape,
+    *,
+    filters: Count,
+    expansion: Count = 6,
+    kernel: Window = (3, 3),
+    stride: Window = (1, 1),
+    padding: Padding = "same",
+    residual: Flag = True,
+    activation: Activation = "relu6",
+) -> Ops:
+    """An inverted residual; the input is added when `residual` and input and output have the same shape.
+
+    Example:
+        >>> [op.kind for op in inverted_residual(Shape(16, 8, 8), filters=16)]
+        ['pointwise', 'depthwise', 'pointwise', 'add']
+    """
+    return _ops(x, filters, expansion, kernel, stride, padding, residual, activation)
+
+
+@block("inverted_residual1d", ranks=(1,))
+def inverted_residual1d(
+    x: Shape,
+    *,
+    filters: Count,
+    expansion: Count = 6,
+    kernel: Count = 3,
+    stride: Count = 1,
+    padding: Padding = "same",
+    residual: Flag = True,
+    activation: Activation = "relu6",
+) -> Ops:
+    """An inverted residual over a series."""
+    return _ops(x, filters, expansion, (1, kernel), (1, stride), along(padding), residual, activation)

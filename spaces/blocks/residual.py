@@ -1,0 +1,40 @@
+"""Residual basic block (ResNet): two convolutions and a skip, which is a strided 1x1 where the shape changes."""
+
+from __future__ import annotations
+
+from spaces.blocks.base import Activation, Count, Op, Ops, Window, block
+from spaces.blocks.conv import conv_op
+from spaces.tensors import Pair, Shape
+
+__all__ = ["residual", "residual1d"]
+
+
+def _ops(x: Shape, filters: int, kernel: Pair, stride: Pair, activation: str) -> Ops:
+    first = conv_op(x, filters, kernel, stride, "same", activation=activation)
+    second = conv_op(first.out, filters, kernel, (1, 1), "same", source=1)
+    if second.out == x:
+        return first, second, Op("add", (0, 2), x, activation=activation, in_place=True)
+    skip = conv_op(x, filters, (1, 1), stride, "same", kind="pointwise")
+    # The skip is computed last, so that the wide intermediate of the main path is gone by then.
+    return first, second, skip, Op("add", (2, 3), second.out, activation=activation, in_place=True)
+
+
+@block("residual")
+def residual(
+    x: Shape, *, filters: Count, kernel: Window = (3, 3), stride: Window = (1, 1), activation: Activation = "relu"
+) -> Ops:
+    """A residual basic block with "same" padding; the skip is a 1x1 convolution where shapes differ.
+
+    Example:
+        >>> [op.kind for op in residual(Shape(16, 8, 8), filters=32, stride=(2, 2))]
+        ['conv', 'conv', 'pointwise', 'add']
+    """
+    return _ops(x, filters, kernel, stride, activation)
+
+
+@block("residual1d", ranks=(1,))
+def residual1d(
+    x: Shape, *, filters: Count, kernel: Count = 3, stride: Count = 1, activation: Activation = "relu"
+) -> Ops:
+    """A residual basic block over a series."""
+    return _ops(x, filters, (1, kernel), (1, stride), activation)

@@ -1,0 +1,336 @@
+"""Compile a space for budgets: tabulate each variant's layers into a layered state graph.
+
+The state before a stage is the tensor that flows plus exactly those earlier decisions that some later layer or
+relation still needs; two prefixes that agree on it have the same future.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from spaces.constraints import Linear, RamLimit, Relation, classify, ground, labels
+from spaces.costs import LayerCost, layer_cost
+from spaces.errors import Diagnostic, EngineError, SpaceError
+from spaces.expressions import Expression
+from spaces.program import ADDITIVE_METRICS, Budgets, Chain, Limit, Program, Stage
+from spaces.space import Space, option_label
+from spaces.tensors import Infeasible, Tensor
+from spaces.variants import Layer, Variant, unroll
+
+__all__ = ["compile_space"]
+
+MAX_STATES = 100_000
+_MAX_COST = 2**60
+
+State = tuple[Tensor, int, tuple[tuple[str, Any], ...]]
+
+
+def compile_space(
+    space: Space,
+    budgets: Budgets = Budgets(),  # noqa: B008 - frozen
+    *,
+    target: str = "",
+    ram_model: str | None = None,
+    code: Mapping[str, int] | None = None,
+) -> Program:
+    """Compile a space into a Program.
+
+    Args:
+        space: the space.
+        budgets: limits beside the space's own constraints.
+        target: name of the MCU, for reports.
+        ram_model: `pingpong` or `liveness`; the space's own by default.
+        code: code bytes per operator kind, cs_t in EBS Eq. 3.
+
+    Raises:
+        SpaceError: no network of the space can exist, whatever the budgets; or a constraint that fits no variant.
+
+    Example:
+        >>> from spaces.space import load_space
+        >>> program = compile_space(load_space("mlp2"))
+        >>> program.size, [stage.shape for stage in program.chains[0].stages]
+        (64, [(1, 8), (8, 8)])
+    """
+    variants = unroll(space)
+    conditions = [_conditions(space, variant) for variant in variants]
+    for k, constraint in enumerate(space.constraints):
+        if not any(c[k][1] for c in conditions):
+            message = f"`{constraint}` applies to no network of the space"
+            raise constraint.error("no-such-index", message, "its indices are outside every variant")
+    compiler = _Compiler(space, budgets, code or {})
+    chains = tuple(compiler.chain(v, c) for v, c in zip(variants, conditions, strict=True))
+    if all(chain.impossible for chain in chains):
+        raise compiler.failure(chains)
+    return Program(space, chains, budgets, target, ram_model or space.ram_model, dict(code or {}))
+
+
+_Conditions = list[tuple[Expression, list[Linear | RamLimit | Relation] | None]]
+
+
+def _conditions(space: Space, variant: Variant) -> list[tuple[Expression, list[Any]]]:
+    """Per constraint of the space: its ground conditions in a variant, classified; `[None]` for always true."""
+    out = []
+    for expression in space.constraints:
+        trees = ground(expression, variant)
+        found: list[Any] = [c for tree in trees for c in classify(tree, expression, variant)]
+        out.append((expression, found or [None] * bool(trees)))
+    return out
+
+
+class _Sums(NamedTuple):
+    """What the layers run at one transition cost together."""
+
+    additive: tuple[int, ...]
+    even: int
+    odd: int
+    peak: int
+    log_width: float
+
+
+_NOTHING = _Sums((0,) * len(ADDITIVE_METRICS), 0, 0, 0, 0.0)
+
+
+def _add(sums: _Sums, cost: LayerCost, number: int | None) -> _Sums:
+    numbered = cost.out_bytes if number else 0
+    return _Sums(
+        tuple(a + b for a, b in zip(sums.additive, cost[: len(ADDITIVE_METRICS)], strict=True)),
+        max(sums.even, numbered if number and number % 2 == 0 else 0),
+        max(sums.odd, numbered if number and number % 2 else 0),
+        max(sums.peak, cost.peak),
+        sums.log_width + (cost.log_width if number else 0.0),
+    )
+
+
+@dataclass
+class _Compiler:
+    """Compiles variants one after another, remembering the cost of every layer it has seen."""
+
+    space: Space
+    budgets: Budgets
+    code: Mapping[str, int]
+    known: dict[tuple[Any, ...], tuple[Tensor, LayerCost] | Infeasible] = field(default_factory=dict)
+    first_failure: tuple[Layer, Infeasible] | None = None
+
+    def failure(self, chains: tuple[Chain, ...]) -> SpaceError:
+        span = self.first_failure[0].spec.span if self.first_failure else None
+        message = f"no network of `{self.space.name}` can exist: {chains[0].impossible}"
+        hint = "lower the strides, kernels or repeats" if self.first_failure else "relax the constraints"
+        return SpaceError(Diagnostic("impossible-space", message, span, hint))
+
+    # -- one layer -------------------------------------------------------------------------------------------------
+
+    def layer(self, layer: Layer, x: Tensor, values: Mapping[str, Any]) -> tuple[Tensor, LayerCost]:
+        """The output and cost of a layer; remembered by its block, its input and the options it uses."""
+        key = (id(layer.spec), x, tuple(values.values()))
+        if key not in self.known:
+            try:
+                self.known[key] = self.lower(layer, x, values)
+            except Infeasible as reason:
+                self.first_failure = self.first_failure or (layer, reason)
+                self.known[key] = reason
+        found = self.known[key]
+        if isinstance(found, Infeasible):
+            raise found
+        return found
+
+    def lower(self, layer: Layer, x: Tensor, values: Mapping[str, Any]) -> tuple[Tensor, LayerCost]:
+        out, ops = lower_layer(self.space, layer, x, values)
+        return out, layer_cost(ops, x, out, self.space.settings, self.code)
+
+    # -- one chain -------------------------------------------------------------------------------------------------
+
+    def chain(self, variant: Variant, conditions: list[tuple[Expression, list[Any]]]) -> Chain:
+        found = [c for _, some in conditions for c in some if c is not None]
+        relations = [c for c in found if isinstance(c, Relation)]
+        walk = _Walk(self, variant, [r for r in relations if not r.residual])
+        try:
+            base = walk.begin()
+            stages = tuple(walk.stage(t) for t in range(len(variant.decisions)))
+        except Infeasible as reason:
+            return Chain(variant, {}, (), np.zeros(0, np.int64), (), (), (), impossible=str(reason))
+        base_costs = dict(zip(ADDITIVE_METRICS, base.additive, strict=True))
+        linear = [Linear({m: 1}, b, m) for m, b in self.budgets.items() if m != "ram"]
+        linear += [c for c in found if isinstance(c, Linear)]
+        ram = [(c.text, c.bound) for c in found if isinstance(c, RamLimit)]
+        return Chain(
+            variant,
+            {**base_costs, "even": base.even, "odd": base.odd, "peak": base.peak, "log_width": base.log_width},
+            stages,
+            np.array([size for _, size, _ in walk.states], np.int64),
+            tuple(_limit(c, stages, base_costs) for c in linear),
+            tuple([("ram", self.budgets.ram)] if self.budgets.ram is not None else []) + tuple(ram),
+            tuple(r for r in relations if r.residual),
+        )
+
+
+def lower_layer(space: Space, layer: Layer, x: Tensor, values: Mapping[str, Any]) -> tuple[Tensor, Any]:
+    """The output tensor and the operators of one layer.
+
+    Args:
+        space: the space, for its data type.
+        layer: the layer.
+        x: its input.
+        values: the value of every choice the layer uses.
+
+    Raises:
+        Infeasible: these values describe no network.
+        SpaceError: an expression gives a value of the wrong type.
+    """
+    spec, block = layer.spec, layer.spec.block
+    if x.rank not in block.ranks:
+        kinds = {0: "a vector", 1: "a series", 2: "an image"}
+        wanted = " or ".join(kinds[r] for r in block.ranks)
+        message = f"`{block.name}` takes {wanted}, but its input is {kinds[x.rank]} ({x.shape})"
+        hint = "put a `flatten` or a global pooling before it" if x.rank else "vectors go into `linear`"
+        raise SpaceError(Diagnostic("wrong-rank", message, spec.span, hint))
+    arguments = {key: _argument(layer, key, value, values) for key, value in spec.arguments.items()}
+    dtype = spec.dtype.evaluate(values) if isinstance(spec.dtype, Expression) else spec.dtype
+    ops = block.lower(x.shape, **arguments)
+    # A view or a pooling keeps the type of what it reads; layers with weights have their own.
+    own = dtype or (space.settings.dtype if any(op.has_weights for op in ops) else x.dtype)
+    rank = x.rank if block.out_rank is None else block.out_rank
+    return Tensor(ops[-1].out, own, rank), ops
+
+
+def _argument(layer: Layer, key: str, value: Any, values: Mapping[str, Any]) -> Any:
+    parts = value if isinstance(value, tuple) else (value,)
+    expressions = [p for p in parts if isinstance(p, Expression)]
+    if not expressions:
+        return value
+    kind = layer.spec.block.params[key]
+    computed = [p.evaluate(values) if isinstance(p, Expression) else p for p in parts]
+    try:
+        return kind.read(tuple(computed) if isinstance(value, tuple) else computed[0])
+    except TypeError:
+        where = ", ".join(f"{n} = {option_label(v)}" for n, v in values.items())
+        got = option_label(tuple(computed) if isinstance(value, tuple) else computed[0])
+        message = f"`{expressions[0]}` gives {got} for {where}, but `{key}` must be {kind.expected}"
+        raise expressions[0].error("wrong-type", message, "use `//`, `floor` or `round_to(x, 8)`") from None
+
+
+def _limit(linear: Linear, stages: Iterable[Stage], base: Mapping[str, int]) -> Limit:
+    columns = []
+    for stage in stages:
+        column = np.zeros(stage.shape, np.int64)
+        for name, factor in linear.coefficients.items():
+            if name in stage.costs:
+                column += factor * stage.costs[name]
+            elif name == stage.decision.label:
+                column += np.array([int(factor * v) for v in stage.decision.options], np.int64)[None, :]
+        columns.append(column)
+    fixed = sum(factor * base.get(name, 0) for name, factor in linear.coefficients.items())
+    return Limit(linear.text, tuple(columns), linear.bound - fixed, linear.bound)
+
+
+class _Walk:
+    """Walks one variant's decisions in order, keeping the states that can be reached."""
+
+    def __init__(self, compiler: _Compiler, variant: Variant, relations: list[Relation]) -> None:
+        self.compiler = compiler
+        self.variant = variant
+        order = {d.label: t for t, d in enumerate(variant.decisions)}
+        self.runs_at = self._runs_at(order)
+        known_at = dict(order)
+        for j, layer in enumerate(variant.layers):
+            for name in ("channels", "height", "width"):
+                known_at[f"{name}[{layer.number}]"] = self.runs_at[j]
+        self.relations = [(max(known_at[n] for n in labels(r.tree)), r) for r in relations]
+        self.needed = self._needed(order)
+        self.states: list[State] = []
+
+    def _runs_at(self, order: Mapping[str, int]) -> list[int]:
+        """The stage at which each layer runs: as soon as it and all before it are decided; -1 before any stage."""
+        at, out = -1, []
+        for layer in self.variant.layers:
+            at = max([at, *(order[label] for label in layer.bindings.values())])
+            out.append(at)
+        return out
+
+    def _needed(self, order: Mapping[str, int]) -> list[set[str]]:
+        """Per stage, the names whose values must be carried beyond it."""
+        needed: list[set[str]] = [set() for _ in range(len(order) + 1)]
+        uses = [(self.runs_at[j], set(layer.bindings.values())) for j, layer in enumerate(self.variant.layers)]
+        uses += [(due, labels(r.tree)) for due, r in self.relations]
+        for due, names in uses:
+            for t in range(-1, due):
+                needed[t + 1] |= names
+        return needed
+
+    def begin(self) -> _Sums:
+        """Run the layers that no decision touches; returns their costs."""
+        x = self.compiler.space.input
+        start = _NOTHING._replace(even=x.nbytes)
+        state, sums = self.advance(-1, (x, x.shape.size, ()), {}, start)
+        self.states = [state]
+        return sums
+
+    def advance(self, t: int, state: State, names: dict[str, Any], sums: _Sums) -> tuple[State, _Sums]:
+        """Run the layers of stage t from a state.
+
+        Raises:
+            Infeasible: a layer or a relation does not admit these decisions.
+        """
+        x, size, _ = state
+        for j, layer in enumerate(self.variant.layers):
+            if self.runs_at[j] != t:
+                continue
+            values = {choice: names[label] for choice, label in layer.bindings.items()}
+            constants = self.variant.constants
+            values |= {n: constants[n] for n in layer.spec.names if n in constants}
+            x, cost = self.compiler.layer(layer, x, values)
+            sums = _add(sums, cost, layer.number)
+            if layer.number:
+                size = x.shape.size
+                for name, side in zip(("channels", "height", "width"), x.shape, strict=True):
+                    names[f"{name}[{layer.number}]"] = side
+        for due, relation in self.relations:
+            if due == t and not relation.holds(names):
+                raise Infeasible(f"`{relation.expression}` does not hold")
+        kept = tuple((n, v) for n, v in names.items() if n in self.needed[t + 1])
+        return (x, size, kept), sums
+
+    def stage(self, t: int) -> Stage:
+        """Tabulate stage t over the states that reach it."""
+        decision = self.variant.decisions[t]
+        index: dict[State, int] = {}
+        shape = (len(self.states), len(decision.options))
+        target = np.full(shape, -1, np.int32)
+        table: list[list[_Sums]] = [[_NOTHING] * shape[1] for _ in range(shape[0])]
+        reason = None
+        for s, state in enumerate(self.states):
+            for o, option in enumerate(decision.options):
+                try:
+                    after, sums = self.advance(t, state, {**dict(state[2]), decision.label: option}, _NOTHING)
+                except Infeasible as why:
+                    reason = why
+                    continue
+                target[s, o] = index.setdefault(after, len(index))
+                table[s][o] = sums
+        if not index:
+            raise reason or Infeasible(f"{decision.label} has no possible option")
+        if len(index) > MAX_STATES:
+            message = f"{decision.label} leads to {len(index):,} states; at most {MAX_STATES:,} are supported"
+            raise EngineError(Diagnostic("too-many-states", message, None, "share fewer decisions over many layers"))
+        before, self.states = self.states, list(index)
+        return _stage(decision, target, table, tuple(map(_state_text, before)))
+
+
+def _stage(decision: Any, target: Any, table: list[list[_Sums]], states: tuple[str, ...]) -> Stage:
+    additive = np.array([[s.additive for s in row] for row in table], dtype=object)
+    if additive.size and max(map(int, additive.ravel())) > _MAX_COST:
+        message = f"a layer at {decision.label} costs more than 2^60"
+        raise EngineError(Diagnostic("too-large", message, None, "use smaller sizes"))
+    even, odd, peak = (np.array([[getattr(s, f) for s in row] for row in table], np.int64) for f in ("even", "odd", "peak"))
+    costs = {m: additive[:, :, k].astype(np.int64) for k, m in enumerate(ADDITIVE_METRICS)}
+    width = np.array([[s.log_width for s in row] for row in table], np.float64)
+    return Stage(decision, target, costs, even, odd, peak, width, states)
+
+
+def _state_text(state: State) -> str:
+    tensor, _, kept = state
+    carried = "".join(f" {n}={option_label(v)}" for n, v in kept)
+    return f"{tensor.shape}:{tensor.dtype}{carried}"

@@ -1,0 +1,102 @@
+"""What one layer costs: ROM (EBS Eq. 3), the terms of both RAM models (Eq. 4), FLOPs (Eq. 5), entropy width (Eq. 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import log2
+from typing import NamedTuple
+
+from spaces.blocks.base import Op, Ops
+from spaces.space import Settings
+from spaces.tensors import DTYPES, Tensor
+
+__all__ = ["LayerCost", "layer_cost", "peak_bytes"]
+
+
+class LayerCost(NamedTuple):
+    """The costs of one layer.
+
+    Args:
+        rom: bytes of weights, biases, kept batch norms and code.
+        params: number of weights, biases and kept batch-norm values.
+        macs: multiply-accumulates.
+        flops: 2 per multiply-accumulate, and 1 per activated output when the space counts activations.
+        out_bytes: D * u, bytes of the output.
+        peak: most bytes alive at any step of the layer.
+        log_width: sum of log2(w) over its operators.
+    """
+
+    rom: int
+    params: int
+    macs: int
+    flops: int
+    out_bytes: int
+    peak: int
+    log_width: float
+
+
+def layer_cost(ops: Ops, x: Tensor, out: Tensor, settings: Settings, code: Mapping[str, int]) -> LayerCost:
+    """The costs of a layer.
+
+    Args:
+        ops: the block's operators.
+        x: the layer's input.
+        out: its output; its data type is also that of the weights.
+        settings: biases, batch norms and activations of the space.
+        code: code bytes per operator kind, cs_t in Eq. 3; a kind that is missing costs none.
+    """
+    width = DTYPES[out.dtype]
+    # Integer kernels accumulate in 32 bits, so their biases and scales take 4 bytes whatever the weights take.
+    wide = 4 if out.dtype.startswith("int") else width
+    weights = sum(op.weights for op in ops)
+    extra = sum(_extra_params(op, settings) for op in ops)
+    macs = sum(op.macs for op in ops)
+    activated = sum(op.out.size for op in ops if op.activation != "none")
+    return LayerCost(
+        rom=weights * width + extra * wide + sum(code.get(op.kind, 0) for op in ops),
+        params=weights + extra,
+        macs=macs,
+        flops=2 * macs + (activated if settings.count_activations else 0),
+        out_bytes=out.nbytes,
+        peak=peak_bytes(ops, x.nbytes, width),
+        log_width=sum(log2(op.width) for op in ops),
+    )
+
+
+def _extra_params(op: Op, settings: Settings) -> int:
+    """Values besides the weights: a bias per channel, and a scale and a shift where batch norm is kept."""
+    bias = op.out.channels if settings.bias and op.has_weights else 0
+    norm = 2 * op.out.channels if settings.batch_norm_kept and op.normalised else 0
+    return bias + norm
+
+
+def peak_bytes(ops: Ops, x_bytes: int, width: int) -> int:
+    """Most bytes of tensors alive at once while the operators run in order.
+
+    A tensor lives from the step that makes it to the last step that reads it; the block's output lives to the end.
+    An in-place operator writes into the buffer of its last operand.
+
+    Args:
+        ops: the operators; operand 0 is the block's input.
+        x_bytes: bytes of the block's input.
+        width: bytes per element of every other tensor.
+
+    Example:
+        >>> from spaces.blocks.residual import residual
+        >>> from spaces.tensors import Shape
+        >>> peak_bytes(residual(Shape(16, 8, 8), filters=16), 4096, 4)
+        12288
+    """
+    sizes = [x_bytes, *(op.out.size * width for op in ops)]
+    buffer = [0]
+    for k, op in enumerate(ops, start=1):
+        buffer.append(buffer[op.inputs[-1]] if op.in_place else k)
+    last = {b: 0 for b in buffer}
+    first: dict[int, int] = {}
+    for k, op in enumerate(ops, start=1):
+        first.setdefault(buffer[k], k)
+        for source in op.inputs:
+            last[buffer[source]] = k
+    first[0], last[buffer[-1]] = 0, len(ops)
+    held = {b: max(size for size, owner in zip(sizes, buffer, strict=True) if owner == b) for b in last}
+    return max(sum(held[b] for b in held if first[b] <= k <= last[b]) for k in range(1, len(ops) + 1))

@@ -1,0 +1,199 @@
+"""Read YAML into plain Python values, and remember where every key and value stands in the file.
+
+The reader is strict where YAML is lax: duplicate keys, tabs, keys that are not strings and custom tags are errors,
+`on` and `12:30` are strings (YAML 1.2), and a small file whose aliases unfold into millions of nodes is refused
+before it is unfolded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from spaces.errors import Diagnostic, SpaceError, Span
+
+__all__ = ["MAX_BYTES", "MAX_NODES", "Source", "read_text", "read_yaml"]
+
+MAX_BYTES = 1_000_000
+MAX_NODES = 100_000
+_MAX_DIGITS = 40
+_TAG = "tag:yaml.org,2002:"
+_KINDS = ("str", "int", "float", "bool", "null", "timestamp")
+
+Path_ = tuple[str | int, ...]
+
+
+@dataclass
+class Source:
+    """A YAML document as plain data, with the span of every key and value by its path.
+
+    Args:
+        file: the name used in spans.
+        data: dict, list, str, int, float, bool or None.
+        spans: value span by path; the key of a mapping entry stands under `(path, "key")`.
+    """
+
+    file: str
+    data: Any
+    spans: dict[tuple[Path_, str], Span] = field(default_factory=dict)
+
+    def span(self, path: Path_ = (), key: bool = False) -> Span:
+        """The place of the value at `path` (of its key with `key=True`), or of the nearest parent that has one."""
+        kind = "key" if key else "value"
+        while True:
+            found = self.spans.get((path, kind)) or self.spans.get((path, "value"))
+            if found is not None or not path:
+                return found or Span(self.file, 1, 1)
+            path, kind = path[:-1], "key"
+
+
+def read_text(path: Path, error: type[SpaceError] = SpaceError) -> str:
+    """The text of a file that a user named, or one clear error.
+
+    Raises:
+        SpaceError: the file is missing, a folder, too large, unreadable, or not UTF-8.
+    """
+
+    def fail(code: str, message: str, hint: str) -> SpaceError:
+        return error(Diagnostic(code, message, Span(str(path), 1, 1), hint))
+
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise _too_large(str(path), path.stat().st_size)
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as cause:
+        raise fail("not-utf8", f"not a UTF-8 text file (byte {cause.start})", "save the file as UTF-8") from None
+    except OSError as cause:
+        raise fail("unreadable-file", f"cannot read the file: {cause.strerror}", "check the path") from None
+
+
+def read_yaml(text: str, file: str) -> Source:
+    """Parse YAML 1.2 text, keeping positions.
+
+    Args:
+        text: the document.
+        file: the name that spans show.
+
+    Raises:
+        SpaceError: syntax errors, tabs, duplicate keys, custom tags, oversize files and alias bombs.
+
+    Example:
+        >>> source = read_yaml("a: 1\\nb: [on, 12:30]\\n", "x.yaml")
+        >>> source.data
+        {'a': 1, 'b': ['on', '12:30']}
+        >>> str(source.span(("b", 1)))
+        'x.yaml:2:9'
+    """
+    if len(text) > MAX_BYTES:
+        raise _too_large(file, len(text))
+    lines = text.split("\n")
+    node = _compose(text, file, lines)
+    reader = _Reader(file, lines)
+    data = reader.value(node, ()) if node is not None else None
+    if reader.mistakes:
+        raise SpaceError(reader.mistakes)
+    return Source(file, data, reader.spans)
+
+
+def _too_large(file: str, size: int) -> SpaceError:
+    message = f"the file has {size:,} bytes; a YAML file of nascompile has at most {MAX_BYTES:,}"
+    return SpaceError(Diagnostic("file-too-large", message, Span(file, 1, 1), "is this the right file?"))
+
+
+def _compose(text: str, file: str, lines: list[str]) -> Node | None:
+    try:
+        return YAML(typ="safe", pure=True).compose(text)
+    except MarkedYAMLError as cause:
+        mark = cause.problem_mark or cause.context_mark
+        line, column = (mark.line, mark.column) if mark else (0, 0)
+        text_line = lines[line] if line < len(lines) else ""
+        span = Span(file, line + 1, column + 1, 1, text_line)
+        if "\\t" in (cause.problem or "") or text_line[column : column + 1] == "\t":
+            diagnostic = Diagnostic("tab", "a tab character in the indentation", span, "indent with spaces")
+        else:
+            what = " ".join(filter(None, (cause.context, cause.problem)))
+            diagnostic = Diagnostic("yaml-syntax", f"not valid YAML: {what}", span, "check indentation and brackets")
+        raise SpaceError(diagnostic) from None
+    except RecursionError:
+        message = "the document is nested too deeply"
+        raise SpaceError(Diagnostic("too-deep", message, Span(file, 1, 1), "a space needs fewer than 10 levels")) from None
+    except (YAMLError, ValueError) as cause:
+        message = f"not valid YAML: {str(cause).splitlines()[0]}"
+        raise SpaceError(Diagnostic("yaml-syntax", message, Span(file, 1, 1), "save the file as plain text")) from None
+
+
+class _Reader:
+    """Turns a node graph into data, collecting spans and every mistake on the way."""
+
+    def __init__(self, file: str, lines: list[str]) -> None:
+        self.file = file
+        self.lines = lines
+        self.spans: dict[tuple[Path_, str], Span] = {}
+        self.mistakes: list[Diagnostic] = []
+        self.nodes = 0
+        self.open: set[int] = set()
+
+    def span(self, node: Node) -> Span:
+        start, end = node.start_mark, node.end_mark
+        text = self.lines[start.line] if start.line < len(self.lines) else ""
+        length = end.column - start.column if end.line == start.line else len(text.rstrip()) - start.column
+        return Span(self.file, start.line + 1, start.column + 1, max(1, length), text)
+
+    def fail(self, code: str, message: str, node: Node, hint: str) -> None:
+        self.mistakes.append(Diagnostic(code, message, self.span(node), hint))
+
+    def value(self, node: Node, path: Path_) -> Any:
+        self.nodes += 1
+        # A node inside itself, or more nodes than any real file has, can only come from aliases.
+        if self.nodes > MAX_NODES or id(node) in self.open:
+            message = "the aliases (`*name`) of this file unfold without end"
+            raise SpaceError(Diagnostic("alias-bomb", message, self.span(node), "write the values out"))
+        self.spans[path, "value"] = self.span(node)
+        if isinstance(node, ScalarNode):
+            return self.scalar(node)
+        self.open.add(id(node))
+        try:
+            if isinstance(node, SequenceNode):
+                return [self.value(item, (*path, i)) for i, item in enumerate(node.value)]
+            return dict(self.entries(node, path))
+        finally:
+            self.open.discard(id(node))
+
+    def entries(self, node: MappingNode, path: Path_) -> Iterator[tuple[str, Any]]:
+        seen: dict[str, Node] = {}
+        for key, item in node.value:
+            if not isinstance(key, ScalarNode) or not isinstance(name := self.scalar(key), str):
+                self.fail("key-not-text", "a key must be a word", key, "put the key in quotes if it is meant")
+                continue
+            if name in seen:
+                first = seen[name].start_mark.line + 1
+                hint = f"it is first given at line {first}; keep one of the two"
+                self.fail("duplicate-key", f"the key `{name}` is given twice", key, hint)
+                continue
+            seen[name] = key
+            self.spans[(*path, name), "key"] = self.span(key)
+            yield name, self.value(item, (*path, name))
+
+    def scalar(self, node: ScalarNode) -> Any:
+        tag, text = str(node.tag), node.value
+        kind = tag.removeprefix(_TAG)
+        if kind not in _KINDS:
+            self.fail("custom-tag", f"the tag `{tag}` is not supported", node, "write a plain value")
+            return text
+        if kind in ("int", "float") and len(text) > _MAX_DIGITS:
+            self.fail("number-too-long", f"a number of {len(text)} characters", node, "use a smaller number")
+            return 0
+        if kind == "int":
+            plain = text.replace("_", "").lower()
+            return int(plain, 16 if "0x" in plain else 8 if "0o" in plain else 10)
+        if kind == "float":
+            return float(text.replace("_", ""))
+        if kind == "bool":
+            return text.lower() == "true"
+        return None if kind == "null" else text
