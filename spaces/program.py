@@ -8,7 +8,7 @@ path maxima, a local relation a missing transition.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -17,11 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaces.constraints import Relation
-from spaces.errors import CandidateError, Diagnostic
-from spaces.space import Space, option_label
+from spaces.space import Space
 from spaces.variants import Decision, Variant
 
-__all__ = ["ADDITIVE_METRICS", "Budgets", "Chain", "Limit", "Program", "Stage", "parse_candidate"]
+__all__ = ["ADDITIVE_METRICS", "Budgets", "Chain", "Limit", "Program", "Stage"]
 
 Ints = NDArray[np.int64]
 
@@ -198,49 +197,3 @@ class Program:
         ram = {"ram_pingpong": most["even"] + most["odd"], "ram_liveness": most["peak"]}
         entropy = np.log2(chain.out_size[states[:, -1]]) * width
         return {"rom": total["rom"], "ram": ram[f"ram_{self.ram_model}"], **total, **ram, "entropy": entropy}
-
-    def text(self, variant: int, row: Sequence[int]) -> str:
-        """A candidate's line: `dscnn/7: 84-112-84-84-84-84-196`."""
-        v = self.chains[variant].variant
-        options = [option_label(d.options[x]) for d, x in zip(v.decisions, row, strict=True)]
-        head = f"{self.space.name}/{v.label}" if v.label else self.space.name
-        return f"{head}: {'-'.join(options)}"
-
-
-def parse_candidate(program: Program, text: str) -> tuple[int, tuple[int, ...]]:
-    """The variant and option indices of a candidate's line; the inverse of `Program.text`.
-
-    The space's name may be left out, and so may the depth where the number of options tells it.
-
-    Raises:
-        CandidateError: another space, an unknown depth, a wrong number of options, or an unknown option.
-    """
-    head, colon, body = text.strip().rpartition(":")
-    name, _, label = head.strip().partition("/")
-    if colon and name and name != program.space.name:
-        raise _candidate_error(f"`{text}` is a candidate of `{name}`, not of `{program.space.name}`", "")
-    words = body.strip().split("-") if body.strip() else []
-    fitting = [v for v, c in enumerate(program.chains) if len(c.stages) == len(words)]
-    if label:
-        fitting = [program.by_label[label]] if label in program.by_label else []
-    if len(fitting) != 1:
-        lengths = sorted({len(c.variant.decisions) for c in program.chains})
-        message = f"`{text}` fits {len(fitting)} variants of `{program.space.name}`"
-        known = ", ".join(c.variant.label for c in program.chains[:20])
-        raise _candidate_error(message, f"write `{program.space.name}/VARIANT: ...` with one of {known}; {lengths} options")
-    decisions = program.chains[fitting[0]].variant.decisions
-    if len(decisions) != len(words):
-        raise _candidate_error(f"`{text}` has {len(words)} options, its variant has {len(decisions)} decisions", "")
-    return fitting[0], tuple(_option(d, w.strip()) for d, w in zip(decisions, words, strict=True))
-
-
-def _option(decision: Decision, word: str) -> int:
-    known = [option_label(v) for v in decision.options]
-    if word not in known:
-        hint = f"its options are {', '.join(known[:20])}{', ...' if len(known) > 20 else ''}"
-        raise _candidate_error(f"{decision.label} cannot be {word}", hint)
-    return known.index(word)
-
-
-def _candidate_error(message: str, hint: str) -> CandidateError:
-    return CandidateError(Diagnostic("bad-candidate", message, None, hint))

@@ -199,7 +199,7 @@ def _parse(value: str | int | float, kind: _Kind) -> int:
 
 def _text(value: str | int | float, kind: _Kind) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise kind.fail("number", f"`{value}` is not {kind.noun}")
+        raise kind.fail("number", f"`{str(value)[:30]}` is not {kind.noun}")
     if isinstance(value, int) and abs(value) > _LARGEST:
         raise kind.fail("range", f"a number of {value.bit_length()} bits is too large for {kind.noun}")
     text = str(value).strip()

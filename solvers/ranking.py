@@ -1,0 +1,83 @@
+"""Members of a tree by rank: which member is the k-th, which rank has a member, and all of them at once.
+
+Every function works on one chain of a tree: `levels` from the first decision to the last, the `root`, and `counts`, the
+members below each node by height. Members are rows of option indices in lexicographic order.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from solvers.tree import Level, smallest
+
+__all__ = ["distinct_draws", "list_rows", "rank_row", "unrank_rows"]
+
+Counts = Sequence[NDArray[Any]]
+
+
+def rank_row(levels: Sequence[Level], root: int, counts: Counts, row: Sequence[int]) -> int | None:
+    """The rank of a row, or None where it is no member."""
+    rank, node = 0, root
+    for t, x in enumerate(row):
+        children = levels[t][node]
+        rank += int(counts[len(levels) - 1 - t][children[:x]].sum())
+        node = int(children[x])
+    return rank if node else None
+
+
+def unrank_rows(levels: Sequence[Level], root: int, counts: Counts, ranks: NDArray[Any]) -> NDArray[np.int64]:
+    """The rows with these ranks; int64 [n, decisions].
+
+    Every rank must be below the number of members; ranks may be Python integers in an object array.
+    """
+    node = np.full(len(ranks), root)
+    rows = np.zeros((len(ranks), len(levels)), np.int64)
+    every = np.arange(len(ranks))
+    for t, level in enumerate(levels):
+        children = level[node]
+        below = counts[len(levels) - 1 - t][children]
+        upto = np.cumsum(below, axis=1)
+        x = (upto <= ranks[:, None]).sum(axis=1)
+        ranks = ranks - upto[every, x] + below[every, x]
+        rows[:, t], node = x, children[every, x]
+    return rows
+
+
+def list_rows(levels: Sequence[Level], root: int, counts: Counts) -> NDArray[Any]:
+    """All rows, [members, decisions] in the smallest unsigned type: prefixes are extended level by level.
+
+    Each prefix is written as often as it has completions, so the work is proportional to the output.
+    """
+    total = int(counts[len(levels)][root])
+    frontier = np.array([root] if root else [], np.int64)
+    widest = max((level.shape[1] for level in levels), default=1)
+    out = np.zeros((len(levels), total), np.min_scalar_type(widest))
+    for t, level in enumerate(levels):
+        children = level[frontier]
+        prefix, x = np.nonzero(children)
+        frontier = children[prefix, x]
+        times = counts[len(levels) - 1 - t][frontier].astype(np.int64)
+        out[t] = np.repeat(smallest(x), times)
+    return out.T
+
+
+def distinct_draws(count: int, n: int, source: random.Random) -> list[int]:
+    """n different whole numbers below `count`, uniformly and in random order, for counts of any size.
+
+    Raises:
+        ValueError: n is negative or larger than `count`.
+    """
+    if not 0 <= n <= count:
+        raise ValueError(f"cannot draw {n:,} different members from a set of {count:,}")
+    if count < 2**62:
+        return source.sample(range(count), n)
+    # `range` cannot be this long; with so many numbers a repeat is rare, and simply drawn again.
+    drawn: dict[int, None] = {}
+    while len(drawn) < n:
+        drawn[source.randrange(count)] = None
+    return list(drawn)

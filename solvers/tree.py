@@ -1,0 +1,260 @@
+"""The n-ary tree with shared sub-trees that holds a feasible set, and the array algorithms on it.
+
+A tree is kept level by level. `levels[d]` lists the distinct sub-trees of height d + 1: one row per node, one column per
+option, each entry the number of the child among the nodes of height d. Row 0 of every level is the empty node, so 0
+means "no member this way" and gathers need no masks; at height 0 there are just two nodes, 0 (nothing) and 1 (a member).
+Numbering is canonical, so two trees hold the same set exactly when their arrays are equal. Variants of different depth
+share one tree: each has its root at its own height.
+
+This is the generic tree of EBS Sec. III-E with equal sub-trees stored once (a reduced multi-valued decision diagram).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Level", "Root", "Tree", "distinct_codes", "join", "merge_pairs", "reduce_chain", "unique_codes", "unique_rows"]
+
+Level = NDArray[Any]  # unsigned or int32 [nodes + 1, options]
+Root = tuple[int, int]  # (height, node)
+
+_MULTIPLIERS = np.random.default_rng(20_26).integers(1, 2**63, size=4096, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+
+
+@dataclass(frozen=True, eq=False)
+class Tree:
+    """A canonical tree.
+
+    Args:
+        levels: by height from 1 up; each in the smallest unsigned type that holds its entries.
+        roots: (height, node) per variant; node 0 is an empty variant.
+    """
+
+    levels: tuple[Level, ...]
+    roots: tuple[Root, ...]
+
+    @property
+    def node_count(self) -> int:
+        """Number of distinct sub-trees, without the empty one and the leaf."""
+        return sum(len(level) - 1 for level in self.levels)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tree's arrays."""
+        return sum(level.nbytes for level in self.levels)
+
+    @cached_property
+    def counts(self) -> tuple[NDArray[Any], ...]:
+        """Members below each node, by height from 0: int64, or Python integers where 2^63 is not enough."""
+        counts: list[NDArray[Any]] = [np.array([0, 1], np.int64)]
+        for level in self.levels:
+            below = counts[-1]
+            most = int(below.max(initial=0)) * level.shape[1]
+            if most >= 2**62 and below.dtype != object:
+                below = below.astype(object)
+            counts.append(below[level].sum(axis=1) if level.size else np.zeros(len(level), below.dtype))
+        return tuple(counts)
+
+    def count(self, variant: int) -> int:
+        """Members of a variant."""
+        height, node = self.roots[variant]
+        return int(self.counts[height][node])
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the set: equal for equal sets of one space, whatever made them."""
+        sha = hashlib.sha256(repr(self.roots).encode())
+        for level in self.levels:
+            sha.update(repr(level.shape).encode())
+            sha.update(np.ascontiguousarray(level, dtype="<u4").tobytes())
+        return sha.hexdigest()
+
+    def chain(self, variant: int) -> tuple[list[Level], int]:
+        """The levels of one variant from its first decision to its last, and its root."""
+        height, node = self.roots[variant]
+        return list(reversed(self.levels[:height])), node
+
+
+def smallest(values: NDArray[Any]) -> NDArray[Any]:
+    """The same whole numbers in the smallest unsigned type."""
+    return values.astype(np.min_scalar_type(int(values.max(initial=0))))
+
+
+def unique_rows(rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """The distinct rows of a 2-D array of whole numbers, and for every row the number of its like.
+
+    Rows are compared by a 64-bit hash; a collision is detected and then resolved by comparing the rows themselves.
+    """
+    width = rows.shape[1]
+    if width > len(_MULTIPLIERS):
+        return _exact_unique(rows)
+    mixed = np.zeros(len(rows), np.uint64)
+    for x in range(width):
+        mixed += rows[:, x].astype(np.uint64) * _MULTIPLIERS[x]
+    _, first, inverse = np.unique(mixed, return_index=True, return_inverse=True)
+    distinct = rows[first]
+    if not all(np.array_equal(distinct[inverse[i : i + 65536]], rows[i : i + 65536]) for i in range(0, len(rows), 65536)):
+        return _exact_unique(rows)
+    return distinct, inverse
+
+
+def _exact_unique(rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    distinct, inverse = np.unique(rows, axis=0, return_inverse=True)
+    return distinct, inverse.ravel()
+
+
+def _merge(rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Merge equal rows: the level (row 0 empty) and the new number of each row, 0 for rows without children."""
+    live = rows.any(axis=1)
+    distinct, inverse = unique_rows(rows[live])
+    number = np.zeros(len(rows), np.int32)
+    number[live] = inverse + 1
+    level = np.zeros((len(distinct) + 1, rows.shape[1]), np.int32)
+    level[1:] = distinct
+    return level, number
+
+
+def reduce_chain(levels: Sequence[Level], root: int) -> tuple[list[Level], int]:
+    """Drop dead nodes and merge equal sub-trees.
+
+    Args:
+        levels: first decision first; entries number nodes of the next level, 0 is dead, 1 the leaf after the last.
+        root: number of the root node.
+
+    Returns:
+        The reduced levels and root, in the same form.
+    """
+    number: NDArray[Any] = np.array([0, 1], np.int32)
+    out: list[Level] = []
+    for level in reversed(levels):
+        merged, number = _merge(number[level])
+        out.append(merged)
+    return out[::-1], int(number[root])
+
+
+def join(chains: Sequence[tuple[Sequence[Level], int]]) -> Tree:
+    """One canonical tree out of one (levels, root) per variant, as `reduce_chain` takes them."""
+    tallest = max((len(levels) for levels, _ in chains), default=0)
+    numbers: list[NDArray[Any]] = [np.array([0, 1], np.int32) for _ in chains]
+    merged: list[Level] = []
+    for height in range(1, tallest + 1):
+        # Leaves come last in a chain, so the levels of one height stand at the same distance from the end.
+        parts = [(v, c[0][len(c[0]) - height]) for v, c in enumerate(chains) if len(c[0]) >= height]
+        width = max(level.shape[1] for _, level in parts)
+        stacked = np.zeros((sum(len(level) for _, level in parts), width), np.int32)
+        at = 0
+        for v, level in parts:
+            stacked[at : at + len(level), : level.shape[1]] = numbers[v][level]
+            at += len(level)
+        level, number = _merge(stacked)
+        merged.append(level)
+        at = 0
+        for v, part in parts:
+            numbers[v] = number[at : at + len(part)]
+            at += len(part)
+    roots = [(len(levels), int(numbers[v][root])) for v, (levels, root) in enumerate(chains)]
+    return _canonical(merged, roots)
+
+
+def _canonical(levels: list[Level], roots: list[Root]) -> Tree:
+    """Renumber nodes in order of first appearance from above, dropping those that no root reaches."""
+    out: list[Level] = []
+    order = np.zeros(0, np.int64)
+    for height in range(len(levels), -1, -1):
+        seen = out[-1].ravel() if out else order
+        here = [node for h, node in roots if h == height and node]
+        nodes = 2 if height == 0 else len(levels[height - 1])
+        order = _first_appearance(np.concatenate([seen, np.array(here, np.int64)]), nodes)
+        number = np.zeros(nodes, np.int64)
+        number[order] = np.arange(1, len(order) + 1)
+        if out:
+            out[-1] = number[out[-1]]
+        roots = [(h, int(number[n])) if h == height else (h, n) for h, n in roots]
+        if height:
+            out.append(np.concatenate([np.zeros((1, levels[height - 1].shape[1]), np.int64), levels[height - 1][order]]))
+    return Tree(tuple(smallest(level) for level in reversed(out)), tuple(roots))
+
+
+def _first_appearance(values: NDArray[Any], size: int) -> NDArray[np.int64]:
+    """The distinct non-zero values in order of first appearance."""
+    place = np.full(size, -1, np.int64)
+    place[values[::-1]] = np.arange(len(values))[::-1]
+    place[0] = -1
+    found = np.flatnonzero(place >= 0)
+    return found[np.argsort(place[found], kind="stable")]
+
+
+def distinct_codes(codes: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """The distinct values of `codes` (all in 0..size-1), ascending.
+
+    A table of flags is several times faster than sorting while it is not much larger than the codes themselves.
+    """
+    if _sparse(codes, size):
+        return np.unique(codes)
+    flags = np.zeros(size, np.bool_)
+    flags[codes.ravel()] = True
+    return np.flatnonzero(flags)
+
+
+def unique_codes(codes: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """The distinct values of `codes` (all in 0..size-1) other than 0, ascending, and the place of each code from 1.
+
+    Code 0 stands for a dead pair and keeps place 0.
+    """
+    distinct = distinct_codes(codes, size)
+    distinct = distinct[1:] if len(distinct) and distinct[0] == 0 else distinct
+    if _sparse(codes, size):
+        return distinct, np.where(codes > 0, np.searchsorted(distinct, codes) + 1, 0)
+    place = np.zeros(size, np.int32)
+    place[distinct] = np.arange(1, len(distinct) + 1, dtype=np.int32)
+    return distinct, place[codes]
+
+
+def _sparse(codes: NDArray[np.int64], size: int) -> bool:
+    return size > max(8 * codes.size, 1 << 22)
+
+
+def merge_pairs(
+    left: tuple[Sequence[Level], int],
+    right: tuple[Sequence[Level], int],
+    keep: Callable[[NDArray[np.bool_], NDArray[np.bool_]], NDArray[np.bool_]],
+) -> tuple[list[Level], int]:
+    """Combine two chains over the same decisions: walk both at once, then reduce.
+
+    Args:
+        left: (levels, root), first decision first.
+        right: the same.
+        keep: whether a pair is worth following, given whether its left and its right side are alive (and, after the
+            last decision, whether it is a member): `&` for the intersection, `|` for the union, `&~` for the difference.
+            A pair whose both sides are dead is never followed.
+
+    Returns:
+        Reduced (levels, root).
+    """
+    (a, root_a), (b, root_b) = left, right
+    pairs_a, pairs_b = np.array([root_a]), np.array([root_b])
+    out: list[Level] = []
+    for t in range(len(a)):
+        size_a = 2 if t + 1 == len(a) else len(a[t + 1])
+        size_b = 2 if t + 1 == len(b) else len(b[t + 1])
+        next_a = a[t][pairs_a].astype(np.int64)
+        next_b = b[t][pairs_b].astype(np.int64)
+        follow = keep(next_a > 0, next_b > 0)
+        codes = np.where(follow, next_a * size_b + next_b, 0)
+        if t + 1 == len(a):
+            children = follow.astype(np.int32)
+        else:
+            distinct, children = unique_codes(codes, size_a * size_b)
+            pairs_a, pairs_b = distinct // size_b, distinct % size_b
+        out.append(np.concatenate([np.zeros((1, a[t].shape[1]), children.dtype), children]))
+    if not a:
+        return [], int(keep(np.array(root_a > 0), np.array(root_b > 0)))
+    alive = keep(np.array(root_a > 0), np.array(root_b > 0))
+    return reduce_chain(out, 1 if alive else 0)

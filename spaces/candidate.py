@@ -1,0 +1,136 @@
+"""A Candidate: one network of a space, with its one-line text form and its costs on demand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from spaces.errors import CandidateError, Diagnostic
+from spaces.program import Program
+from spaces.space import option_label
+from spaces.variants import Decision, Variant
+
+__all__ = ["Candidate", "candidate_of", "parse_candidate"]
+
+
+@dataclass(frozen=True, order=True)
+class Candidate:
+    """One network of a compiled space. Hashable; ordered as the space is.
+
+    Args:
+        space: name of the space.
+        position: position of its variant among the program's chains.
+        row: option index per decision.
+        program: the compiled space; not part of equality.
+
+    Example:
+        >>> from spaces.compile import compile_space
+        >>> from spaces.space import load_space
+        >>> c = parse_candidate(compile_space(load_space("dscnn")), "dscnn/6: 84-112-84-84-84-196")
+        >>> str(c), c["M"][1], c.costs["rom"]
+        ('dscnn/6: 84-112-84-84-84-196', 112, 236544)
+    """
+
+    space: str
+    position: int
+    row: tuple[int, ...]
+    program: Program = field(compare=False, repr=False)
+
+    @property
+    def variant(self) -> Variant:
+        """The variant it belongs to."""
+        return self.program.chains[self.position].variant
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Decision label -> value: `{"M[1]": 84, ...}`, and the choices that shape the network."""
+        chosen = {d.label: d.options[x] for d, x in zip(self.variant.decisions, self.row, strict=True)}
+        return {**self.variant.constants, **chosen}
+
+    def __getitem__(self, choice: str) -> Any:
+        """The values of a choice in order of use; its one value where it is shared by the network."""
+        values = self.values
+        if choice in values:
+            return values[choice]
+        found = tuple(values[d.label] for d in self.variant.decisions if d.choice == choice)
+        if not found:
+            raise KeyError(choice)
+        return found
+
+    @property
+    def costs(self) -> dict[str, int | float]:
+        """Its costs: rom, ram (of the space's model), ram_pingpong, ram_liveness, params, macs, flops, entropy.
+
+        Raises:
+            CandidateError: no such network can exist.
+        """
+        rows = np.array([self.row], np.int64).reshape(1, -1)
+        if (self.program.chains[self.position].states(rows) < 0).any():
+            raise _error(f"`{self}` describes no network: it breaks a constraint of the space, or a side vanishes", "")
+        return {name: values[0].item() for name, values in self.program.costs(self.position, rows).items()}
+
+    def __str__(self) -> str:
+        """Its line, `dscnn/7: 84-112-84-84-84-84-196`; `parse_candidate` reads it back."""
+        options = [option_label(d.options[x]) for d, x in zip(self.variant.decisions, self.row, strict=True)]
+        head = f"{self.space}/{self.variant.label}" if self.variant.label else self.space
+        return f"{head}: {'-'.join(options)}"
+
+
+def candidate_of(program: Program, position: int, row: Any) -> Candidate:
+    """The candidate of a variant with these option indices."""
+    return Candidate(program.space.name, position, tuple(int(x) for x in row), program)
+
+
+def parse_candidate(program: Program, text: str) -> Candidate:
+    """The candidate of a line; the inverse of `str(candidate)`.
+
+    The space's name may be left out, and so may the variant where the number of options tells it.
+
+    Raises:
+        CandidateError: another space, an unknown variant, a wrong number of options, or an unknown option.
+    """
+    head, colon, body = text.strip().rpartition(":")
+    name, _, label = head.strip().partition("/")
+    if colon and name and name != program.space.name:
+        raise _error(f"`{text}` is a candidate of `{name}`, not of `{program.space.name}`", "give it that space's file")
+    words = [w.strip() for w in body.split("-")] if body.strip() else []
+    position = _position(program, text, label.strip(), len(words))
+    decisions = program.chains[position].variant.decisions
+    row = tuple(_option(d, w) for d, w in zip(decisions, words, strict=True))
+    return Candidate(program.space.name, position, row, program)
+
+
+def _position(program: Program, text: str, label: str, words: int) -> int:
+    variants = [chain.variant for chain in program.chains]
+    if label and label not in program.by_label:
+        known = ", ".join(v.label for v in variants[:20])
+        raise _error(f"`{program.space.name}` has no variant `{label}`", f"its variants are {known}")
+    fitting = [v for v in range(len(variants)) if len(variants[v].decisions) == words]
+    if label:
+        fitting = [v for v in fitting if v == program.by_label[label]]
+    if not fitting:
+        wanted = [variants[program.by_label[label]]] if label else variants
+        lengths = sorted({len(v.decisions) for v in wanted})
+        raise _error(f"`{text}` has {words} options", f"a network of this space has {_either(lengths)} of them")
+    if len(fitting) > 1:
+        known = ", ".join(variants[v].label for v in fitting[:20])
+        raise _error(f"`{text}` fits {len(fitting)} variants", f"write `{program.space.name}/VARIANT: ...` with one of {known}")
+    return fitting[0]
+
+
+def _either(numbers: list[int]) -> str:
+    return " or ".join(map(str, numbers))
+
+
+def _option(decision: Decision, word: str) -> int:
+    known = [option_label(v) for v in decision.options]
+    if word not in known:
+        hint = f"its options are {', '.join(known[:20])}{', ...' if len(known) > 20 else ''}"
+        raise _error(f"{decision.label} cannot be {word or 'empty'}", hint)
+    return known.index(word)
+
+
+def _error(message: str, hint: str) -> CandidateError:
+    return CandidateError(Diagnostic("bad-candidate", message, None, hint))

@@ -1,0 +1,121 @@
+"""A target: a microcontroller or a board, with the memories that bound a network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Literal
+
+__all__ = ["Region", "Target", "plain_name"]
+
+_PUNCTUATION = re.compile(r"[-_ .:]")
+
+
+@dataclass(frozen=True)
+class Region:
+    """A memory without gaps.
+
+    Args:
+        name: as the data sheet calls it.
+        kind: `ram` or `flash`.
+        size: bytes.
+        activations: whether feature maps may lie in it.
+        source: the document that gives the size.
+        address: where it starts, if known.
+    """
+
+    name: str
+    kind: Literal["ram", "flash"]
+    size: int
+    activations: bool
+    source: str = ""
+    address: int | None = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """A microcontroller, or a board that carries one.
+
+    Args:
+        name: the name it is asked for by.
+        title: the name it is shown with.
+        core: of the processor that runs the network.
+        clock_hz: its highest clock, in hertz.
+        regions: its memories.
+        parts: part numbers, as prefixes in which `?` stands for any one character.
+        boards: names of boards.
+        source: the document behind the figures.
+        runtime: code bytes per operator kind, 0 where not given.
+
+    Example:
+        >>> sram, ccm = Region("SRAM", "ram", 131_072, True), Region("CCM", "ram", 65_536, True)
+        >>> target = Target("f4", "F4", "Cortex-M4F", 10**8, (Region("flash", "flash", 2**20, False), sram, ccm))
+        >>> target.ram, target.rom
+        (131072, 1048576)
+    """
+
+    name: str
+    title: str
+    core: str
+    clock_hz: int
+    regions: tuple[Region, ...]
+    parts: tuple[str, ...] = ()
+    boards: tuple[str, ...] = ()
+    source: str = ""
+    runtime: Mapping[str, int] = field(default_factory=dict, hash=False)
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Part numbers and boards."""
+        return self.parts + self.boards
+
+    @property
+    def ram_region(self) -> Region:
+        """The largest region that may hold activations."""
+        return max((r for r in self.regions if r.activations), key=lambda r: r.size)
+
+    @property
+    def rom_region(self) -> Region:
+        """The largest flash region."""
+        return max((r for r in self.regions if r.kind == "flash"), key=lambda r: r.size)
+
+    @property
+    def ram(self) -> int:
+        """Bytes for activations: one region, since a buffer cannot lie in two."""
+        return self.ram_region.size
+
+    @property
+    def rom(self) -> int:
+        """Bytes for weights and code."""
+        return self.rom_region.size
+
+    def answers_to(self, name: str) -> bool:
+        """Whether `name` is this target's name, a board or a part number; case and punctuation do not matter.
+
+        Example:
+            >>> flash = Region("flash", "flash", 2**20, False)
+            >>> target = Target("f4", "F4", "Cortex-M4F", 10**8, (flash,), ("STM32F412?G",), ("NUCLEO-F412ZG",))
+            >>> [target.answers_to(name) for name in ("F4", "STM32F412ZGT6", "STM32F412ZET6", "nucleo f412zg")]
+            [True, True, False, True]
+        """
+        plain = plain_name(name)
+        return plain in map(plain_name, (self.name, *self.boards)) or any(
+            _pattern(p).fullmatch(plain) for p in self.parts
+        )
+
+
+def plain_name(name: str) -> str:
+    """A name without what people write differently: case, dashes, underscores, spaces, dots, colons.
+
+    Example:
+        >>> plain_name("NUCLEO-F412ZG"), plain_name("i.MX RT1062")
+        ('nucleof412zg', 'imxrt1062')
+    """
+    return _PUNCTUATION.sub("", name).lower()
+
+
+@cache
+def _pattern(part: str) -> re.Pattern[str]:
+    return re.compile(re.escape(plain_name(part)).replace(r"\?", ".") + "[a-z0-9]{0,12}")
