@@ -90,7 +90,9 @@ class _Prefixes(NamedTuple):
     words: tuple[Words, Words]
 
     def part(self, s: slice) -> _Prefixes:
-        return _Prefixes(*(a[s] for a in self[:4]), (self.words[0][s], self.words[1][s]))
+        """Some of the prefixes."""
+        words = (self.words[0][s], self.words[1][s])
+        return _Prefixes(self.last[s], self.weights[s], self.mine[s], self.other[s], words)
 
 
 def _words(column: int) -> Words:

@@ -7,8 +7,8 @@ that the clock does not see the import.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import product
+from collections.abc import Callable, Iterator
+from itertools import pairwise, product
 
 from problem import CLASSES, OPTIONS, STEP, Problem
 from subject import Subject
@@ -33,7 +33,7 @@ def _prefix_conditions(depth: int) -> Iterator[tuple[list[str], str]]:
     names, low, problem = _names(depth), min(OPTIONS), Problem(depth)
     for k in range(2, depth + 1):
         x, rest = names[:k], depth - k
-        terms = [f"x1*(49 + {x[1]})"] + [f"{a}*(9 + {b})" for a, b in zip(x[1:], x[2:], strict=False)]
+        terms = [f"x1*(49 + {x[1]})"] + [f"{a}*(9 + {b})" for a, b in pairwise(x[1:])]
         terms.append(f"{x[-1]}*{9 + low if rest else CLASSES}")
         bound = problem.max_weights - ((rest - 1) * low * (9 + low) + CLASSES * low if rest else 0)
         ram = f"{_largest(x[0::2])} + {_largest(x[1::2])} <= {problem.max_pair}"
@@ -86,7 +86,7 @@ def cp_sat(depth: int) -> int:
     rows: list[tuple[int, ...]] = []
 
     class Collect(cp_model.CpSolverSolutionCallback):
-        def __init__(self, x: list) -> None:
+        def __init__(self, x: list[cp_model.IntVar]) -> None:
             super().__init__()
             self.x = x
 
@@ -108,7 +108,7 @@ def _cp_model(depth: int, first: tuple[int, ...]) -> tuple:
     x = [model.new_int_var(m, m, "") for m in first]
     x += [model.new_int_var(low, high, "") for _ in range(depth - len(first))]
     products = []
-    for i, (a, b) in enumerate(zip(x, x[1:], strict=False)):
+    for i, (a, b) in enumerate(pairwise(x)):
         if i < len(first):  # linear, as one factor is a number
             products.append(first[i] * b)
             continue
@@ -123,7 +123,7 @@ def _cp_model(depth: int, first: tuple[int, ...]) -> tuple:
     return model, x
 
 
-def _numpy(name: str):
+def _numpy(name: str) -> Callable[[int], int]:
     def solve(depth: int) -> int:
         import numpy_rivals
 
@@ -134,14 +134,13 @@ def _numpy(name: str):
 
 
 _NUMPY = ("numpy", "numpy_rivals")
-_PC_MODULES = ("constraint",)
 
 #: All rivals, fastest first.
 RIVALS = (
     Subject("numpy-halves", "list", _numpy("halves"), "numpy", _NUMPY),
     Subject("numpy-frontier", "list", _numpy("frontier"), "numpy", _NUMPY),
     Subject("numpy-brute", "list", _numpy("brute_force"), "numpy", _NUMPY),
-    Subject("python-constraint", "list", python_constraint, "python-constraint2", _PC_MODULES, slow=True),
+    Subject("python-constraint", "list", python_constraint, "python-constraint2", ("constraint",), slow=True),
     Subject("kernel-tuner", "list + index", kernel_tuner, "kernel_tuner", ("kernel_tuner.searchspace",), slow=True),
     Subject("pyatf", "tree", pyatf, "pyatf", ("pyatf.search_space",), slow=True),
     Subject("cp-sat", "list", cp_sat, "ortools", ("ortools.sat.python.cp_model",), slow=True),

@@ -15,11 +15,16 @@ class Outcome:
     """What a solve found: the exact count, and figures worth a line of their own."""
 
     count: int
-    details: Mapping[str, int | float] = field(default_factory=dict)
+    details: Mapping[str, int] = field(default_factory=dict)
 
 
 def _nothing(depth: int) -> None:
     """Prepare nothing."""
+
+
+def _count(depth: int) -> int:
+    """The exact count of the benchmark problem."""
+    return Problem(depth).count()
 
 
 @dataclass(frozen=True)
@@ -30,18 +35,18 @@ class Subject:
         name: how the command line and the table call it.
         delivers: what the caller holds afterwards (`list`, `tree`, ...).
         solve: depth -> count or Outcome; the only part that is timed, and it builds its model itself.
-        distribution: the package whose version the table shows; empty for code of this folder.
+        distribution: the package whose version the table shows.
         modules: imported before the clock starts.
         prepare: depth -> anything; run before the clock and reported as its own figure.
-        problem: depth -> the problem it solves, for the check of its count.
+        expected: depth -> the count that `solve` must find.
         slow: takes seconds, so that `--slow-repeat` says how often it runs.
     """
 
     name: str
     delivers: str
     solve: Callable[[int], int | Outcome]
-    distribution: str = ""
-    modules: tuple[str, ...] = ()
+    distribution: str
+    modules: tuple[str, ...]
     prepare: Callable[[int], object] = _nothing
-    problem: Callable[[int], Problem] = Problem
+    expected: Callable[[int], int] = _count
     slow: bool = False

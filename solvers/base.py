@@ -40,7 +40,7 @@ def solve(program: Program, solver: str = "auto", progress: Progress | None = No
     Example:
         >>> from spaces.compile import compile_space
         >>> from spaces.program import Budgets
-        >>> from spaces.space import load_space
+        >>> from spaces.reader import load_space
         >>> len(solve(compile_space(load_space("mlp2"), Budgets(rom=13_600))))
         14
     """

@@ -68,7 +68,7 @@ def chain_tree(chain: Chain, ram_model: str) -> ChainTree:
     parts = [p for p in parts if p is not None] or [structure_diagram(allowed)]
     parts.sort(key=lambda part: sum(map(len, part[0])))
     assert all(len(part[0]) == levels for part in parts)
-    return reduce(lambda a, b: merge_pairs(a, b, np.logical_and), parts)
+    return reduce(lambda a, b: merge_pairs(a, b, "&"), parts)
 
 
 def _allowed(chain: Chain, ram_model: str) -> list[NDArray[np.int32]] | None:
@@ -253,3 +253,34 @@ def ram_diagram(chain: Chain, allowed: Sequence[NDArray[np.int32]], limit: int) 
 def _ranks(columns: Sequence[tuple[Ints, Ints]], base: tuple[int, int]) -> Ints:
     """Every size that an even or odd maximum can take, ascending."""
     return np.unique(np.concatenate([np.array(base, np.int64), *(c.ravel() for pair in columns for c in pair)]))
+
+
+# -- listed members --------------------------------------------------------------------------------------------------
+
+
+def from_rows(program: Program, rows: Sequence[NDArray[Any]], engine: str, seconds: float) -> FeasibleSet:
+    """The set with exactly these members, for engines that list.
+
+    Args:
+        program: what was solved.
+        rows: option indices [n, decisions] per variant, distinct and in lexicographic order.
+        engine: which solver listed them.
+        seconds: how long it took.
+    """
+    return FeasibleSet(program, join([_chain_of_rows(c, r) for c, r in zip(program.chains, rows, strict=True)]), engine, seconds)
+
+
+def _chain_of_rows(chain: Chain, rows: NDArray[Any]) -> ChainTree:
+    decisions = chain.variant.decisions
+    levels: list[Level] = []
+    starts = np.zeros(len(rows), np.bool_)
+    starts[:1] = True
+    group = np.cumsum(starts)
+    for t, decision in enumerate(decisions):
+        starts[1:] |= rows[1:, t] != rows[:-1, t]
+        after = np.cumsum(starts)
+        level = np.zeros((int(group[-1]) + 1 if len(rows) else 1, len(decision.options)), np.int32)
+        level[group, rows[:, t]] = after if t + 1 < len(decisions) else 1
+        levels.append(level)
+        group = after
+    return reduce_chain(levels, 1 if len(rows) else 0)

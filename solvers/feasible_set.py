@@ -7,7 +7,7 @@ algebra all work on the tree, so a set of 10^13 members is as handy as one of fo
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -44,7 +44,7 @@ class FeasibleSet(Sequence[Candidate]):
         >>> from solvers.base import solve
         >>> from spaces.compile import compile_space
         >>> from spaces.program import Budgets
-        >>> from spaces.space import load_space
+        >>> from spaces.reader import load_space
         >>> fs = solve(compile_space(load_space("mlp2"), Budgets(rom=13_600)))
         >>> len(fs), str(fs[0]), str(fs[-1]), "mlp2: 48-32" in fs
         (14, 'mlp2: 16-16', 'mlp2: 80-16', True)
@@ -324,26 +324,24 @@ class FeasibleSet(Sequence[Candidate]):
     def _derived(self, tree: Tree, origin: str) -> FeasibleSet:
         return FeasibleSet(self.program, tree, self.engine, self.seconds, origin)
 
-    def _combined(self, other: FeasibleSet, sign: str, keep: Callable[[Any, Any], Any]) -> FeasibleSet:
+    def _combined(self, other: FeasibleSet, sign: str) -> FeasibleSet:
         if self.program.space.text != other.program.space.text:
             message = f"`{self.program.space.name}` and `{other.program.space.name}` are different spaces"
             raise EngineError(Diagnostic("different-spaces", message, None, "combine sets of one space file"))
-        chains = [
-            merge_pairs(self.tree.chain(v), other.tree.chain(v), keep) for v in range(len(self.program.chains))
-        ]
+        chains = [merge_pairs(self.tree.chain(v), other.tree.chain(v), sign) for v in range(len(self.program.chains))]
         return self._derived(join(chains), f"({self.description}) {sign} ({other.description})")
 
     def __and__(self, other: FeasibleSet) -> FeasibleSet:
         """Members of both sets of one space."""
-        return self._combined(other, "&", np.logical_and)
+        return self._combined(other, "&")
 
     def __or__(self, other: FeasibleSet) -> FeasibleSet:
         """Members of either set."""
-        return self._combined(other, "|", np.logical_or)
+        return self._combined(other, "|")
 
     def __sub__(self, other: FeasibleSet) -> FeasibleSet:
         """Members of this set that the other does not have."""
-        return self._combined(other, "-", lambda a, b: a & ~b)
+        return self._combined(other, "-")
 
     # -- on disk ---------------------------------------------------------------------------------------------------
 

@@ -197,7 +197,8 @@ def distinct_codes(codes: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     A table of flags is several times faster than sorting while it is not much larger than the codes themselves.
     """
     if _sparse(codes, size):
-        return np.unique(codes)
+        ordered = np.sort(codes, axis=None)
+        return ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])] if ordered.size else ordered
     flags = np.zeros(size, np.bool_)
     flags[codes.ravel()] = True
     return np.flatnonzero(flags)
@@ -221,40 +222,41 @@ def _sparse(codes: NDArray[np.int64], size: int) -> bool:
     return size > max(8 * codes.size, 1 << 22)
 
 
+#: Per set operation: which pairs of (left alive, right alive) lead on, and which pairs of leaves are members.
+_OPERATIONS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
+    "&": (np.logical_and, np.logical_and),
+    "|": (np.logical_or, np.logical_or),
+    "-": (lambda left, right: left, lambda left, right: left & ~right),
+}
+
+
 def merge_pairs(
-    left: tuple[Sequence[Level], int],
-    right: tuple[Sequence[Level], int],
-    keep: Callable[[NDArray[np.bool_], NDArray[np.bool_]], NDArray[np.bool_]],
+    left: tuple[Sequence[Level], int], right: tuple[Sequence[Level], int], operation: str
 ) -> tuple[list[Level], int]:
     """Combine two chains over the same decisions: walk both at once, then reduce.
 
     Args:
         left: (levels, root), first decision first.
         right: the same.
-        keep: whether a pair is worth following, given whether its left and its right side are alive (and, after the
-            last decision, whether it is a member): `&` for the intersection, `|` for the union, `&~` for the difference.
-            A pair whose both sides are dead is never followed.
+        operation: `&` intersection, `|` union, `-` difference.
 
     Returns:
         Reduced (levels, root).
     """
+    follow, member = _OPERATIONS[operation]
     (a, root_a), (b, root_b) = left, right
+    depth = len(a)
     pairs_a, pairs_b = np.array([root_a]), np.array([root_b])
     out: list[Level] = []
-    for t in range(len(a)):
-        size_a = 2 if t + 1 == len(a) else len(a[t + 1])
-        size_b = 2 if t + 1 == len(b) else len(b[t + 1])
-        next_a = a[t][pairs_a].astype(np.int64)
-        next_b = b[t][pairs_b].astype(np.int64)
-        follow = keep(next_a > 0, next_b > 0)
-        codes = np.where(follow, next_a * size_b + next_b, 0)
-        if t + 1 == len(a):
-            children = follow.astype(np.int32)
+    for t in range(depth):
+        next_a, next_b = a[t][pairs_a].astype(np.int64), b[t][pairs_b].astype(np.int64)
+        if t + 1 == depth:
+            children = member(next_a > 0, next_b > 0).astype(np.int32)
         else:
+            size_a, size_b = len(a[t + 1]), len(b[t + 1])
+            codes = np.where(follow(next_a > 0, next_b > 0), next_a * size_b + next_b, 0)
             distinct, children = unique_codes(codes, size_a * size_b)
             pairs_a, pairs_b = distinct // size_b, distinct % size_b
         out.append(np.concatenate([np.zeros((1, a[t].shape[1]), children.dtype), children]))
-    if not a:
-        return [], int(keep(np.array(root_a > 0), np.array(root_b > 0)))
-    alive = keep(np.array(root_a > 0), np.array(root_b > 0))
-    return reduce_chain(out, 1 if alive else 0)
+    last = follow if depth else member
+    return reduce_chain(out, int(last(np.bool_(root_a), np.bool_(root_b))))

@@ -27,7 +27,7 @@ class Candidate:
 
     Example:
         >>> from spaces.compile import compile_space
-        >>> from spaces.space import load_space
+        >>> from spaces.reader import load_space
         >>> c = parse_candidate(compile_space(load_space("dscnn")), "dscnn/6: 84-112-84-84-84-196")
         >>> str(c), c["M"][1], c.costs["rom"]
         ('dscnn/6: 84-112-84-84-84-196', 112, 236544)

@@ -50,7 +50,7 @@ def compile_space(
         SpaceError: no network of the space can exist, whatever the budgets; or a constraint that fits no variant.
 
     Example:
-        >>> from spaces.space import load_space
+        >>> from spaces.reader import load_space
         >>> program = compile_space(load_space("mlp2"))
         >>> program.size, [stage.shape for stage in program.chains[0].stages]
         (64, [(1, 8), (8, 8)])
@@ -146,7 +146,7 @@ class _Compiler:
     def chain(self, variant: Variant, conditions: list[tuple[Expression, list[Any]]]) -> Chain:
         found = [c for _, some in conditions for c in some if c is not None]
         relations = [c for c in found if isinstance(c, Relation)]
-        walk = _Walk(self, variant, [r for r in relations if not r.residual])
+        walk = _Walk(self, variant, relations)
         try:
             base = walk.begin()
             stages = tuple(walk.stage(t) for t in range(len(variant.decisions)))
@@ -158,7 +158,8 @@ class _Compiler:
         ram = [(c.text, c.bound) for c in found if isinstance(c, RamLimit)]
         return Chain(
             variant,
-            {**base_costs, "even": base.even, "odd": base.odd, "peak": base.peak, "log_width": base.log_width},
+            {**base_costs, "even": base.even, "odd": base.odd, "peak": base.peak, "log_width": base.log_width}
+            | walk.fixed,
             stages,
             np.array([size for _, size, _ in walk.states], np.int64),
             tuple(_limit(c, stages, base_costs) for c in linear),
@@ -238,7 +239,10 @@ class _Walk:
         for j, layer in enumerate(variant.layers):
             for name in ("channels", "height", "width"):
                 known_at[f"{name}[{layer.number}]"] = self.runs_at[j]
-        self.relations = [(max(known_at[n] for n in labels(r.tree)), r) for r in relations]
+        self.relations = [(max(known_at[n] for n in labels(r.tree)), r) for r in relations if not r.residual]
+        named = {n for r in relations if r.residual for n in labels(r.tree)}
+        self.derived_at = {n: t for n, t in known_at.items() if n in named and n not in order}
+        self.fixed: dict[str, int] = {}
         self.needed = self._needed(order)
         self.states: list[State] = []
 
@@ -264,7 +268,9 @@ class _Walk:
         """Run the layers that no decision touches; returns their costs."""
         x = self.compiler.space.input
         start = _NOTHING._replace(even=x.nbytes)
-        state, sums = self.advance(-1, (x, x.shape.size, ()), {}, start)
+        names: dict[str, Any] = {}
+        state, sums = self.advance(-1, (x, x.shape.size, ()), names, start)
+        self.fixed = {n: names[n] for n, due in self.derived_at.items() if due < 0}
         self.states = [state]
         return sums
 
@@ -300,26 +306,32 @@ class _Walk:
         shape = (len(self.states), len(decision.options))
         target = np.full(shape, -1, np.int32)
         table: list[list[_Sums]] = [[_NOTHING] * shape[1] for _ in range(shape[0])]
+        derived = {n: np.zeros(shape, np.int64) for n, due in self.derived_at.items() if due == t}
         reason = None
         for s, state in enumerate(self.states):
             for o, option in enumerate(decision.options):
+                names = {**dict(state[2]), decision.label: option}
                 try:
-                    after, sums = self.advance(t, state, {**dict(state[2]), decision.label: option}, _NOTHING)
+                    after, sums = self.advance(t, state, names, _NOTHING)
                 except Infeasible as why:
                     reason = why
                     continue
                 target[s, o] = index.setdefault(after, len(index))
                 table[s][o] = sums
+                for name, column in derived.items():
+                    column[s, o] = names[name]
         if not index:
             raise reason or Infeasible(f"{decision.label} has no possible option")
         if len(index) > MAX_STATES:
             message = f"{decision.label} leads to {len(index):,} states; at most {MAX_STATES:,} are supported"
             raise EngineError(Diagnostic("too-many-states", message, None, "share fewer decisions over many layers"))
         before, self.states = self.states, list(index)
-        return _stage(decision, target, table, tuple(map(_state_text, before)))
+        return _stage(decision, target, table, tuple(map(_state_text, before)), derived)
 
 
-def _stage(decision: Any, target: Any, table: list[list[_Sums]], states: tuple[str, ...]) -> Stage:
+def _stage(
+    decision: Any, target: Any, table: list[list[_Sums]], states: tuple[str, ...], derived: Mapping[str, Any]
+) -> Stage:
     additive = np.array([[s.additive for s in row] for row in table], dtype=object)
     if additive.size and max(map(int, additive.ravel())) > _MAX_COST:
         message = f"a layer at {decision.label} costs more than 2^60"
@@ -327,7 +339,7 @@ def _stage(decision: Any, target: Any, table: list[list[_Sums]], states: tuple[s
     even, odd, peak = (np.array([[getattr(s, f) for s in row] for row in table], np.int64) for f in ("even", "odd", "peak"))
     costs = {m: additive[:, :, k].astype(np.int64) for k, m in enumerate(ADDITIVE_METRICS)}
     width = np.array([[s.log_width for s in row] for row in table], np.float64)
-    return Stage(decision, target, costs, even, odd, peak, width, states)
+    return Stage(decision, target, costs, even, odd, peak, width, states, derived)
 
 
 def _state_text(state: State) -> str:

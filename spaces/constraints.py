@@ -148,6 +148,7 @@ def _aggregate(function: str, terms: list[Expr]) -> Expr:
 def classify(tree: Expr, expression: Expression, variant: Variant) -> list[Linear | RamLimit | Relation]:
     """How a ground condition is enforced; see the module's text. An empty list: it always holds."""
     names = labels(tree)
+    _check_names(names, expression, variant)
     if not names:
         return [] if bool(evaluate(tree, {})) else [Linear({}, -1, expression.text)]
     if limit := _ram_limit(tree, expression):
@@ -160,6 +161,14 @@ def classify(tree: Expr, expression: Expression, variant: Variant) -> list[Linea
     if linear is not None and (metrics or product > _FEW):
         return list(linear)
     return [Relation(tree, expression, residual=bool(metrics) or product > MAX_CARRIED)]
+
+
+def _check_names(names: set[str], expression: Expression, variant: Variant) -> None:
+    known = {d.label for d in variant.decisions} | {*METRICS, "latency"}
+    for name in sorted(names - known):
+        if "[" not in name:
+            message = f"`{name}` in `{expression}` is decided once per layer, so it has no single value"
+            raise expression.error("no-index", message, f"write `{name}[i]` for each of them, or `max({name})`")
 
 
 def _ram_limit(tree: Expr, expression: Expression) -> RamLimit | None:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
+from ruamel.yaml.scalarstring import LiteralScalarString
 
 from spaces.errors import Diagnostic, SpaceError, Span, did_you_mean
 from spaces.source import Path_, Source, read_text, read_yaml
@@ -76,13 +77,16 @@ class Document:
 
     def dump(self) -> str:
         """The resolved document as readable YAML, which loads back to the same space."""
-        yaml = YAML(typ="safe", pure=True)
-        yaml.sort_base_mapping_type_on_output = False
-        yaml.default_flow_style = None
+        yaml = YAML(pure=True)
         yaml.width = 110
         out = StringIO()
-        yaml.dump({k: v for k, v in self.source.data.items() if k != "extends"}, out)
+        yaml.dump({k: _literal(v) for k, v in self.source.data.items() if k != "extends"}, out)
         return out.getvalue()
+
+
+def _literal(value: Any) -> Any:
+    """Text of several lines as a literal block, the way a person would write it."""
+    return LiteralScalarString(value) if isinstance(value, str) and "\n" in value else value
 
 
 def read_document(text: str, file: str, overrides: Iterable[str] = (), folder: Path | None = None) -> Document:

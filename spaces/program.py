@@ -61,6 +61,8 @@ class Stage:
         peak: int64 [states, options], most bytes alive at any step run here.
         log_width: float64 [states, options], sum of log2(w) of the numbered layers run here (EBS Eq. 6).
         states: a text per state, for dumps.
+        derived: `height[3]` -> int64 [states, options], for the quantities of the layers run here that a residual
+            constraint names; those of layers before every stage are in the chain's `base`.
     """
 
     decision: Decision
@@ -71,6 +73,7 @@ class Stage:
     peak: Ints
     log_width: NDArray[np.float64]
     states: tuple[str, ...]
+    derived: Mapping[str, Ints] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -101,7 +104,8 @@ class Chain:
 
     Args:
         variant: its layers and decisions.
-        base: costs of the layers before the first decision: additive metrics, even, odd, peak, log_width.
+        base: costs of the layers before the first decision: additive metrics, even, odd, peak, log_width; and the
+            derived quantities of these layers that a residual constraint names.
         stages: one per decision, in order.
         out_size: int64 [final states], u_L of EBS Eq. 6.
         limits: additive limits from budgets and linear constraints.

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-from spaces.blocks import BLOCKS, Block
-from spaces.document import Document, InputKeys, read_document
-from spaces.errors import Diagnostic, SpaceError, Span, did_you_mean
-from spaces.expressions import Expression, parse
-from spaces.library import find_space
-from spaces.source import Path_, read_text
-from spaces.tensors import DTYPES, Infeasible, Shape, Tensor
+from spaces.blocks import Block
+from spaces.document import Document
+from spaces.errors import Span
+from spaces.expressions import Expression
+from spaces.tensors import Tensor
 
-__all__ = ["METRICS", "Choice", "Group", "LayerSpec", "Repeat", "Settings", "Space", "load_space", "option_label", "read_space"]
+__all__ = ["DERIVED", "METRICS", "Choice", "Group", "LayerSpec", "Repeat", "Settings", "Space", "option_label"]
 
 #: Metrics that add up over the layers, then the one that does not. All are integers: bytes, counts, nanoseconds.
 METRICS = ("rom", "params", "macs", "flops", "ram")
 
 #: Derived quantities of numbered layers, usable in constraints as `height[3]`.
 DERIVED = ("channels", "height", "width")
-
-_RESERVED = {*METRICS, *DERIVED, "latency", "depth", "i", "and", "or", "not", "true", "false"}
 
 Value = Any
 
@@ -125,6 +120,7 @@ class Space:
     """A search space: input, choices, network, constraints.
 
     Example:
+        >>> from spaces.reader import load_space
         >>> load_space("dscnn").choices["M"].options[:3]
         (84, 112, 140)
     """
@@ -143,313 +139,3 @@ class Space:
     def text(self) -> str:
         """Canonical text of the resolved document; two spaces with equal text are the same."""
         return self.document.text
-
-
-def load_space(name: str | Path, overrides: Iterable[str] = ()) -> Space:
-    """Load a space by path or library name.
-
-    Args:
-        name: `spaces/dscnn.yaml`, or `dscnn` for a library space.
-        overrides: `key.path=value` strings, such as `choices.M.step=56`.
-
-    Raises:
-        SpaceError: all mistakes of the file, each with its place and remedy.
-    """
-    path = find_space(str(name))
-    return read_space(read_text(path), str(path), overrides, path.parent)
-
-
-def read_space(text: str, file: str = "<text>", overrides: Iterable[str] = (), folder: Path | None = None) -> Space:
-    """Read a space from YAML text; see `load_space`."""
-    document = read_document(text, file, overrides, folder)
-    return _SpaceReader(document).space()
-
-
-class _SpaceReader:
-    """Gives a document its meaning, collecting every mistake."""
-
-    def __init__(self, document: Document) -> None:
-        self.document = document
-        self.source = document.source
-        self.header = document.header
-        self.mistakes: list[Diagnostic] = []
-        self.choices: dict[str, Choice] = {}
-        self.used: set[str] = set()
-
-    def fail(self, code: str, message: str, path: Path_, hint: str = "", key: bool = False) -> None:
-        self.mistakes.append(Diagnostic(code, message, self.source.span(path, key), hint))
-
-    def space(self) -> Space:
-        header = self.header
-        tensor = self.input(header.input)
-        for name, data in header.choices.items():
-            self.choice(name, data)
-        network = self.items(header.network, ("network",), grouped=False)
-        constraints = [self.constraint(i, text) for i, text in enumerate(header.constraints)]
-        if not self.mistakes:
-            self.check_used()
-        if self.mistakes:
-            raise SpaceError(self.mistakes)
-        settings = Settings(header.dtype, header.bias, header.batch_norm == "kept", header.count_activations)
-        return Space(
-            header.space, header.doc, tensor, settings, header.ram_model, self.choices, network,
-            tuple(c for c in constraints if c), self.document,
-        )  # fmt: skip
-
-    def input(self, keys: InputKeys) -> Tensor:
-        dtype = keys.dtype or self.header.dtype
-        if keys.length is not None:
-            if keys.height or keys.width:
-                self.fail("bad-input", "give `length` (a series) or `height` and `width` (an image)", ("input",))
-            return Tensor(Shape(keys.channels, 1, keys.length), dtype, 1)
-        if (keys.height is None) != (keys.width is None):
-            missing = "height" if keys.height is None else "width"
-            self.fail("missing-key", f"the key `input.{missing}` is missing", ("input",), f"add `{missing}:`", key=True)
-        return Tensor(Shape(keys.channels, keys.height or 1, keys.width or 1), dtype, 2 if keys.height else 0)
-
-    # -- choices -------------------------------------------------------------------------------------------------
-
-    def choice(self, name: str, data: Any) -> None:
-        path = ("choices", name)
-        if not name.isidentifier() or not name.isascii():
-            self.fail("bad-name", f"`{name}` is not a name", path, "use letters, digits and `_`", key=True)
-        elif name in _RESERVED:
-            self.fail("reserved-name", f"`{name}` has a meaning of its own", path, "choose another name", key=True)
-        shared: bool | str = False
-        if isinstance(data, dict):
-            shared = data.get("shared", False)
-            if shared not in (True, False, "group"):
-                self.fail("wrong-value", "`shared` must be true, false or `group`", (*path, "shared"))
-                shared = False
-            data = {k: v for k, v in data.items() if k != "shared"}
-        options = self.options(data, path)
-        self.choices[name] = Choice(name, options, shared, self.source.span(path, key=True))
-
-    def options(self, data: Any, path: Path_) -> tuple[Value, ...]:
-        """The options of a choice or repeat; empty after a reported mistake."""
-        if isinstance(data, dict) and set(data) == {"options"}:
-            return self.options(data["options"], (*path, "options"))
-        if isinstance(data, dict):
-            return self.range(data, path)
-        if not isinstance(data, list):
-            value = self.option(data, path)
-            return () if value is None else (value,)
-        if not data:
-            self.fail("empty-choice", f"`{path[-1]}` has no options", path, "list at least one")
-        values = [self.option(item, (*path, i)) for i, item in enumerate(data)]
-        for i, value in enumerate(values):
-            if value is not None and option_label(value) in map(option_label, values[:i]):
-                self.fail("duplicate-option", f"the option {option_label(value)} is given twice", (*path, i))
-        return tuple(v for v in values if v is not None)
-
-    def option(self, data: Any, path: Path_) -> Value | None:
-        if isinstance(data, list) and data and not any(isinstance(d, list) for d in data):
-            parts = tuple(self.option(d, (*path, i)) for i, d in enumerate(data))
-            return None if None in parts else parts
-        if isinstance(data, str):
-            if data.replace("_", "a").replace(".", "a").isalnum() and data.isascii():
-                return data
-            self.fail("bad-option", f"the option `{data}` is not a word", path, "use letters, digits, `_` and `.`")
-            return None
-        if isinstance(data, bool):
-            return data
-        if isinstance(data, int | float) and data >= 0 and data != float("inf"):
-            return self.number(data)
-        self.fail("bad-option", "an option is a number from 0 up, a word, true/false, or a list of these", path)
-        return None
-
-    @staticmethod
-    def number(value: int | float) -> int | Fraction:
-        exact = Fraction(str(value))
-        return int(exact) if exact.denominator == 1 else exact
-
-    def range(self, data: dict[str, Any], path: Path_) -> tuple[Value, ...]:
-        known = ("start", "stop", "step")
-        for key in data:
-            if key not in known:
-                hint = did_you_mean(key, (*known, "options", "shared"))
-                self.fail("unknown-key", f"unknown key `{key}`", (*path, key), hint, key=True)
-        for key in ("start", "stop"):
-            if key not in data:
-                self.fail("missing-key", f"the range `{path[-1]}` has no `{key}`", path, f"add `{key}:`", key=True)
-        numbers = {"step": 1, **{k: v for k, v in data.items() if k in known}}
-        for key, value in numbers.items():
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                self.fail("wrong-type", f"`{key}` must be a number", (*path, key))
-        if self.mistakes or len(numbers) < 3:
-            return ()
-        return self.steps(*(Fraction(str(numbers[k])) for k in known), path)
-
-    def steps(self, start: Fraction, stop: Fraction, step: Fraction, path: Path_) -> tuple[Value, ...]:
-        show = [option_label(v) for v in (start, stop, step)]
-        if step <= 0:
-            self.fail("bad-step", f"the step is {show[2]}", (*path, "step"), "a step is greater than 0")
-        elif start < 0:
-            self.fail("bad-range", f"the range starts at {show[0]}", (*path, "start"), "start at 0 or above")
-        elif stop < start:
-            message = f"the range stops at {show[1]}, before its start {show[0]}"
-            self.fail("bad-range", message, (*path, "stop"), "a range is inclusive and goes up")
-        elif (stop - start) / step > 10_000:
-            self.fail("bad-range", "the range has more than 10,000 options", path, "use a larger step")
-        else:
-            values = [start + k * step for k in range(int((stop - start) / step) + 1)]
-            return tuple(int(v) if v.denominator == 1 else v for v in values)
-        return ()
-
-    # -- network -------------------------------------------------------------------------------------------------
-
-    def items(self, data: Any, path: Path_, grouped: bool) -> tuple[LayerSpec | Group, ...]:
-        if not isinstance(data, list) or not data:
-            self.fail("empty-network", "a list of blocks belongs here", path, "for example `- linear: {units: 10}`")
-            return ()
-        items = [self.item(item, (*path, i), grouped) for i, item in enumerate(data)]
-        return tuple(i for i in items if i)
-
-    def item(self, data: Any, path: Path_, grouped: bool) -> LayerSpec | Group | None:
-        if isinstance(data, str):
-            data = {data: None}
-        if not isinstance(data, dict):
-            self.fail("wrong-type", "a block is a name with parameters", path, "for example `- linear: {units: 10}`")
-            return None
-        repeat = self.repeat(data.get("repeat", 1), (*path, "repeat"))
-        if "group" in data or "blocks" in data:
-            return self.group(data, path, repeat)
-        return self.layer(data, path, repeat, grouped)
-
-    def group(self, data: dict[str, Any], path: Path_, repeat: Repeat) -> Group | None:
-        for key in data:
-            if key not in ("group", "blocks", "repeat"):
-                hint = did_you_mean(key, ("group", "blocks", "repeat"))
-                self.fail("unknown-key", f"unknown key `{key}` in a group", (*path, key), hint, key=True)
-        items = self.items(data.get("blocks"), (*path, "blocks"), grouped=True)
-        return Group(str(data.get("group", "")), items, repeat, self.source.span(path))
-
-    def layer(self, data: dict[str, Any], path: Path_, repeat: Repeat, grouped: bool) -> LayerSpec | None:
-        common = ("repeat", "numbered", "dtype")
-        names = [k for k in data if k in BLOCKS]
-        for key in data:
-            if key not in BLOCKS and key not in common:
-                hint = did_you_mean(key, BLOCKS if not names else common)
-                what = f"unknown key `{key}` beside `{names[0]}`" if names else f"unknown block `{key}`"
-                code = "unknown-key" if names else "unknown-block"
-                self.fail(code, what, (*path, key) if (*path, key) in self.keys() else path, hint, key=True)
-                return None
-        if len(names) != 1:
-            self.fail("one-block", f"{len(names)} blocks in one entry", path, "start each block with a `-` of its own")
-            return None
-        block = BLOCKS[names[0]]
-        arguments = self.arguments(block, data[block.name], (*path, block.name), grouped)
-        numbered = data.get("numbered")
-        if numbered is not None and not isinstance(numbered, bool):
-            self.fail("wrong-type", "`numbered` must be `true` or `false`", (*path, "numbered"))
-        dtype = self.dtype(data.get("dtype"), (*path, "dtype"), grouped)
-        span = self.source.span((*path, block.name), key=True)
-        return LayerSpec(block, arguments, numbered, dtype, repeat, span)
-
-    def keys(self) -> set[Path_]:
-        return {path for path, kind in self.source.spans if kind == "key"}
-
-    def dtype(self, data: Any, path: Path_, grouped: bool) -> Any:
-        if data is None or data in DTYPES:
-            return data
-        if isinstance(data, str) and data in self.choices:
-            return self.expression(data, path, grouped)
-        self.fail("wrong-value", f"`dtype` must be one of {', '.join(DTYPES)}, or a choice of them", path)
-        return None
-
-    def arguments(self, block: Block, data: Any, path: Path_, grouped: bool) -> dict[str, Any]:
-        if not isinstance(data, dict | None):
-            name = next(iter(block.params), None)
-            hint = f"write `{block.name}: {{{name}: ...}}`" if name else f"`{block.name}` has no parameters"
-            self.fail("wrong-type", f"`{block.name}` takes parameters by name", path, hint)
-            return {}
-        arguments = {}
-        for key, value in (data or {}).items():
-            if key not in block.params:
-                hint = did_you_mean(key, block.params) if block.params else f"`{block.name}` has no parameters"
-                self.fail("unknown-key", f"`{block.name}` has no parameter `{key}`", (*path, key), hint, key=True)
-            else:
-                arguments[key] = self.argument(block, key, value, (*path, key), grouped)
-        for key in block.params:
-            if key not in block.defaults and key not in arguments:
-                self.fail("missing-key", f"`{block.name}` needs `{key}`", path, f"add `{key}:`", key=True)
-        return arguments
-
-    def argument(self, block: Block, key: str, value: Any, path: Path_, grouped: bool) -> Any:
-        """A literal the block understands, an Expression, or a tuple with Expressions inside."""
-        kind = block.params[key]
-        if isinstance(value, list):
-            value = tuple(self.part(v, (*path, i), grouped, ()) for i, v in enumerate(value))
-            if any(isinstance(v, Expression) for v in value):
-                return value
-        else:
-            value = self.part(value, path, grouped, kind.words)
-        if isinstance(value, Expression):
-            return value
-        try:
-            return kind.read(value)
-        except TypeError:
-            self.fail("wrong-type", f"`{key}` must be {kind.expected}", path)
-        except Infeasible as reason:
-            self.fail("bad-value", f"`{key}`: {reason}", path)
-        return None
-
-    def part(self, value: Any, path: Path_, grouped: bool, words: tuple[str, ...]) -> Any:
-        if isinstance(value, str) and value not in words:
-            expression = self.expression(value, path, grouped)
-            return expression if expression and expression.names else expression and expression.evaluate({})
-        return value
-
-    def expression(self, text: str, path: Path_, grouped: bool) -> Expression | None:
-        """An expression over choices; a mistake is reported and gives None."""
-        try:
-            expression = parse(text, self.source.span(path))
-        except SpaceError as error:
-            self.mistakes.extend(error.diagnostics)
-            return None
-        for name in sorted(expression.names):
-            if name not in self.choices:
-                hint = did_you_mean(name, self.choices) if self.choices else "declare it under `choices:`"
-                self.fail("unknown-name", f"unknown name `{name}` in `{text}`", path, hint)
-                return None
-            if self.choices[name].shared == "group" and not grouped:
-                self.fail("not-in-group", f"`{name}` is shared by a group, but no group is here", path, "add a group")
-        self.used |= expression.names
-        return expression
-
-    def repeat(self, data: Any, path: Path_) -> Repeat:
-        span = self.source.span(path)
-        if isinstance(data, str):
-            expression = self.expression(data, path, grouped=False)
-            for name in sorted(expression.names) if expression else ():
-                if self.choices[name].shared is not True:
-                    hint = f"add `shared: true` to the choice `{name}`"
-                    self.fail("not-shared", f"`repeat` depends on `{name}`, which is not shared", path, hint)
-            return Repeat((), expression, span)
-        options = self.options(data, path)
-        for value in options:
-            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1000:
-                message = f"a repeat of {option_label(value)}"
-                self.fail("bad-repeat", message, path, "a repeat is a whole number from 1 to 1000; leave the block out for 0")
-        return Repeat(tuple(v for v in options if isinstance(v, int)), None, span)
-
-    # -- constraints ---------------------------------------------------------------------------------------------
-
-    def constraint(self, position: int, text: str) -> Expression | None:
-        path = ("constraints", position)
-        try:
-            expression = parse(text, self.source.span(path))
-        except SpaceError as error:
-            self.mistakes.extend(error.diagnostics)
-            return None
-        known = {*self.choices, *METRICS, *DERIVED, "latency", "depth", "i"}
-        for name in sorted(expression.names - known):
-            self.fail("unknown-name", f"unknown name `{name}` in `{text}`", path, did_you_mean(name, known))
-        self.used |= expression.names
-        return expression
-
-    def check_used(self) -> None:
-        for name in self.choices:
-            if name not in self.used:
-                hint = "use it in the network, or remove it"
-                self.fail("unused-choice", f"the choice `{name}` is never used", ("choices", name), hint, key=True)

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
-from spaces.errors import Diagnostic, SpaceError, TargetError, UnitError, did_you_mean
+from spaces.errors import Diagnostic, SpaceError, Span, TargetError, UnitError, did_you_mean
 from spaces.source import Path_, Source, read_yaml
 from spaces.target import Region, Target, plain_name
 from spaces.units import parse_bytes, parse_hz
@@ -100,7 +100,14 @@ class _EntryReader:
         self.mistakes: list[Diagnostic] = []
 
     def fail(self, code: str, message: str, path: Path_, hint: str = "", key: bool = False) -> None:
-        self.mistakes.append(Diagnostic(code, message, self.source.span((*self.path, *path), key=key), hint))
+        self.mistakes.append(Diagnostic(code, message, self.span(path, key), hint))
+
+    def span(self, path: Path_, key: bool = False) -> Span:
+        """The place of a value, or of its key; a value that is left empty has no place, so its key stands for it."""
+        value: Any = self.data
+        for part in path:
+            value = value[part]
+        return self.source.span((*self.path, *path), key=key or value is None)
 
     def target(self) -> Target:
         self.check_keys()
@@ -147,14 +154,15 @@ class _EntryReader:
         for i, item in enumerate(items):
             if not isinstance(item, str) or not plain_name(item):
                 path = (key, i) if isinstance(value, list) else (key,)
-                self.fail("wrong-type", f"`{key}` must hold texts, not {_show(item)}", path, "put it in quotes")
+                hint = "put it in quotes" if isinstance(item, bool | int | float) else f"for example `{key}: [ABC123]`"
+                self.fail("wrong-type", f"`{key}` must be texts, not {_show(item)}", path, hint)
         return tuple(item for item in items if isinstance(item, str))
 
     def quantity(self, parse: Callable[[Any], int], value: Any, *path: str) -> int:
         try:
             return parse("" if value is None else value)
         except UnitError as error:
-            self.mistakes += (replace(d, span=self.source.span((*self.path, *path))) for d in error.diagnostics)
+            self.mistakes += (replace(d, span=self.span(path)) for d in error.diagnostics)
             return 0
 
     def regions(self, kind: Literal["flash", "ram"], source: str) -> Iterator[Region]:

@@ -90,7 +90,7 @@ def unroll(space: Space) -> tuple[Variant, ...]:
         SpaceError: too many variants or layers, or a repeat that is not a whole number from 1 up.
 
     Example:
-        >>> from spaces.space import load_space
+        >>> from spaces.reader import load_space
         >>> [(v.label, len(v.layers), v.size) for v in unroll(load_space("dscnn"))]
         [('6', 8, 262144), ('7', 9, 2097152), ('8', 10, 16777216)]
     """

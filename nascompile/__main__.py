@@ -1,0 +1,5 @@
+"""`python -m nascompile`."""
+
+from nascompile.cli import main
+
+main()

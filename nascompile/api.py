@@ -1,0 +1,100 @@
+"""The public functions: compile a space, reduce it to its exact feasible set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from solvers.base import Progress, solve
+from solvers.feasible_set import FeasibleSet
+from spaces.compile import compile_space
+from spaces.program import Budgets, Program
+from spaces.reader import load_space
+from spaces.space import Space
+from spaces.target import Target
+from spaces.targets import load_target
+from spaces.units import parse_bytes, parse_count
+
+__all__ = ["budgets_of", "compile", "reduce"]
+
+Quantity = int | str | None
+
+
+def compile(  # noqa: A001 - the verb of the field, always used as nascompile.compile
+    space: str | Path | Space,
+    *,
+    mcu: str | Target | None = None,
+    rom: Quantity = None,
+    ram: Quantity = None,
+    flops: Quantity = None,
+    macs: Quantity = None,
+    ram_model: str | None = None,
+    overrides: Iterable[str] = (),
+) -> Program:
+    """Compile a space for an MCU and budgets.
+
+    Args:
+        space: a path, a library name, or a loaded Space.
+        mcu: a chip, part number, board or target file; its RAM and flash become budgets.
+        rom: ROM budget in bytes, or text such as `"1MiB"`; replaces the MCU's.
+        ram: RAM budget in bytes, or text; replaces the MCU's.
+        flops: limit on FLOPs, a number or text such as `"10M"`.
+        macs: limit on multiply-accumulates.
+        ram_model: `pingpong` or `liveness`; the space's own by default.
+        overrides: `key.path=value` strings for the space.
+
+    Raises:
+        NascompileError: a malformed space, an unknown MCU, an unreadable quantity.
+
+    Example:
+        >>> import nascompile as nc
+        >>> nc.compile("dscnn", mcu="stm32f412").size
+        19136512
+    """
+    source = space if isinstance(space, Space) else load_space(space, overrides)
+    target = load_target(mcu) if isinstance(mcu, str) else mcu
+    budgets = budgets_of(target, rom=rom, ram=ram, flops=flops, macs=macs)
+    name, code = (target.name, dict(target.runtime)) if target else ("", {})
+    return compile_space(source, budgets, target=name, ram_model=ram_model, code=code)
+
+
+def reduce(
+    space: str | Path | Space,
+    *,
+    mcu: str | Target | None = None,
+    rom: Quantity = None,
+    ram: Quantity = None,
+    flops: Quantity = None,
+    macs: Quantity = None,
+    ram_model: str | None = None,
+    overrides: Iterable[str] = (),
+    solver: str = "auto",
+    progress: Progress | None = None,
+) -> FeasibleSet:
+    """The exact feasible set of a space for an MCU and budgets; arguments as for `compile`.
+
+    Args:
+        solver: `auto`, `diagram`, `cp-sat` or `exhaustive`; they agree.
+        progress: called now and then with what is being done and a count.
+
+    Raises:
+        NascompileError: a malformed space, an unknown MCU, an unreadable quantity, an engine that cannot do it.
+
+    Example:
+        >>> import nascompile as nc
+        >>> fs = nc.reduce("dscnn", mcu="ebs-small")
+        >>> len(fs), fs.counts["8"], str(fs[0])
+        (167713, 130285, 'dscnn/6: 84-84-84-84-84-84')
+    """
+    program = compile(
+        space, mcu=mcu, rom=rom, ram=ram, flops=flops, macs=macs, ram_model=ram_model, overrides=overrides
+    )
+    return solve(program, solver, progress)
+
+
+def budgets_of(target: Target | None, **limits: Quantity) -> Budgets:
+    """The budgets of a target, with explicit limits in place of its own."""
+    own: Mapping[str, Quantity] = {"rom": target.rom, "ram": target.ram} if target else {}
+    given = {**own, **{name: value for name, value in limits.items() if value is not None}}
+    readers = {"rom": parse_bytes, "ram": parse_bytes, "flops": parse_count, "macs": parse_count}
+    return Budgets(**{name: readers[name](value) for name, value in given.items() if value is not None})

@@ -1,0 +1,91 @@
+"""`nascompile compile`: every stage of the compiler as readable text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nascompile.cli.options import Flops, Macs, Mcu, Overrides, Ram, RamModel, Rom, SpaceName, program_of
+from nascompile.cli.output import say
+from solvers.set_file import write_atomically
+from spaces.dump import program_text
+from spaces.errors import Diagnostic, NascompileError, did_you_mean
+from spaces.program import Program
+
+__all__ = ["compile_space"]
+
+STAGES = ("document", "program", "cpsat", "mzn", "dot")
+
+
+def compile_space(
+    space: SpaceName,
+    overrides: Overrides = None,
+    mcu: Mcu = None,
+    rom: Rom = None,
+    ram: Ram = None,
+    flops: Flops = None,
+    macs: Macs = None,
+    ram_model: RamModel = None,
+    emit: Annotated[
+        str, typer.Option("--emit", help="document, program, cpsat, mzn or dot.", metavar="STAGE")
+    ] = "program",
+    variant: Annotated[
+        str | None, typer.Option("--variant", help="Which depth: cpsat, mzn and dot hold one at a time.", metavar="L")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--out", "-o", help="File to write; stdout without it.")] = None,
+) -> None:
+    """Compile a space and print a stage of the compiler.
+
+    document: the validated YAML, extensions and overrides applied. program: the layered state graph with its costs.
+    cpsat: the OR-Tools CP-SAT model as protobuf text. mzn: a MiniZinc model. dot: the state graph for Graphviz.
+
+    Examples:
+
+      nascompile compile mlp2 --rom 13600 --emit program
+
+      nascompile compile dscnn --mcu stm32f412 --emit cpsat --variant 8 -o dscnn8.pbtxt
+    """
+    if emit not in STAGES:
+        raise NascompileError(Diagnostic("bad-option", f"there is no stage `{emit}`", None, did_you_mean(emit, STAGES)))
+    program = program_of(space, overrides, mcu, rom, ram, flops, macs, ram_model)
+    text = _text(program, emit, variant)
+    if output is None:
+        print(text.rstrip("\n"))
+    else:
+        write_atomically(output, text.encode())
+        say(f"written: {output}")
+
+
+def _text(program: Program, emit: str, variant: str | None) -> str:
+    if emit == "document":
+        return program.space.document.dump()
+    if emit == "program":
+        return program_text(program, None if variant is None else _position(program, variant))
+    return _lowering(emit)(program, _position(program, variant))
+
+
+def _lowering(emit: str) -> Callable[[Program, int], str]:
+    if emit == "cpsat":
+        from solvers.cpsat import model_text
+
+        return model_text
+    if emit == "mzn":
+        from solvers.minizinc import minizinc_text
+
+        return minizinc_text
+    from solvers.graphviz import dot_text
+
+    return dot_text
+
+
+def _position(program: Program, variant: str | None) -> int:
+    labels = ", ".join(program.by_label)
+    if variant is None and len(program.chains) > 1:
+        message = f"`{program.space.name}` has {len(program.chains)} variants, and a model holds one"
+        raise NascompileError(Diagnostic("bad-option", message, None, f"add --variant with one of {labels}"))
+    if variant is not None and variant not in program.by_label:
+        raise NascompileError(Diagnostic("bad-option", f"there is no variant `{variant}`", None, f"there are {labels}"))
+    return program.by_label[variant or next(iter(program.by_label))]

@@ -1,0 +1,93 @@
+"""`nascompile diff`: two feasible sets of one space, MCU against MCU or budget against budget."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from nascompile.cli.options import Flops, Json, Macs, Overrides, RamModel, is_set_file, open_or_solve
+from nascompile.cli.output import emit_json, out, share, table
+from solvers.feasible_set import FeasibleSet
+from spaces.errors import Diagnostic, NascompileError
+
+__all__ = ["diff"]
+
+
+def diff(
+    first: Annotated[str, typer.Argument(metavar="SET|SPACE", help="A set file, or a space together with two --mcu.")],
+    rest: Annotated[
+        list[str] | None, typer.Argument(metavar="[SET] [KEY=VALUE]...", help="The other set file, or overrides.")
+    ] = None,
+    mcu: Annotated[
+        list[str] | None, typer.Option("--mcu", help="Give it twice: the two MCUs to compare.", metavar="NAME")
+    ] = None,
+    flops: Flops = None,
+    macs: Macs = None,
+    ram_model: RamModel = None,
+    number: Annotated[int, typer.Option("-n", "--number", min=0, help="How many members of each side to show.")] = 3,
+    as_json: Json = False,
+) -> None:
+    """Compare two feasible sets of one space: what fits both, and what fits only one.
+
+    Exit code 1 if they differ.
+
+    Examples:
+
+      nascompile diff dscnn --mcu stm32f412 --mcu stm32h743
+
+      nascompile diff a.nasset b.nasset
+    """
+    names, (a, b) = _pair(first, rest or [], mcu or [], flops=flops, macs=macs, ram_model=ram_model)
+    parts = {"both": a & b, f"only {names[0]}": a - b, f"only {names[1]}": b - a}
+    data = {
+        "space": a.program.space.name,
+        "size": a.program.size,
+        "counts": {names[0]: a.count, names[1]: b.count} | {name: part.count for name, part in parts.items()},
+        "variants": {
+            label: {name: part.counts[label] for name, part in parts.items()} for label in a.program.by_label
+        },
+        "members": {name: [str(c) for c in part.at(range(min(number, part.count)))] for name, part in parts.items()},
+    }
+    if as_json:
+        emit_json(data)
+    else:
+        _print(data, names, parts)
+    if a != b:
+        raise typer.Exit(1)
+
+
+def _pair(
+    first: str, rest: list[str], mcus: list[str], **budgets: str | None
+) -> tuple[tuple[str, str], tuple[FeasibleSet, FeasibleSet]]:
+    """The two sets and their names."""
+    if is_set_file(first):
+        if len(rest) != 1 or mcus or any(budgets.values()):
+            raise _usage(f"`{first}` is a set file, so the other side must be one too, and no budgets apply")
+        return (first, rest[0]), (FeasibleSet.load(first), FeasibleSet.load(rest[0]))
+    if len(mcus) != 2:
+        raise _usage(f"`{first}` is a space, so it needs --mcu twice")
+    if mcus[0] == mcus[1]:
+        raise _usage(f"both sides are `{mcus[0]}`")
+    sets = [open_or_solve(first, rest, mcu=name, **budgets) for name in mcus]
+    return (mcus[0], mcus[1]), (sets[0], sets[1])
+
+
+def _usage(message: str) -> NascompileError:
+    hint = "`nascompile diff a.nasset b.nasset`, or `nascompile diff dscnn --mcu stm32f412 --mcu stm32h743`"
+    return NascompileError(Diagnostic("bad-option", message, None, hint))
+
+
+def _print(data: dict[str, Any], names: tuple[str, str], parts: dict[str, FeasibleSet]) -> None:
+    out.print(f"[bold]{data['space']}[/bold]: |X| = {data['size']:,}")
+    rows = table("variant", *(f">{name}" for name in parts))
+    for label, counts in data["variants"].items():
+        rows.add_row(label or "-", *(f"{counts[name]:,}" for name in parts))
+    rows.add_row("all", *(f"{part.count:,}" for part in parts.values()), style="bold")
+    rows.add_row("share of X", *(share(part.count, data["size"]) for part in parts.values()))
+    out.print(rows)
+    for name, members in data["members"].items():
+        if members:
+            out.print(f"\n{name}, first {len(members)}:")
+            for member in members:
+                out.print(f"  {member}")

@@ -1,0 +1,94 @@
+"""`nascompile spaces`, `nascompile mcus`, `nascompile schema`: what there is to use."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from nascompile.cli.options import Json
+from nascompile.cli.output import emit_json, out, table
+from spaces.blocks import BLOCKS
+from spaces.library import library
+from spaces.reader import load_space
+from spaces.schema import json_schema
+from spaces.targets import catalogue
+from spaces.variants import unroll
+
+__all__ = ["mcus", "schema", "spaces"]
+
+
+def spaces(
+    blocks: Annotated[bool, typer.Option("--blocks", help="List the blocks of the language instead.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the library's search spaces, or the blocks of the language."""
+    if blocks:
+        _blocks(as_json)
+        return
+    rows = []
+    for name, path in library().items():
+        space = load_space(path)
+        variants = unroll(space)
+        size = sum(v.size for v in variants)
+        depths = [v.depth for v in variants]
+        first = space.doc.strip().split("\n")[0]
+        rows.append({"space": name, "size": size, "depths": [min(depths), max(depths)], "doc": first, "file": str(path)})
+    if as_json:
+        emit_json(rows)
+        return
+    made = table("space", ">|X|", "depth", "~what it is")
+    for row in rows:
+        low, high = row["depths"]
+        made.add_row(row["space"], f"{row['size']:,}", f"{low}" if low == high else f"{low}..{high}", row["doc"])
+    out.print(made)
+
+
+def _blocks(as_json: bool) -> None:
+    if as_json:
+        emit_json(
+            [{"block": b.name, "doc": b.doc, "required": [p for p in b.params if p not in b.defaults],
+              "optional": {p: b.defaults[p] for p in b.defaults}} for b in BLOCKS.values()]
+        )  # fmt: skip
+        return
+    made = table("block", "~parameters", "~what it is")
+    for block in BLOCKS.values():
+        made.add_row(block.name, ", ".join(p if p in block.defaults else f"{p} (required)" for p in block.params), block.doc)
+    out.print(made)
+
+
+def mcus(
+    search: Annotated[str | None, typer.Argument(help="Only names, cores or boards that contain this.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the microcontrollers: memory usable for activations, flash, core, clock, boards."""
+    wanted = (search or "").lower()
+    found = [t for t in catalogue() if wanted in " ".join((t.name, t.title, t.core, *t.boards)).lower()]
+    if as_json:
+        emit_json(
+            [{"name": t.name, "title": t.title, "core": t.core, "clock_hz": t.clock_hz, "ram": t.ram, "rom": t.rom,
+              "parts": t.parts, "boards": t.boards, "source": t.source} for t in found]
+        )  # fmt: skip
+        return
+    made = table("name", "core", ">MHz", ">RAM", ">ROM", "~boards")
+    for t in found:
+        clock = f"{t.clock_hz / 1e6:g}" if t.clock_hz else "-"
+        made.add_row(t.name, t.core, clock, _size(t.ram), _size(t.rom), ", ".join(t.boards))
+    out.print(made)
+    if not found:
+        out.print(f"no microcontroller contains `{search}`", markup=False)
+        raise typer.Exit(1)
+
+
+def _size(size: int) -> str:
+    return f"{size // 1024:,} KiB" if size % 1024 == 0 else f"{size:,} B"
+
+
+def schema() -> None:
+    """Print the JSON schema of the space language, for editors.
+
+    Example:
+
+      nascompile schema > space.schema.json
+    """
+    emit_json(json_schema())

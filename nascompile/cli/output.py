@@ -1,0 +1,124 @@
+"""What commands print: data on stdout, talk on stderr, JSON where asked, and a sign of life on anything slow."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from solvers.base import Progress
+
+__all__ = ["emit_json", "out", "quantity", "say", "share", "span_text", "table", "working"]
+
+_PATIENCE = 1.5
+
+#: A pipe or a file has no width; then nothing should wrap.
+_WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200
+
+#: Data.
+out = Console(highlight=False, width=_WIDTH)
+#: Talk.
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """A remark to the person at the terminal."""
+    err.print(text, style="dim", markup=False)
+
+
+def emit_json(data: Any) -> None:
+    """Print data as JSON on stdout; counts beyond 2^53 stay exact integers."""
+    print(json.dumps(data, indent=2, default=_plain, ensure_ascii=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Fraction):
+        return float(value)
+    if hasattr(value, "item"):
+        return value.item()
+    return str(value)
+
+
+def table(*columns: str, title: str = "") -> Table:
+    """A table in the house style: columns that start with `>` are numbers, on the right; one with `~` may wrap."""
+    made = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in columns:
+        justify = "right" if column.startswith(">") else "left"
+        made.add_column(column.lstrip(">~"), justify=justify, no_wrap=not column.startswith("~"), overflow="fold")
+    return made
+
+
+def share(part: int, whole: int) -> str:
+    """A percentage that never rounds something to nothing or to everything."""
+    if not whole:
+        return "-"
+    percent = 100 * part / whole
+    if part and percent < 0.01:
+        return f"{percent:.1e} %"
+    text = f"{percent:.3g}" if percent < 99.95 else f"{percent:.2f}"
+    return "< 100 %" if part < whole and float(text) >= 100 else f"{text} %"
+
+
+def quantity(metric: str, value: int | float) -> str:
+    """A cost with its unit: bytes for memories, plain counts else."""
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    return f"{value:,} B" if metric.startswith(("rom", "ram")) else f"{value:,}"
+
+
+def span_text(labels: dict[str, tuple[str, str]]) -> str:
+    """Ranges of decisions in one line, neighbours with equal ranges joined: `M1=84..112, M2-6=84..280`."""
+    parts: list[tuple[str, str, str]] = []
+    for label, (low, high) in labels.items():
+        name, _, index = label.partition("[")
+        text = low if low == high else f"{low}..{high}"
+        index = index.rstrip("]")
+        if parts and parts[-1][0].split("|")[0] == name and parts[-1][2] == text and index:
+            first = parts[-1][1].split("-")[0]
+            parts[-1] = (parts[-1][0], f"{first}-{index}", text)
+        else:
+            parts.append((name, index, text))
+    return ", ".join(f"{name}{index}={text}" for name, index, text in parts)
+
+
+@contextmanager
+def working(what: str) -> Iterator[Progress]:
+    """Show a sign of life on stderr once something takes longer than a moment.
+
+    Yields:
+        A function to report progress with: what is being done, and how much of it is done.
+    """
+    state = {"text": what, "said": time.monotonic()}
+    start = time.monotonic()
+    status = err.status(what)
+    # A terminal gets a spinner that turns by itself; a log file gets a line now and then.
+    timer = threading.Timer(_PATIENCE, status.start) if err.is_terminal else None
+    if timer:
+        timer.daemon = True
+        timer.start()
+
+    def progress(doing: str, done: int) -> None:
+        now = time.monotonic()
+        state["text"] = f"{what}: {doing}" + (f", {done:,}" if done else "") + f" ({now - start:.0f} s)"
+        if err.is_terminal:
+            status.update(state["text"])
+        elif now - max(start, state["said"]) > 5:
+            state["said"] = now
+            print(state["text"], file=sys.stderr, flush=True)
+
+    try:
+        yield progress
+    finally:
+        if timer:
+            timer.cancel()
+            timer.join()
+        status.stop()

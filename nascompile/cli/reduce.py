@@ -1,0 +1,98 @@
+"""`nascompile reduce` and `nascompile count`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nascompile.cli.options import Flops, Json, Macs, Mcu, Overrides, Ram, RamModel, Rom, SetOrSpace, Solver, SpaceName
+from nascompile.cli.options import open_or_solve, program_of
+from nascompile.cli.output import emit_json, out, say, working
+from nascompile.cli.report import print_report, report
+from solvers.base import solve
+from solvers.feasible_set import FeasibleSet
+
+__all__ = ["count", "reduce"]
+
+
+def reduce(
+    space: SpaceName,
+    overrides: Overrides = None,
+    mcu: Mcu = None,
+    rom: Rom = None,
+    ram: Ram = None,
+    flops: Flops = None,
+    macs: Macs = None,
+    ram_model: RamModel = None,
+    solver: Solver = "auto",
+    output: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Where to write the set. Default: SPACE-MCU.nasset in this folder.", metavar="FILE"),
+    ] = None,
+    save: Annotated[bool, typer.Option("--save/--no-save", help="Write the set file, or only report.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Reduce a space to its exact feasible set X^f, and write that set to a file.
+
+    Reports |X| and |X^f|, per depth the reduced range of every layer, and which budget removes how much.
+    Exit code 1 if no network fits; `explain` says what is missing.
+
+    Examples:
+
+      nascompile reduce spaces/dscnn.yaml --mcu stm32f412
+
+      nascompile reduce dscnn --ram 128KiB --rom 512KiB --flops 20M choices.M.step=56
+    """
+    with working(f"reducing {space}") as progress:
+        program = program_of(space, overrides, mcu, rom, ram, flops, macs, ram_model)
+        fs = solve(program, solver, progress)
+        data = report(fs)
+    path = _save(fs, output, mcu) if save and fs else None
+    data["file"] = str(path) if path else None
+    if as_json:
+        emit_json(data)
+    else:
+        print_report(data)
+    if path:
+        say(f"written: {path} ({path.stat().st_size:,} bytes)")
+    if not fs:
+        if not as_json:
+            from nascompile.cli.explain import print_explanation
+
+            out.print()
+            print_explanation(program)
+        raise typer.Exit(1)
+
+
+def _save(fs: FeasibleSet, output: Path | None, mcu: str | None) -> Path:
+    name = "-".join(filter(None, (fs.program.space.name, fs.program.target if mcu else "")))
+    return fs.save(output or Path(f"{name}.nasset"))
+
+
+def count(
+    space: SetOrSpace,
+    overrides: Overrides = None,
+    mcu: Mcu = None,
+    rom: Rom = None,
+    ram: Ram = None,
+    flops: Flops = None,
+    macs: Macs = None,
+    ram_model: RamModel = None,
+    solver: Solver = "auto",
+    as_json: Json = False,
+) -> None:
+    """Print the exact number of feasible networks, and nothing else.
+
+    Example:
+
+      nascompile count dscnn --mcu stm32f412
+    """
+    fs = open_or_solve(
+        space, overrides, solver, mcu=mcu, rom=rom, ram=ram, flops=flops, macs=macs, ram_model=ram_model
+    )
+    if as_json:
+        emit_json({"count": fs.count, "size": fs.program.size, "variants": fs.counts})
+    else:
+        print(fs.count)

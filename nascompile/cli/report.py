@@ -1,0 +1,120 @@
+"""The report on a reduced space: what `reduce` and `show` print, as data and as text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nascompile.cli.output import out, share, span_text, table
+from solvers.attribution import RELATIONS, counts_alone
+from solvers.feasible_set import FeasibleSet
+from spaces.program import Program
+from spaces.space import option_label
+from spaces.units import format_bytes, format_count
+
+__all__ = ["print_report", "report"]
+
+
+def report(fs: FeasibleSet, attribute: bool = True) -> dict[str, Any]:
+    """All that a reduction found, as plain data."""
+    program = fs.program
+    data: dict[str, Any] = {
+        "space": program.space.name,
+        "target": program.target or None,
+        "budgets": dict(program.budgets.items()),
+        "ram_model": program.ram_model,
+        "size": program.size,
+        "count": fs.count,
+        "share": fs.count / program.size,
+        "exact": True,
+        "engine": fs.engine,
+        "seconds": fs.seconds,
+        "origin": fs.origin or None,
+        "variants": [_variant(fs, v) for v in range(len(program.chains))],
+        "tree": {"nodes": fs.node_count, "bytes": fs.nbytes},
+        "digest": fs.digest,
+    }
+    if attribute and not fs.origin:
+        data["limits"] = [_limit(program, name, count) for name, count in counts_alone(program).items()]
+    return data
+
+
+def _variant(fs: FeasibleSet, position: int) -> dict[str, Any]:
+    chain = fs.program.chains[position]
+    variant = chain.variant
+    count = fs.counts[variant.label]
+    ranges = {label: [_value(low), _value(high)] for label, (low, high) in fs.ranges(variant.label).items()}
+    return {
+        "variant": variant.label,
+        "depth": variant.depth,
+        "size": variant.size,
+        "count": count,
+        "impossible": chain.impossible or None,
+        "ranges": ranges if count else {},
+    }
+
+
+def _value(option: Any) -> Any:
+    return option if isinstance(option, int | str | bool) else option_label(option)
+
+
+def _limit(program: Program, name: str, count: int | None) -> dict[str, Any]:
+    budget = dict(program.budgets.items()).get(name)
+    removes = None if count is None else program.size - count
+    return {"limit": name, "budget": budget, "alone_keeps": count, "alone_removes": removes}
+
+
+def print_report(data: dict[str, Any]) -> None:
+    """The report for a person."""
+    print_head(data)
+    out.print()
+    depths = table("variant", ">networks", ">feasible", ">share", "~reduced ranges")
+    for row in data["variants"]:
+        ranges = span_text({k: (option_label(a), option_label(b)) for k, (a, b) in row["ranges"].items()})
+        reason = f"none: {row['impossible']}" if row["impossible"] else ranges or "none fits"
+        label = row["variant"] or "-"
+        depths.add_row(label, f"{row['size']:,}", f"{row['count']:,}", share(row["count"], row["size"]), reason)
+    out.print(depths)
+    if data.get("limits"):
+        out.print()
+        print_limits(data)
+    out.print()
+    tree, seconds = data["tree"], data["seconds"]
+    out.print(f"tree: {tree['nodes']:,} nodes, {tree['bytes']:,} bytes; {_engine(data['engine'])}, {seconds:.2g} s")
+
+
+def print_head(data: dict[str, Any]) -> None:
+    """What was reduced, and the exact counts."""
+    target = f" on {data['target']}" if data["target"] else ""
+    out.print(f"[bold]{data['space']}[/bold]{target}: {data['origin'] or budget_text(data['budgets'], data['ram_model'])}")
+    width = len(f"{data['size']:,}")
+    out.print(f"|X|   = {data['size']:>{width},}  networks in the space")
+    share_text = share(data["count"], data["size"])
+    out.print(f"|X^f| = {data['count']:>{width},}  feasible, exactly ({share_text})")
+
+
+def budget_text(budgets: dict[str, int], ram_model: str) -> str:
+    """The budgets in words."""
+    names = {"ram": f"RAM ({ram_model})", "rom": "ROM", "flops": "FLOPs", "macs": "MACs"}
+    parts = [
+        f"{names[name]} <= {format_bytes(value) if name in ('rom', 'ram') else format_count(value)}"
+        for name, value in budgets.items()
+    ]
+    return ", ".join(parts) or "no budgets"
+
+
+def print_limits(data: dict[str, Any]) -> None:
+    """How many networks each limit alone removes."""
+    rows = table("limit alone", ">budget", ">keeps", ">removes", ">share removed")
+    for row in data["limits"]:
+        budget = "" if row["budget"] is None else f"{row['budget']:,}"
+        name = "constraints, shapes" if row["limit"] == RELATIONS else row["limit"]
+        if row["alone_keeps"] is None:
+            rows.add_row(name, budget, "not counted", "", "")
+            continue
+        removes = row["alone_removes"]
+        rows.add_row(name, budget, f"{row['alone_keeps']:,}", f"{removes:,}", share(removes, data["size"]))
+    out.print(rows)
+
+
+def _engine(name: str) -> str:
+    return {"diagram": "by decision diagram", "cp-sat": "by CP-SAT", "exhaustive": "by brute force"}.get(name, name)

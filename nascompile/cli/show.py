@@ -1,0 +1,232 @@
+"""`nascompile show` and `nascompile export`: look into a set."""
+
+from __future__ import annotations
+
+import csv
+import io
+import random
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from nascompile.cli.options import Flops, Json, Macs, Mcu, Overrides, Ram, RamModel, Rom, SetOrSpace, open_or_solve
+from nascompile.cli.output import emit_json, out, quantity, say, table, working
+from nascompile.cli.report import print_head, report
+from solvers.feasible_set import FeasibleSet
+from solvers.ranking import distinct_draws
+from solvers.set_file import verify as verify_set
+from solvers.set_file import write_atomically
+from spaces.candidate import Candidate
+from spaces.errors import Diagnostic, NascompileError
+
+__all__ = ["export", "show"]
+
+COLUMNS = ("rom", "ram_pingpong", "ram_liveness", "params", "macs", "flops", "entropy")
+_LIMIT = 2_000_000
+
+
+def show(
+    space: SetOrSpace,
+    overrides: Overrides = None,
+    mcu: Mcu = None,
+    rom: Rom = None,
+    ram: Ram = None,
+    flops: Flops = None,
+    macs: Macs = None,
+    ram_model: RamModel = None,
+    number: Annotated[int, typer.Option("-n", "--number", min=0, help="How many members to list.")] = 10,
+    top: Annotated[
+        str | None,
+        typer.Option("--top", help="List the members with the largest METRIC (entropy, rom, macs, M[1], ...).", metavar="METRIC"),
+    ] = None,
+    least: Annotated[
+        str | None, typer.Option("--least", help="List the members with the least METRIC.", metavar="METRIC")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="List members drawn uniformly with this seed.")] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Solve anew and compare with the file.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Look into a set: its counts, and some members with their costs.
+
+    Without --top, --least or --seed the first members in order are listed. All answers are exact.
+
+    Examples:
+
+      nascompile show dscnn-stm32f412.nasset --top entropy -n 5
+
+      nascompile show dscnn --mcu stm32f412 --seed 0
+    """
+    if sum(option is not None for option in (top, least, seed)) > 1:
+        raise NascompileError(Diagnostic("bad-option", "--top, --least and --seed exclude each other", None, "give one"))
+    fs = open_or_solve(space, overrides, mcu=mcu, rom=rom, ram=ram, flops=flops, macs=macs, ram_model=ram_model)
+    with working("looking"):
+        members = _members(fs, number, top, least, seed)
+        same = verify_set(fs) if verify else None
+    data = {**report(fs, attribute=False), "members": [_row(c) for c in members]}
+    if same is not None:
+        data["verified"] = same
+    if as_json:
+        emit_json(data)
+    else:
+        print_head(data)
+        if members:
+            out.print()
+            _print_members(members)
+        if same is not None:
+            say("verified: solving anew gives the same set" if same else "NOT VERIFIED: solving anew gives another set")
+    if same is False:
+        raise typer.Exit(1)
+
+
+def _members(fs: FeasibleSet, number: int, top: str | None, least: str | None, seed: int | None) -> list[Candidate]:
+    number = min(number, fs.count)
+    if (top or least) and number == 1:
+        return [fs.best(top or least or "", "max" if top else "min")]
+    if top is not None or least is not None:
+        return fs.top(top or least or "", number, "max" if top else "min")
+    return fs.sample(number, seed) if seed is not None else list(fs.at(range(number)))
+
+
+def _row(candidate: Candidate) -> dict[str, Any]:
+    return {"candidate": str(candidate), **{name: candidate.costs[name] for name in COLUMNS}}
+
+
+def _print_members(members: list[Candidate]) -> None:
+    rows = table("~candidate", ">ROM", ">RAM even/odd", ">RAM live", ">MACs", ">entropy")
+    for member in members:
+        costs = member.costs
+        shown = ("rom", "ram_pingpong", "ram_liveness", "macs", "entropy")
+        rows.add_row(str(member), *(quantity(name, costs[name]) for name in shown))
+    out.print(rows)
+
+
+def export(
+    space: SetOrSpace,
+    overrides: Overrides = None,
+    mcu: Mcu = None,
+    rom: Rom = None,
+    ram: Ram = None,
+    flops: Flops = None,
+    macs: Macs = None,
+    ram_model: RamModel = None,
+    form: Annotated[
+        str | None, typer.Option("--format", "-f", help="csv, json or npz. Default: by the ending of --out, else csv.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File to write; without it, csv and json go to stdout.", metavar="FILE")
+    ] = None,
+    number: Annotated[int | None, typer.Option("-n", "--number", min=0, help="Only so many members.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Draw the -n members uniformly with this seed.")] = None,
+) -> None:
+    """Write the members of a set with all their costs.
+
+    csv and json hold one candidate per row with its costs; npz holds `options` (option values, -1 beyond a shorter
+    variant's end), `variant`, and one array per cost.
+
+    Examples:
+
+      nascompile export dscnn-stm32f412.nasset -o members.csv
+
+      nascompile export dscnn --mcu stm32f412 -n 1000 --seed 0 -f npz -o sample.npz
+    """
+    form = form or (output.suffix.lstrip(".") if output else "") or "csv"
+    if form not in ("csv", "json", "npz") or (form == "npz" and output is None):
+        hint = "use csv, json or npz" if form != "npz" else "npz needs a file: --out members.npz"
+        raise NascompileError(Diagnostic("bad-option", f"cannot export as `{form}` here", None, hint))
+    fs = open_or_solve(space, overrides, mcu=mcu, rom=rom, ram=ram, flops=flops, macs=macs, ram_model=ram_model)
+    ranks = _ranks(fs, number, seed)
+    with working("exporting") as progress:
+        text = {"csv": _csv, "json": _json}
+        if form == "npz":
+            data = _npz(fs, ranks)
+        else:
+            lines = text[form](fs, ranks)
+            if output is None:
+                _print_lines(lines)
+                return
+            data = "".join(_counted(lines, progress)).encode()
+    assert output is not None
+    write_atomically(output, data)
+    say(f"written: {output} ({len(ranks):,} members, {len(data):,} bytes)")
+
+
+def _ranks(fs: FeasibleSet, number: int | None, seed: int | None) -> range | list[int]:
+    count = fs.count if number is None else min(number, fs.count)
+    if count > _LIMIT:
+        message = f"{count:,} members are too many to list; at most {_LIMIT:,}"
+        hint = "draw some: --number 10000 --seed 0; or restrict the set in Python with fs.where(...)"
+        raise NascompileError(Diagnostic("too-many", message, None, hint))
+    return distinct_draws(fs.count, count, random.Random(seed)) if seed is not None else range(count)
+
+
+def _blocks(fs: FeasibleSet, ranks: range | list[int]) -> Iterator[list[tuple[Any, ...]]]:
+    """Rows (candidate's line, costs...) in blocks, costs computed a block at a time."""
+    for start in range(0, len(ranks), 65536):
+        for candidates, columns in _costed(fs, ranks[start : start + 65536]):
+            yield list(zip(map(str, candidates), *(c.tolist() for c in columns), strict=True))
+
+
+def _costed(fs: FeasibleSet, ranks: Any) -> Iterator[tuple[list[Candidate], list[Any]]]:
+    candidates = list(fs.at(ranks))
+    positions = np.array([c.position for c in candidates])
+    columns = [np.zeros(len(candidates), np.float64 if name == "entropy" else np.int64) for name in COLUMNS]
+    for v in np.unique(positions):
+        here = np.flatnonzero(positions == v)
+        costs = fs.program.costs(int(v), np.array([candidates[i].row for i in here]).reshape(len(here), -1))
+        for column, name in zip(columns, COLUMNS, strict=True):
+            column[here] = costs[name]
+    yield candidates, columns
+
+
+def _csv(fs: FeasibleSet, ranks: range | list[int]) -> Iterator[str]:
+    yield ",".join(("candidate", *COLUMNS)) + "\n"
+    for block in _blocks(fs, ranks):
+        buffer = io.StringIO()
+        csv.writer(buffer, lineterminator="\n").writerows(block)
+        yield buffer.getvalue()
+
+
+def _json(fs: FeasibleSet, ranks: range | list[int]) -> Iterator[str]:
+    import json
+
+    yield "["
+    comma = "\n"
+    for block in _blocks(fs, ranks):
+        for row in block:
+            yield comma + json.dumps(dict(zip(("candidate", *COLUMNS), row, strict=True)))
+            comma = ",\n"
+    yield "\n]\n"
+
+
+def _npz(fs: FeasibleSet, ranks: range | list[int]) -> bytes:
+    parts: dict[str, list[Any]] = {name: [] for name in ("variant", *COLUMNS)}
+    for start in range(0, len(ranks), 65536):
+        for candidates, columns in _costed(fs, ranks[start : start + 65536]):
+            parts["variant"].append(np.array([c.variant.label for c in candidates]))
+            for name, column in zip(COLUMNS, columns, strict=True):
+                parts[name].append(column)
+    options = fs.to_numpy(ranks)
+    if options.dtype == object:
+        options = options.astype(str)
+    buffer = io.BytesIO()
+    arrays = {name: np.concatenate(p) if p else np.zeros(0) for name, p in parts.items()}
+    np.savez_compressed(buffer, options=options, **arrays)
+    return buffer.getvalue()
+
+
+def _counted(lines: Iterator[str], progress: Any) -> Iterator[str]:
+    for number, line in enumerate(lines):
+        if number % 1000 == 0:
+            progress("blocks written", number)
+        yield line
+
+
+def _print_lines(lines: Iterator[str]) -> None:
+    import sys
+
+    while block := list(islice(lines, 1000)):
+        sys.stdout.write("".join(block))

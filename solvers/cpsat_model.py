@@ -1,0 +1,356 @@
+"""Lower a chain to a CP-SAT model in which everything is a function of the decisions.
+
+Normal form: one integer variable per decision (the position of its option), one for the state between two stages, and
+one table per stage over (state, option, next state, columns). A column is a cost of the stage, shifted to start at 0
+and divided by its common divisor, so that columns that are multiples of each other (ROM and parameters; MACs and
+FLOPs) share one variable, and a column or state that merely repeats the option needs none. Additive limits are linear
+in the columns, ping-pong RAM (EBS Eq. 4) is one inequality per pair of an even and an odd layer, peak RAM deletes rows
+of the tables. Because every variable is determined by the options, enumeration meets each network exactly once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import reduce
+from math import gcd, lcm
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from solvers.cpsat_arithmetic import LARGEST, Arithmetic, Whole, whole
+from solvers.cpsat_expressions import Relations
+from spaces.errors import Diagnostic, EngineError, did_you_mean
+from spaces.program import ADDITIVE_METRICS, Chain, Limit, Stage
+
+__all__ = ["LOG_WIDTH_SCALE", "Column", "Domain", "Lowering", "Model", "lower"]
+
+#: Log-widths are rounded to multiples of 1 / LOG_WIDTH_SCALE.
+LOG_WIDTH_SCALE = 2**32
+
+_MAX_ROWS = 5_000_000
+_RAM_PARTS = {"pingpong": ("even", "odd"), "liveness": ("peak",)}
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A chain as a CP-SAT model, with the way back.
+
+    Args:
+        native: the `ortools.sat.python.cp_model.CpModel`.
+        options: per stage, the variable that holds the position of the chosen option.
+        costs: linear expressions of the metrics that were asked for.
+    """
+
+    native: Any
+    options: tuple[Any, ...]
+    costs: Mapping[str, Any]
+
+    def row(self, value: Callable[[Any], int]) -> tuple[int, ...]:
+        """The inverse of the lowering: option indices, given the solver's value of each variable."""
+        return tuple(map(value, self.options))
+
+
+class Column(NamedTuple):
+    """An integer per transition of a stage, as scale * variable + offset; the variable is at most `high`."""
+
+    variable: Any
+    scale: int
+    offset: int
+    high: int
+
+    @property
+    def value(self) -> Whole:
+        """The linear expression with its bounds."""
+        expression = self.offset if self.variable is None else self.scale * self.variable + self.offset
+        return Whole(expression, self.offset, self.scale * self.high + self.offset)
+
+
+class Domain(NamedTuple):
+    """A name in a constraint: a variable, its possible codes, and what each code stands for."""
+
+    variable: Any
+    codes: Sequence[int]
+    values: Sequence[Any]
+
+
+def lower(
+    chain: Chain,
+    ram_model: str,
+    limits: Collection[str] | None = None,
+    metrics: Sequence[str] = (),
+) -> Model:
+    """Lower a chain.
+
+    Args:
+        chain: the compiled variant; it must be possible.
+        ram_model: `pingpong` or `liveness`, the RAM that `ram` limits mean.
+        limits: names of the limits and residual constraints to impose; None for all.
+        metrics: what `Model.costs` is to hold: additive metrics, `ram`, `ram_pingpong`, `ram_liveness`, a numeric
+            decision's label (times `Lowering.denominator`), `log_width` (times `LOG_WIDTH_SCALE`) or `out_size`.
+
+    Raises:
+        EngineError: a constraint cannot be lowered, or the tables are too large.
+
+    Example:
+        >>> from spaces.compile import compile_space
+        >>> from spaces.program import Budgets
+        >>> from spaces.reader import load_space
+        >>> chain = compile_space(load_space("mlp2"), Budgets(rom=13_600)).chains[0]
+        >>> model = lower(chain, "pingpong")
+        >>> [str(v) for v in model.options], model.native.validate()
+        (['M[1]', 'M[2]'], '')
+    """
+    lowering = Lowering(chain, ram_model, limits)
+    for k, limit in enumerate(chain.limits):
+        if lowering.wanted(limit.name):
+            lowering.require_limit(limit, limit.name if limit.name in ADDITIVE_METRICS else f"limit{k}")
+    lowering.require_ram()
+    relations = Relations(lowering)
+    for relation in chain.residual:
+        if lowering.wanted(relation.expression.text):
+            relations.require(relation)
+    costs = {name: lowering.metric(name).expression for name in metrics}
+    lowering.finish()
+    return Model(lowering.native, lowering.options, costs)
+
+
+class Lowering:
+    """A model under construction.
+
+    Args:
+        chain: what is lowered.
+        ram_model: the RAM that `ram` means.
+        limits: names of the limits to impose; None for all.
+    """
+
+    def __init__(self, chain: Chain, ram_model: str, limits: Collection[str] | None) -> None:
+        from ortools.sat.python import cp_model
+
+        self.chain = chain
+        self.ram_model = ram_model
+        self.limits = limits
+        self.native = cp_model.CpModel()
+        self.native.name = f"variant {chain.variant.label}".strip()
+        bounds = [bound for name, bound in chain.ram_limits if self.wanted(name)]
+        self.ram_limit = min(bounds, default=None)
+        self.position = {d.label: t for t, d in enumerate(chain.variant.decisions)}
+        self.tables: list[_Table] = []
+        state = None
+        for t, stage in enumerate(chain.stages):
+            table = _Table(self.native, t, stage, state, self._allowed(stage))
+            state = table.state_after(len(chain.stages[t + 1].next) if t + 1 < len(chain.stages) else 1)
+            self.tables.append(table)
+        self.arithmetic = Arithmetic(self.native)
+        self.known: dict[str, Whole] = {}
+
+    @property
+    def options(self) -> tuple[Any, ...]:
+        """The option variables."""
+        return tuple(table.option for table in self.tables)
+
+    def wanted(self, name: str) -> bool:
+        """Whether the limits of this name are to be imposed."""
+        return self.limits is None or name in self.limits
+
+    def _allowed(self, stage: Stage) -> NDArray[np.bool_]:
+        """The transitions that exist and are within the RAM limit by themselves."""
+        exists = stage.next >= 0
+        if self.ram_limit is None:
+            return exists
+        base = self.chain.base
+        return exists & (sum(np.maximum(getattr(stage, n), base[n]) for n in self.ram_parts) <= self.ram_limit)
+
+    @property
+    def ram_parts(self) -> tuple[str, ...]:
+        """The path maxima whose sum is the RAM."""
+        return _RAM_PARTS[self.ram_model]
+
+    # -- limits ----------------------------------------------------------------------------------------------------
+
+    def require_limit(self, limit: Limit, name: str) -> None:
+        """Impose an additive limit, divided by the common divisor of its terms."""
+        columns = [table.column(values, name) for table, values in zip(self.tables, limit.columns, strict=True)]
+        terms = [c for c in columns if c.variable is not None]
+        divisor = gcd(*(c.scale for c in terms)) or 1
+        bound = (limit.bound - sum(c.offset for c in columns)) // divisor
+        most = sum(c.scale // divisor * c.high for c in terms)
+        if most > LARGEST:
+            message = f"the terms of `{limit.name}` add up to more than 2^60"
+            raise EngineError(Diagnostic("too-large", message, None, "use --solver diagram"))
+        if most > bound:
+            self.native.add(sum(c.scale // divisor * c.variable for c in terms) <= max(bound, -1))
+
+    def require_ram(self) -> None:
+        """Impose the RAM limit: row deletion has done what single transitions say, pairs of layers remain."""
+        if self.ram_limit is None:
+            return
+        if sum(self.chain.base[n] for n in self.ram_parts) > self.ram_limit:
+            self.native.add_bool_or([])
+        if self.ram_model == "pingpong":
+            even, odd = (self._exceeding(name) for name in self.ram_parts)
+            for a in even:
+                for b in odd:
+                    if a.high + b.high > self.ram_limit:
+                        self.native.add(a.expression + b.expression <= self.ram_limit)
+
+    def _exceeding(self, name: str) -> list[Whole]:
+        """The path maximum's terms that can exceed its fixed part."""
+        terms = [table.column(getattr(table.stage, name), name).value for table in self.tables]
+        return [term for term in terms if term.high > self.chain.base[name]]
+
+    # -- metrics, decisions and derived quantities -----------------------------------------------------------------
+
+    def metric(self, name: str) -> Whole:
+        """The linear expression of a metric; see `lower`."""
+        if name not in self.known:
+            self.known[name] = self._metric(name)
+        return self.known[name]
+
+    def _metric(self, name: str) -> Whole:
+        if name in self.position:
+            return self._option_value(name)
+        if name.startswith("ram"):
+            model = self.ram_model if name == "ram" else name.removeprefix("ram_")
+            terms = [self._path_maximum(part) for part in _RAM_PARTS[model]]
+        else:
+            base, columns = self._additive(name)
+            terms = [t.column(c, name).value for t, c in zip(self.tables, columns, strict=True)]
+            terms.append(whole(base))
+        return reduce(self.arithmetic.add, terms)
+
+    def _option_value(self, label: str) -> Whole:
+        """The value of a numeric decision, times `denominator`."""
+        table = self.tables[self.position[label]]
+        if not self.numeric(label):
+            message = f"the options of `{label}` are not numbers"
+            raise EngineError(Diagnostic("not-numeric", message, None, "ask for a numeric decision or a metric"))
+        scaled = [int(v * self.denominator(label)) for v in map(Fraction, table.stage.decision.options)]
+        return table.column(np.broadcast_to(scaled, table.stage.shape), label).value
+
+    def _additive(self, name: str) -> tuple[int, list[Ints]]:
+        stages, base, final = self.chain.stages, self.chain.base, self.chain.out_size
+        if name in ADDITIVE_METRICS:
+            return int(base[name]), [stage.costs[name] for stage in stages]
+        if name == "log_width":
+            return _rounded(np.array(base[name])).item(), [_rounded(stage.log_width) for stage in stages]
+        if name == "out_size":
+            nothing = [np.zeros(stage.shape, np.int64) for stage in stages]
+            return (0, [*nothing[:-1], final[stages[-1].next]]) if stages else (int(final[0]), [])
+        known = (*self.position, *ADDITIVE_METRICS, "ram", "entropy")
+        message = f"`{name}` is not a metric that CP-SAT knows"
+        raise EngineError(Diagnostic("unknown-metric", message, None, did_you_mean(name, known)))
+
+    def _path_maximum(self, name: str) -> Whole:
+        """The largest of the stages' columns and the fixed part."""
+        base = whole(self.chain.base[name])
+        terms = self._exceeding(name)
+        return self.arithmetic.largest([base, *terms], name) if terms else base
+
+    def numeric(self, label: str) -> bool:
+        """Whether a name is a decision between numbers."""
+        return label in self.position and self.chain.variant.decisions[self.position[label]].numeric
+
+    def denominator(self, label: str) -> int:
+        """The common denominator of a numeric decision's options."""
+        options = self.chain.variant.decisions[self.position[label]].options
+        return lcm(*(Fraction(v).denominator for v in options))
+
+    def domain(self, label: str) -> Domain | None:
+        """What a decision or a derived quantity can be; None for anything else."""
+        if label in self.position:
+            table = self.tables[self.position[label]]
+            return Domain(table.option, range(len(table.stage.decision.options)), table.stage.decision.options)
+        if label in self.chain.base and "[" in label:
+            return Domain(None, (0,), (int(self.chain.base[label]),))
+        for table in self.tables:
+            if label in table.stage.derived:
+                return table.domain(table.stage.derived[label], label)
+        return None
+
+    def finish(self) -> None:
+        """Add the tables, and the order in which enumeration decides."""
+        from ortools.sat.python import cp_model
+
+        for table in self.tables:
+            table.finish()
+        if self.tables:
+            self.native.add_decision_strategy(self.options, cp_model.CHOOSE_FIRST, cp_model.SELECT_MIN_VALUE)
+
+
+def _rounded(log_width: NDArray[np.float64]) -> Ints:
+    return np.rint(log_width * LOG_WIDTH_SCALE).astype(np.int64)
+
+
+class _Table:
+    """The rows of one stage: its allowed transitions, with the variables that are functions of them."""
+
+    def __init__(self, native: Any, t: int, stage: Stage, state: Any, allowed: NDArray[np.bool_]) -> None:
+        self.native = native
+        self.number = t + 1
+        self.stage = stage
+        self.states, self.choices = np.nonzero(allowed)
+        if len(self.states) > _MAX_ROWS:
+            message = f"{stage.decision.label} has {len(self.states):,} transitions; CP-SAT takes {_MAX_ROWS:,}"
+            raise EngineError(Diagnostic("too-large", message, None, "use --solver diagram, or fewer options"))
+        self.option = self._variable(self.choices, stage.decision.label)
+        self.variables = [self.option]
+        self.values: list[Ints] = [self.choices]
+        # Variables by what they hold, so that equal columns share one.
+        self.by_values = {self.choices.tobytes(): self.option}
+        if state is not None:
+            self.by_values[self.states.tobytes()] = state
+            self.variables.insert(0, state)
+            self.values.insert(0, self.states)
+
+    def _variable(self, values: Ints, name: str) -> Any:
+        from ortools.sat.python import cp_model
+
+        # Without a row there is no network, which `finish` says; the variable still needs some domain.
+        domain = cp_model.Domain.from_values(np.unique(values).tolist() or [0])
+        return self.native.new_int_var_from_domain(domain, name)
+
+    def _shared(self, values: Ints, name: str) -> Any:
+        key = values.tobytes()
+        if key not in self.by_values:
+            self.by_values[key] = self._variable(values, name)
+            self.variables.append(self.by_values[key])
+            self.values.append(values)
+        return self.by_values[key]
+
+    def state_after(self, states: int) -> Any:
+        """The variable of the state that the stage leads to; None where there is only one."""
+        if states == 1:
+            return None
+        return self._shared(self.stage.next[self.states, self.choices].astype(np.int64), f"state[{self.number + 1}]")
+
+    def column(self, values: Ints, name: str) -> Column:
+        """A quantity of the transitions ([states, options]) as a column."""
+        values = values[self.states, self.choices].astype(np.int64)
+        low = int(values.min()) if len(values) else 0
+        values = values - low
+        scale = int(np.gcd.reduce(values)) if len(values) else 0
+        if not scale:
+            return Column(None, 0, low, 0)
+        values = values // scale
+        label = name if "[" in name else f"{name}[{self.number}]"
+        return Column(self._shared(values, label), scale, low, int(values.max()))
+
+    def domain(self, values: Ints, name: str) -> Domain:
+        """A quantity of the transitions, with the list of what it can be."""
+        column = self.column(values, name)
+        if column.variable is None:
+            return Domain(None, (0,), (column.offset,))
+        codes = np.unique((values[self.states, self.choices] - column.offset) // column.scale).tolist()
+        return Domain(column.variable, codes, [column.scale * code + column.offset for code in codes])
+
+    def finish(self) -> None:
+        """Add the table."""
+        if not len(self.states):
+            self.native.add_bool_or([])
+        elif len(self.variables) > 1:
+            self.native.add_allowed_assignments(self.variables, np.stack(self.values, axis=1).tolist())

@@ -1,0 +1,87 @@
+"""The oracle: try every option combination with numpy, in blocks. For tests and small spaces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from solvers.base import Progress
+from solvers.diagram import from_rows
+from solvers.feasible_set import FeasibleSet
+from spaces.breakdown import breakdown, derived
+from spaces.candidate import candidate_of
+from spaces.errors import Diagnostic, EngineError
+from spaces.program import Chain, Program
+
+__all__ = ["MAX_COMBINATIONS", "solve"]
+
+MAX_COMBINATIONS = 200_000_000
+_BLOCK = 1 << 19
+
+
+def solve(program: Program, progress: Progress | None = None) -> FeasibleSet:
+    """The exact feasible set by brute force.
+
+    Args:
+        program: the compiled space.
+        progress: called once per block with the combinations tried.
+
+    Raises:
+        EngineError: more than `MAX_COMBINATIONS` combinations.
+    """
+    if program.size > MAX_COMBINATIONS:
+        message = f"brute force over {program.size:,} combinations; at most {MAX_COMBINATIONS:,} are allowed"
+        raise EngineError(Diagnostic("too-large", message, None, "use --solver auto"))
+    start = perf_counter()
+    rows, tried = [], 0
+    for position, chain in enumerate(program.chains):
+        kept = [np.zeros((0, len(chain.variant.decisions)), np.int64)]
+        for block in () if chain.impossible else _blocks([len(d.options) for d in chain.variant.decisions]):
+            kept.append(_feasible(program, position, block))
+            tried += len(block)
+            if progress:
+                progress("combinations tried", tried)
+        rows.append(np.concatenate(kept))
+    return from_rows(program, rows, "exhaustive", perf_counter() - start)
+
+
+def _blocks(sizes: list[int]) -> Iterator[NDArray[np.int64]]:
+    """All rows of option indices in lexicographic order, a block at a time."""
+    total = int(np.prod(sizes, dtype=np.int64))
+    for begin in range(0, total, _BLOCK):
+        rest = np.arange(begin, min(total, begin + _BLOCK))
+        rows = np.zeros((len(rest), len(sizes)), np.int64)
+        for t in range(len(sizes) - 1, -1, -1):
+            rest, rows[:, t] = np.divmod(rest, sizes[t])
+        yield rows
+
+
+def _feasible(program: Program, position: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The rows of a block that satisfy every limit and relation."""
+    chain = program.chains[position]
+    rows = rows[(chain.states(rows) >= 0).all(axis=1)]
+    for limit in chain.limits:
+        rows = rows[_sums(chain, limit.columns, rows) <= limit.bound]
+    if chain.ram_limit is not None:
+        rows = rows[program.costs(position, rows)["ram"] <= chain.ram_limit]
+    if chain.residual:
+        rows = rows[np.array([_holds(program, position, row) for row in rows], np.bool_)]
+    return rows
+
+
+def _sums(chain: Chain, columns: tuple[NDArray[np.int64], ...], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    states = chain.states(rows)
+    total = np.zeros(len(rows), np.int64)
+    for t, column in enumerate(columns):
+        total += column[states[:, t], rows[:, t]]
+    return total
+
+
+def _holds(program: Program, position: int, row: NDArray[np.int64]) -> bool:
+    candidate = candidate_of(program, position, row)
+    names: dict[str, Any] = {**candidate.values, **candidate.costs, **derived(breakdown(candidate))}
+    return all(relation.holds(names) for relation in program.chains[position].residual)

@@ -1,0 +1,81 @@
+"""The JSON schema of the space language, from the same declarations that validate it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spaces.blocks import BLOCKS, Block
+from spaces.document import Header
+from spaces.tensors import DTYPES
+
+__all__ = ["json_schema"]
+
+_NUMBER: dict[str, Any] = {"type": "number", "minimum": 0}
+_OPTION: dict[str, Any] = {
+    "anyOf": [_NUMBER, {"type": "boolean"}, {"type": "string"}, {"type": "array", "items": {"not": {"type": "array"}}}]
+}
+_RANGE = {"start": _NUMBER, "stop": _NUMBER, "step": {"type": "number", "exclusiveMinimum": 0}}
+
+
+def json_schema() -> dict[str, Any]:
+    """A JSON schema (2020-12) that editors use to complete and check space files.
+
+    Example:
+        >>> sorted(json_schema()["properties"])[:4]
+        ['batch_norm', 'bias', 'choices', 'constraints']
+    """
+    schema = Header.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "nascompile space"
+    # A file that extends another inherits what it leaves out.
+    schema["required"] = ["space"]
+    definitions = schema.setdefault("$defs", {})
+    definitions["repeat"] = _repeat()
+    definitions["item"] = _item()
+    schema["properties"]["choices"] = {"type": "object", "additionalProperties": _choice()}
+    schema["properties"]["network"] = {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/item"}}
+    return schema
+
+
+def _choice() -> dict[str, Any]:
+    options = {"type": "array", "minItems": 1, "items": _OPTION}
+    shared = {"enum": [True, False, "group"], "description": "decided once per network, per use, or per group"}
+    ranged = _object({**_RANGE, "shared": shared}, ["start", "stop"])
+    listed = _object({"options": options, "shared": shared}, ["options"])
+    return {"anyOf": [_OPTION, options, ranged, listed, {"type": "null"}]}
+
+
+def _repeat() -> dict[str, Any]:
+    count = {"type": "integer", "minimum": 1}
+    expression = {"type": "string", "description": "an expression over shared choices"}
+    return {"anyOf": [count, {"type": "array", "minItems": 1, "items": count}, _object(_RANGE, ["start", "stop"]), expression]}
+
+
+def _item() -> dict[str, Any]:
+    bare = {"enum": [name for name, block in BLOCKS.items() if set(block.params) <= set(block.defaults)]}
+    repeat = {"$ref": "#/$defs/repeat"}
+    blocks = {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/item"}}
+    group = _object({"group": {"type": "string"}, "blocks": blocks, "repeat": repeat}, ["blocks"])
+    return {"anyOf": [bare, group, *(_entry(block, repeat) for block in BLOCKS.values())]}
+
+
+def _entry(block: Block, repeat: dict[str, Any]) -> dict[str, Any]:
+    params = _object(
+        {name: {**kind.schema, **_default(block, name)} for name, kind in block.params.items()},
+        [name for name in block.params if name not in block.defaults],
+    )
+    params["description"] = block.doc
+    body = params if params["required"] else {"anyOf": [params, {"type": "null"}]}
+    dtype = {"anyOf": [{"enum": list(DTYPES)}, {"type": "string"}]}
+    return _object({block.name: body, "repeat": repeat, "numbered": {"type": "boolean"}, "dtype": dtype}, [block.name])
+
+
+def _default(block: Block, name: str) -> dict[str, Any]:
+    if name not in block.defaults:
+        return {}
+    value = block.defaults[name]
+    return {"default": list(value) if isinstance(value, tuple) else value}
+
+
+def _object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
