@@ -8,10 +8,10 @@ import sys
 import time
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
 __all__ = ["time_commands"]
 
-ROOT = Path(__file__).parent.parent
 COMMAND = ("nascompile", "reduce", "spaces/dscnn.yaml", "--mcu", "stm32f412")
 BASELINE = ("python", "-c", "import numpy, pydantic, typer, rich")
 
@@ -22,14 +22,15 @@ def time_commands(runs: int = 11) -> dict:
     if script is None:
         return {"failure": "there is no `nascompile` beside this Python or on the path; `pip install -e .`"}
     seconds: dict[tuple[str, ...], list[float]] = {COMMAND: [], BASELINE: []}
-    for _ in range(runs):
-        for command, program in ((COMMAND, script), (BASELINE, sys.executable)):
-            start = time.perf_counter()
-            done = subprocess.run([program, *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
-            seconds[command].append(time.perf_counter() - start)
-            if done.returncode:
-                reason = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
-                return {"failure": f"`{' '.join(command)}`: {reason[-1]}"}
+    with TemporaryDirectory() as folder:  # the command writes its result where it runs
+        for _ in range(runs):
+            for command, program in ((COMMAND, script), (BASELINE, sys.executable)):
+                start = time.perf_counter()
+                done = subprocess.run([program, *command[1:]], cwd=folder, capture_output=True, text=True, check=False)
+                seconds[command].append(time.perf_counter() - start)
+                if done.returncode:
+                    reason = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
+                    return {"failure": f"`{' '.join(command)}`: {reason[-1]}"}
     whole, baseline = median(seconds[COMMAND]), median(seconds[BASELINE])
     return {
         "command": " ".join(COMMAND),

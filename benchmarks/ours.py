@@ -29,12 +29,10 @@ DEPTHS = (6, 7, 8)
 @cache
 def _program(problem: Problem, all_depths: bool = False) -> Program:
     """The compiled space within a problem's budgets, at its depth or at all depths of the file."""
-    from spaces.compile import compile_space
-    from spaces.program import Budgets
-    from spaces.reader import load_space
+    import nascompile as nc
 
-    space = load_space(SPACE, [] if all_depths else [f"network.1.repeat={problem.depth - 1}"])
-    return compile_space(space, Budgets(rom=problem.rom, ram=problem.ram, flops=problem.flops))
+    overrides = [] if all_depths else [f"network.1.repeat={problem.depth - 1}"]
+    return nc.compile(SPACE, rom=problem.rom, ram=problem.ram, flops=problem.flops, overrides=overrides)
 
 
 def _solve(program: Program) -> FeasibleSet:
@@ -78,14 +76,7 @@ def _prepare(depth: int) -> Program:
     return _program(Problem(depth))
 
 
-_MODULES = (
-    "numpy.ma",  # numpy.unique imports it at its first call
-    "spaces.compile",
-    "spaces.space",
-    "spaces.program",
-    "solvers.diagram",
-    "solvers.feasible_set",
-)
+_MODULES = ("nascompile", "solvers.diagram", "numpy.ma")  # numpy.unique imports numpy.ma at its first call
 
 #: What stands in the table beside the rivals.
 OURS = (

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from solvers.cpsat_arithmetic import LARGEST, Arithmetic, Whole, whole
 from solvers.cpsat_expressions import Relations
 from spaces.errors import Diagnostic, EngineError, did_you_mean
-from spaces.program import ADDITIVE_METRICS, Chain, Limit, Stage
+from spaces.program import ADDITIVE_METRICS, RAM_PARTS, Chain, Limit, Stage
 
 __all__ = ["LOG_WIDTH_SCALE", "Column", "Domain", "Lowering", "Model", "lower"]
 
@@ -31,7 +31,6 @@ __all__ = ["LOG_WIDTH_SCALE", "Column", "Domain", "Lowering", "Model", "lower"]
 LOG_WIDTH_SCALE = 2**32
 
 _MAX_ROWS = 5_000_000
-_RAM_PARTS = {"pingpong": ("even", "odd"), "liveness": ("peak",)}
 
 Ints = NDArray[np.int64]
 
@@ -168,7 +167,7 @@ class Lowering:
     @property
     def ram_parts(self) -> tuple[str, ...]:
         """The path maxima whose sum is the RAM."""
-        return _RAM_PARTS[self.ram_model]
+        return RAM_PARTS[self.ram_model]
 
     # -- limits ----------------------------------------------------------------------------------------------------
 
@@ -216,7 +215,7 @@ class Lowering:
             return self._option_value(name)
         if name.startswith("ram"):
             model = self.ram_model if name == "ram" else name.removeprefix("ram_")
-            terms = [self._path_maximum(part) for part in _RAM_PARTS[model]]
+            terms = [self._path_maximum(part) for part in RAM_PARTS[model]]
         else:
             base, columns = self._additive(name)
             terms = [t.column(c, name).value for t, c in zip(self.tables, columns, strict=True)]

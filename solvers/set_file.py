@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,13 +20,14 @@ from solvers.feasible_set import FeasibleSet
 from solvers.tree import Tree
 from spaces.compile import compile_space
 from spaces.errors import Diagnostic, SetFileError, Span
+from spaces.files import write_atomically
 from spaces.program import Budgets
 from spaces.reader import read_space
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["VERSION", "load", "save", "verify", "write_atomically"]
+__all__ = ["VERSION", "load", "save", "verify"]
 
 VERSION = 1
 _MAGIC = b"nascompile-set "
@@ -59,27 +59,6 @@ def save(fs: FeasibleSet, path: Path) -> Path:
     digest = hashlib.sha256(body).hexdigest().encode()
     write_atomically(path, _MAGIC + str(VERSION).encode() + b"\n" + digest + b"\n" + body)
     return path
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all.
-
-    Raises:
-        SetFileError: it cannot be written; what stood there before still does.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as cause:
-        message = f"cannot write the file: {cause.strerror}"
-        hint = "check that the folder exists, is writable and has room, or give another file with --out"
-        raise SetFileError(Diagnostic("unwritable", message, Span(str(path), 1, 1), hint)) from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def load(path: Path) -> FeasibleSet:

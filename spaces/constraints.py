@@ -23,7 +23,6 @@ from spaces.expressions import (
     Literal,
     Name,
     Unary,
-    evaluate,
     plain,
     rewrite,
     walk,
@@ -100,43 +99,50 @@ def _conjuncts(tree: Expr) -> Iterator[Expr]:
 
 
 def _substitute(expression: Expression, variant: Variant, i: int) -> Expr:
+    known = {**variant.constants, "i": i, "depth": variant.depth}
+
     def change(tree: Expr) -> Expr:
         match tree:
-            case Name("i"):
-                return Literal(i)
-            case Name("depth"):
-                return Literal(variant.depth)
-            case Name(name) if name in variant.constants:
-                return Literal(variant.constants[name])
+            case Name(name) if name in known:
+                return Literal(known[name])
             case Index(name, position):
-                return Name(_label(expression, variant, name, evaluate(position, {})))
-            case Call(function, (Name(name),)) if (found := _all_of(variant, name)) is not None:
-                return _aggregate(function, found)
+                return Name(_label(expression, variant, name, position, known))
+            case Call("sum" | "min" | "max" as function, arguments):
+                return _aggregate(function, [term for a in arguments for term in _all_of(variant, a)])
             case _:
                 return tree
 
     return rewrite(expression.tree, change)
 
 
-def _label(expression: Expression, variant: Variant, name: str, position: object) -> str:
-    if isinstance(position, bool) or not isinstance(position, int):
+def _label(
+    expression: Expression, variant: Variant, name: str, position: Expr, known: Mapping[str, object]
+) -> str:
+    free = any(node == Name("i") for node in walk(position))
+    if unknown := sorted(labels(position) - set(known)):
+        message = f"`{unknown[0]}` in the index of `{name}` differs from network to network"
+        raise expression.error("bad-index", message, "an index has numbers, `i`, `depth` and what `repeat` depends on")
+    at = Expression(expression.text, position, expression.span).evaluate(known)
+    if isinstance(at, bool) or not isinstance(at, int):
         raise expression.error("bad-index", f"the index of `{name}` is not a whole number", "write `M[1]` or `M[i+1]`")
     count = variant.depth if name in DERIVED else variant.count(name)
-    if position < 0:
-        position += count + 1
-    if not 1 <= position <= count:
+    # Only an index as written counts from the end: `M[i-2]` at i = 1 is outside, not the last.
+    if at < 0 and not free:
+        at += count + 1
+    if not 1 <= at <= count:
         raise _NotApplicable
-    return f"{name}[{position}]"
+    return f"{name}[{at}]"
 
 
-def _all_of(variant: Variant, name: str) -> list[Expr] | None:
-    """All decisions of a choice (or all layers' derived quantities), None for a name that is a single value."""
-    if "[" in name:
-        return None
-    if name in DERIVED:
-        return [Name(f"{name}[{i}]") for i in range(1, variant.depth + 1)]
-    found = [Name(d.label) for d in variant.decisions if d.choice == name]
-    return None if found == [Name(name)] or name in ("ram", "latency", *ADDITIVE) else list[Expr](found)
+def _all_of(variant: Variant, term: Expr) -> list[Expr]:
+    """All decisions of a choice or all layers' derived quantities, for a bare name of one; else the term itself."""
+    match term:
+        case Name(name) if name in DERIVED:
+            return [Name(f"{name}[{i}]") for i in range(1, variant.depth + 1)]
+        case Name(name) if "[" not in name and name not in METRICS:
+            return [Name(d.label) for d in variant.decisions if d.choice == name]
+        case _:
+            return [term]
 
 
 def _aggregate(function: str, terms: list[Expr]) -> Expr:
@@ -148,27 +154,18 @@ def _aggregate(function: str, terms: list[Expr]) -> Expr:
 def classify(tree: Expr, expression: Expression, variant: Variant) -> list[Linear | RamLimit | Relation]:
     """How a ground condition is enforced; see the module's text. An empty list: it always holds."""
     names = labels(tree)
-    _check_names(names, expression, variant)
     if not names:
-        return [] if bool(evaluate(tree, {})) else [Linear({}, -1, expression.text)]
+        return [] if Expression(expression.text, tree, expression.span).evaluate({}) else [Linear({}, -1, expression.text)]
     if limit := _ram_limit(tree, expression):
         return [limit]
     domains = {d.label: len(d.options) for d in variant.decisions}
     # A derived quantity may take many values; its number of values is bounded by the states themselves.
     product = prod(domains.get(n, 8) for n in names)
     linear = _linear_limits(tree, expression, variant)
-    metrics = names & {*METRICS, "latency"}
+    metrics = names & set(METRICS)
     if linear is not None and (metrics or product > _FEW):
         return list(linear)
     return [Relation(tree, expression, residual=bool(metrics) or product > MAX_CARRIED)]
-
-
-def _check_names(names: set[str], expression: Expression, variant: Variant) -> None:
-    known = {d.label for d in variant.decisions} | {*METRICS, "latency"}
-    for name in sorted(names - known):
-        if "[" not in name:
-            message = f"`{name}` in `{expression}` is decided once per layer, so it has no single value"
-            raise expression.error("no-index", message, f"write `{name}[i]` for each of them, or `max({name})`")
 
 
 def _ram_limit(tree: Expr, expression: Expression) -> RamLimit | None:
@@ -190,7 +187,7 @@ def _linear_limits(tree: Expr, expression: Expression, variant: Variant) -> list
     """The condition as additive limits, or None where it is not linear."""
     if not isinstance(tree, Binary) or tree.op not in COMPARISONS or tree.op == "!=":
         return None
-    numeric = {d.label for d in variant.decisions if d.numeric} | set(ADDITIVE) | {"latency"}
+    numeric = {d.label for d in variant.decisions if d.numeric} | set(ADDITIVE)
     left, right = _form(tree.left, numeric), _form(tree.right, numeric)
     if left is None or right is None:
         return None

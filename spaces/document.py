@@ -17,7 +17,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import LiteralScalarString
 
 from spaces.errors import Diagnostic, SpaceError, Span, did_you_mean
-from spaces.source import Path_, Source, read_text, read_yaml
+from spaces.files import read_text
+from spaces.source import Path_, Source, read_yaml
 
 __all__ = ["Document", "Header", "InputKeys", "read_document", "validate_keys"]
 

@@ -15,6 +15,7 @@ __all__ = [
     "Diagnostic",
     "EngineError",
     "ExpressionError",
+    "FileError",
     "NascompileError",
     "SetFileError",
     "SpaceError",
@@ -118,8 +119,12 @@ class EngineError(NascompileError):
     """A solver cannot answer what it was asked."""
 
 
-class SetFileError(NascompileError):
-    """A feasible-set file is truncated, altered, of another version, or cannot be written."""
+class FileError(NascompileError):
+    """A file cannot be read or written."""
+
+
+class SetFileError(FileError):
+    """A feasible-set file is truncated, altered, or of another version."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

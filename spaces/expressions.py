@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import operator
-import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import Any
 
 from spaces.errors import Diagnostic, ExpressionError, Span, did_you_mean
-from spaces.units import TIME_UNITS, UNITS
+from spaces.quantities import misread_quantity, replace_quantities
 
 __all__ = ["FUNCTIONS", "Binary", "Call", "Expr", "Expression", "Index", "Name", "Literal", "Unary", "parse"]
 
@@ -83,6 +83,15 @@ def _round_to(value: Fraction, multiple: int) -> int:
     return max(multiple, int((value + Fraction(multiple, 2)) // multiple) * multiple)
 
 
+def _part(position: int) -> Callable[[Value], Value]:
+    def part(value: Value) -> Value:
+        if not isinstance(value, tuple):
+            raise TypeError
+        return value[position]
+
+    return part
+
+
 FUNCTIONS: dict[str, tuple[Callable[..., Any], int | None]] = {
     # name: (meaning, number of arguments or None for one or more)
     "sum": (lambda *v: sum(v), None),
@@ -92,8 +101,8 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int | None]] = {
     "floor": (lambda v: v.__floor__(), 1),
     "ceil": (lambda v: v.__ceil__(), 1),
     "round_to": (_round_to, 2),
-    "first": (operator.itemgetter(0), 1),
-    "last": (operator.itemgetter(-1), 1),
+    "first": (_part(0), 1),
+    "last": (_part(-1), 1),
 }
 
 _BINARY: dict[type[ast.AST], str] = {
@@ -101,9 +110,22 @@ _BINARY: dict[type[ast.AST], str] = {
     ast.Eq: "==", ast.NotEq: "!=", ast.LtE: "<=", ast.Lt: "<", ast.GtE: ">=", ast.Gt: ">",
 }  # fmt: skip
 
+
+def _numeric(operation: Callable[[Any, Any], Any]) -> Callable[[Value, Value], Value]:
+    """The operation on numbers only: Python would repeat text with `*`, and fill a screen of it with `%`."""
+
+    def apply(a: Value, b: Value) -> Value:
+        if not (isinstance(a, int | Fraction) and isinstance(b, int | Fraction)):
+            raise TypeError
+        return operation(a, b)
+
+    return apply
+
+
 APPLY: dict[str, Callable[[Any, Any], Any]] = {
-    "+": operator.add, "-": operator.sub, "*": operator.mul, "//": operator.floordiv, "%": operator.mod,
-    "/": lambda a, b: Fraction(a) / Fraction(b),
+    "+": _numeric(operator.add), "-": _numeric(operator.sub), "*": _numeric(operator.mul),
+    "//": _numeric(operator.floordiv), "%": _numeric(operator.mod),
+    "/": _numeric(lambda a, b: Fraction(a) / Fraction(b)),
     "==": operator.eq, "!=": operator.ne, "<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt,
 }  # fmt: skip
 
@@ -203,10 +225,8 @@ def walk(tree: Expr) -> Iterator[Expr]:
 
 
 def rewrite(tree: Expr, change: Callable[[Expr], Expr]) -> Expr:
-    """The tree with `change` applied to every node, leaves first."""
+    """The tree with `change` applied to every node, leaves first; the positions of indices stay as they are."""
     match tree:
-        case Index(name, position):
-            tree = Index(name, rewrite(position, change))
         case Unary(op, operand):
             tree = Unary(op, rewrite(operand, change))
         case Binary(op, left, right):
@@ -222,7 +242,7 @@ def parse(text: str, span: Span | None = None) -> Expression:
     """Parse an expression.
 
     Args:
-        text: the expression; byte and time units may follow a number (`200 KiB`, `50 ms`, in bytes and nanoseconds).
+        text: the expression; a unit may follow a number (`200 KiB`, `50 ms`, `10M`: bytes, nanoseconds, a count).
         span: where `text` stands in its file.
 
     Raises:
@@ -231,19 +251,18 @@ def parse(text: str, span: Span | None = None) -> Expression:
     return Expression(text, _Parser(text, span).tree(), span)
 
 
-_UNIT = re.compile(r"(?<![\w.])(\d[\d_]*(?:\.\d+)?)[ ]*(" + "|".join((*UNITS, *TIME_UNITS)) + r")\b")
-
-
 class _Parser:
     def __init__(self, text: str, span: Span | None) -> None:
         self.text = text
         self.span = span
+        # Python reads the text with each quantity written as a product, `200 KiB` as `(200*1024)`.
+        self.source = replace_quantities(text).strip()
 
     def fail(self, code: str, message: str, hint: str, node: ast.AST | None = None) -> ExpressionError:
         span = self.span
         # Only a plain one-line scalar keeps its columns; elsewhere the whole expression is underlined.
         at = span.text.find(self.text, span.column - 1) if span else -1
-        if span and at >= 0 and isinstance(node, ast.expr) and not _UNIT.search(self.text):
+        if span and at >= 0 and isinstance(node, ast.expr) and self.source == self.text:
             length = (node.end_col_offset or 0) - node.col_offset if node.end_lineno == node.lineno else 1
             span = replace(span, column=at + 1 + node.col_offset, length=max(1, length))
         return ExpressionError(Diagnostic(code, message, span, hint))
@@ -254,13 +273,19 @@ class _Parser:
             raise self.fail("expression-too-long", message, "split it into several constraints")
         if not self.text.isascii():
             raise self.fail("not-ascii", f"`{self.text}` has a character that is not ASCII", "write <= >= != * -")
-        source = _UNIT.sub(lambda m: f"({m[1]}*{UNITS.get(m[2]) or TIME_UNITS.get(m[2])})", self.text)
+        if wrong := misread_quantity(self.text):
+            raise self.fail(wrong.code, wrong.message, wrong.hint)
         try:
-            body = ast.parse(source.strip(), mode="eval").body
+            with warnings.catch_warnings(action="ignore"):  # such as `1or 2`, which Python still reads
+                body = ast.parse(self.source, mode="eval").body
         except (SyntaxError, ValueError, MemoryError, RecursionError):
             hint = "for example `M[i] >= M[i+1]`, `sum(M) <= 1024`, `ram <= 200 KiB`"
             raise self.fail("expression-syntax", f"cannot read the expression `{self.text}`", hint) from None
         return self.convert(body, 0)
+
+    def part(self, node: ast.expr) -> str:
+        """The text of a node."""
+        return ast.get_source_segment(self.source, node) or self.source
 
     def convert(self, node: ast.expr, depth: int) -> Expr:
         if depth > MAX_DEPTH:
@@ -277,7 +302,9 @@ class _Parser:
             case ast.Constant(value=str(value)):
                 return Literal(value)
             case ast.Constant(value=float(value)) if value == value and abs(value) != float("inf"):
-                return Literal(plain(Fraction(str(value))))
+                return Literal(plain(Fraction(self.part(node))))
+            case ast.Name(id="true" | "false" as word):
+                return Literal(int(word == "true"))
             case ast.Name(id=name):
                 return Name(name)
             case ast.Subscript(value=ast.Name(id=name), slice=position):
@@ -340,7 +367,9 @@ class _Parser:
                 message, hint = f"the attribute `.{attr}` is not allowed", "expressions have numbers, names and M[i]"
             case ast.BinOp(op=ast.Pow()):
                 message, hint = "the power operator `**` is not allowed", "write the product out"
+            case ast.Tuple():
+                message, hint = "a comma is not allowed here", "write large numbers as 10_000_000"
             case _:
-                message = f"`{ast.unparse(node)[:60]}` is not allowed in an expression"
+                message = f"`{self.part(node)[:60]}` is not allowed in an expression"
                 hint = "allowed: + - * / // %, comparisons, and, or, not, M[i], " + ", ".join(FUNCTIONS)
         return self.fail("not-allowed", message, hint, node)

@@ -20,12 +20,15 @@ from spaces.constraints import Relation
 from spaces.space import Space
 from spaces.variants import Decision, Variant
 
-__all__ = ["ADDITIVE_METRICS", "Budgets", "Chain", "Limit", "Program", "Stage"]
+__all__ = ["ADDITIVE_METRICS", "RAM_PARTS", "Budgets", "Chain", "Limit", "Program", "Stage"]
 
 Ints = NDArray[np.int64]
 
 #: Metrics that are sums over transitions.
 ADDITIVE_METRICS = ("rom", "params", "macs", "flops")
+
+#: RAM model -> the stage columns whose path maxima add up to the RAM.
+RAM_PARTS = {"pingpong": ("even", "odd"), "liveness": ("peak",)}
 
 
 @dataclass(frozen=True)

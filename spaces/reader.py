@@ -12,7 +12,8 @@ from spaces.document import Document, InputKeys, read_document
 from spaces.errors import Diagnostic, SpaceError, did_you_mean
 from spaces.expressions import Expression, parse
 from spaces.library import find_space
-from spaces.source import Path_, read_text
+from spaces.files import read_text
+from spaces.source import Path_
 from spaces.space import DERIVED, METRICS, Choice, Group, LayerSpec, Repeat, Settings, Space, Value, option_label
 from spaces.tensors import DTYPES, Infeasible, Shape, Tensor
 

@@ -7,9 +7,10 @@ before it is unfolded.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from math import isfinite
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -17,14 +18,15 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from spaces.errors import Diagnostic, SpaceError, Span
+from spaces.files import MAX_BYTES, too_large
 
-__all__ = ["MAX_BYTES", "MAX_NODES", "Source", "read_text", "read_yaml"]
+__all__ = ["MAX_NODES", "Source", "read_yaml"]
 
-MAX_BYTES = 1_000_000
 MAX_NODES = 100_000
 _MAX_DIGITS = 40
 _TAG = "tag:yaml.org,2002:"
 _KINDS = ("str", "int", "float", "bool", "null", "timestamp")
+_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # as YAML counts lines
 
 Path_ = tuple[str | int, ...]
 
@@ -53,26 +55,6 @@ class Source:
             path, kind = path[:-1], "key"
 
 
-def read_text(path: Path, error: type[SpaceError] = SpaceError) -> str:
-    """The text of a file that a user named, or one clear error.
-
-    Raises:
-        SpaceError: the file is missing, a folder, too large, unreadable, or not UTF-8.
-    """
-
-    def fail(code: str, message: str, hint: str) -> SpaceError:
-        return error(Diagnostic(code, message, Span(str(path), 1, 1), hint))
-
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise _too_large(str(path), path.stat().st_size)
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as cause:
-        raise fail("not-utf8", f"not a UTF-8 text file (byte {cause.start})", "save the file as UTF-8") from None
-    except OSError as cause:
-        raise fail("unreadable-file", f"cannot read the file: {cause.strerror}", "check the path") from None
-
-
 def read_yaml(text: str, file: str) -> Source:
     """Parse YAML 1.2 text, keeping positions.
 
@@ -91,19 +73,14 @@ def read_yaml(text: str, file: str) -> Source:
         'x.yaml:2:9'
     """
     if len(text) > MAX_BYTES:
-        raise _too_large(file, len(text))
-    lines = text.split("\n")
+        raise too_large(file, len(text))
+    lines = _LINE_BREAK.split(text)
     node = _compose(text, file, lines)
     reader = _Reader(file, lines)
     data = reader.value(node, ()) if node is not None else None
     if reader.mistakes:
         raise SpaceError(reader.mistakes)
     return Source(file, data, reader.spans)
-
-
-def _too_large(file: str, size: int) -> SpaceError:
-    message = f"the file has {size:,} bytes; a YAML file of nascompile has at most {MAX_BYTES:,}"
-    return SpaceError(Diagnostic("file-too-large", message, Span(file, 1, 1), "is this the right file?"))
 
 
 def _compose(text: str, file: str, lines: list[str]) -> Node | None:
@@ -157,6 +134,8 @@ class _Reader:
         self.spans[path, "value"] = self.span(node)
         if isinstance(node, ScalarNode):
             return self.scalar(node)
+        if str(node.tag) not in (_TAG + "seq", _TAG + "map"):
+            self.fail("custom-tag", f"the tag `{node.tag}` is not supported", node, "write a plain value")
         self.open.add(id(node))
         try:
             if isinstance(node, SequenceNode):
@@ -189,11 +168,29 @@ class _Reader:
         if kind in ("int", "float") and len(text) > _MAX_DIGITS:
             self.fail("number-too-long", f"a number of {len(text)} characters", node, "use a smaller number")
             return 0
-        if kind == "int":
-            plain = text.replace("_", "").lower()
-            return int(plain, 16 if "0x" in plain else 8 if "0o" in plain else 10)
-        if kind == "float":
-            return float(text.replace("_", ""))
-        if kind == "bool":
-            return text.lower() == "true"
-        return None if kind == "null" else text
+        if kind == "bool" and text.lower() not in ("true", "false"):
+            return text  # `on`, in a file that asks for YAML 1.1
+        try:
+            return _plain(kind, text)
+        except (ValueError, OverflowError):
+            self.fail("bad-number", f"`{text}` is not a number here", node, "write it in decimal digits")
+            return 0
+
+
+def _plain(kind: str, text: str) -> Any:
+    """The value of a scalar.
+
+    Raises:
+        ValueError: not a finite number.
+    """
+    if kind == "int":
+        plain = text.replace("_", "").lower()
+        return int(plain, 16 if "0x" in plain else 8 if "0o" in plain else 10)
+    if kind == "float":
+        value = float(text.replace("_", ""))
+        if not isfinite(value):
+            raise ValueError
+        return value
+    if kind == "bool":
+        return text.lower() == "true"
+    return None if kind == "null" else text

@@ -38,7 +38,7 @@ def option_label(value: Value) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Fraction):
-        return str(Decimal(value.numerator) / Decimal(value.denominator))
+        return format(Decimal(value.numerator) / Decimal(value.denominator), "f")
     return str(value)
 
 

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from spaces.errors import Diagnostic, SpaceError, TargetError, did_you_mean
-from spaces.source import read_text
+from spaces.files import read_text
 from spaces.target import Region, Target, plain_name
 from spaces.target_file import read_target, read_targets
 

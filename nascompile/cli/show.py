@@ -19,7 +19,7 @@ from nascompile.cli.report import print_head, report
 from solvers.feasible_set import FeasibleSet
 from solvers.ranking import distinct_draws
 from solvers.set_file import verify as verify_set
-from solvers.set_file import write_atomically
+from spaces.files import write_atomically
 from spaces.candidate import Candidate
 from spaces.errors import Diagnostic, NascompileError
 

@@ -1,0 +1,99 @@
+"""Draw a chain as Graphviz text: the layered state graph, a column of states per decision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from spaces.errors import Diagnostic, EngineError
+from spaces.program import Chain, Program, Stage
+from spaces.space import option_label
+from spaces.variants import Decision
+
+__all__ = ["MAX_STATES", "dot_text"]
+
+#: A column shows at most this many states; the others are drawn as one.
+MAX_STATES = 40
+
+
+def dot_text(program: Program, variant: int) -> str:
+    """The state graph of a variant in the DOT language; every path from left to right is a network.
+
+    Options that lead from one state to the same next state share an edge, and neighbouring options a label: `84..280`.
+
+    Raises:
+        EngineError: no network of the variant can exist.
+
+    Example:
+        >>> from spaces.compile import compile_space
+        >>> from spaces.reader import load_space
+        >>> text = dot_text(compile_space(load_space("mlp2", ["choices.M.stop=32"])), 0)
+        >>> print("\\n".join(line for line in text.splitlines() if "->" in line))
+          s0_0 -> s1_0 [label="16"];
+          s0_0 -> s1_1 [label="32"];
+          s1_0 -> s2_0 [label="16..32"];
+          s1_1 -> s2_0 [label="16..32"];
+    """
+    chain = program.chains[variant]
+    if chain.impossible:
+        message = f"variant `{chain.variant.label}` has no graph: {chain.impossible}"
+        raise EngineError(Diagnostic("impossible-variant", message, None, "take another variant"))
+    return "\n".join(_lines(chain, f"{program.space.name}/{chain.variant.label}".rstrip("/"))) + "\n"
+
+
+def _lines(chain: Chain, name: str) -> Iterator[str]:
+    yield f'digraph "{name}" {{'
+    yield "  rankdir=LR;"
+    yield f'  label="{_title(chain, name)}";'
+    yield '  node [shape=box, style=rounded, fontname="monospace"];'
+    yield '  edge [fontname="monospace", fontsize=10];'
+    columns = [*(stage.states for stage in chain.stages), tuple(f"{size} outputs" for size in chain.out_size.tolist())]
+    for t, states in enumerate(columns):
+        yield from _nodes(t, states)
+    for t, stage in enumerate(chain.stages):
+        yield from _edges(t, stage)
+    yield "}"
+
+
+def _title(chain: Chain, name: str) -> str:
+    limits = dict.fromkeys(f"{limit.name} <= {limit.budget:,}" for limit in chain.limits if len(limit.name) < 40)
+    limits |= dict.fromkeys(f"{text} <= {bound:,}" for text, bound in chain.ram_limits)
+    return _escaped("; ".join([name, *limits]))
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _nodes(t: int, states: tuple[str, ...]) -> Iterator[str]:
+    shown = states[:MAX_STATES]
+    names = [f's{t}_{s} [label="{_escaped(text)}"]' for s, text in enumerate(shown)]
+    if len(states) > MAX_STATES:
+        yield f"  // only {MAX_STATES} of the {len(states):,} states here are drawn; the last node stands for the others"
+        names.append(f's{t}_{MAX_STATES} [label="{len(states) - MAX_STATES:,} more states", style=dashed]')
+    yield f"  {{ rank=same; {'; '.join(names)}; }}"
+
+
+def _edges(t: int, stage: Stage) -> Iterator[str]:
+    yield f"  // {stage.decision.label}"
+    states, options = np.nonzero(stage.next >= 0)
+    before = np.minimum(states, MAX_STATES)
+    after = np.minimum(stage.next[states, options], MAX_STATES)
+    found: dict[tuple[int, int], set[int]] = {}
+    for a, b, option in zip(before.tolist(), after.tolist(), options.tolist(), strict=True):
+        found.setdefault((a, b), set()).add(option)
+    for (a, b), merged in sorted(found.items()):
+        yield f'  s{t}_{a} -> s{t + 1}_{b} [label="{_escaped(_runs(stage.decision, sorted(merged)))}"];'
+
+
+def _runs(decision: Decision, options: list[int]) -> str:
+    """Runs of neighbouring options: `84..140, 196`."""
+    runs: list[list[int]] = []
+    for option in options:
+        if runs and runs[-1][-1] == option - 1:
+            runs[-1].append(option)
+        else:
+            runs.append([option])
+    texts = [[option_label(decision.options[x]) for x in (run[0], run[-1])] for run in runs]
+    return ", ".join(a if a == b else f"{a}..{b}" for a, b in texts)

@@ -1,0 +1,105 @@
+"""The engines agree with each other, and with networks walked layer by layer: same set, same order, same optima."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from solvers.base import solve
+from solvers.feasible_set import FeasibleSet
+from spaces.compile import compile_space
+from spaces.errors import EngineError
+from spaces.program import Program
+from spaces.reader import load_space, read_space
+from tests.oracles import brute_force, count_by_sums
+from tests.strategies import budgets_for, small_spaces
+
+METRICS = ("rom", "ram", "params", "macs", "flops", "entropy")
+
+
+@st.composite
+def programs(draw: st.DrawFn) -> Program:
+    space = read_space(draw(small_spaces()))
+    budgets = draw(budgets_for(compile_space(space)))
+    return compile_space(space, budgets, ram_model=draw(st.sampled_from(["pingpong", "liveness"])))
+
+
+@given(programs())
+def test_exhaustive_is_the_walk_of_every_network(program: Program) -> None:
+    assert [str(c) for c in solve(program, "exhaustive")] == brute_force(program)
+
+
+@given(programs())
+def test_diagram_equals_exhaustive(program: Program) -> None:
+    oracle = solve(program, "exhaustive")
+    try:
+        fs = solve(program, "diagram")
+    except EngineError as error:
+        assert error.diagnostics[0].code == "not-local"
+        return
+    assert fs == oracle
+    assert fs.tree.roots == oracle.tree.roots
+    assert all(np.array_equal(a, b) for a, b in zip(fs.tree.levels, oracle.tree.levels, strict=True))
+    for v, chain in enumerate(program.chains):
+        if program.ram_model == "pingpong":
+            assert fs.tree.count(v) == count_by_sums(chain)
+
+
+@given(programs())
+def test_cp_sat_equals_exhaustive(program: Program) -> None:
+    assert solve(program, "cp-sat") == solve(program, "exhaustive")
+
+
+@given(programs(), st.randoms())
+def test_optima_are_those_of_the_list(program: Program, random: object) -> None:
+    fs = solve(program, "exhaustive")
+    if not fs:
+        return
+    members = list(fs)
+    for metric in METRICS:
+        values = [c.costs[metric] for c in members]
+        least, largest = fs.metrics.extremes(metric)
+        assert (least, largest) == (pytest.approx(min(values)), pytest.approx(max(values)))
+        if metric != "ram":
+            best = [c.costs[metric] for c in fs.top(metric, 7)]
+            assert best == pytest.approx(sorted(values, reverse=True)[:7])
+            assert len({str(c) for c in fs.top(metric, len(members) + 5)}) == len(members)
+
+
+@given(programs())
+def test_cp_sat_optima_equal_the_trees(program: Program) -> None:
+    from solvers.cpsat import optimum, reduced_bounds
+
+    fs = solve(program, "exhaustive")
+    for v, chain in enumerate(program.chains):
+        label = chain.variant.label
+        part = fs.where(variant=label)
+        if not part:
+            continue
+        for metric in ("rom", "ram", "macs"):
+            for sense, value in zip(("min", "max"), part.metrics.extremes(metric), strict=True):
+                found = optimum(program, v, metric, sense)
+                assert found is not None
+                assert found.value == value
+        if all(d.numeric for d in chain.variant.decisions):
+            assert reduced_bounds(program, v) == tuple(high for _, high in fs.ranges(label).values())
+
+
+@pytest.mark.parametrize("solver", ["diagram", "cp-sat", "exhaustive"])
+@pytest.mark.parametrize(
+    "constraint",
+    ["M[1] == M[6]", "sum(M) <= 900", "M[i] >= M[i+1]", "M[1] * M[2] <= 20_000", "macs <= 5_000_000", "M[-1] % 56 == 0"],
+)
+def test_constraints_that_are_not_local(constraint: str, solver: str) -> None:
+    overrides = ["choices.M.step=56", "network.2.repeat=4", f"constraints=['{constraint}']"]
+    program = compile_space(load_space("dscnn", overrides))
+    assert len(solve(program, solver)) == len(brute_force(program))
+
+
+def test_a_residual_constraint_is_solved_by_cp_sat_alone() -> None:
+    overrides = ["choices.M.step=98", "network.2.repeat=4", "constraints=['M[1]*M[2]*M[3] <= M[4]*M[5]*M[6]']"]
+    program = compile_space(load_space("dscnn", overrides))
+    auto: FeasibleSet = solve(program)
+    assert [str(c) for c in auto] == brute_force(program)

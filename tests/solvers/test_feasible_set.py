@@ -1,0 +1,175 @@
+"""A FeasibleSet behaves like the sorted list of its members, whatever its size."""
+
+from __future__ import annotations
+
+import random
+import tracemalloc
+from itertools import islice
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import nascompile as nc
+from solvers.base import solve
+from solvers.feasible_set import FeasibleSet
+from solvers.ranking import distinct_draws
+from spaces.compile import compile_space
+from spaces.errors import CandidateError, EngineError
+from spaces.program import Program
+from spaces.reader import read_space
+from tests.strategies import budgets_for, small_spaces
+
+
+@st.composite
+def sets(draw: st.DrawFn) -> FeasibleSet:
+    space = read_space(draw(small_spaces()))
+    program: Program = compile_space(space)
+    return solve(compile_space(space, draw(budgets_for(program))), "exhaustive")
+
+
+@pytest.fixture(scope="module")
+def dscnn() -> FeasibleSet:
+    return nc.reduce("dscnn", mcu="ebs-small")
+
+
+@pytest.fixture(scope="module")
+def huge() -> FeasibleSet:
+    """dscnn with 16 layers of 25x5: 49,300,565,649,322 members."""
+    overrides = ["network.0.conv.stride=2", "network.1.ds_conv.stride=1", "network.2.repeat=14"]
+    return nc.reduce("dscnn", rom=2_000_000, ram=256_000, overrides=overrides)
+
+
+@given(sets(), st.randoms(use_true_random=False))
+def test_a_set_is_a_sorted_sequence(fs: FeasibleSet, source: random.Random) -> None:
+    members = list(fs)
+    assert len(members) == len(fs) == fs.count == sum(fs.counts.values())
+    assert members == sorted(members)
+    for rank in source.sample(range(len(members)), min(20, len(members))):
+        assert fs[rank] == members[rank] == fs[rank - len(members)]
+        assert fs.index(members[rank]) == rank == fs.index(str(members[rank]))
+        assert members[rank] in fs
+    table = fs.to_numpy()
+    assert np.array_equal(fs[:], table)
+    assert np.array_equal(fs[::-2], table[::-2])
+    for member, row in zip(members, table, strict=True):
+        chosen = [member.values[d.label] for d in member.variant.decisions]
+        assert list(row[: len(chosen)]) == pytest.approx(chosen) if table.dtype != object else list(row[: len(chosen)]) == chosen
+        assert all(v == -1 for v in row[len(chosen) :])
+    with pytest.raises(IndexError):
+        fs[len(members)]
+
+
+@given(sets())
+def test_membership_is_exact(fs: FeasibleSet) -> None:
+    everything = solve(compile_space(fs.program.space), "exhaustive")
+    members = {str(c) for c in fs}
+    assert [str(c) in members for c in everything] == [c in fs for c in everything]
+
+
+@given(sets(), sets())
+def test_set_algebra(a: FeasibleSet, other: FeasibleSet) -> None:
+    whole = solve(compile_space(a.program.space), "exhaustive")
+    b = FeasibleSet(a.program, whole.where(variant=whole[0].variant.label).tree, "test", 0.0) if whole else a
+    one, two = {str(c) for c in a}, {str(c) for c in b}
+    assert {str(c) for c in a & b} == one & two
+    assert {str(c) for c in a | b} == one | two
+    assert {str(c) for c in a - b} == one - two
+    assert {str(c) for c in whole - a} == {str(c) for c in whole} - one
+    assert (a & whole) == a
+    assert (a | whole) == whole
+    assert not (a - whole)
+    if a.program.space.text != other.program.space.text:
+        with pytest.raises(EngineError, match="different spaces"):
+            a & other
+
+
+@given(sets())
+def test_ranges_and_histograms_count_the_members(fs: FeasibleSet) -> None:
+    for chain in fs.program.chains:
+        label = chain.variant.label
+        members = [c for c in fs if c.variant.label == label]
+        histograms = fs.histograms(label)
+        for d in chain.variant.decisions:
+            values = [c.values[d.label] for c in members]
+            assert histograms[d.label] == {v: values.count(v) for v in d.options if v in values}
+            if members and d.numeric:
+                assert fs.ranges(label)[d.label] == (min(values), max(values))
+
+
+def test_restriction(dscnn: FeasibleSet) -> None:
+    part = dscnn.where(variant=6, M={1: 84, 2: [84, 112]})
+    expected = [str(c) for c in islice(dscnn, dscnn.counts["6"]) if c["M"][0] == 84 and c["M"][1] in (84, 112)]
+    assert [str(c) for c in part] == expected
+    assert dscnn.where(M=84).count == 3
+    assert part.description == "rom <= 1,000,000, ram <= 262,144 where variant 6, M = {1: 84, 2: [84, 112]}"
+    for wrong, text in (({"N": 1}, "no choice `N`"), ({"M": 85}, "cannot be 85"), ({"M": {9: 84}}, r"no M\[9\]")):
+        with pytest.raises(CandidateError, match=text):
+            dscnn.where(**wrong)
+    with pytest.raises(CandidateError, match="no variant `9`"):
+        dscnn.where(variant=9)
+
+
+def test_sampling_is_uniform_without_replacement() -> None:
+    fs = nc.reduce("mlp2", rom=13_600)
+    assert sorted(map(str, fs.sample(14, seed=1))) == sorted(map(str, fs))
+    assert fs.sample(5, seed=3) == fs.sample(5, seed=3)
+    drawn = [fs.index(fs.sample(1, seed=s)[0]) for s in range(4_000)]
+    expected = len(drawn) / 14
+    chi_square = sum((drawn.count(k) - expected) ** 2 / expected for k in range(14))
+    assert chi_square < 34.5  # 13 degrees of freedom, 0.1 % level; the seeds are fixed
+    with pytest.raises(ValueError, match="15 different members from a set of 14"):
+        fs.sample(15)
+
+
+def test_draws_from_ranges_of_any_size() -> None:
+    drawn = distinct_draws(10**40, 1000, random.Random(0))
+    assert len(set(drawn)) == 1000
+    assert all(0 <= k < 10**40 for k in drawn)
+
+
+def test_a_set_beyond_two_to_the_63() -> None:
+    """Without budgets the count is the product of the options, here 8^24 = 2^72."""
+    fs = nc.reduce("dscnn", overrides=["network.2.repeat=22"])
+    assert fs.count == 8**24
+    last = fs[fs.count - 1]
+    assert set(last["M"]) == {280}
+    assert fs.index(last) == 8**24 - 1
+    assert all(c in fs for c in fs.sample(10, seed=0))
+    assert fs.histograms("")["M[1]"] == {m: 8**23 for m in range(84, 281, 28)}
+
+
+def test_a_huge_set_is_never_listed(huge: FeasibleSet) -> None:
+    assert huge.count == 49_300_565_649_322
+    huge.tree.counts  # noqa: B018 - counted once, before memory is watched
+    tracemalloc.start()
+    sample = huge.sample(2_000, seed=0)
+    first = list(islice(huge, 2_000))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 40_000_000
+    assert all(huge.index(c) == k for k, c in enumerate(first))
+    assert len(set(sample)) == 2_000
+    ranks = np.array([huge.index(c) for c in sample]) / huge.count
+    assert abs(ranks.mean() - 0.5) < 0.03
+
+
+def test_a_set_of_another_space_is_no_home(dscnn: FeasibleSet) -> None:
+    stranger = nc.reduce("mlp2")[0]
+    assert stranger not in dscnn
+    assert "mlp2: 16-16" not in dscnn
+    assert "dscnn/6: 84-84" not in dscnn
+    with pytest.raises(ValueError, match="is not in the set"):
+        dscnn.index("dscnn/6: 280-280-280-280-280-280")
+
+
+def test_the_empty_set() -> None:
+    fs = nc.reduce("mlp2", rom=100)
+    assert not fs
+    assert list(fs) == []
+    assert fs.to_numpy().shape == (0, 2)
+    assert fs.sample(0) == []
+    assert fs.ranges("") == {}
+    with pytest.raises(EngineError, match="the set is empty"):
+        fs.best("rom")
