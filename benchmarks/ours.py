@@ -44,7 +44,7 @@ def _solve(program: Program) -> FeasibleSet:
 def _tree(program: Program) -> Outcome:
     """The tree with shared sub-trees; its exact count is asked for within the measured time."""
     feasible = _solve(program)
-    return Outcome(feasible.count, {"nodes": feasible.node_count, "bytes": feasible.nbytes})
+    return Outcome(feasible.size, {"nodes": feasible.node_count, "bytes": feasible.nbytes})
 
 
 def ours_tree(depth: int) -> Outcome:

@@ -1,9 +1,9 @@
 """A constraint-solver-driven compiler for neural-network search spaces on microcontrollers.
 
-    >>> import nascompile as nc
-    >>> fs = nc.reduce("dscnn", mcu="stm32f412")
-    >>> len(fs)
-    168509
+>>> import nascompile as nc
+>>> fs = nc.reduce("dscnn", mcu="stm32f412")
+>>> len(fs)
+168509
 """
 
 from nascompile.api import compile, reduce

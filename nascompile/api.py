@@ -20,7 +20,7 @@ __all__ = ["budgets_of", "compile", "reduce"]
 Quantity = int | str | None
 
 
-def compile(  # noqa: A001 - the verb of the field, always used as nascompile.compile
+def compile(
     space: str | Path | Space,
     *,
     mcu: str | Target | None = None,

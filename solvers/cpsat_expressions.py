@@ -123,7 +123,8 @@ class Relations:
     def _tabulated(self, tree: Expr) -> Ratio:
         pairs = list(self._evaluate(tree))
         if any(isinstance(value, str | tuple) for _, value in pairs):
-            raise self.fail("not-numeric", "text or a tuple where a number belongs", "compare it, or use first(x), last(x)")
+            hint = "compare it with == or !=, or take first(x) or last(x) of a tuple"
+            raise self.fail("not-numeric", "text or a tuple where a number belongs", hint)
         scale = lcm(*(Fraction(value).denominator for _, value in pairs))
         scaled = [int(value * scale) for _, value in pairs]
         low, high = min(scaled), max(scaled)
@@ -145,7 +146,7 @@ class Relations:
         match tree:
             case Literal(int() | Fraction() as value):
                 return Ratio(whole(Fraction(value).numerator), whole(Fraction(value).denominator))
-            case Name(name) if name in ADDITIVE_METRICS or name == "ram":
+            case Name(name) if name in (*ADDITIVE_METRICS, "ram") or self.lowering.derived(name):
                 return Ratio(self.lowering.metric(name), _ONE)
             case Unary("-", operand):
                 return self._times(self.number(operand), _MINUS_ONE)
@@ -167,7 +168,8 @@ class Relations:
             case Call(function, arguments):
                 return self._call(function, arguments)
             case Name(name):
-                raise self.fail("unknown-name", f"`{name}` cannot be lowered to CP-SAT", "use decisions and rom, macs, ...")
+                hint = "use decisions, channels[i], height[i], width[i], rom, ram, macs, ..."
+                raise self.fail("unknown-name", f"`{name}` cannot be lowered to CP-SAT", hint)
             case _:
                 raise self.fail("not-numeric", "text where a number belongs", "compare it with == or !=")
 

@@ -134,7 +134,6 @@ class Lowering:
         self.ram_model = ram_model
         self.limits = limits
         self.native = cp_model.CpModel()
-        self.native.name = f"variant {chain.variant.label}".strip()
         bounds = [bound for name, bound in chain.ram_limits if self.wanted(name)]
         self.ram_limit = min(bounds, default=None)
         self.position = {d.label: t for t, d in enumerate(chain.variant.decisions)}
@@ -213,6 +212,8 @@ class Lowering:
     def _metric(self, name: str) -> Whole:
         if name in self.position:
             return self._option_value(name)
+        if self.derived(name):
+            return self._derived_value(name)
         if name.startswith("ram"):
             model = self.ram_model if name == "ram" else name.removeprefix("ram_")
             terms = [self._path_maximum(part) for part in RAM_PARTS[model]]
@@ -230,6 +231,16 @@ class Lowering:
             raise EngineError(Diagnostic("not-numeric", message, None, "ask for a numeric decision or a metric"))
         scaled = [int(v * self.denominator(label)) for v in map(Fraction, table.stage.decision.options)]
         return table.column(np.broadcast_to(scaled, table.stage.shape), label).value
+
+    def derived(self, label: str) -> bool:
+        """Whether a name is a derived quantity of the chain."""
+        return "[" in label and (label in self.chain.base or any(label in s.derived for s in self.chain.stages))
+
+    def _derived_value(self, label: str) -> Whole:
+        if label in self.chain.base:
+            return whole(int(self.chain.base[label]))
+        table = next(table for table in self.tables if label in table.stage.derived)
+        return table.column(table.stage.derived[label], label).value
 
     def _additive(self, name: str) -> tuple[int, list[Ints]]:
         stages, base, final = self.chain.stages, self.chain.base, self.chain.out_size
@@ -264,12 +275,12 @@ class Lowering:
         if label in self.position:
             table = self.tables[self.position[label]]
             return Domain(table.option, range(len(table.stage.decision.options)), table.stage.decision.options)
-        if label in self.chain.base and "[" in label:
+        if not self.derived(label):
+            return None
+        if label in self.chain.base:
             return Domain(None, (0,), (int(self.chain.base[label]),))
-        for table in self.tables:
-            if label in table.stage.derived:
-                return table.domain(table.stage.derived[label], label)
-        return None
+        table = next(table for table in self.tables if label in table.stage.derived)
+        return table.domain(table.stage.derived[label], label)
 
     def finish(self) -> None:
         """Add the tables, and the order in which enumeration decides."""

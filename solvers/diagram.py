@@ -267,7 +267,9 @@ def from_rows(program: Program, rows: Sequence[NDArray[Any]], engine: str, secon
         engine: which solver listed them.
         seconds: how long it took.
     """
-    return FeasibleSet(program, join([_chain_of_rows(c, r) for c, r in zip(program.chains, rows, strict=True)]), engine, seconds)
+    return FeasibleSet(
+        program, join([_chain_of_rows(c, r) for c, r in zip(program.chains, rows, strict=True)]), engine, seconds
+    )
 
 
 def _chain_of_rows(chain: Chain, rows: NDArray[Any]) -> ChainTree:

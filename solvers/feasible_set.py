@@ -66,8 +66,8 @@ class FeasibleSet(Sequence[Candidate]):
     # -- size ------------------------------------------------------------------------------------------------------
 
     @cached_property
-    def count(self) -> int:
-        """The exact number of members, of any size (`len` works below 2^63)."""
+    def size(self) -> int:
+        """The exact number of members, |X^f|, however large (`len` works below 2^63)."""
         return sum(self.counts.values())
 
     @cached_property
@@ -97,13 +97,13 @@ class FeasibleSet(Sequence[Candidate]):
         return self.origin or limits or "no budgets"
 
     def __len__(self) -> int:
-        return self.count
+        return self.size
 
     def __bool__(self) -> bool:
-        return self.count > 0
+        return self.size > 0
 
     def __repr__(self) -> str:
-        return f"<FeasibleSet {self.program.space.name}: {self.count:,} of {self.program.size:,} ({self.description})>"
+        return f"<FeasibleSet {self.program.space.name}: {self.size:,} of {self.program.size:,} ({self.description})>"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, FeasibleSet):
@@ -126,14 +126,14 @@ class FeasibleSet(Sequence[Candidate]):
     @overload
     def __getitem__(self, index: int) -> Candidate: ...
     @overload
-    def __getitem__(self, index: slice) -> NDArray[Any]: ...
-    def __getitem__(self, index: int | slice) -> Candidate | NDArray[Any]:
+    def __getitem__(self, index: slice) -> NDArray[Any]: ...  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __getitem__(self, index: int | slice) -> Candidate | NDArray[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """A member by its rank, or a slice as an array (see `to_numpy`)."""
         if isinstance(index, slice):
-            return self.to_numpy(range(*index.indices(self.count)))
-        rank = index + self.count if index < 0 else index
-        if not 0 <= rank < self.count:
-            raise IndexError(f"rank {index} in a set of {self.count} members")
+            return self.to_numpy(range(*index.indices(self.size)))
+        rank = index + self.size if index < 0 else index
+        if not 0 <= rank < self.size:
+            raise IndexError(f"rank {index} in a set of {self.size} members")
         return next(self.at([rank]))
 
     def at(self, ranks: Sequence[int]) -> Iterator[Candidate]:
@@ -143,8 +143,8 @@ class FeasibleSet(Sequence[Candidate]):
                 yield candidate_of(self.program, position, row[: len(self.program.chains[position].variant.decisions)])
 
     def __iter__(self) -> Iterator[Candidate]:
-        for start in range(0, self.count, _BLOCK):
-            yield from self.at(range(start, min(self.count, start + _BLOCK)))
+        for start in range(0, self.size, _BLOCK):
+            yield from self.at(range(start, min(self.size, start + _BLOCK)))
 
     def __contains__(self, value: object) -> bool:
         """Whether a Candidate, or a candidate's line, is a member."""
@@ -152,6 +152,10 @@ class FeasibleSet(Sequence[Candidate]):
             return self._rank(self._candidate(value)) is not None
         except CandidateError:
             return False
+
+    def count(self, value: Any) -> int:
+        """1 for a member, 0 for any other candidate."""
+        return int(value in self)
 
     def index(self, value: Any, start: int = 0, stop: int | None = None) -> int:
         """The rank of a member.
@@ -161,7 +165,7 @@ class FeasibleSet(Sequence[Candidate]):
             CandidateError: it is no candidate of this space.
         """
         rank = self._rank(self._candidate(value))
-        if rank is None or not start <= rank < (self.count if stop is None else stop):
+        if rank is None or not start <= rank < (self.size if stop is None else stop):
             raise ValueError(f"`{value}` is not in the set")
         return rank
 
@@ -185,7 +189,7 @@ class FeasibleSet(Sequence[Candidate]):
             (variant position [n], option indices [n, longest variant], -1 beyond a variant's last decision).
         """
         longest = self._longest
-        dtype = object if self.count >= 2**62 else np.int64
+        dtype = object if self.size >= 2**62 else np.int64
         starts = np.array(self._starts, dtype)
         for start in range(0, len(ranks), 65536):
             block = np.array(ranks[start : start + 65536], dtype)
@@ -247,7 +251,7 @@ class FeasibleSet(Sequence[Candidate]):
         Raises:
             ValueError: the set has fewer than n members.
         """
-        return list(self.at(distinct_draws(self.count, n, random.Random(seed))))
+        return list(self.at(distinct_draws(self.size, n, random.Random(seed))))
 
     # -- views of the whole set ------------------------------------------------------------------------------------
 

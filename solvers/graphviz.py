@@ -8,7 +8,7 @@ import numpy as np
 
 from spaces.errors import Diagnostic, EngineError
 from spaces.program import Chain, Program, Stage
-from spaces.space import option_label
+from spaces.space import METRICS, option_label
 from spaces.variants import Decision
 
 __all__ = ["MAX_STATES", "dot_text"]
@@ -32,8 +32,10 @@ def dot_text(program: Program, variant: int) -> str:
         >>> print("\\n".join(line for line in text.splitlines() if "->" in line))
           s0_0 -> s1_0 [label="16"];
           s0_0 -> s1_1 [label="32"];
-          s1_0 -> s2_0 [label="16..32"];
-          s1_1 -> s2_0 [label="16..32"];
+          s1_0 -> s2_0 [label="16"];
+          s1_0 -> s2_1 [label="32"];
+          s1_1 -> s2_0 [label="16"];
+          s1_1 -> s2_1 [label="32"];
     """
     chain = program.chains[variant]
     if chain.impossible:
@@ -44,7 +46,9 @@ def dot_text(program: Program, variant: int) -> str:
 
 def _lines(chain: Chain, name: str) -> Iterator[str]:
     yield f'digraph "{name}" {{'
-    yield "  rankdir=LR;"
+    yield "  rankdir=LR; ranksep=1; ordering=out;"
+    # Without these, laying out a few full columns of states takes minutes.
+    yield "  mclimit=0.1; nslimit=1; nslimit1=1;"
     yield f'  label="{_title(chain, name)}";'
     yield '  node [shape=box, style=rounded, fontname="monospace"];'
     yield '  edge [fontname="monospace", fontsize=10];'
@@ -57,9 +61,10 @@ def _lines(chain: Chain, name: str) -> Iterator[str]:
 
 
 def _title(chain: Chain, name: str) -> str:
-    limits = dict.fromkeys(f"{limit.name} <= {limit.budget:,}" for limit in chain.limits if len(limit.name) < 40)
-    limits |= dict.fromkeys(f"{text} <= {bound:,}" for text, bound in chain.ram_limits)
-    return _escaped("; ".join([name, *limits]))
+    limits = [*((limit.name, limit.budget) for limit in chain.limits), *chain.ram_limits]
+    texts = [f"{text} <= {bound:,}" if text in METRICS else text for text, bound in limits]
+    texts += [relation.expression.text for relation in chain.residual]
+    return _escaped("; ".join([name, *dict.fromkeys(texts)]))
 
 
 def _escaped(text: str) -> str:
@@ -70,7 +75,7 @@ def _nodes(t: int, states: tuple[str, ...]) -> Iterator[str]:
     shown = states[:MAX_STATES]
     names = [f's{t}_{s} [label="{_escaped(text)}"]' for s, text in enumerate(shown)]
     if len(states) > MAX_STATES:
-        yield f"  // only {MAX_STATES} of the {len(states):,} states here are drawn; the last node stands for the others"
+        yield f"  // only {MAX_STATES} of {len(states):,} states are drawn here; the last node stands for the others"
         names.append(f's{t}_{MAX_STATES} [label="{len(states) - MAX_STATES:,} more states", style=dashed]')
     yield f"  {{ rank=same; {'; '.join(names)}; }}"
 

@@ -7,7 +7,6 @@ state variable between stages; a `table` constraint per stage over (state, optio
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from fractions import Fraction
 from itertools import product
 from math import prod
 from typing import Any
@@ -113,7 +112,8 @@ class _Writer:
         for relation in self.chain.residual:
             yield f"constraint {self.relation(relation)}; % {relation.expression}"
         order = ", ".join(f"'{label}'" for label in self.decisions)
-        yield f"\nsolve :: int_search([{order}], input_order, indomain_min, complete) satisfy;" if order else "solve satisfy;"
+        search = f":: int_search([{order}], input_order, indomain_min, complete) " if order else ""
+        yield f"\nsolve {search}satisfy;"
         yield f"output [{self.output(name)}];"
 
     def output(self, name: str) -> str:

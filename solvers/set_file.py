@@ -50,7 +50,7 @@ def save(fs: FeasibleSet, path: Path) -> Path:
         "engine": fs.engine,
         "seconds": fs.seconds,
         "origin": fs.origin,
-        "count": str(fs.count),
+        "count": str(fs.size),
         "roots": fs.tree.roots,
         "levels": [[*level.shape, level.dtype.str] for level in levels],
     }
@@ -75,7 +75,9 @@ def load(path: Path) -> FeasibleSet:
     if not magic.startswith(_MAGIC):
         raise _error(path, "not-a-set", "this is not a set file of nascompile", "make one with `nascompile reduce`")
     if (version := magic.removeprefix(_MAGIC)) != str(VERSION).encode():
-        message = f"a set file of version {version.decode(errors='replace')[:20]}; this nascompile reads version {VERSION}"
+        message = (
+            f"a set file of version {version.decode(errors='replace')[:20]}; this nascompile reads version {VERSION}"
+        )
         raise _error(path, "wrong-version", message, "make it anew with `nascompile reduce`")
     digest, _, body = rest.partition(b"\n")
     if hashlib.sha256(body).hexdigest().encode() != digest:

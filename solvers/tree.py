@@ -20,7 +20,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Level", "Root", "Tree", "distinct_codes", "join", "merge_pairs", "reduce_chain", "unique_codes", "unique_rows"]
+__all__ = [
+    "Level",
+    "Root",
+    "Tree",
+    "distinct_codes",
+    "join",
+    "merge_pairs",
+    "reduce_chain",
+    "unique_codes",
+    "unique_rows",
+]
 
 Level = NDArray[Any]  # unsigned or int32 [nodes + 1, options]
 Root = tuple[int, int]  # (height, node)
@@ -100,7 +110,9 @@ def unique_rows(rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
         mixed += rows[:, x].astype(np.uint64) * _MULTIPLIERS[x]
     _, first, inverse = np.unique(mixed, return_index=True, return_inverse=True)
     distinct = rows[first]
-    if not all(np.array_equal(distinct[inverse[i : i + 65536]], rows[i : i + 65536]) for i in range(0, len(rows), 65536)):
+    if not all(
+        np.array_equal(distinct[inverse[i : i + 65536]], rows[i : i + 65536]) for i in range(0, len(rows), 65536)
+    ):
         return _exact_unique(rows)
     return distinct, inverse
 
@@ -178,7 +190,9 @@ def _canonical(levels: list[Level], roots: list[Root]) -> Tree:
             out[-1] = number[out[-1]]
         roots = [(h, int(number[n])) if h == height else (h, n) for h, n in roots]
         if height:
-            out.append(np.concatenate([np.zeros((1, levels[height - 1].shape[1]), np.int64), levels[height - 1][order]]))
+            out.append(
+                np.concatenate([np.zeros((1, levels[height - 1].shape[1]), np.int64), levels[height - 1][order]])
+            )
     return Tree(tuple(smallest(level) for level in reversed(out)), tuple(roots))
 
 

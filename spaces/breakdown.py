@@ -74,10 +74,11 @@ def totals(candidate: Candidate) -> dict[str, Any]:
     layers = breakdown(candidate)
     numbered = [t for t in layers if t.number]
     sums = {m: sum(getattr(t.cost, m) for t in layers) for m in ("rom", "params", "macs", "flops")}
-    even = max([candidate.program.space.input.nbytes] + [t.cost.out_bytes for t in numbered if (t.number or 1) % 2 == 0])
+    even = max([t.cost.out_bytes for t in numbered if (t.number or 1) % 2 == 0], default=0)
     odd = max([t.cost.out_bytes for t in numbered if (t.number or 0) % 2], default=0)
     peak = max(t.cost.peak for t in layers)
     last = numbered[-1].out if numbered else candidate.program.space.input
     entropy = log2(last.shape.size) * sum(t.cost.log_width for t in numbered)
+    even = max(even, candidate.program.space.input.nbytes)
     ram = {"ram_pingpong": even + odd, "ram_liveness": peak}
     return {"rom": sums["rom"], "ram": ram[f"ram_{candidate.program.ram_model}"], **sums, **ram, "entropy": entropy}

@@ -116,7 +116,8 @@ def _position(program: Program, text: str, label: str, words: int) -> int:
         raise _error(f"`{text}` has {words} options", f"a network of this space has {_either(lengths)} of them")
     if len(fitting) > 1:
         known = ", ".join(variants[v].label for v in fitting[:20])
-        raise _error(f"`{text}` fits {len(fitting)} variants", f"write `{program.space.name}/VARIANT: ...` with one of {known}")
+        hint = f"write `{program.space.name}/VARIANT: ...` with one of {known}"
+        raise _error(f"`{text}` fits {len(fitting)} variants", hint)
     return fitting[0]
 
 

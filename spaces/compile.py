@@ -6,15 +6,16 @@ relation still needs; two prefixes that agree on it have the same future.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from spaces.constraints import Linear, RamLimit, Relation, classify, ground, labels
 from spaces.costs import LayerCost, layer_cost
-from spaces.errors import Diagnostic, EngineError, SpaceError
+from spaces.errors import Diagnostic, EngineError, SpaceError, Span
 from spaces.expressions import Expression
 from spaces.program import ADDITIVE_METRICS, Budgets, Chain, Limit, Program, Stage
 from spaces.space import Space, option_label
@@ -24,7 +25,9 @@ from spaces.variants import Layer, Variant, unroll
 __all__ = ["compile_space"]
 
 MAX_STATES = 100_000
-_MAX_COST = 2**60
+# 1,000 layers (variants.MAX_LAYERS) of at most this stay within 64 bits.
+_MAX_COST = 2**52
+_MAX_SUM = 2**62
 
 State = tuple[Tensor, int, tuple[tuple[str, Any], ...]]
 
@@ -97,7 +100,7 @@ _NOTHING = _Sums((0,) * len(ADDITIVE_METRICS), 0, 0, 0, 0.0)
 def _add(sums: _Sums, cost: LayerCost, number: int | None) -> _Sums:
     numbered = cost.out_bytes if number else 0
     return _Sums(
-        tuple(a + b for a, b in zip(sums.additive, cost[: len(ADDITIVE_METRICS)], strict=True)),
+        tuple(a + getattr(cost, m) for a, m in zip(sums.additive, ADDITIVE_METRICS, strict=True)),
         max(sums.even, numbered if number and number % 2 == 0 else 0),
         max(sums.odd, numbered if number and number % 2 else 0),
         max(sums.peak, cost.peak),
@@ -113,13 +116,18 @@ class _Compiler:
     budgets: Budgets
     code: Mapping[str, int]
     known: dict[tuple[Any, ...], tuple[Tensor, LayerCost] | Infeasible] = field(default_factory=dict)
-    first_failure: tuple[Layer, Infeasible] | None = None
+    places: dict[str, Span | None] = field(default_factory=dict)
 
     def failure(self, chains: tuple[Chain, ...]) -> SpaceError:
-        span = self.first_failure[0].spec.span if self.first_failure else None
-        message = f"no network of `{self.space.name}` can exist: {chains[0].impossible}"
-        hint = "lower the strides, kernels or repeats" if self.first_failure else "relax the constraints"
-        return SpaceError(Diagnostic("impossible-space", message, span, hint))
+        reason = chains[0].impossible
+        message = f"no network of `{self.space.name}` can exist: {reason}"
+        hint = "relax the constraints" if reason.startswith("`") else "lower the strides, kernels or repeats"
+        return SpaceError(Diagnostic("impossible-space", message, self.places.get(reason), hint))
+
+    def infeasible(self, reason: Infeasible, span: Span | None) -> Infeasible:
+        """The same, its place kept for an error message."""
+        self.places.setdefault(str(reason), span)
+        return reason
 
     # -- one layer -------------------------------------------------------------------------------------------------
 
@@ -130,8 +138,7 @@ class _Compiler:
             try:
                 self.known[key] = self.lower(layer, x, values)
             except Infeasible as reason:
-                self.first_failure = self.first_failure or (layer, reason)
-                self.known[key] = reason
+                self.known[key] = self.infeasible(reason, layer.spec.span)
         found = self.known[key]
         if isinstance(found, Infeasible):
             raise found
@@ -139,7 +146,11 @@ class _Compiler:
 
     def lower(self, layer: Layer, x: Tensor, values: Mapping[str, Any]) -> tuple[Tensor, LayerCost]:
         out, ops = lower_layer(self.space, layer, x, values)
-        return out, layer_cost(ops, x, out, self.space.settings, self.code)
+        cost = layer_cost(ops, x, out, self.space.settings, self.code)
+        if max(cost[:-1]) > _MAX_COST:
+            message = f"a layer `{layer.spec.block.name}` on {x.shape} costs more than 2^52"
+            raise EngineError(Diagnostic("too-large", message, layer.spec.span, "use smaller sizes"))
+        return out, cost
 
     # -- one chain -------------------------------------------------------------------------------------------------
 
@@ -152,7 +163,7 @@ class _Compiler:
             stages = tuple(walk.stage(t) for t in range(len(variant.decisions)))
         except Infeasible as reason:
             return Chain(variant, {}, (), np.zeros(0, np.int64), (), (), (), impossible=str(reason))
-        base_costs = dict(zip(ADDITIVE_METRICS, base.additive, strict=True))
+        base_costs: dict[str, int] = dict(zip(ADDITIVE_METRICS, base.additive, strict=True))
         linear = [Linear({m: 1}, b, m) for m, b in self.budgets.items() if m != "ram"]
         linear += [c for c in found if isinstance(c, Linear)]
         ram = [(c.text, c.bound) for c in found if isinstance(c, RamLimit)]
@@ -213,8 +224,9 @@ def _argument(layer: Layer, key: str, value: Any, values: Mapping[str, Any]) -> 
         raise expressions[0].error("wrong-type", message, "use `//`, `floor` or `round_to(x, 8)`") from None
 
 
-def _limit(linear: Linear, stages: Iterable[Stage], base: Mapping[str, int]) -> Limit:
+def _limit(linear: Linear, stages: Sequence[Stage], base: Mapping[str, int]) -> Limit:
     columns = []
+    _check_reach(linear, stages)
     for stage in stages:
         column = np.zeros(stage.shape, np.int64)
         for name, factor in linear.coefficients.items():
@@ -225,6 +237,19 @@ def _limit(linear: Linear, stages: Iterable[Stage], base: Mapping[str, int]) -> 
         columns.append(column)
     fixed = sum(factor * base.get(name, 0) for name, factor in linear.coefficients.items())
     return Limit(linear.text, tuple(columns), linear.bound - fixed, linear.bound)
+
+
+def _check_reach(linear: Linear, stages: Sequence[Stage]) -> None:
+    """A weighted sum must stay within 64 bits, or it would wrap around silently."""
+    reach = 0
+    for stage in stages:
+        largest = {m: int(cost.max(initial=0)) for m, cost in stage.costs.items()}
+        if stage.decision.label in linear.coefficients:
+            largest[stage.decision.label] = max(map(ceil, stage.decision.options))
+        reach += sum(abs(factor) * largest.get(name, 0) for name, factor in linear.coefficients.items())
+    if reach > _MAX_SUM:
+        message = f"`{linear.text}` reaches numbers above 2^62"
+        raise EngineError(Diagnostic("too-large", message, None, "divide both sides, or use smaller sizes"))
 
 
 class _Walk:
@@ -295,7 +320,8 @@ class _Walk:
                     names[f"{name}[{layer.number}]"] = side
         for due, relation in self.relations:
             if due == t and not relation.holds(names):
-                raise Infeasible(f"`{relation.expression}` does not hold")
+                reason = Infeasible(f"`{relation.expression}` does not hold")
+                raise self.compiler.infeasible(reason, relation.expression.span)
         kept = tuple((n, v) for n, v in names.items() if n in self.needed[t + 1])
         return (x, size, kept), sums
 
@@ -332,12 +358,11 @@ class _Walk:
 def _stage(
     decision: Any, target: Any, table: list[list[_Sums]], states: tuple[str, ...], derived: Mapping[str, Any]
 ) -> Stage:
-    additive = np.array([[s.additive for s in row] for row in table], dtype=object)
-    if additive.size and max(map(int, additive.ravel())) > _MAX_COST:
-        message = f"a layer at {decision.label} costs more than 2^60"
-        raise EngineError(Diagnostic("too-large", message, None, "use smaller sizes"))
-    even, odd, peak = (np.array([[getattr(s, f) for s in row] for row in table], np.int64) for f in ("even", "odd", "peak"))
-    costs = {m: additive[:, :, k].astype(np.int64) for k, m in enumerate(ADDITIVE_METRICS)}
+    additive = np.array([[s.additive for s in row] for row in table], np.int64)
+    even, odd, peak = (
+        np.array([[getattr(s, name) for s in row] for row in table], np.int64) for name in ("even", "odd", "peak")
+    )
+    costs = {m: np.ascontiguousarray(additive[:, :, k]) for k, m in enumerate(ADDITIVE_METRICS)}
     width = np.array([[s.log_width for s in row] for row in table], np.float64)
     return Stage(decision, target, costs, even, odd, peak, width, states, derived)
 

@@ -39,7 +39,7 @@ _FEW = 64
 ADDITIVE = tuple(m for m in METRICS if m != "ram")
 
 
-class _NotApplicable(Exception):
+class _NotApplicable(Exception):  # noqa: N818 - a signal, not an error
     """An index is outside this variant."""
 
 
@@ -155,7 +155,8 @@ def classify(tree: Expr, expression: Expression, variant: Variant) -> list[Linea
     """How a ground condition is enforced; see the module's text. An empty list: it always holds."""
     names = labels(tree)
     if not names:
-        return [] if Expression(expression.text, tree, expression.span).evaluate({}) else [Linear({}, -1, expression.text)]
+        always = Expression(expression.text, tree, expression.span).evaluate({})
+        return [] if always else [Linear({}, -1, expression.text)]
     if limit := _ram_limit(tree, expression):
         return [limit]
     domains = {d.label: len(d.options) for d in variant.decisions}

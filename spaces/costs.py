@@ -91,7 +91,7 @@ def peak_bytes(ops: Ops, x_bytes: int, width: int) -> int:
     buffer = [0]
     for k, op in enumerate(ops, start=1):
         buffer.append(buffer[op.inputs[-1]] if op.in_place else k)
-    last = {b: 0 for b in buffer}
+    last = dict.fromkeys(buffer, 0)
     first: dict[int, int] = {}
     for k, op in enumerate(ops, start=1):
         first.setdefault(buffer[k], k)

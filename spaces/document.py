@@ -97,7 +97,7 @@ def read_document(text: str, file: str, overrides: Iterable[str] = (), folder: P
         text: YAML.
         file: its name in error messages.
         overrides: `key.path=value` strings, applied last; list positions count from 0.
-        folder: where relative `extends` paths start; None allows only names of library spaces.
+        folder: where relative `extends` paths start; the working folder by default.
 
     Raises:
         SpaceError: every mistake found, each with its place.
@@ -151,7 +151,8 @@ def _show(value: Any) -> str:
 def _fields_at(model: type[BaseModel], loc: tuple[str | int, ...]) -> Iterable[str]:
     for part in loc:
         annotation = model.model_fields[str(part)].annotation
-        assert isinstance(annotation, type) and issubclass(annotation, BaseModel)
+        assert isinstance(annotation, type)
+        assert issubclass(annotation, BaseModel)
         model = annotation
     return model.model_fields
 
@@ -165,7 +166,7 @@ def _extended(source: Source, folder: Path | None, seen: tuple[str, ...]) -> Sou
 
     span = source.span(("extends",))
     path = find_space(base_name, folder=folder, span=span)
-    if str(path) in seen:
+    if path.resolve() in [Path(file).resolve() for file in seen]:
         message = f"`{base_name}` extends itself"
         raise SpaceError(Diagnostic("circular-extends", message, span, "break the circle: " + " -> ".join(seen)))
     base = _extended(read_yaml(read_text(path), str(path)), path.parent, (*seen, str(path)))
@@ -192,12 +193,15 @@ def _apply(source: Source, override: str) -> None:
     for i, part in enumerate(parts[:-1]):
         data = _descend(data, part, ".".join(key.split(".")[: i + 1]), span)
     last = parts[-1]
+    plain = read_yaml(value, "override").data
     if isinstance(data, list):
         _descend(data, last, key, span)
-    elif not isinstance(data, dict):
+        data[int(last)] = plain
+    elif isinstance(data, dict):
+        data[str(last)] = plain
+    else:
         message = f"`{key}` cannot be set: `{'.'.join(key.split('.')[:-1])}` is a single value"
         raise SpaceError(Diagnostic("bad-override", message, span, "override the value itself"))
-    data[last] = read_yaml(value, "override").data
     path = tuple(parts)
     source.spans = {k: v for k, v in source.spans.items() if k[0][: len(path)] != path}
     source.spans[path, "value"] = source.spans[path, "key"] = span
@@ -207,6 +211,7 @@ def _descend(data: Any, part: str | int, name: str, span: Span) -> Any:
     try:
         return data[part]
     except (KeyError, IndexError, TypeError):
-        known = [str(k) for k in (data if isinstance(data, dict) else range(len(data)) if isinstance(data, list) else ())]
+        keys = data if isinstance(data, dict) else range(len(data)) if isinstance(data, list) else ()
+        known = [str(k) for k in keys]
         hint = did_you_mean(str(part), known) if known else "override the value itself"
         raise SpaceError(Diagnostic("bad-override", f"there is no `{name}` to override", span, hint)) from None

@@ -20,7 +20,7 @@ from typing import Any
 from spaces.errors import Diagnostic, ExpressionError, Span, did_you_mean
 from spaces.quantities import misread_quantity, replace_quantities
 
-__all__ = ["FUNCTIONS", "Binary", "Call", "Expr", "Expression", "Index", "Name", "Literal", "Unary", "parse"]
+__all__ = ["FUNCTIONS", "Binary", "Call", "Expr", "Expression", "Index", "Literal", "Name", "Unary", "parse"]
 
 MAX_LENGTH = 500
 MAX_DEPTH = 30
@@ -167,7 +167,8 @@ class Expression:
             raise self.error("division-by-zero", "a division by zero", "exclude the zero from the options") from None
         except (TypeError, AttributeError, IndexError):
             message = f"cannot compute `{self.text}` from values of these types"
-            raise self.error("wrong-type", message, "a tuple has `first(x)` and `last(x)`; text only compares") from None
+            hint = "a tuple has `first(x)` and `last(x)`; text only compares"
+            raise self.error("wrong-type", message, hint) from None
 
     def error(self, code: str, message: str, hint: str = "") -> ExpressionError:
         """An error that points at this expression."""

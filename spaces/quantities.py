@@ -33,7 +33,12 @@ def replace_quantities(text: str) -> str:
         >>> replace_quantities("ram <= 200 KiB and macs <= 2.5M")
         'ram <= (200*1024) and macs <= (2.5*1000000)'
     """
-    return _QUANTITY.sub(lambda m: f"({m['number']}*{_FACTORS[m['unit'] or m['suffix']]})" if m["number"] else m[0], text)
+
+    def product(match: re.Match[str]) -> str:
+        number, unit = match["number"], match["unit"] or match["suffix"]
+        return f"({number}*{_FACTORS[unit]})" if number else match[0]
+
+    return _QUANTITY.sub(product, text)
 
 
 def misread_quantity(text: str) -> Diagnostic | None:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from spaces.blocks import BLOCKS, Block
+from spaces.constraint_names import check_constraint
 from spaces.document import Document, InputKeys, read_document
 from spaces.errors import Diagnostic, SpaceError, did_you_mean
-from spaces.expressions import Expression, parse
-from spaces.library import find_space
+from spaces.expressions import Expression, Index, parse, walk
 from spaces.files import read_text
+from spaces.library import find_space
 from spaces.source import Path_
 from spaces.space import DERIVED, METRICS, Choice, Group, LayerSpec, Repeat, Settings, Space, Value, option_label
 from spaces.tensors import DTYPES, Infeasible, Shape, Tensor
@@ -95,7 +96,7 @@ class _SpaceReader:
         shared: bool | str = False
         if isinstance(data, dict):
             shared = data.get("shared", False)
-            if shared not in (True, False, "group"):
+            if not isinstance(shared, bool) and shared != "group":
                 self.fail("wrong-value", "`shared` must be true, false or `group`", (*path, "shared"))
                 shared = False
             data = {k: v for k, v in data.items() if k != "shared"}
@@ -142,20 +143,25 @@ class _SpaceReader:
 
     def range(self, data: dict[str, Any], path: Path_) -> tuple[Value, ...]:
         known = ("start", "stop", "step")
+        before = len(self.mistakes)
+        if "options" in data:
+            message = f"`{path[-1]}` has both `options` and a range"
+            self.fail("bad-choice", message, path, "keep one of the two", key=True)
         for key in data:
-            if key not in known:
+            if key not in (*known, "options"):
                 hint = did_you_mean(key, (*known, "options", "shared"))
                 self.fail("unknown-key", f"unknown key `{key}`", (*path, key), hint, key=True)
         for key in ("start", "stop"):
-            if key not in data:
+            if key not in data and "options" not in data:
                 self.fail("missing-key", f"the range `{path[-1]}` has no `{key}`", path, f"add `{key}:`", key=True)
         numbers = {"step": 1, **{k: v for k, v in data.items() if k in known}}
         for key, value in numbers.items():
             if isinstance(value, bool) or not isinstance(value, int | float):
                 self.fail("wrong-type", f"`{key}` must be a number", (*path, key))
-        if self.mistakes or len(numbers) < 3:
+        if len(self.mistakes) > before:
             return ()
-        return self.steps(*(Fraction(str(numbers[k])) for k in known), path)
+        start, stop, step = (Fraction(str(numbers[k])) for k in known)
+        return self.steps(start, stop, step, path)
 
     def steps(self, start: Fraction, stop: Fraction, step: Fraction, path: Path_) -> tuple[Value, ...]:
         show = [option_label(v) for v in (start, stop, step)]
@@ -227,9 +233,9 @@ class _SpaceReader:
         return {path for path, kind in self.source.spans if kind == "key"}
 
     def dtype(self, data: Any, path: Path_, grouped: bool) -> Any:
-        if data is None or data in DTYPES:
+        if data is None or (isinstance(data, str) and data in DTYPES):
             return data
-        if isinstance(data, str) and data in self.choices:
+        if isinstance(data, str) and data in self.choices and set(self.choices[data].options) <= set(DTYPES):
             return self.expression(data, path, grouped)
         self.fail("wrong-value", f"`dtype` must be one of {', '.join(DTYPES)}, or a choice of them", path)
         return None
@@ -247,7 +253,8 @@ class _SpaceReader:
                 self.fail("unknown-key", f"`{block.name}` has no parameter `{key}`", (*path, key), hint, key=True)
             else:
                 arguments[key] = self.argument(block, key, value, (*path, key), grouped)
-        for key in block.params:
+        # A misspelt parameter is one mistake, not also a missing one.
+        for key in block.params if set(data or {}) <= set(block.params) else ():
             if key not in block.defaults and key not in arguments:
                 self.fail("missing-key", f"`{block.name}` needs `{key}`", path, f"add `{key}:`", key=True)
         return arguments
@@ -255,13 +262,14 @@ class _SpaceReader:
     def argument(self, block: Block, key: str, value: Any, path: Path_, grouped: bool) -> Any:
         """A literal the block understands, an Expression, or a tuple with Expressions inside."""
         kind = block.params[key]
+        before = len(self.mistakes)
         if isinstance(value, list):
-            value = tuple(self.part(v, (*path, i), grouped, ()) for i, v in enumerate(value))
+            value = tuple(self.part(v, (*path, i), grouped) for i, v in enumerate(value))
             if any(isinstance(v, Expression) for v in value):
                 return value
         else:
             value = self.part(value, path, grouped, kind.words)
-        if isinstance(value, Expression):
+        if isinstance(value, Expression) or len(self.mistakes) > before:
             return value
         try:
             return kind.read(value)
@@ -271,14 +279,20 @@ class _SpaceReader:
             self.fail("bad-value", f"`{key}`: {reason}", path)
         return None
 
-    def part(self, value: Any, path: Path_, grouped: bool, words: tuple[str, ...]) -> Any:
-        if isinstance(value, str) and value not in words:
-            expression = self.expression(value, path, grouped)
-            return expression if expression and expression.names else expression and expression.evaluate({})
-        return value
+    def part(self, value: Any, path: Path_, grouped: bool, words: tuple[str, ...] = ()) -> Any:
+        if not isinstance(value, str) or value in words:
+            return value
+        expression = self.expression(value, path, grouped, words)
+        if expression is None or expression.names:
+            return expression
+        try:
+            return expression.evaluate({})
+        except SpaceError as error:
+            self.mistakes.extend(error.diagnostics)
+            return None
 
-    def expression(self, text: str, path: Path_, grouped: bool) -> Expression | None:
-        """An expression over choices; a mistake is reported and gives None."""
+    def expression(self, text: str, path: Path_, grouped: bool, words: tuple[str, ...] = ()) -> Expression | None:
+        """An expression over choices; a mistake is reported and gives None. `words` are what else could be meant."""
         try:
             expression = parse(text, self.source.span(path))
         except SpaceError as error:
@@ -286,12 +300,18 @@ class _SpaceReader:
             return None
         for name in sorted(expression.names):
             if name not in self.choices:
-                hint = did_you_mean(name, self.choices) if self.choices else "declare it under `choices:`"
+                known = (*self.choices, *words)
+                hint = did_you_mean(name, known) if known else "declare it under `choices:`"
                 self.fail("unknown-name", f"unknown name `{name}` in `{text}`", path, hint)
                 return None
             if self.choices[name].shared == "group" and not grouped:
                 self.fail("not-in-group", f"`{name}` is shared by a group, but no group is here", path, "add a group")
         self.used |= expression.names
+        for node in walk(expression.tree):
+            if isinstance(node, Index):
+                hint = f"write `{node.name}`; each layer that uses it decides anew"
+                self.fail("index-in-network", f"`{text}` has an index, which only constraints have", path, hint)
+                return None
         return expression
 
     def repeat(self, data: Any, path: Path_) -> Repeat:
@@ -306,8 +326,8 @@ class _SpaceReader:
         options = self.options(data, path)
         for value in options:
             if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1000:
-                message = f"a repeat of {option_label(value)}"
-                self.fail("bad-repeat", message, path, "a repeat is a whole number from 1 to 1000; leave the block out for 0")
+                hint = "a repeat is a whole number from 1 to 1000; leave the block out for 0"
+                self.fail("bad-repeat", f"a repeat of {option_label(value)}", path, hint)
         return Repeat(tuple(v for v in options if isinstance(v, int)), None, span)
 
     # -- constraints ---------------------------------------------------------------------------------------------
@@ -319,10 +339,7 @@ class _SpaceReader:
         except SpaceError as error:
             self.mistakes.extend(error.diagnostics)
             return None
-        known = {*self.choices, *METRICS, *DERIVED, "latency", "depth", "i"}
-        for name in sorted(expression.names - known):
-            self.fail("unknown-name", f"unknown name `{name}` in `{text}`", path, did_you_mean(name, known))
-        self.used |= expression.names
+        self.mistakes.extend(check_constraint(expression, self.choices))
         return expression
 
     def check_used(self) -> None:

@@ -48,7 +48,8 @@ def _choice() -> dict[str, Any]:
 def _repeat() -> dict[str, Any]:
     count = {"type": "integer", "minimum": 1}
     expression = {"type": "string", "description": "an expression over shared choices"}
-    return {"anyOf": [count, {"type": "array", "minItems": 1, "items": count}, _object(_RANGE, ["start", "stop"]), expression]}
+    listed = {"type": "array", "minItems": 1, "items": count}
+    return {"anyOf": [count, listed, _object(_RANGE, ["start", "stop"]), expression]}
 
 
 def _item() -> dict[str, Any]:

@@ -99,7 +99,8 @@ def _compose(text: str, file: str, lines: list[str]) -> Node | None:
         raise SpaceError(diagnostic) from None
     except RecursionError:
         message = "the document is nested too deeply"
-        raise SpaceError(Diagnostic("too-deep", message, Span(file, 1, 1), "a space needs fewer than 10 levels")) from None
+        hint = "a space needs fewer than 10 levels"
+        raise SpaceError(Diagnostic("too-deep", message, Span(file, 1, 1), hint)) from None
     except (YAMLError, ValueError) as cause:
         message = f"not valid YAML: {str(cause).splitlines()[0]}"
         raise SpaceError(Diagnostic("yaml-syntax", message, Span(file, 1, 1), "save the file as plain text")) from None
@@ -140,6 +141,7 @@ class _Reader:
         try:
             if isinstance(node, SequenceNode):
                 return [self.value(item, (*path, i)) for i, item in enumerate(node.value)]
+            assert isinstance(node, MappingNode)
             return dict(self.entries(node, path))
         finally:
             self.open.discard(id(node))

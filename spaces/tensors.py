@@ -13,7 +13,7 @@ Padding = str | Pair
 DTYPES: dict[str, int] = {"float32": 4, "float16": 2, "int16": 2, "int8": 1}
 
 
-class Infeasible(Exception):
+class Infeasible(Exception):  # noqa: N818 - a fact about parameters, not an error
     """These parameters describe no network: a side vanishes, a group does not divide the channels, ..."""
 
 
@@ -70,7 +70,8 @@ def window(x: Shape, channels: int, kernel: Pair, stride: Pair, padding: Padding
         channels: channels of the output.
         kernel: rows, columns.
         stride: rows, columns.
-        padding: `same` as TensorFlow means it (output = ceil(input / stride)), `valid`, or (rows, columns) on each side.
+        padding: `same` as TensorFlow means it (output = ceil(input / stride)), `valid`, or (rows, columns) on each
+            side.
 
     Raises:
         Infeasible: a side would vanish.

@@ -64,9 +64,13 @@ def count_by_sums(chain: Chain) -> int:
                 new_even, new_odd = max(even, int(stage.even[state, x])), max(odd, int(stage.odd[state, x]))
                 if cap is not None and new_even + new_odd > cap:
                     continue
-                new_sums = tuple(s + int(limit.columns[t][state, x]) for s, limit in zip(sums, chain.limits, strict=True))
+                new_sums = tuple(
+                    s + int(limit.columns[t][state, x]) for s, limit in zip(sums, chain.limits, strict=True)
+                )
                 key = (int(stage.next[state, x]), new_sums, new_even, new_odd)
                 after[key] = after.get(key, 0) + n
         table = after
     fits_ram = cap is None or chain.stages or chain.base["even"] + chain.base["odd"] <= cap
-    return sum(n for (_, sums, _, _), n in table.items() if all(s <= b for s, b in zip(sums, bounds, strict=True)) and fits_ram)
+    return sum(
+        n for (_, sums, _, _), n in table.items() if all(s <= b for s, b in zip(sums, bounds, strict=True)) and fits_ram
+    )

@@ -20,6 +20,8 @@ from spaces.errors import NascompileError
 
 __all__ = ["app", "main"]
 
+_INTERRUPTED = 130
+
 app = typer.Typer(
     name="nascompile",
     no_args_is_help=True,
@@ -42,7 +44,9 @@ def _version(wanted: bool) -> None:
 
 
 @app.callback()
-def _root(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version.")) -> None:
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
     """Compile neural-network search spaces for microcontrollers, and reduce them to their exact feasible sets.
 
     Exit codes: 0 done, 1 the answer is no (nothing fits, a check fails, sets differ), 2 an error, 130 interrupted.
@@ -56,9 +60,11 @@ def main() -> None:
     except NascompileError as error:
         _report(error)
         sys.exit(2)
-    except KeyboardInterrupt:
-        err.print("interrupted; nothing was written")
-        sys.exit(130)
+    except SystemExit as end:
+        # Typer turns Ctrl-C into exit code 130, without a word.
+        if end.code == _INTERRUPTED:
+            err.print("interrupted; nothing was written")
+        raise
     except BrokenPipeError:
         # The reader (`head`, say) has seen enough; Python's own complaint at exit would only confuse.
         sys.stdout = None

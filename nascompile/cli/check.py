@@ -111,7 +111,9 @@ def _print(member: Candidate, layers: tuple[LayerTerms, ...], data: dict[str, An
         side = "" if t.number is None else "even" if t.number % 2 == 0 else "odd"
         buffer = f"{side} {t.cost.out_bytes:,}" if t.number else "-"
         number = "-" if t.number is None else str(t.number)
-        rows.add_row(number, t.block, str(t.out.shape), f"{t.cost.rom:,}", f"{t.cost.macs:,}", buffer, f"{t.cost.peak:,}")
+        rows.add_row(
+            number, t.block, str(t.out.shape), f"{t.cost.rom:,}", f"{t.cost.macs:,}", buffer, f"{t.cost.peak:,}"
+        )
     out.print(rows)
     out.print()
     _print_totals(layers, data)
@@ -119,7 +121,9 @@ def _print(member: Candidate, layers: tuple[LayerTerms, ...], data: dict[str, An
         out.print(f"[red]breaks the constraint[/red] {text}", markup=True)
     out.print()
     verdict_text = "[green]fits[/green]" if data["feasible"] else "[red]does not fit[/red]"
-    out.print(f"{verdict_text} {member.program.target or 'the budgets'}" if data["limits"] or not data["feasible"] else "")
+    out.print(
+        f"{verdict_text} {member.program.target or 'the budgets'}" if data["limits"] or not data["feasible"] else ""
+    )
 
 
 def _print_totals(layers: tuple[LayerTerms, ...], data: dict[str, Any]) -> None:

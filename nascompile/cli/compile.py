@@ -10,9 +10,9 @@ import typer
 
 from nascompile.cli.options import Flops, Macs, Mcu, Overrides, Ram, RamModel, Rom, SpaceName, program_of
 from nascompile.cli.output import say
-from spaces.files import write_atomically
 from spaces.dump import program_text
 from spaces.errors import Diagnostic, NascompileError, did_you_mean
+from spaces.files import write_atomically
 from spaces.program import Program
 
 __all__ = ["compile_space"]

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nascompile.cli.options import Flops, Json, Macs, Overrides, RamModel, is_set_file, open_or_solve
+from nascompile.cli.options import Flops, Json, Macs, RamModel, is_set_file, open_or_solve
 from nascompile.cli.output import emit_json, out, share, table
 from solvers.feasible_set import FeasibleSet
 from spaces.errors import Diagnostic, NascompileError
@@ -43,11 +43,9 @@ def diff(
     data = {
         "space": a.program.space.name,
         "size": a.program.size,
-        "counts": {names[0]: a.count, names[1]: b.count} | {name: part.count for name, part in parts.items()},
-        "variants": {
-            label: {name: part.counts[label] for name, part in parts.items()} for label in a.program.by_label
-        },
-        "members": {name: [str(c) for c in part.at(range(min(number, part.count)))] for name, part in parts.items()},
+        "counts": {names[0]: a.size, names[1]: b.size} | {name: part.size for name, part in parts.items()},
+        "variants": {label: {name: part.counts[label] for name, part in parts.items()} for label in a.program.by_label},
+        "members": {name: [str(c) for c in part.at(range(min(number, part.size)))] for name, part in parts.items()},
     }
     if as_json:
         emit_json(data)
@@ -83,8 +81,8 @@ def _print(data: dict[str, Any], names: tuple[str, str], parts: dict[str, Feasib
     rows = table("variant", *(f">{name}" for name in parts))
     for label, counts in data["variants"].items():
         rows.add_row(label or "-", *(f"{counts[name]:,}" for name in parts))
-    rows.add_row("all", *(f"{part.count:,}" for part in parts.values()), style="bold")
-    rows.add_row("share of X", *(share(part.count, data["size"]) for part in parts.values()))
+    rows.add_row("all", *(f"{part.size:,}" for part in parts.values()), style="bold")
+    rows.add_row("share of X", *(share(part.size, data["size"]) for part in parts.values()))
     out.print(rows)
     for name, members in data["members"].items():
         if members:

@@ -33,7 +33,9 @@ def spaces(
         size = sum(v.size for v in variants)
         depths = [v.depth for v in variants]
         first = space.doc.strip().split("\n")[0]
-        rows.append({"space": name, "size": size, "depths": [min(depths), max(depths)], "doc": first, "file": str(path)})
+        rows.append(
+            {"space": name, "size": size, "depths": [min(depths), max(depths)], "doc": first, "file": str(path)}
+        )
     if as_json:
         emit_json(rows)
         return
@@ -53,7 +55,9 @@ def _blocks(as_json: bool) -> None:
         return
     made = table("block", "~parameters", "~what it is")
     for block in BLOCKS.values():
-        made.add_row(block.name, ", ".join(p if p in block.defaults else f"{p} (required)" for p in block.params), block.doc)
+        made.add_row(
+            block.name, ", ".join(p if p in block.defaults else f"{p} (required)" for p in block.params), block.doc
+        )
     out.print(made)
 
 

@@ -22,7 +22,8 @@ SpaceName = Annotated[
     str, typer.Argument(metavar="SPACE", help="A space file, or the name of a library space (`nascompile spaces`).")
 ]
 SetOrSpace = Annotated[
-    str, typer.Argument(metavar="SET|SPACE", help="A set file made by `reduce`, or a space, which is then reduced first.")
+    str,
+    typer.Argument(metavar="SET|SPACE", help="A set file made by `reduce`, or a space, which is then reduced first."),
 ]
 Overrides = Annotated[
     list[str] | None,
@@ -30,7 +31,9 @@ Overrides = Annotated[
 ]
 Mcu = Annotated[
     str | None,
-    typer.Option("--mcu", help="Chip, part number, board, or your own target file; sets --ram and --rom.", metavar="NAME"),
+    typer.Option(
+        "--mcu", help="Chip, part number, board, or your own target file; sets --ram and --rom.", metavar="NAME"
+    ),
 ]
 Rom = Annotated[str | None, typer.Option("--rom", help="ROM budget: 1MiB, 1MB, 1000000.", metavar="BYTES")]
 Ram = Annotated[str | None, typer.Option("--ram", help="RAM budget: 256KiB, 256kB, 262144.", metavar="BYTES")]

@@ -50,7 +50,9 @@ def _plain(value: Any) -> Any:
 
 def table(*columns: str, title: str = "") -> Table:
     """A table in the house style: columns that start with `>` are numbers, on the right; one with `~` may wrap."""
-    made = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    made = Table(
+        title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0)
+    )
     for column in columns:
         justify = "right" if column.startswith(">") else "left"
         made.add_column(column.lstrip(">~"), justify=justify, no_wrap=not column.startswith("~"), overflow="fold")

@@ -7,8 +7,21 @@ from typing import Annotated
 
 import typer
 
-from nascompile.cli.options import Flops, Json, Macs, Mcu, Overrides, Ram, RamModel, Rom, SetOrSpace, Solver, SpaceName
-from nascompile.cli.options import open_or_solve, program_of
+from nascompile.cli.options import (
+    Flops,
+    Json,
+    Macs,
+    Mcu,
+    Overrides,
+    Ram,
+    RamModel,
+    Rom,
+    SetOrSpace,
+    Solver,
+    SpaceName,
+    open_or_solve,
+    program_of,
+)
 from nascompile.cli.output import emit_json, out, say, working
 from nascompile.cli.report import print_report, report
 from solvers.base import solve
@@ -29,7 +42,9 @@ def reduce(
     solver: Solver = "auto",
     output: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Where to write the set. Default: SPACE-MCU.nasset in this folder.", metavar="FILE"),
+        typer.Option(
+            "--out", "-o", help="Where to write the set. Default: SPACE-MCU.nasset in this folder.", metavar="FILE"
+        ),
     ] = None,
     save: Annotated[bool, typer.Option("--save/--no-save", help="Write the set file, or only report.")] = True,
     as_json: Json = False,
@@ -89,10 +104,8 @@ def count(
 
       nascompile count dscnn --mcu stm32f412
     """
-    fs = open_or_solve(
-        space, overrides, solver, mcu=mcu, rom=rom, ram=ram, flops=flops, macs=macs, ram_model=ram_model
-    )
+    fs = open_or_solve(space, overrides, solver, mcu=mcu, rom=rom, ram=ram, flops=flops, macs=macs, ram_model=ram_model)
     if as_json:
-        emit_json({"count": fs.count, "size": fs.program.size, "variants": fs.counts})
+        emit_json({"count": fs.size, "size": fs.program.size, "variants": fs.counts})
     else:
-        print(fs.count)
+        print(fs.size)

@@ -23,8 +23,8 @@ def report(fs: FeasibleSet, attribute: bool = True) -> dict[str, Any]:
         "budgets": dict(program.budgets.items()),
         "ram_model": program.ram_model,
         "size": program.size,
-        "count": fs.count,
-        "share": fs.count / program.size,
+        "count": fs.size,
+        "share": fs.size / program.size,
         "exact": True,
         "engine": fs.engine,
         "seconds": fs.seconds,
@@ -85,7 +85,9 @@ def print_report(data: dict[str, Any]) -> None:
 def print_head(data: dict[str, Any]) -> None:
     """What was reduced, and the exact counts."""
     target = f" on {data['target']}" if data["target"] else ""
-    out.print(f"[bold]{data['space']}[/bold]{target}: {data['origin'] or budget_text(data['budgets'], data['ram_model'])}")
+    out.print(
+        f"[bold]{data['space']}[/bold]{target}: {data['origin'] or budget_text(data['budgets'], data['ram_model'])}"
+    )
     width = len(f"{data['size']:,}")
     out.print(f"|X|   = {data['size']:>{width},}  networks in the space")
     share_text = share(data["count"], data["size"])

@@ -19,9 +19,9 @@ from nascompile.cli.report import print_head, report
 from solvers.feasible_set import FeasibleSet
 from solvers.ranking import distinct_draws
 from solvers.set_file import verify as verify_set
-from spaces.files import write_atomically
 from spaces.candidate import Candidate
 from spaces.errors import Diagnostic, NascompileError
+from spaces.files import write_atomically
 
 __all__ = ["export", "show"]
 
@@ -41,7 +41,9 @@ def show(
     number: Annotated[int, typer.Option("-n", "--number", min=0, help="How many members to list.")] = 10,
     top: Annotated[
         str | None,
-        typer.Option("--top", help="List the members with the largest METRIC (entropy, rom, macs, M[1], ...).", metavar="METRIC"),
+        typer.Option(
+            "--top", help="List the members with the largest METRIC (entropy, rom, macs, M[1], ...).", metavar="METRIC"
+        ),
     ] = None,
     least: Annotated[
         str | None, typer.Option("--least", help="List the members with the least METRIC.", metavar="METRIC")
@@ -61,7 +63,9 @@ def show(
       nascompile show dscnn --mcu stm32f412 --seed 0
     """
     if sum(option is not None for option in (top, least, seed)) > 1:
-        raise NascompileError(Diagnostic("bad-option", "--top, --least and --seed exclude each other", None, "give one"))
+        raise NascompileError(
+            Diagnostic("bad-option", "--top, --least and --seed exclude each other", None, "give one")
+        )
     fs = open_or_solve(space, overrides, mcu=mcu, rom=rom, ram=ram, flops=flops, macs=macs, ram_model=ram_model)
     with working("looking"):
         members = _members(fs, number, top, least, seed)
@@ -83,7 +87,7 @@ def show(
 
 
 def _members(fs: FeasibleSet, number: int, top: str | None, least: str | None, seed: int | None) -> list[Candidate]:
-    number = min(number, fs.count)
+    number = min(number, fs.size)
     if (top or least) and number == 1:
         return [fs.best(top or least or "", "max" if top else "min")]
     if top is not None or least is not None:
@@ -117,7 +121,8 @@ def export(
         str | None, typer.Option("--format", "-f", help="csv, json or npz. Default: by the ending of --out, else csv.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--out", "-o", help="File to write; without it, csv and json go to stdout.", metavar="FILE")
+        Path | None,
+        typer.Option("--out", "-o", help="File to write; without it, csv and json go to stdout.", metavar="FILE"),
     ] = None,
     number: Annotated[int | None, typer.Option("-n", "--number", min=0, help="Only so many members.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Draw the -n members uniformly with this seed.")] = None,
@@ -155,12 +160,12 @@ def export(
 
 
 def _ranks(fs: FeasibleSet, number: int | None, seed: int | None) -> range | list[int]:
-    count = fs.count if number is None else min(number, fs.count)
+    count = fs.size if number is None else min(number, fs.size)
     if count > _LIMIT:
         message = f"{count:,} members are too many to list; at most {_LIMIT:,}"
         hint = "draw some: --number 10000 --seed 0; or restrict the set in Python with fs.where(...)"
         raise NascompileError(Diagnostic("too-many", message, None, hint))
-    return distinct_draws(fs.count, count, random.Random(seed)) if seed is not None else range(count)
+    return distinct_draws(fs.size, count, random.Random(seed)) if seed is not None else range(count)
 
 
 def _blocks(fs: FeasibleSet, ranks: range | list[int]) -> Iterator[list[tuple[Any, ...]]]:

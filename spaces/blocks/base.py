@@ -75,6 +75,7 @@ class Kind:
 
 
 _EXPRESSION = {"type": "string", "description": "an expression over choices"}
+_COUNT = {"anyOf": [{"type": "integer", "minimum": 1}, _EXPRESSION]}
 
 
 def _count(value: Any) -> int:
@@ -89,7 +90,7 @@ class CountKind(Kind):
     """A positive integer."""
 
     expected = "a positive whole number or an expression"
-    schema = {"anyOf": [{"type": "integer", "minimum": 1}, _EXPRESSION]}
+    schema = _COUNT
 
     def read(self, value: Any) -> int:
         """See `Kind.read`."""
@@ -100,8 +101,7 @@ class PairKind(Kind):
     """Rows and columns: a positive integer for both, or two of them."""
 
     expected = "a positive whole number, two of them as [rows, columns], or an expression"
-    _one = {"anyOf": [{"type": "integer", "minimum": 1}, _EXPRESSION]}
-    schema = {"anyOf": [*_one["anyOf"], {"type": "array", "items": _one, "minItems": 2, "maxItems": 2}]}
+    schema = {"anyOf": [*_COUNT["anyOf"], {"type": "array", "items": _COUNT, "minItems": 2, "maxItems": 2}]}  # noqa: RUF012 - constant
 
     def read(self, value: Any) -> Pair:
         """See `Kind.read`."""
@@ -109,7 +109,8 @@ class PairKind(Kind):
             if len(value) != 2:
                 raise TypeError
             return _count(value[0]), _count(value[1])
-        return (_count(value),) * 2
+        side = _count(value)
+        return side, side
 
 
 class PaddingKind(Kind):
@@ -117,7 +118,7 @@ class PaddingKind(Kind):
 
     words = ("same", "valid")
     expected = "`same`, `valid`, a whole number, or two of them as [rows, columns]"
-    schema = {
+    schema = {  # noqa: RUF012 - constant
         "anyOf": [
             {"enum": ["same", "valid"]},
             {"type": "integer", "minimum": 0},
@@ -133,16 +134,17 @@ class PaddingKind(Kind):
         pair = value if isinstance(value, tuple) else (value, value)
         if len(pair) != 2 or any(isinstance(v, bool) or not isinstance(v, int) for v in pair):
             raise TypeError
-        if min(pair) < 0:
-            raise Infeasible(f"a padding of {min(pair)} is negative")
-        return pair
+        rows, columns = map(int, pair)
+        if min(rows, columns) < 0:
+            raise Infeasible(f"a padding of {min(rows, columns)} is negative")
+        return rows, columns
 
 
 class FlagKind(Kind):
     """`true` or `false`."""
 
     expected = "`true` or `false`"
-    schema = {"type": "boolean"}
+    schema = {"type": "boolean"}  # noqa: RUF012 - constant
 
     def read(self, value: Any) -> bool:
         """See `Kind.read`."""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.strategies import budgets_for, small_spaces
 
 from solvers.base import solve
 from solvers.feasible_set import FeasibleSet
@@ -14,7 +15,6 @@ from spaces.errors import EngineError
 from spaces.program import Program
 from spaces.reader import load_space, read_space
 from tests.oracles import brute_force, count_by_sums
-from tests.strategies import budgets_for, small_spaces
 
 METRICS = ("rom", "ram", "params", "macs", "flops", "entropy")
 
@@ -90,7 +90,14 @@ def test_cp_sat_optima_equal_the_trees(program: Program) -> None:
 @pytest.mark.parametrize("solver", ["diagram", "cp-sat", "exhaustive"])
 @pytest.mark.parametrize(
     "constraint",
-    ["M[1] == M[6]", "sum(M) <= 900", "M[i] >= M[i+1]", "M[1] * M[2] <= 20_000", "macs <= 5_000_000", "M[-1] % 56 == 0"],
+    [
+        "M[1] == M[6]",
+        "sum(M) <= 900",
+        "M[i] >= M[i+1]",
+        "M[1] * M[2] <= 20_000",
+        "macs <= 5_000_000",
+        "M[-1] % 56 == 0",
+    ],
 )
 def test_constraints_that_are_not_local(constraint: str, solver: str) -> None:
     overrides = ["choices.M.step=56", "network.2.repeat=4", f"constraints=['{constraint}']"]

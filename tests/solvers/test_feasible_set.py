@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.strategies import budgets_for, small_spaces
 
 import nascompile as nc
 from solvers.base import solve
@@ -19,7 +20,6 @@ from spaces.compile import compile_space
 from spaces.errors import CandidateError, EngineError
 from spaces.program import Program
 from spaces.reader import read_space
-from tests.strategies import budgets_for, small_spaces
 
 
 @st.composite
@@ -44,7 +44,7 @@ def huge() -> FeasibleSet:
 @given(sets(), st.randoms(use_true_random=False))
 def test_a_set_is_a_sorted_sequence(fs: FeasibleSet, source: random.Random) -> None:
     members = list(fs)
-    assert len(members) == len(fs) == fs.count == sum(fs.counts.values())
+    assert len(members) == len(fs) == fs.size == sum(fs.counts.values())
     assert members == sorted(members)
     for rank in source.sample(range(len(members)), min(20, len(members))):
         assert fs[rank] == members[rank] == fs[rank - len(members)]
@@ -55,7 +55,11 @@ def test_a_set_is_a_sorted_sequence(fs: FeasibleSet, source: random.Random) -> N
     assert np.array_equal(fs[::-2], table[::-2])
     for member, row in zip(members, table, strict=True):
         chosen = [member.values[d.label] for d in member.variant.decisions]
-        assert list(row[: len(chosen)]) == pytest.approx(chosen) if table.dtype != object else list(row[: len(chosen)]) == chosen
+        assert (
+            list(row[: len(chosen)]) == pytest.approx(chosen)
+            if table.dtype != object
+            else list(row[: len(chosen)]) == chosen
+        )
         assert all(v == -1 for v in row[len(chosen) :])
     with pytest.raises(IndexError):
         fs[len(members)]
@@ -102,7 +106,7 @@ def test_restriction(dscnn: FeasibleSet) -> None:
     part = dscnn.where(variant=6, M={1: 84, 2: [84, 112]})
     expected = [str(c) for c in islice(dscnn, dscnn.counts["6"]) if c["M"][0] == 84 and c["M"][1] in (84, 112)]
     assert [str(c) for c in part] == expected
-    assert dscnn.where(M=84).count == 3
+    assert dscnn.where(M=84).size == 3
     assert part.description == "rom <= 1,000,000, ram <= 262,144 where variant 6, M = {1: 84, 2: [84, 112]}"
     for wrong, text in (({"N": 1}, "no choice `N`"), ({"M": 85}, "cannot be 85"), ({"M": {9: 84}}, r"no M\[9\]")):
         with pytest.raises(CandidateError, match=text):
@@ -132,16 +136,16 @@ def test_draws_from_ranges_of_any_size() -> None:
 def test_a_set_beyond_two_to_the_63() -> None:
     """Without budgets the count is the product of the options, here 8^24 = 2^72."""
     fs = nc.reduce("dscnn", overrides=["network.2.repeat=22"])
-    assert fs.count == 8**24
-    last = fs[fs.count - 1]
+    assert fs.size == 8**24
+    last = fs[fs.size - 1]
     assert set(last["M"]) == {280}
     assert fs.index(last) == 8**24 - 1
     assert all(c in fs for c in fs.sample(10, seed=0))
-    assert fs.histograms("")["M[1]"] == {m: 8**23 for m in range(84, 281, 28)}
+    assert fs.histograms("")["M[1]"] == dict.fromkeys(range(84, 281, 28), 8 ** 23)
 
 
 def test_a_huge_set_is_never_listed(huge: FeasibleSet) -> None:
-    assert huge.count == 49_300_565_649_322
+    assert huge.size == 49_300_565_649_322
     huge.tree.counts  # noqa: B018 - counted once, before memory is watched
     tracemalloc.start()
     sample = huge.sample(2_000, seed=0)
