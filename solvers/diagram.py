@@ -79,11 +79,11 @@ def _allowed(chain: Chain, ram_model: str) -> list[NDArray[np.int32]] | None:
         if chain.base["peak"] > limit:
             return None
         tables = [np.where(s.peak <= limit, s.next, -1) for s in chain.stages]
-    alive = np.ones(len(chain.out_size), np.bool_)
+    alive: NDArray[np.bool_] = np.ones(len(chain.out_size), np.bool_)
     out = []
     for table in reversed(tables):
         table = np.where((table >= 0) & alive[table], table, -1).astype(np.int32)
-        alive = (table >= 0).any(axis=1)
+        alive = np.asarray((table >= 0).any(axis=1))
         out.append(table)
     return out[::-1] if alive.all() or not tables else None
 

@@ -190,7 +190,9 @@ def _best_first(
     final = np.where(ends, 0.0, -np.inf)
     final[0] = -np.inf
     suffix = _suffixes(lifted, costs, final)
-    heap = [(-suffix[0][1], 0, (), 1, 0.0)] if suffix[0][1] > -np.inf else []
+    heap: list[tuple[float, int, tuple[int, ...], int, float]] = []
+    if suffix[0][1] > -np.inf:
+        heap.append((-float(suffix[0][1]), 0, (), 1, 0.0))
     while heap:
         negative, depth, row, node, value = heapq.heappop(heap)
         if -depth == len(levels):

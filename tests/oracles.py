@@ -50,27 +50,37 @@ def brute_force(program: Program) -> list[str]:
 def count_by_sums(chain: Chain) -> int:
     """The number of feasible networks of a variant, by counting prefixes that agree on state, sums and maxima.
 
-    Forward dynamic programming over (state, sum per limit, largest even, largest odd); exact in Python integers.
+    Forward dynamic programming over rows (state, largest even, largest odd, sum per limit) with exact counts.
     """
     if chain.impossible:
         return 0
-    bounds = [limit.bound for limit in chain.limits]
+    rows = np.array([[0, chain.base["even"], chain.base["odd"], *(0 for _ in chain.limits)]], np.int64)
+    counts = np.array([1], object)
     cap = chain.ram_limit
-    table = {(0, (0,) * len(bounds), int(chain.base["even"]), int(chain.base["odd"])): 1}
     for t, stage in enumerate(chain.stages):
-        after: dict[tuple[int, tuple[int, ...], int, int], int] = {}
-        for (state, sums, even, odd), n in table.items():
-            for x in np.flatnonzero(stage.next[state] >= 0):
-                new_even, new_odd = max(even, int(stage.even[state, x])), max(odd, int(stage.odd[state, x]))
-                if cap is not None and new_even + new_odd > cap:
-                    continue
-                new_sums = tuple(
-                    s + int(limit.columns[t][state, x]) for s, limit in zip(sums, chain.limits, strict=True)
-                )
-                key = (int(stage.next[state, x]), new_sums, new_even, new_odd)
-                after[key] = after.get(key, 0) + n
-        table = after
-    fits_ram = cap is None or chain.stages or chain.base["even"] + chain.base["odd"] <= cap
-    return sum(
-        n for (_, sums, _, _), n in table.items() if all(s <= b for s, b in zip(sums, bounds, strict=True)) and fits_ram
-    )
+        s, x = np.nonzero(stage.next[rows[:, 0]] >= 0)
+        state = rows[s, 0]
+        after = rows[s].copy()
+        after[:, 0] = stage.next[state, x]
+        after[:, 1] = np.maximum(after[:, 1], stage.even[state, x])
+        after[:, 2] = np.maximum(after[:, 2], stage.odd[state, x])
+        for k, limit in enumerate(chain.limits):
+            after[:, 3 + k] += limit.columns[t][state, x]
+        rows, counts = _added_up(after, counts[s], cap)
+    fits_all = np.ones(len(rows), np.bool_)
+    for k, limit in enumerate(chain.limits):
+        fits_all &= rows[:, 3 + k] <= limit.bound
+    if cap is not None:
+        fits_all &= rows[:, 1] + rows[:, 2] <= cap
+    return int(sum(counts[fits_all]))
+
+
+def _added_up(rows: np.ndarray, counts: np.ndarray, cap: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Equal rows once, their counts added; rows over the cap dropped."""
+    if cap is not None:
+        keep = rows[:, 1] + rows[:, 2] <= cap
+        rows, counts = rows[keep], counts[keep]
+    distinct, inverse = np.unique(rows, axis=0, return_inverse=True)
+    total = np.zeros(len(distinct), object)
+    np.add.at(total, inverse.ravel(), counts)
+    return distinct, total

@@ -67,7 +67,7 @@ def _pair(
         raise _usage(f"`{first}` is a space, so it needs --mcu twice")
     if mcus[0] == mcus[1]:
         raise _usage(f"both sides are `{mcus[0]}`")
-    sets = [open_or_solve(first, rest, mcu=name, **budgets) for name in mcus]
+    sets = [open_or_solve(first, rest, "auto", mcu=name, **budgets) for name in mcus]
     return (mcus[0], mcus[1]), (sets[0], sets[1])
 
 

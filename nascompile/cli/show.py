@@ -219,7 +219,7 @@ def _npz(fs: FeasibleSet, ranks: range | list[int]) -> bytes:
         options = options.astype(str)
     buffer = io.BytesIO()
     arrays = {name: np.concatenate(p) if p else np.zeros(0) for name, p in parts.items()}
-    np.savez_compressed(buffer, options=options, **arrays)
+    np.savez_compressed(buffer, allow_pickle=False, options=options, **arrays)
     return buffer.getvalue()
 
 

@@ -34,11 +34,11 @@ def test_exhaustive_is_the_walk_of_every_network(program: Program) -> None:
 @given(programs())
 def test_diagram_equals_exhaustive(program: Program) -> None:
     oracle = solve(program, "exhaustive")
-    try:
-        fs = solve(program, "diagram")
-    except EngineError as error:
-        assert error.diagnostics[0].code == "not-local"
+    if any(chain.residual for chain in program.chains):
+        with pytest.raises(EngineError, match="not local"):
+            solve(program, "diagram")
         return
+    fs = solve(program, "diagram")
     assert fs == oracle
     assert fs.tree.roots == oracle.tree.roots
     assert all(np.array_equal(a, b) for a, b in zip(fs.tree.levels, oracle.tree.levels, strict=True))

@@ -32,10 +32,11 @@ choices:
   K: {{options: [[3, 2], [3, 1], [2, 3]], shared: true}}
   W: {{options: [0.5, 1, 1.25], shared: true}}
   A: [relu, none]
+  F: {{options: [true, false], shared: true}}
 network:
   - conv: {{filters: 'round_to(M * W * 2, 2)', kernel: first(K), stride: last(K)}}
   - conv: {{filters: M, kernel: 1, activation: A}}
-  - conv: {{filters: M, kernel: 2, padding: valid}}
+  - conv: {{filters: M, kernel: 1 + F, padding: valid}}
   - global_avg_pool
   - linear: {{units: 3}}
 constraints:
@@ -69,8 +70,11 @@ CONSTRAINTS = [
     "sum(M) == 18 or M[1] == 9 and not M[2] == 4",
     "not (M[1] < M[2] or M[2] < M[3])",
     "(M[1] == 4) + (M[2] == 4) + (M[3] == 4) == 1",
-    "not (M[1] - M[2]) or M[3] == 9",
-    "(M[1] - M[2]) and M[3] > 4",
+    "F or M[3] == 9 and not M[1] == 4",
+    "not F or W < 1",
+    "F == (M[1] < M[2])",
+    "F * M[1] + M[2] * 2 / 3 >= 8 + (M[1] > M[3])",
+    "F and rom > 500",
     "round_to(M[1] * W + M[2] / 3, 4) == 8",
     "floor(M[1] * W) + ceil(M[2] / 5) - floor(M[3] / 4 - 2) == 10",
     "ceil(W - M[1] / 2) <= -2",
@@ -266,7 +270,7 @@ def test_what_cannot_be_lowered_points_at_the_constraint(
     with pytest.raises(EngineError) as caught:
         enumerate_rows(program, 0)
     diagnostic = caught.value.diagnostics[0]
-    assert (diagnostic.code, diagnostic.span and diagnostic.span.line) == (code, 16)
+    assert (diagnostic.code, diagnostic.span and diagnostic.span.line) == (code, 17)
     assert diagnostic.hint
 
 
@@ -324,8 +328,9 @@ def test_columns_that_repeat_each_other_share_a_variable() -> None:
     program = compile_space(load_space("dscnn"), Budgets(rom=1_000_000, params=250_000, macs=10**7, flops=2 * 10**7))
     model = lower(program.chains[0], "pingpong")
     names = [variable.name for variable in model.native.proto.variables]
-    # In this space the state is the number of filters, so the decision is the state; ROM is 4 * params, FLOPs 2 * MACs.
-    assert names == [*(f"M[{t}]" for t in range(1, 7)), *(f"{m}[{t}]" for m in ("rom", "macs") for t in range(2, 7))]
+    # Here the filters are the state, ROM is 4 * params and FLOPs 2 * MACs; feature maps of one size make MACs follow ROM,
+    # but for the last layer, which carries the classifier.
+    assert names == [*(f"M[{t}]" for t in range(1, 7)), *(f"rom[{t}]" for t in range(2, 7)), "flops[6]"]
 
 
 def test_counters_repeat_from_run_to_run() -> None:

@@ -93,7 +93,7 @@ def test_messages(file: Path, tmp_path: Path) -> None:
 def test_an_unwritable_place(file: Path, tmp_path: Path) -> None:
     fs = nc.load_set(file)
     for path in (tmp_path / "no" / "x.nasset", file / "x.nasset"):
-        with pytest.raises(FileError, match="cannot write the file: (No such file|Not a directory)"):
+        with pytest.raises(FileError, match=r"cannot write the file: (No such file|Not a directory)"):
             fs.save(path)
 
 

@@ -1,0 +1,321 @@
+"""Random small spaces and budgets. Every space compiles, is small enough to list, and uses the language widely.
+
+A network is drawn first, block by block, with literals and choices as parameters; constraints are then drawn knowing
+what the network decides and costs, so that they cut somewhere in the middle.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import numpy as np
+from hypothesis import assume
+from hypothesis import strategies as st
+
+from spaces.compile import compile_space
+from spaces.errors import SpaceError
+from spaces.expressions import parse
+from spaces.program import Budgets, Program
+from spaces.reader import read_space
+from spaces.space import Choice
+
+#: The choices a network may use, and in how many ways each can be written.
+CHOICES: dict[str, list[Any]] = {
+    "M": [[2, 4], [1, 3, 6], {"start": 2, "stop": 8, "step": 2}, {"options": [6, 2, 9]}, 5],
+    "N": [{"start": 1, "stop": 3}, [8, 4], {"start": 4, "stop": 4}],
+    "F": [[0.5, 1], {"start": 0.25, "stop": 1.0, "step": 0.25}, [1.5, 0.75, 0.1]],
+    "K": [[[3, 1], [3, 2]], [[1, 1], [2, 2], [5, 1]]],
+    "A": [["relu", "none"], ["none", "relu6", "relu"]],
+    "P": [["same", "valid"]],
+    "R": [[True, False]],
+    "T": [["float32", "int8"], ["int16", "int8", "float16"]],
+    "S": [{"options": [2, 4], "shared": True}, {"start": 1, "stop": 3, "shared": True}],
+    "W": [{"options": [0.5, 2, 1], "shared": True}],
+    "G": [{"options": [3, 5], "shared": "group"}, {"start": 2, "stop": 6, "step": 2, "shared": "group"}],
+    "L": [{"options": [1, 2], "shared": True}, {"start": 2, "stop": 4, "shared": True}],
+}
+NUMERIC = ("M", "N", "F", "G")
+
+#: Expressions for a positive whole number, by the choices that they use.
+COUNTS = [
+    "M", "M", "M", "N", "2 * M", "M // 2 + 1", "round_to(8 * F, 2)", "ceil(4 * F)", "S", "M + S", "round_to(M * W, 2)",
+    "max(M, N)", "abs(N - 6) + 1", "first(K) + last(K)", "G", "2 * G", "M % 3 + 1",
+]  # fmt: skip
+REPEATS = [1, 1, 1, 2, [1, 2], [1, 3], {"start": 1, "stop": 2}, "L", "L + 1", "3 - L // 2", "max(L, 2)"]
+IMAGES = [
+    "conv", "depthwise", "pointwise", "ds_conv", "inverted_residual", "residual", "convmixer", "max_pool", "avg_pool",
+]  # fmt: skip
+SERIES = [f"{name}1d" for name in IMAGES if name != "pointwise"] + ["pointwise"]
+TO_VECTOR = ["global_avg_pool", "global_max_pool", "flatten", "linear"]
+BLOCKS = {0: ["linear", "linear", "flatten"], 1: [*SERIES, *TO_VECTOR], 2: [*IMAGES, *TO_VECTOR]}
+
+
+@dataclass
+class _Network:
+    """Draws a network; keeps the number of its combinations below `room`."""
+
+    draw: Any
+    room: int
+    rank: int
+    choices: dict[str, Any] = field(default_factory=dict)
+
+    def sizes(self, text: str) -> dict[str, int]:
+        found = {}
+        for name in names_in(text):
+            data = self.choices.setdefault(name, self.draw(st.sampled_from(CHOICES[name])))
+            found[name] = len(read_options(data))
+        return found
+
+    def value(self, literals: list[Any], expressions: list[str], grouped: bool, times: int) -> Any:
+        """A literal, or an expression where the room allows one."""
+        if expressions and self.draw(st.booleans()):
+            text = self.draw(st.sampled_from(expressions))
+            before = set(self.choices)
+            sizes = self.sizes(text)
+            cost = 1
+            for name, size in sizes.items():
+                shared = name in ("S", "W", "L")
+                cost *= size ** (0 if shared and name in before else 1 if shared else times)
+            if self.room // cost >= 1 and (grouped or "G" not in sizes):
+                self.room //= cost
+                return text
+            for name in set(self.choices) - before:
+                del self.choices[name]
+        return self.draw(st.sampled_from(literals))
+
+    def window(self, grouped: bool, times: int, series: bool, pool: bool = False) -> dict[str, Any]:
+        if not pool and not self.draw(st.integers(0, 3)):
+            kernel = self.value([2], ["first(K)"], grouped, times)
+            # One decision gives both: the second use of `K` here is the first's.
+            return {"kernel": kernel, "stride": "last(K)" if kernel == "first(K)" else 2}
+        pairs = [] if series else [[3, 1], [1, 2]]
+        keys = {"kernel": self.draw(st.sampled_from([1, 2, 3, *pairs]))}
+        keys["stride"] = self.draw(st.sampled_from([1, 1, 1, 2, *([] if series else [[2, 1]])]))
+        paddings = ["same", "same", "valid", 1, *([] if series else [[0, 1]])]
+        return keys | {"padding": self.value(paddings, ["P"], grouped, times)}
+
+    def arguments(self, block: str, grouped: bool, times: int) -> dict[str, Any]:
+        kind, series = block.removesuffix("1d"), block.endswith("1d")
+        keys: dict[str, Any] = {}
+        if kind == "linear":
+            keys["units"] = self.value([1, 4, 7], COUNTS, grouped, times)
+        elif kind not in ("depthwise", "max_pool", "avg_pool", *TO_VECTOR):
+            keys["filters"] = self.value([2, 4, 6], COUNTS, grouped, times)
+        if kind in ("conv", "depthwise", "ds_conv", "inverted_residual"):
+            keys |= self.window(grouped, times, series)
+        if kind in ("max_pool", "avg_pool"):
+            keys |= self.window(grouped, times, series, pool=True)
+        if kind in ("residual", "convmixer") and self.draw(st.booleans()):
+            keys["kernel"] = self.draw(st.sampled_from([1, 3] if series else [1, 3, [3, 5]]))
+        if kind == "conv":
+            keys["groups"] = self.value([1, 1, 1, 2], ["last(K)"], grouped, times)
+        if kind == "inverted_residual":
+            keys["expansion"] = self.value([1, 2, 3], ["N", "S"], grouped, times)
+            keys["residual"] = self.value([True, False], ["R"], grouped, times)
+        if kind not in ("max_pool", "avg_pool", "global_avg_pool", "global_max_pool", "flatten"):
+            keys["activation"] = self.value(["relu", "none", "relu6"], ["A"], grouped, times)
+        return {k: v for k, v in keys.items() if self.draw(st.integers(0, 7)) or k in ("units", "filters")}
+
+    def layer(self, grouped: bool, times: int) -> dict[str, Any]:
+        block = self.draw(st.sampled_from(BLOCKS[self.rank]))
+        to_vector = self.rank > 0 and block in TO_VECTOR
+        if to_vector and times > 1:
+            # What may come twice must take what it gives.
+            block, to_vector = "pointwise", False
+        repeat = 1 if to_vector else self.draw(st.sampled_from(REPEATS))
+        most = self.most(repeat)
+        if to_vector:
+            self.rank = 0
+        item: dict[str, Any] = {block: self.arguments(block, grouped, times * most) or None}
+        if repeat != 1:
+            item["repeat"] = repeat
+        if not self.draw(st.integers(0, 7)):
+            item["dtype"] = self.value(["int8", "int16", "float16"], ["T"], grouped, times * most)
+        if not self.draw(st.integers(0, 9)):
+            item["numbered"] = self.draw(st.booleans())
+        return item
+
+    def most(self, repeat: Any) -> int:
+        """The most times that a repeat may give; its variants are paid for here."""
+        if isinstance(repeat, str):
+            if "L" not in self.choices:
+                self.choices["L"] = self.draw(st.sampled_from(CHOICES["L"]))
+                self.room //= len(read_options(self.choices["L"]))
+            return max(parse(repeat).evaluate({"L": v}) for v in read_options(self.choices["L"]))
+        if isinstance(repeat, int):
+            return repeat
+        values = read_options(repeat)
+        self.room = max(1, self.room // len(values))
+        return int(max(values))
+
+    def items(self, count: int) -> list[Any]:
+        return [self.item() for _ in range(count)]
+
+    def item(self) -> Any:
+        return self.short(self.layer(False, 1)) if self.draw(st.integers(0, 5)) else self.group()
+
+    def group(self) -> dict[str, Any]:
+        repeat = self.draw(st.sampled_from([1, 2, [1, 2], "L"]))
+        times = self.most(repeat)
+        blocks = [self.layer(True, times) for _ in range(self.draw(st.integers(1, 2)))]
+        return {"group": "stage", "blocks": blocks} | ({"repeat": repeat} if repeat != 1 else {})
+
+    @staticmethod
+    def short(item: dict[str, Any]) -> Any:
+        """`{flatten: null}` may be written `flatten`."""
+        return next(iter(item)) if list(item.values()) == [None] else item
+
+
+def names_in(text: str) -> list[str]:
+    """The choices that a text mentions: here, and only here, every capital letter is one."""
+    return sorted(set(filter(str.isupper, text)))
+
+
+def read_options(data: Any) -> list[Any]:
+    """The options of a choice as a file gives them."""
+    if isinstance(data, dict) and "options" in data:
+        return data["options"]
+    if not isinstance(data, dict):
+        return data if isinstance(data, list) else [data]
+    step = data.get("step", 1)
+    return [data["start"] + k * step for k in range(round((data["stop"] - data["start"]) / step) + 1)]
+
+
+@st.composite
+def documents(draw: st.DrawFn, max_size: int) -> dict[str, Any]:
+    """A space without constraints, as plain data."""
+    rank = draw(st.sampled_from([2, 2, 1, 0]))
+    keys: dict[str, Any] = {"space": "small", "input": {"channels": draw(st.integers(1, 6))}}
+    side = st.integers(3, 12)
+    keys["input"] |= {2: {"height": draw(side), "width": draw(side)}, 1: {"length": draw(side)}, 0: {}}[rank]
+    network = _Network(draw, max_size, rank)
+    items = network.items(draw(st.integers(1, 4)))
+    options = {
+        "dtype": ["int8", "float16"],
+        "bias": [True],
+        "batch_norm": ["kept"],
+        "count_activations": [True],
+        "ram_model": ["liveness"],
+    }
+    for key, values in options.items():
+        if not draw(st.integers(0, 3)):
+            keys[key] = draw(st.sampled_from(values))
+    used = names_in(json.dumps(items))
+    return {**keys, "choices": {n: d for n, d in network.choices.items() if n in used}, "network": items}
+
+
+def to_yaml(document: dict[str, Any]) -> str:
+    """A line per top-level key and per item of a list; what is within is JSON, which YAML contains."""
+    lines = []
+    for key, value in document.items():
+        if isinstance(value, list):
+            lines += [f"{key}:", *(f"  - {json.dumps(item)}" for item in value)]
+        else:
+            lines.append(f"{key}: {json.dumps(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def compiled(text: str) -> Program | None:
+    """The program of a space; None where no network of it can exist."""
+    try:
+        return compile_space(read_space(text))
+    except SpaceError as error:
+        if [d.code for d in error.diagnostics] != ["impossible-space"]:
+            raise
+        return None
+
+
+@st.composite
+def small_spaces(draw: st.DrawFn, max_size: int = 2000, constrained: bool = True) -> str:
+    """The YAML text of a space that compiles and has at most about `max_size` networks."""
+    document = draw(documents(max_size))
+    program = compiled(to_yaml(document))
+    assume(program is not None)
+    assert program is not None
+    if not constrained or not draw(st.integers(0, 2)):
+        return to_yaml(document)
+    possible = sorted(set(_constraints(draw, program)))
+    chosen = draw(st.lists(st.sampled_from(possible), min_size=1, max_size=2, unique=True))
+    text = to_yaml({**document, "constraints": chosen})
+    return text if compiled(text) else to_yaml(document)
+
+
+def _constraints(draw: st.DrawFn, program: Program) -> Iterator[str]:
+    """Conditions that can be said about a program's networks."""
+    costs = cost_samples(program)
+    for metric in ("rom", "ram", "params", "macs", "flops"):
+        bound = int(draw(st.sampled_from(costs[metric])))
+        yield from (f"{metric} <= {bound}", f"{metric} + 1 > {bound}", f"2 * {metric} < {bound} * 3")
+    yield f"rom + 3 * macs <= {int(draw(st.sampled_from((costs['rom'] + 3 * costs['macs']).tolist())))}"
+    yield from ("ram <= rom + 200", "macs // 2 <= rom * 3", "max(rom, ram) >= 40")
+    depth = max(chain.variant.depth for chain in program.chains)
+    if depth:
+        yield from ("channels[-1] >= 3", "max(width) <= 6", "sum(height) >= depth", "channels[1] % 2 == 0")
+        yield from (f"height[{depth}] <= height[1]", "ram < channels[1] * 500")
+    if depth > 1:
+        yield from ("channels[i] <= channels[i+1]", "width[i] * height[i] >= width[i+1]")
+    for name, choice in program.space.choices.items():
+        yield from _about(draw, choice, max(c.variant.count(name) for c in program.chains), depth)
+
+
+def _about(draw: st.DrawFn, choice: Choice, count: int, depth: int) -> Iterator[str]:
+    """Conditions about the decisions of one choice."""
+    name = choice.name
+    some = draw(st.sampled_from(choice.options))
+    if name in ("S", "W", "L"):
+        yield from (f"{name} <= {float(some)}", f"{name} != {float(some)} or depth < 3")
+    elif not count:
+        return
+    elif name in NUMERIC:
+        value = float(some)
+        yield from (f"{name}[1] >= {value}", f"{name}[-1] * 2 <= {value + 4}", f"not ({name}[1] == {value})")
+        yield from (f"sum({name}) <= {value * count}", f"max({name}) - min({name}) <= {value}", f"{name}[1] % 2 != 1")
+        yield from (f"1 <= {name}[i] <= 6", f"{name}[i] < i + 5", f"sum({name}) * 10 <= ram")
+        if count > 2:
+            yield f"{name}[i] >= {name}[i-2]"
+        if count > 1:
+            yield from (f"{name}[i] {op} {name}[i+1]" for op in (">=", "<=", "==", "!="))
+            yield from (f"{name}[1] == {name}[-1]", f"{name}[1] + {name}[2] <= {2 * value}")
+            yield f"{name}[-1] / {name}[-2] <= 2"
+        if depth:
+            yield f"channels[1] >= {name}[1]"
+    elif name == "K":
+        yield from ("first(K[1]) >= 2", "last(K[i]) <= first(K[1])")
+    elif name in ("A", "P", "T"):
+        yield from (f'{name}[1] == "{some}"', f'{name}[i] != {name}[1] or {name}[i] == "{some}"')
+    elif name == "R":
+        yield from ("R[1] == true", "not R[-1]")
+
+
+def rows_of(program: Program, position: int) -> np.ndarray:
+    """All option combinations of a variant, in order."""
+    sizes = [len(d.options) for d in program.chains[position].variant.decisions]
+    rows = list(product(*map(range, sizes)))
+    return np.array(rows, np.int64).reshape(len(rows), len(sizes))
+
+
+def possible_rows(program: Program, position: int) -> np.ndarray:
+    """The option combinations that describe a network."""
+    chain, rows = program.chains[position], rows_of(program, position)
+    return rows[:0] if chain.impossible else rows[(chain.states(rows) >= 0).all(axis=1)]
+
+
+def cost_samples(program: Program) -> dict[str, np.ndarray]:
+    """The costs of every possible network, in order."""
+    found = [program.costs(v, possible_rows(program, v)) for v, c in enumerate(program.chains) if not c.impossible]
+    return {metric: np.concatenate([costs[metric] for costs in found]) for metric in found[0]}
+
+
+@st.composite
+def budgets_for(draw: st.DrawFn, program: Program) -> Budgets:
+    """Budgets of which each, alone, keeps some networks of a program and usually drops some."""
+    costs = cost_samples(program)
+    limits = {}
+    for metric in ("rom", "ram", "flops", "macs", "params"):
+        if draw(st.integers(0, 2)) and (known := np.unique(costs[metric])).size:
+            limits[metric] = int(draw(st.sampled_from(known.tolist()))) + draw(st.sampled_from([0, 0, 0, 1, 3]))
+    return Budgets(**limits)
