@@ -66,7 +66,7 @@ class Arithmetic:
         from ortools.sat.python import cp_model
 
         bounds = Whole(None, low, high)
-        domain = cp_model.Domain(low, high) if values is None else cp_model.Domain.from_values(values)
+        domain = cp_model.Domain(low, high) if values is None else cp_model.Domain.from_values(list(values))
         return replace(bounds, expression=self.native.new_int_var_from_domain(domain, name))
 
     def plain(self, a: Whole) -> Any:

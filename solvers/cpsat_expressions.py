@@ -23,7 +23,8 @@ from spaces.expressions import COMPARISONS, Binary, Call, Expr, Expression, Lite
 from spaces.program import ADDITIVE_METRICS
 
 if TYPE_CHECKING:
-    from solvers.cpsat_model import Domain, Lowering
+    from solvers.cpsat_model import Lowering
+    from solvers.cpsat_table import Domain
 
 __all__ = ["MAX_TABULATED", "Relations"]
 

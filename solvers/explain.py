@@ -77,13 +77,15 @@ class Relaxation:
 
     Args:
         name: the limit.
-        budget: its bound; None for a constraint, which has to be dropped.
+        metric: the metric it bounds; empty for a constraint that is no such bound and has to be dropped.
+        budget: its bound; None for a constraint.
         needed: the least bound that admits a network; None for a constraint.
         variant: label of the variant that then has one.
         network: that network.
     """
 
     name: str
+    metric: str
     budget: int | None
     needed: int | None
     variant: str
@@ -217,7 +219,8 @@ class _Examiner:
             if not limit.others:
                 continue
             row = self.witnesses[limit.name].row if limit.metric else self.kept_by(self.others(limit.name))
-            yield Relaxation(limit.name, limit.budget, limit.least_with_others, report.label, self.network(row))
+            network = self.network(row)
+            yield Relaxation(limit.name, limit.metric, limit.budget, limit.least_with_others, report.label, network)
 
     def kept_by(self, names: list[str]) -> tuple[int, ...]:
         row = feasible(self.program, self.variant, names)

@@ -1,7 +1,8 @@
 """Write a chain as a readable MiniZinc model, for any solver that reads MiniZinc, or for a reader.
 
-Normal form: a variable per decision, holding the option itself where it is a whole number and its position otherwise; a
-state variable between stages; a `table` constraint per stage over (state, option, next state, costs); then the limits.
+Normal form: a variable per decision, which holds the option itself where that is a whole number, and its position from
+1 otherwise; a state variable between stages; a `table` constraint per stage over (state, option, next state, costs);
+then the limits.
 """
 
 from __future__ import annotations
@@ -72,8 +73,8 @@ def _holds_itself(decision: Decision) -> bool:
 
 
 def _code(decision: Decision, position: int) -> int:
-    """What the variable of a decision holds for an option: the option, or its position."""
-    return decision.options[position] if _holds_itself(decision) else position
+    """What the variable of a decision holds for an option: the option, or its position from 1."""
+    return decision.options[position] if _holds_itself(decision) else position + 1
 
 
 class _Writer:
@@ -121,7 +122,7 @@ class _Writer:
             f"show('{d.label}')" if _holds_itself(d) else f"'{d.label} options'[fix('{d.label}')]"
             for d in self.decisions.values()
         ]
-        return f'"{name}: ", ' + ', "-", '.join(shown) + ', "\\n"' if shown else f'"{name}:\\n"'
+        return f'"{name}: ", ' + ', "-", '.join(shown) + ', "\\n"' if shown else f'"{name}: \\n"'
 
     # -- stages ------------------------------------------------------------------------------------------------------
 
@@ -230,7 +231,7 @@ def _is_truth(tree: Expr) -> bool:
 def _declarations(decision: Decision, held: Mapping[str, NDArray[Any]], known: str) -> Iterator[str]:
     if not _holds_itself(decision):
         shown = ", ".join(f'"{option_label(v)}"' for v in decision.options)
-        yield f"array[0..{len(decision.options) - 1}] of string: '{decision.label} options' = [{shown}];"
+        yield f"array[1..{len(decision.options)}] of string: '{decision.label} options' = [{shown}];"
     for name, values in held.items():
         if name == f"'{decision.label}'":
             yield f"var {{{', '.join(map(str, np.unique(values).tolist()))}}}: {name};"

@@ -167,13 +167,14 @@ class _Compiler:
         linear = [Linear({m: 1}, b, m) for m, b in self.budgets.items() if m != "ram"]
         linear += [c for c in found if isinstance(c, Linear)]
         ram = [(c.text, c.bound) for c in found if isinstance(c, RamLimit)]
+        places = {expression.text: expression.span for expression, _ in conditions}
         return Chain(
             variant,
             {**base_costs, "even": base.even, "odd": base.odd, "peak": base.peak, "log_width": base.log_width}
             | walk.fixed,
             stages,
             np.array([size for _, size, _ in walk.states], np.int64),
-            tuple(_limit(c, stages, base_costs) for c in linear),
+            tuple(_limit(c, stages, base_costs, places.get(c.text)) for c in linear),
             tuple([("ram", self.budgets.ram)] if self.budgets.ram is not None else []) + tuple(ram),
             tuple(r for r in relations if r.residual),
         )
@@ -221,12 +222,15 @@ def _argument(layer: Layer, key: str, value: Any, values: Mapping[str, Any]) -> 
         where = ", ".join(f"{n} = {option_label(v)}" for n, v in values.items())
         got = option_label(tuple(computed) if isinstance(value, tuple) else computed[0])
         message = f"`{expressions[0]}` gives {got} for {where}, but `{key}` must be {kind.expected}"
-        raise expressions[0].error("wrong-type", message, "use `//`, `floor` or `round_to(x, 8)`") from None
+        hint = "" if isinstance(computed[0], str) or kind.words else "use `//`, `floor` or `round_to(x, 8)`"
+        raise expressions[0].error("wrong-type", message, hint) from None
 
 
-def _limit(linear: Linear, stages: Sequence[Stage], base: Mapping[str, int]) -> Limit:
+def _limit(linear: Linear, stages: Sequence[Stage], base: Mapping[str, int], span: Span | None) -> Limit:
     columns = []
-    _check_reach(linear, stages)
+    if _reach(linear, stages) > _MAX_SUM:
+        message = f"`{linear.text}` reaches numbers above 2^62"
+        raise EngineError(Diagnostic("too-large", message, span, "divide both sides, or use smaller sizes"))
     for stage in stages:
         column = np.zeros(stage.shape, np.int64)
         for name, factor in linear.coefficients.items():
@@ -239,17 +243,15 @@ def _limit(linear: Linear, stages: Sequence[Stage], base: Mapping[str, int]) -> 
     return Limit(linear.text, tuple(columns), linear.bound - fixed, linear.bound)
 
 
-def _check_reach(linear: Linear, stages: Sequence[Stage]) -> None:
-    """A weighted sum must stay within 64 bits, or it would wrap around silently."""
+def _reach(linear: Linear, stages: Sequence[Stage]) -> int:
+    """A bound on the magnitude of a weighted sum; beyond 64 bits it would wrap around silently."""
     reach = 0
     for stage in stages:
         largest = {m: int(cost.max(initial=0)) for m, cost in stage.costs.items()}
         if stage.decision.label in linear.coefficients:
             largest[stage.decision.label] = max(map(ceil, stage.decision.options))
         reach += sum(abs(factor) * largest.get(name, 0) for name, factor in linear.coefficients.items())
-    if reach > _MAX_SUM:
-        message = f"`{linear.text}` reaches numbers above 2^62"
-        raise EngineError(Diagnostic("too-large", message, None, "divide both sides, or use smaller sizes"))
+    return reach
 
 
 class _Walk:

@@ -323,6 +323,9 @@ class _SpaceReader:
                     hint = f"add `shared: true` to the choice `{name}`"
                     self.fail("not-shared", f"`repeat` depends on `{name}`, which is not shared", path, hint)
             return Repeat((), expression, span)
+        if data is None:
+            self.fail("bad-repeat", "`repeat` has no value", path, "for example `repeat: 3` or `repeat: [4, 5, 6]`")
+            return Repeat((), None, span)
         options = self.options(data, path)
         for value in options:
             if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1000:

@@ -23,10 +23,11 @@ from spaces.files import MAX_BYTES, too_large
 __all__ = ["MAX_NODES", "Source", "read_yaml"]
 
 MAX_NODES = 100_000
+MAX_DEPTH = 100
 _MAX_DIGITS = 40
 _TAG = "tag:yaml.org,2002:"
 _KINDS = ("str", "int", "float", "bool", "null", "timestamp")
-_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # as YAML counts lines
+_LINE_BREAK = re.compile(r"\r\n|[\n\r]")
 
 Path_ = tuple[str | int, ...]
 
@@ -83,6 +84,11 @@ def read_yaml(text: str, file: str) -> Source:
     return Source(file, data, reader.spans)
 
 
+def _too_deep(span: Span) -> SpaceError:
+    hint = "a space needs fewer than 10 levels"
+    return SpaceError(Diagnostic("too-deep", "the document is nested too deeply", span, hint))
+
+
 def _compose(text: str, file: str, lines: list[str]) -> Node | None:
     try:
         return YAML(typ="safe", pure=True).compose(text)
@@ -98,9 +104,7 @@ def _compose(text: str, file: str, lines: list[str]) -> Node | None:
             diagnostic = Diagnostic("yaml-syntax", f"not valid YAML: {what}", span, "check indentation and brackets")
         raise SpaceError(diagnostic) from None
     except RecursionError:
-        message = "the document is nested too deeply"
-        hint = "a space needs fewer than 10 levels"
-        raise SpaceError(Diagnostic("too-deep", message, Span(file, 1, 1), hint)) from None
+        raise _too_deep(Span(file, 1, 1)) from None
     except (YAMLError, ValueError) as cause:
         message = f"not valid YAML: {str(cause).splitlines()[0]}"
         raise SpaceError(Diagnostic("yaml-syntax", message, Span(file, 1, 1), "save the file as plain text")) from None
@@ -132,6 +136,8 @@ class _Reader:
         if self.nodes > MAX_NODES or id(node) in self.open:
             message = "the aliases (`*name`) of this file unfold without end"
             raise SpaceError(Diagnostic("alias-bomb", message, self.span(node), "write the values out"))
+        if len(path) > MAX_DEPTH:
+            raise _too_deep(self.span(node))
         self.spans[path, "value"] = self.span(node)
         if isinstance(node, ScalarNode):
             return self.scalar(node)
@@ -159,7 +165,11 @@ class _Reader:
                 continue
             seen[name] = key
             self.spans[(*path, name), "key"] = self.span(key)
-            yield name, self.value(item, (*path, name))
+            value = self.value(item, (*path, name))
+            if item.start_mark.index == item.end_mark.index:
+                # A value left out stands nowhere; its key does.
+                self.spans[(*path, name), "value"] = self.span(key)
+            yield name, value
 
     def scalar(self, node: ScalarNode) -> Any:
         tag, text = str(node.tag), node.value

@@ -72,8 +72,9 @@ class _Network:
 
     def value(self, literals: list[Any], expressions: list[str], grouped: bool, times: int) -> Any:
         """A literal, or an expression where the room allows one."""
-        if expressions and self.draw(st.booleans()):
-            text = self.draw(st.sampled_from(expressions))
+        if expressions and self.draw(st.integers(0, 2)):
+            more = ["G", "2 * G"] * 4 if grouped and "G" in expressions else []
+            text = self.draw(st.sampled_from(expressions + more))
             before = set(self.choices)
             sizes = self.sizes(text)
             cost = 1
@@ -193,7 +194,7 @@ def documents(draw: st.DrawFn, max_size: int) -> dict[str, Any]:
     side = st.integers(3, 12)
     keys["input"] |= {2: {"height": draw(side), "width": draw(side)}, 1: {"length": draw(side)}, 0: {}}[rank]
     network = _Network(draw, max_size, rank)
-    items = network.items(draw(st.integers(1, 4)))
+    items = network.items(draw(st.sampled_from([1, 2, 3, 3, 4])))
     options = {
         "dtype": ["int8", "float16"],
         "bias": [True],

@@ -7,20 +7,27 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
 from google.protobuf import text_format
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from solvers.cpsat import Optimum, enumerate_rows, feasible, model_text, optimum, reduced_bounds, solve
 from solvers.cpsat_model import lower
 from solvers.cpsat_search import enumerate_model, solve_model
+from spaces.breakdown import breakdown, derived, totals
 from spaces.candidate import candidate_of
 from spaces.compile import compile_space
-from spaces.errors import EngineError, ExpressionError
+from spaces.constraints import ground
+from spaces.errors import EngineError, ExpressionError, SpaceError
+from spaces.expressions import COMPARISONS, evaluate
 from spaces.program import Budgets, Program
 from spaces.reader import load_space, read_space
-from tests.oracles import brute_force
+from tests.oracles import all_candidates, brute_force
 
 EBS = Budgets(rom=1_000_000, ram=262_144)
 
@@ -115,6 +122,54 @@ def test_every_operator_equals_brute_force(constraint: str, tabulated: int, monk
     found = lines(program)
     assert found == brute_force(program)
     assert 0 < len(found) < program.size
+
+
+NUMBERS = [
+    *("M[1]", "M[2]", "M[3]", "W", "F", "rom", "ram", "macs", "first(K)", "last(K)"),
+    *("height[1]", "channels[1]", "width[3]", "2", "3", "-5", "0.5", "7"),
+]
+
+
+def _larger(numbers: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.one_of(
+        st.tuples(numbers, st.sampled_from(["+", "-", "*", "//", "%", "/"]), numbers).map(
+            lambda t: "({} {} {})".format(*t)
+        ),
+        st.tuples(st.sampled_from(["min", "max", "sum"]), numbers, numbers).map(lambda t: "{}({}, {})".format(*t)),
+        st.tuples(st.sampled_from(["abs", "floor", "ceil", "-"]), numbers).map(lambda t: "{}({})".format(*t)),
+        st.tuples(numbers, st.sampled_from([1, 2, 5])).map(lambda t: "round_to({}, {})".format(*t)),
+        st.tuples(numbers, numbers, st.sampled_from(["and", "or"])).map(
+            lambda t: "(not {0} < 4 {2} {1} >= 6)".format(*t)
+        ),
+    )
+
+
+@cache
+def walked() -> list[tuple[str, dict[str, Any]]]:
+    """Every network of the small space, with all that a constraint can name."""
+    program = compile_space(read_space(SMALL.format(constraint="W <= 2")))
+    return [(str(c), {**c.values, **derived(breakdown(c)), **totals(c)}) for c in all_candidates(program)]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.recursive(st.sampled_from(NUMBERS), _larger, max_leaves=5),
+    st.sampled_from(COMPARISONS),
+    st.sampled_from(NUMBERS),
+)
+def test_any_expression_equals_brute_force(left: str, op: str, right: str) -> None:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr("solvers.cpsat_expressions.MAX_TABULATED", 4)
+        try:
+            program = residual_program(f"{left} {op} {right}", monkeypatch)
+            found = lines(program)
+        except (EngineError, SpaceError) as error:
+            code = error.diagnostics[0].code
+            if code in ("impossible-space", "division-by-zero", "too-large"):  # always false, or may divide by zero
+                return
+            raise
+        trees = ground(program.space.constraints[0], program.chains[0].variant)
+        assert found == [line for line, names in walked() if all(evaluate(tree, names) for tree in trees)]
 
 
 def test_ram_in_an_expression_is_that_of_the_space(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,7 +291,13 @@ def test_feasible_is_a_member_or_none() -> None:
     assert row is not None
     assert str(candidate_of(program, 0, np.array(row))) in brute_force(program)
     empty = compile_space(space, Budgets(rom=100_000, ram=300_000))
-    assert feasible(empty, 0) is optimum(empty, 0, "entropy") is optimum(empty, 0, "ram") is reduced_bounds(empty, 0) is None
+    assert (
+        feasible(empty, 0)
+        is optimum(empty, 0, "entropy")
+        is optimum(empty, 0, "ram")
+        is reduced_bounds(empty, 0)
+        is None
+    )
     assert feasible(empty, 0, limits=["ram"]) is not None
     assert feasible(empty, 0, limits=["rom"]) is None
 
@@ -328,8 +389,8 @@ def test_columns_that_repeat_each_other_share_a_variable() -> None:
     program = compile_space(load_space("dscnn"), Budgets(rom=1_000_000, params=250_000, macs=10**7, flops=2 * 10**7))
     model = lower(program.chains[0], "pingpong")
     names = [variable.name for variable in model.native.proto.variables]
-    # Here the filters are the state, ROM is 4 * params and FLOPs 2 * MACs; feature maps of one size make MACs follow ROM,
-    # but for the last layer, which carries the classifier.
+    # Here the filters are the state, ROM is 4 * params and FLOPs 2 * MACs; feature maps of one size make MACs follow
+    # ROM, but for the last layer, which carries the classifier.
     assert names == [*(f"M[{t}]" for t in range(1, 7)), *(f"rom[{t}]" for t in range(2, 7)), "flops[6]"]
 
 
