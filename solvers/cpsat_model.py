@@ -31,7 +31,6 @@ __all__ = ["LOG_WIDTH_SCALE", "Lowering", "Model", "lower"]
 #: Log-widths are rounded to multiples of 1 / LOG_WIDTH_SCALE.
 LOG_WIDTH_SCALE = 2**32
 
-
 Ints = NDArray[np.int64]
 
 
@@ -155,8 +154,7 @@ class Lowering:
         bound = (limit.bound - sum(c.offset for c in columns)) // divisor
         most = sum(c.scale // divisor * c.high for c in terms)
         if most > LARGEST:
-            message = f"the terms of `{limit.name}` add up to more than 2^60"
-            raise EngineError(Diagnostic("too-large", message, None, "use --solver diagram"))
+            raise _too_large(f"`{limit.name}`")
         if most > bound:
             self.native.add(sum(c.scale // divisor * c.variable for c in terms) <= max(bound, -1))
 
@@ -183,7 +181,10 @@ class Lowering:
     def metric(self, name: str) -> Whole:
         """The linear expression of a metric; see `lower`."""
         if name not in self.known:
-            self.known[name] = self._metric(name)
+            try:
+                self.known[name] = self._metric(name)
+            except OverflowError:
+                raise _too_large(f"`{name}`") from None
         return self.known[name]
 
     def _metric(self, name: str) -> Whole:
@@ -267,6 +268,11 @@ class Lowering:
             table.finish()
         if self.tables:
             self.native.add_decision_strategy(self.options, cp_model.CHOOSE_FIRST, cp_model.SELECT_MIN_VALUE)
+
+
+def _too_large(what: str) -> EngineError:
+    message = f"the terms of {what} add up to more than 2^60, beyond CP-SAT's numbers"
+    return EngineError(Diagnostic("too-large", message, None, "use --solver diagram, or smaller sizes"))
 
 
 def _rounded(log_width: NDArray[np.float64]) -> Ints:

@@ -68,7 +68,8 @@ class Tree:
             below = counts[-1]
             most = int(below.max(initial=0)) * level.shape[1]
             if most >= 2**62 and below.dtype != object:
-                below = below.astype(object)
+                # This level, too: sums over the options of one node must not overflow either.
+                below = counts[-1] = below.astype(object)
             counts.append(below[level].sum(axis=1) if level.size else np.zeros(len(level), below.dtype))
         return tuple(counts)
 

@@ -50,7 +50,7 @@ def compile_space(
         code: code bytes per operator kind, cs_t in EBS Eq. 3.
 
     Raises:
-        SpaceError: no network of the space can exist, whatever the budgets; or a constraint that fits no variant.
+        SpaceError: no network of the space can exist, whatever is chosen; or a constraint that fits no variant.
 
     Example:
         >>> from spaces.reader import load_space
@@ -66,7 +66,8 @@ def compile_space(
             raise constraint.error("no-such-index", message, "its indices are outside every variant")
     compiler = _Compiler(space, budgets, code or {})
     chains = tuple(compiler.chain(v, c) for v, c in zip(variants, conditions, strict=True))
-    if all(chain.impossible for chain in chains):
+    # Constraints that leave nothing are an answer, the empty set; shapes that vanish whatever is chosen, a mistake.
+    if not compiler.relation_failed and all(chain.impossible for chain in chains):
         raise compiler.failure(chains)
     return Program(space, chains, budgets, target, ram_model or space.ram_model, dict(code or {}))
 
@@ -117,11 +118,12 @@ class _Compiler:
     code: Mapping[str, int]
     known: dict[tuple[Any, ...], tuple[Tensor, LayerCost] | Infeasible] = field(default_factory=dict)
     places: dict[str, Span | None] = field(default_factory=dict)
+    relation_failed: bool = False
 
     def failure(self, chains: tuple[Chain, ...]) -> SpaceError:
         reason = chains[0].impossible
         message = f"no network of `{self.space.name}` can exist: {reason}"
-        hint = "relax the constraints" if reason.startswith("`") else "lower the strides, kernels or repeats"
+        hint = "lower the strides, kernels or repeats"
         return SpaceError(Diagnostic("impossible-space", message, self.places.get(reason), hint))
 
     def infeasible(self, reason: Infeasible, span: Span | None) -> Infeasible:
@@ -322,8 +324,8 @@ class _Walk:
                     names[f"{name}[{layer.number}]"] = side
         for due, relation in self.relations:
             if due == t and not relation.holds(names):
-                reason = Infeasible(f"`{relation.expression}` does not hold")
-                raise self.compiler.infeasible(reason, relation.expression.span)
+                self.compiler.relation_failed = True
+                raise Infeasible(f"`{relation.expression}` does not hold")
         kept = tuple((n, v) for n, v in names.items() if n in self.needed[t + 1])
         return (x, size, kept), sums
 

@@ -188,6 +188,9 @@ def _apply(source: Source, override: str) -> None:
     if not equals or not key:
         message = f"`{override}` is not an override"
         raise SpaceError(Diagnostic("bad-override", message, span, "write `key.path=value`: `choices.M.step=56`"))
+    if key == "extends":
+        hint = "name the other space, or write a file that extends it"
+        raise SpaceError(Diagnostic("bad-override", "`extends` cannot be overridden", span, hint))
     parts: list[str | int] = [int(p) if p.isdecimal() else p for p in key.split(".")]
     data = source.data
     for i, part in enumerate(parts[:-1]):

@@ -135,4 +135,7 @@ def _print_joint(program: Program, why: Explanation) -> None:
             raised = " and ".join(f"{name} to {quantity(name, value)}" for name, value in over.items())
             out.print(f"no single limit is to blame; raising {raised} admits {_network(report.smallest)}")
             return
-    out.print("no single limit is to blame; relax several constraints at once")
+    if all(report.impossible for report in why.variants):
+        out.print("no budget is to blame: the constraints of the space itself leave nothing; relax them")
+    else:
+        out.print("no single limit is to blame; relax several constraints at once")

@@ -95,12 +95,12 @@ def test_cp_sat_optima_equal_the_trees(program: Program) -> None:
         "sum(M) <= 900",
         "M[i] >= M[i+1]",
         "M[1] * M[2] <= 20_000",
-        "macs <= 5_000_000",
-        "M[-1] % 56 == 0",
+        "macs <= 10_000_000",
+        "M[-1] % 10 == 0",
     ],
 )
 def test_constraints_that_are_not_local(constraint: str, solver: str) -> None:
-    overrides = ["choices.M.step=56", "network.2.repeat=4", f"constraints=['{constraint}']"]
+    overrides = ["choices.M.step=98", "network.2.repeat=4", f"constraints=['{constraint}']"]
     program = compile_space(load_space("dscnn", overrides))
     assert len(solve(program, solver)) == len(brute_force(program))
 
@@ -110,3 +110,11 @@ def test_a_residual_constraint_is_solved_by_cp_sat_alone() -> None:
     program = compile_space(load_space("dscnn", overrides))
     auto: FeasibleSet = solve(program)
     assert [str(c) for c in auto] == brute_force(program)
+
+
+@pytest.mark.parametrize("solver", ["diagram", "cp-sat", "exhaustive"])
+def test_constraints_that_leave_nothing_are_an_answer(solver: str) -> None:
+    overrides = ["choices.M.step=56", "network.2.repeat=4", "constraints=['M[1] == M[2] + 1']"]
+    program = compile_space(load_space("dscnn", overrides))
+    assert program.chains[0].impossible == "`M[1] == M[2] + 1` does not hold"
+    assert len(solve(program, solver)) == 0

@@ -155,7 +155,7 @@ def test_a_huge_set_is_never_listed(huge: FeasibleSet) -> None:
     assert peak < 40_000_000
     assert all(huge.index(c) == k for k, c in enumerate(first))
     assert len(set(sample)) == 2_000
-    ranks = np.array([huge.index(c) for c in sample]) / huge.count
+    ranks = np.array([huge.index(c) for c in sample]) / huge.size
     assert abs(ranks.mean() - 0.5) < 0.03
 
 

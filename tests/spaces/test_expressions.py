@@ -1,4 +1,5 @@
 """Expressions: what parses, what it means, and everything that must be refused."""
+# ruff: noqa: E501 - messages are easier to compare whole
 
 from __future__ import annotations
 

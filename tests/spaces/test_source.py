@@ -1,4 +1,5 @@
 """The YAML reader: YAML 1.2, positions, and every file that must be refused."""
+# ruff: noqa: E501 - messages are easier to compare whole
 
 from __future__ import annotations
 
