@@ -92,11 +92,11 @@ def parse_candidate(program: Program, text: str) -> Candidate:
         CandidateError: another space, an unknown variant, a wrong number of options, or an unknown option.
     """
     head, colon, body = text.strip().rpartition(":")
-    name, _, label = head.strip().partition("/")
+    name, _, label = (part.strip() for part in head.partition("/"))
     if colon and name and name != program.space.name:
         raise _error(f"`{text}` is a candidate of `{name}`, not of `{program.space.name}`", "give it that space's file")
     words = [w.strip() for w in body.split("-")] if body.strip() else []
-    position = _position(program, text, label.strip(), len(words))
+    position = _position(program, text, label, len(words))
     decisions = program.chains[position].variant.decisions
     row = tuple(_option(d, w) for d, w in zip(decisions, words, strict=True))
     return Candidate(program.space.name, position, row, program)

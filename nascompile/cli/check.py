@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nascompile.cli.options import Flops, Json, Macs, Mcu, Overrides, Ram, RamModel, Rom, SpaceName, program_of
+from nascompile.cli.options import Json, Request, takes_request
 from nascompile.cli.output import emit_json, out, quantity, table
 from spaces.breakdown import LayerTerms, breakdown, derived
 from spaces.candidate import Candidate, parse_candidate
@@ -16,16 +16,10 @@ from spaces.tensors import Infeasible
 __all__ = ["check", "verdict"]
 
 
+@takes_request
 def check(
-    space: SpaceName,
+    request: Request,
     candidate: Annotated[str, typer.Argument(metavar="CANDIDATE", help="Its line: `dscnn/6: 84-112-84-84-84-196`.")],
-    overrides: Overrides = None,
-    mcu: Mcu = None,
-    rom: Rom = None,
-    ram: Ram = None,
-    flops: Flops = None,
-    macs: Macs = None,
-    ram_model: RamModel = None,
     as_json: Json = False,
 ) -> None:
     """Check one network: every term of its costs, both RAM models, and which limit it breaks by how much.
@@ -36,7 +30,7 @@ def check(
 
       nascompile check dscnn 84-112-84-84-84-196 --mcu stm32f412
     """
-    program = program_of(space, overrides, mcu, rom, ram, flops, macs, ram_model)
+    program = request.program()
     member = parse_candidate(program, candidate)
     try:
         layers = breakdown(member)

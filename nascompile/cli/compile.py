@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nascompile.cli.options import Flops, Macs, Mcu, Overrides, Ram, RamModel, Rom, SpaceName, program_of
+from nascompile.cli.options import Request, takes_request
 from nascompile.cli.output import say
 from spaces.dump import program_text
 from spaces.errors import Diagnostic, NascompileError, did_you_mean
@@ -20,15 +20,9 @@ __all__ = ["compile_space"]
 STAGES = ("document", "program", "cpsat", "mzn", "dot")
 
 
+@takes_request
 def compile_space(
-    space: SpaceName,
-    overrides: Overrides = None,
-    mcu: Mcu = None,
-    rom: Rom = None,
-    ram: Ram = None,
-    flops: Flops = None,
-    macs: Macs = None,
-    ram_model: RamModel = None,
+    request: Request,
     emit: Annotated[
         str, typer.Option("--emit", help="document, program, cpsat, mzn or dot.", metavar="STAGE")
     ] = "program",
@@ -50,7 +44,7 @@ def compile_space(
     """
     if emit not in STAGES:
         raise NascompileError(Diagnostic("bad-option", f"there is no stage `{emit}`", None, did_you_mean(emit, STAGES)))
-    program = program_of(space, overrides, mcu, rom, ram, flops, macs, ram_model)
+    program = request.program()
     text = _text(program, emit, variant)
     if output is None:
         print(text.rstrip("\n"))

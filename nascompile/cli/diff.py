@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nascompile.cli.options import Flops, Json, Macs, RamModel, is_set_file, open_or_solve
+from nascompile.cli.options import Flops, Json, Macs, RamModel, Request, is_set_file
 from nascompile.cli.output import emit_json, out, share, table
 from solvers.feasible_set import FeasibleSet
 from spaces.errors import Diagnostic, NascompileError
@@ -67,7 +67,7 @@ def _pair(
         raise _usage(f"`{first}` is a space, so it needs --mcu twice")
     if mcus[0] == mcus[1]:
         raise _usage(f"both sides are `{mcus[0]}`")
-    sets = [open_or_solve(first, rest, "auto", mcu=name, **budgets) for name in mcus]
+    sets = [Request(first, rest, mcu=name, **budgets).feasible_set() for name in mcus]
     return (mcus[0], mcus[1]), (sets[0], sets[1])
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from nascompile.cli.options import Flops, Json, Macs, Mcu, Overrides, Ram, RamModel, Rom, SpaceName, program_of
+from nascompile.cli.options import Json, Request, takes_request
 from nascompile.cli.output import emit_json, out, quantity, table, working
 from spaces.program import Program
 
@@ -17,21 +17,15 @@ if TYPE_CHECKING:
 __all__ = ["explain", "print_explanation"]
 
 
+@takes_request
 def explain(
-    space: SpaceName,
-    overrides: Overrides = None,
-    mcu: Mcu = None,
-    rom: Rom = None,
-    ram: Ram = None,
-    flops: Flops = None,
-    macs: Macs = None,
-    ram_model: RamModel = None,
+    request: Request,
     as_json: Json = False,
 ) -> None:
     """Explain what the limits leave: per depth the least value each can have, and where nothing fits, why.
 
     For every limit: the least value of any network, and the least value among networks that keep all other limits.
-    Where nothing fits: the smallest set of limits that conflict, the smallest network, and the budget that would admit one.
+    Where nothing fits: the smallest set of conflicting limits, the smallest network, and the budget that admits one.
     Exit code 1 if nothing fits.
 
     Example:
@@ -40,7 +34,7 @@ def explain(
     """
     from solvers.explain import explain as ask
 
-    program = program_of(space, overrides, mcu, rom, ram, flops, macs, ram_model)
+    program = request.program()
     with working("asking CP-SAT"):
         why = ask(program)
     if as_json:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, Field, dataclass, fields
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_type_hints
 
 import typer
 
 from nascompile.api import compile as compile_program
+from nascompile.cli.output import working
 from solvers.base import solve
 from solvers.feasible_set import FeasibleSet
 from spaces.errors import Diagnostic, NascompileError
 from spaces.program import Program
 
-__all__ = [
-    "Flops", "Json", "Macs", "Mcu", "Overrides", "Ram", "RamModel", "Rom", "SetOrSpace", "Solver", "SpaceName",
-    "is_set_file", "open_or_solve", "program_of",
-]  # fmt: skip
+__all__ = ["Flops", "Json", "Macs", "RamModel", "Request", "SetRequest", "Solver", "is_set_file", "takes_request"]
 
 SpaceName = Annotated[
     str, typer.Argument(metavar="SPACE", help="A space file, or the name of a library space (`nascompile spaces`).")
@@ -59,43 +61,90 @@ Solver = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
-def program_of(
-    space: str,
-    overrides: list[str] | None,
-    mcu: str | None = None,
-    rom: str | None = None,
-    ram: str | None = None,
-    flops: str | None = None,
-    macs: str | None = None,
-    ram_model: str | None = None,
-) -> Program:
-    """The program that a command line describes."""
-    if ram_model not in (None, "pingpong", "liveness"):
-        hint = "it is `pingpong` or `liveness`"
-        raise NascompileError(Diagnostic("wrong-value", f"there is no RAM model `{ram_model}`", None, hint))
-    return compile_program(
-        space, mcu=mcu, rom=rom, ram=ram, flops=flops, macs=macs, ram_model=ram_model, overrides=overrides or ()
-    )
+@dataclass(frozen=True)
+class Request:
+    """What a command line asks about: a space (or a set file) and the limits on it.
+
+    Its fields are the arguments and options that most commands share; `takes_request` gives them to a command.
+    """
+
+    space: SpaceName
+    overrides: Overrides = None
+    mcu: Mcu = None
+    rom: Rom = None
+    ram: Ram = None
+    flops: Flops = None
+    macs: Macs = None
+    ram_model: RamModel = None
+
+    def program(self) -> Program:
+        """The space, compiled.
+
+        Raises:
+            NascompileError: any mistake in the space or the limits.
+        """
+        if self.ram_model not in (None, "pingpong", "liveness"):
+            hint = "it is `pingpong` or `liveness`"
+            raise NascompileError(Diagnostic("wrong-value", f"there is no RAM model `{self.ram_model}`", None, hint))
+        return compile_program(self.space, **self._limits(), overrides=self.overrides or ())
+
+    def feasible_set(self, solver: str = "auto") -> FeasibleSet:
+        """The set in a file, or the feasible set of the space.
+
+        Raises:
+            NascompileError: any mistake, or limits on a set that is already made.
+        """
+        if not is_set_file(self.space):
+            with working(f"reducing {self.space}") as progress:
+                return solve(self.program(), solver, progress)
+        given = [f"--{n.replace('_', '-')}" for n, v in self._limits().items() if v is not None]
+        given += self.overrides or []
+        if given:
+            message = f"{given[0]} cannot change a set that is already made ({self.space})"
+            raise NascompileError(Diagnostic("bad-option", message, None, "give the space instead of the set file"))
+        return FeasibleSet.load(self.space)
+
+    def _limits(self) -> dict[str, str | None]:
+        return {name: getattr(self, name) for name in ("mcu", "rom", "ram", "flops", "macs", "ram_model")}
+
+
+class SetRequest(Request):
+    """A Request whose space may also be a set file."""
+
+
+def takes_request(function: Callable[..., None]) -> Callable[..., None]:
+    """Make a command whose first parameter is a Request: its fields become arguments and options of the command.
+
+    A second parameter without a default stays an argument right behind the space.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    own = [p.replace(annotation=hints[p.name]) for p in inspect.signature(function).parameters.values()][1:]
+    kinds = get_type_hints(Request, include_extras=True)
+    if hints[next(iter(hints))] is SetRequest:
+        kinds["space"] = SetOrSpace
+    shared = [
+        inspect.Parameter(
+            f.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=_default(f), annotation=kinds[f.name]
+        )
+        for f in fields(Request)
+    ]
+    required = [p for p in own if p.default is p.empty]
+
+    @wraps(function)
+    def command(**given: object) -> None:
+        request = Request(**{f.name: given.pop(f.name) for f in fields(Request)})  # type: ignore[arg-type]
+        function(request, **given)
+
+    signature = inspect.Signature([shared[0], *required, *shared[1:], *(p for p in own if p not in required)])
+    command.__signature__ = signature  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
+    return command
+
+
+def _default(field: Field[object]) -> object:
+    return inspect.Parameter.empty if field.default is MISSING else field.default
 
 
 def is_set_file(name: str) -> bool:
     """Whether a name means a set file rather than a space."""
     return name.endswith(".nasset") or (Path(name).is_file() and Path(name).suffix not in (".yaml", ".yml"))
-
-
-def open_or_solve(name: str, overrides: list[str] | None, solver: str = "auto", **budgets: str | None) -> FeasibleSet:
-    """The set in a file, or the feasible set of a space.
-
-    Raises:
-        NascompileError: budgets or overrides are given for a set that is already made.
-    """
-    if not is_set_file(name):
-        from nascompile.cli.output import working
-
-        with working(f"reducing {name}") as progress:
-            return solve(program_of(name, overrides, **budgets), solver, progress)
-    given = [f"--{key.replace('_', '-')}" for key, value in budgets.items() if value is not None] + (overrides or [])
-    if given:
-        message = f"{given[0]} cannot change a set that is already made ({name})"
-        raise NascompileError(Diagnostic("bad-option", message, None, "give the space instead of the set file"))
-    return FeasibleSet.load(name)

@@ -7,21 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nascompile.cli.options import (
-    Flops,
-    Json,
-    Macs,
-    Mcu,
-    Overrides,
-    Ram,
-    RamModel,
-    Rom,
-    SetOrSpace,
-    Solver,
-    SpaceName,
-    open_or_solve,
-    program_of,
-)
+from nascompile.cli.options import Json, Request, SetRequest, Solver, takes_request
 from nascompile.cli.output import emit_json, out, say, working
 from nascompile.cli.report import print_report, report
 from solvers.base import solve
@@ -30,15 +16,9 @@ from solvers.feasible_set import FeasibleSet
 __all__ = ["count", "reduce"]
 
 
+@takes_request
 def reduce(
-    space: SpaceName,
-    overrides: Overrides = None,
-    mcu: Mcu = None,
-    rom: Rom = None,
-    ram: Ram = None,
-    flops: Flops = None,
-    macs: Macs = None,
-    ram_model: RamModel = None,
+    request: Request,
     solver: Solver = "auto",
     output: Annotated[
         Path | None,
@@ -60,11 +40,11 @@ def reduce(
 
       nascompile reduce dscnn --ram 128KiB --rom 512KiB --flops 20M choices.M.step=56
     """
-    with working(f"reducing {space}") as progress:
-        program = program_of(space, overrides, mcu, rom, ram, flops, macs, ram_model)
+    with working(f"reducing {request.space}") as progress:
+        program = request.program()
         fs = solve(program, solver, progress)
         data = report(fs)
-    path = _save(fs, output, mcu) if save and fs else None
+    path = _save(fs, output) if save and fs else None
     data["file"] = str(path) if path else None
     if as_json:
         emit_json(data)
@@ -81,20 +61,14 @@ def reduce(
         raise typer.Exit(1)
 
 
-def _save(fs: FeasibleSet, output: Path | None, mcu: str | None) -> Path:
-    name = "-".join(filter(None, (fs.program.space.name, fs.program.target if mcu else "")))
+def _save(fs: FeasibleSet, output: Path | None) -> Path:
+    name = "-".join(filter(None, (fs.program.space.name, fs.program.target)))
     return fs.save(output or Path(f"{name}.nasset"))
 
 
+@takes_request
 def count(
-    space: SetOrSpace,
-    overrides: Overrides = None,
-    mcu: Mcu = None,
-    rom: Rom = None,
-    ram: Ram = None,
-    flops: Flops = None,
-    macs: Macs = None,
-    ram_model: RamModel = None,
+    request: SetRequest,
     solver: Solver = "auto",
     as_json: Json = False,
 ) -> None:
@@ -104,7 +78,7 @@ def count(
 
       nascompile count dscnn --mcu stm32f412
     """
-    fs = open_or_solve(space, overrides, solver, mcu=mcu, rom=rom, ram=ram, flops=flops, macs=macs, ram_model=ram_model)
+    fs = request.feasible_set(solver)
     if as_json:
         emit_json({"count": fs.size, "size": fs.program.size, "variants": fs.counts})
     else:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from nascompile.cli.options import Flops, Json, Macs, Mcu, Overrides, Ram, RamModel, Rom, SetOrSpace, open_or_solve
+from nascompile.cli.options import Json, SetRequest, takes_request
 from nascompile.cli.output import emit_json, out, quantity, say, table, working
 from nascompile.cli.report import print_head, report
 from solvers.feasible_set import FeasibleSet
@@ -29,15 +29,9 @@ COLUMNS = ("rom", "ram_pingpong", "ram_liveness", "params", "macs", "flops", "en
 _LIMIT = 2_000_000
 
 
+@takes_request
 def show(
-    space: SetOrSpace,
-    overrides: Overrides = None,
-    mcu: Mcu = None,
-    rom: Rom = None,
-    ram: Ram = None,
-    flops: Flops = None,
-    macs: Macs = None,
-    ram_model: RamModel = None,
+    request: SetRequest,
     number: Annotated[int, typer.Option("-n", "--number", min=0, help="How many members to list.")] = 10,
     top: Annotated[
         str | None,
@@ -66,7 +60,7 @@ def show(
         raise NascompileError(
             Diagnostic("bad-option", "--top, --least and --seed exclude each other", None, "give one")
         )
-    fs = open_or_solve(space, overrides, mcu=mcu, rom=rom, ram=ram, flops=flops, macs=macs, ram_model=ram_model)
+    fs = request.feasible_set()
     with working("looking"):
         members = _members(fs, number, top, least, seed)
         same = verify_set(fs) if verify else None
@@ -108,15 +102,9 @@ def _print_members(members: list[Candidate]) -> None:
     out.print(rows)
 
 
+@takes_request
 def export(
-    space: SetOrSpace,
-    overrides: Overrides = None,
-    mcu: Mcu = None,
-    rom: Rom = None,
-    ram: Ram = None,
-    flops: Flops = None,
-    macs: Macs = None,
-    ram_model: RamModel = None,
+    request: SetRequest,
     form: Annotated[
         str | None, typer.Option("--format", "-f", help="csv, json or npz. Default: by the ending of --out, else csv.")
     ] = None,
@@ -142,7 +130,7 @@ def export(
     if form not in ("csv", "json", "npz") or (form == "npz" and output is None):
         hint = "use csv, json or npz" if form != "npz" else "npz needs a file: --out members.npz"
         raise NascompileError(Diagnostic("bad-option", f"cannot export as `{form}` here", None, hint))
-    fs = open_or_solve(space, overrides, mcu=mcu, rom=rom, ram=ram, flops=flops, macs=macs, ram_model=ram_model)
+    fs = request.feasible_set()
     ranks = _ranks(fs, number, seed)
     with working("exporting") as progress:
         text = {"csv": _csv, "json": _json}

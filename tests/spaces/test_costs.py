@@ -1,0 +1,282 @@
+"""Costs: tables against a walk of the network, RAM against a simulation, windows against other frameworks."""
+# ruff: noqa: E501
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from importlib.util import find_spec
+from math import log2
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from spaces.blocks import BLOCKS, Op, Ops
+from spaces.blocks.base import CountKind, FlagKind, Kind, PaddingKind, PairKind, Word
+from spaces.breakdown import breakdown, totals
+from spaces.candidate import candidate_of, parse_candidate
+from spaces.compile import compile_space
+from spaces.costs import layer_cost, peak_bytes
+from spaces.reader import load_space, read_space
+from spaces.space import Settings
+from spaces.tensors import DTYPES, Infeasible, Shape, Tensor, window
+from tests.strategies import possible_rows, rows_of, small_spaces
+
+CODE = {"conv": 1000, "pointwise": 70, "add": 3, "flatten": 1}
+
+
+@given(small_spaces(), st.sampled_from([None, "pingpong", "liveness"]), st.sampled_from([{}, CODE]))
+def test_the_tables_agree_with_a_walk_of_the_network(text: str, ram_model: str | None, code: dict[str, int]) -> None:
+    program = compile_space(read_space(text), ram_model=ram_model, code=code)
+    for v, chain in enumerate(program.chains):
+        rows = possible_rows(program, v)
+        if chain.impossible or not len(rows):
+            continue
+        costs = program.costs(v, rows)
+        for k in {0, len(rows) // 3, len(rows) // 2, len(rows) - 1}:
+            candidate = candidate_of(program, v, rows[k])
+            walked = totals(candidate)
+            assert candidate.costs == {name: column[k].item() for name, column in costs.items()}
+            assert walked.pop("entropy") == pytest.approx(candidate.costs["entropy"], rel=1e-12)
+            assert walked == {name: cost for name, cost in candidate.costs.items() if name != "entropy"}
+
+
+@given(small_spaces(constrained=False), st.data())
+def test_the_tables_know_which_networks_cannot_be(text: str, data: st.DataObject) -> None:
+    program = compile_space(read_space(text))
+    v = data.draw(st.integers(0, len(program.chains) - 1))
+    possible = set(map(tuple, possible_rows(program, v).tolist()))
+    for row in data.draw(st.lists(st.sampled_from(rows_of(program, v).tolist()), min_size=1, max_size=20)):
+        try:
+            breakdown(candidate_of(program, v, row))
+            exists = True
+        except Infeasible:
+            exists = False
+        assert (tuple(row) in possible) == exists
+
+
+# -- liveness ----------------------------------------------------------------------------------------------------------
+
+
+def most_bytes(ops: Ops, sizes: list[int]) -> int:
+    """The most bytes allocated while the operators run one after another, each tensor freed after its last use."""
+    needed = {0: 0, len(ops): len(ops) + 1}
+    for k, op in enumerate(ops, start=1):
+        for source in op.inputs:
+            needed[source] = max(needed.get(source, 0), k)
+    tensors = {0: "input"}
+    buffers = {"input": sizes[0]}
+    most = 0
+    for k, op in enumerate(ops, start=1):
+        tensors[k] = tensors[op.inputs[-1]] if op.in_place else f"made at {k}"
+        buffers[tensors[k]] = max(buffers.get(tensors[k], 0), sizes[k])
+        most = max(most, sum(buffers.values()))
+        wanted = {tensors[t] for t in tensors if needed.get(t, 0) > k}
+        buffers = {name: size for name, size in buffers.items() if name in wanted or name == tensors[len(ops)]} if k == len(ops) else {name: size for name, size in buffers.items() if name in wanted}
+    return most
+
+
+@st.composite
+def operators(draw: st.DrawFn) -> Ops:
+    """A random graph of operators, every tensor but the last read by a later one."""
+    count = draw(st.integers(1, 6))
+    ops: list[Op] = []
+    for k in range(1, count + 1):
+        sources = draw(st.lists(st.integers(0, k - 1), min_size=1, max_size=3, unique=True))
+        if k - 1 not in sources:
+            sources.insert(0, k - 1)
+        last = ops[sources[-1] - 1] if sources[-1] else None
+        free = not any(sources[-1] in op.inputs or op.in_place for op in ops)
+        in_place = draw(st.booleans()) and last is not None and free
+        out = last.out if in_place and last else Shape(draw(st.integers(1, 9)))
+        ops.append(Op("add", tuple(sources), out, in_place=in_place))
+    return tuple(ops)
+
+
+@given(operators(), st.integers(1, 40), st.sampled_from([1, 2, 4]))
+def test_peak_is_that_of_a_simulation(ops: Ops, x_bytes: int, width: int) -> None:
+    # A tensor that nothing reads again may go at once; every one here is read by its successor.
+    assert peak_bytes(ops, x_bytes, width) == most_bytes(ops, [x_bytes, *(op.out.size * width for op in ops)])
+
+
+def argument(kind: Kind) -> st.SearchStrategy[Any]:
+    """Any argument of a kind."""
+    small = st.integers(1, 5)
+    match kind:
+        case CountKind():
+            return small
+        case PairKind():
+            return st.tuples(small, small)
+        case PaddingKind():
+            return st.sampled_from(["same", "valid"]) | st.tuples(st.integers(0, 2), st.integers(0, 2))
+        case FlagKind():
+            return st.booleans()
+        case Word():
+            return st.sampled_from(kind.words)
+    raise AssertionError(kind)
+
+
+@st.composite
+def lowered(draw: st.DrawFn) -> tuple[str, Shape, dict[str, Any], Ops]:
+    """A block on some input with some arguments, and its operators."""
+    block = BLOCKS[draw(st.sampled_from(sorted(BLOCKS)))]
+    rank = draw(st.sampled_from(block.ranks))
+    side = st.integers(1, 12)
+    x = Shape(draw(st.integers(1, 8)), draw(side) if rank == 2 else 1, draw(side) if rank else 1)
+    arguments = {name: draw(argument(kind)) for name, kind in block.params.items()}
+    try:
+        return block.name, x, arguments, block.lower(x, **arguments)
+    except Infeasible:
+        assume(False)
+        raise
+
+
+@given(lowered(), st.sampled_from(sorted(DTYPES)), st.sampled_from(sorted(DTYPES)), st.booleans(), st.booleans())
+def test_a_layer_costs_the_sum_of_its_operators(
+    layer: tuple[str, Shape, dict[str, Any], Ops], dtype: str, out_dtype: str, bias: bool, norm: bool
+) -> None:
+    _, shape, _, ops = layer
+    x, out = Tensor(shape, dtype, 2), Tensor(ops[-1].out, out_dtype, 2)
+    cost = layer_cost(ops, x, out, Settings("float32", bias, norm, True), CODE)
+    weights = sum(op.weights for op in ops)
+    biases = sum(op.out.channels for op in ops if op.kind in ("conv", "depthwise", "pointwise", "linear")) * bias
+    scales = sum(2 * op.out.channels for op in ops if op.kind in ("conv", "depthwise", "pointwise")) * norm
+    assert cost.params == weights + biases + scales
+    wide = 4 if "int" in out_dtype else DTYPES[out_dtype]
+    code = sum(CODE.get(op.kind, 0) for op in ops)
+    assert cost.rom == weights * DTYPES[out_dtype] + (biases + scales) * wide + code
+    assert cost.macs == sum(op.macs for op in ops)
+    assert cost.flops == 2 * cost.macs + sum(op.out.size for op in ops if op.activation != "none")
+    assert cost.out_bytes == ops[-1].out.size * DTYPES[out_dtype]
+    assert cost.log_width == pytest.approx(sum(log2(op.width) for op in ops))
+    sizes = [x.nbytes, *(op.out.size * DTYPES[out_dtype] for op in ops)]
+    if ops[0].kind != "flatten":
+        assert cost.peak == most_bytes(ops, sizes)
+
+
+# -- operators against their definitions ----------------------------------------------------------------------------------
+
+
+@given(lowered())
+@example(("conv", Shape(4, 5, 5), {}, BLOCKS["conv"].lower(Shape(4, 5, 5), filters=6, groups=2)))
+def test_operators_follow_the_formulas(layer: tuple[str, Shape, dict[str, Any], Ops]) -> None:
+    name, x, arguments, ops = layer
+    shapes = [x, *(op.out for op in ops)]
+    kernel = arguments.get("kernel", (3, 3))
+    kernel = (1, kernel) if isinstance(kernel, int) else kernel
+    for op in ops:
+        n, out = shapes[op.inputs[0]], op.out
+        match op.kind:
+            case "depthwise":
+                assert (op.weights, op.width) == (kernel[0] * kernel[1] * n.channels, kernel[0] * kernel[1])
+            case "pointwise":
+                assert (op.weights, op.width) == (n.channels * out.channels, out.channels)
+            case "linear":
+                assert (op.weights, op.width) == (n.size * out.channels, out.channels)
+            case "conv":
+                g = arguments.get("groups", 1) if arguments else 2
+                assert op.weights * g == kernel[0] * kernel[1] * n.channels * out.channels
+                assert op.width == Fraction(out.channels * kernel[0] * kernel[1], g)
+            case "add":
+                assert {shapes[source] for source in op.inputs} == {out}
+                assert op.weights == 0
+            case _:
+                assert (op.weights, op.macs) == (0, 0)
+        assert op.macs == op.weights * out.height * out.width
+    assert not name.endswith("1d") or all(op.out.height == 1 for op in ops)
+
+
+SIDES = st.integers(1, 20)
+PAIRS = st.tuples(st.integers(1, 7), st.integers(1, 7))
+
+
+@given(SIDES, SIDES, PAIRS, PAIRS)
+def test_same_is_tensorflows(height: int, width: int, kernel: tuple[int, int], stride: tuple[int, int]) -> None:
+    """TensorFlow pads max((ceil(n / s) - 1) * s + k - n, 0) zeros in all, then slides without padding."""
+    out = window(Shape(1, height, width), 3, kernel, stride, "same")
+    for n, k, s, got in zip((height, width), kernel, stride, out[1:], strict=True):
+        if k < s and (n + s - 1) // s * s - s + k < n:
+            continue
+        padded = n + max((-(-n // s) - 1) * s + k - n, 0)
+        assert got == len(range(0, padded - k + 1, s))
+
+
+@pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed")
+@given(SIDES, SIDES, PAIRS, PAIRS, st.just("valid") | st.tuples(st.integers(0, 3), st.integers(0, 3)), st.sampled_from([1, 2, 4]))
+def test_windows_are_torchs(
+    height: int, width: int, kernel: tuple[int, int], stride: tuple[int, int], padding: Any, groups: int
+) -> None:
+    import torch
+
+    layer = torch.nn.Conv2d(4, 8, kernel, stride, padding if padding == "valid" else tuple(padding), groups=groups, bias=False)
+    arguments = {"filters": 8, "kernel": kernel, "stride": stride, "padding": padding, "groups": groups}
+    lower: Callable[..., Ops] = BLOCKS["conv"].lower
+    try:
+        (op,) = lower(Shape(4, height, width), **arguments)
+    except Infeasible:
+        with pytest.raises(RuntimeError, match="Kernel size can't be greater than actual input size"):
+            layer(torch.zeros(1, 4, height, width))
+        return
+    out = layer(torch.zeros(1, 4, height, width))
+    assert tuple(out.shape[1:]) == op.out
+    assert op.weights == sum(p.numel() for p in layer.parameters())
+    pool = torch.nn.MaxPool2d(kernel, stride)
+    if padding == "valid":
+        (pooled,) = BLOCKS["max_pool"].lower(Shape(4, height, width), kernel=kernel, stride=stride)
+        assert tuple(pool(torch.zeros(1, 4, height, width)).shape[1:]) == pooled.out
+
+
+# -- known answers ----------------------------------------------------------------------------------------------------------
+
+
+def cost_of(space: str, candidate: str, *overrides: str) -> dict[str, Any]:
+    return parse_candidate(compile_space(load_space(space, overrides)), candidate).costs
+
+
+def test_micronets() -> None:
+    assert cost_of("dscnn", "84-112-84-84-84-196")["rom"] == 236_544
+    assert cost_of("dscnn", "276-248-276-276-248-248-248-248", "choices.M=[248, 276]")["rom"] == 1_985_712
+
+
+def test_convmixer_256_5() -> None:
+    costs = cost_of("convmixer", "256-256-256-256-256-256", "choices.M=256", "network.1.repeat=5")
+    assert (costs["rom"], costs["ram"]) == (1_584_128, 524_288)
+
+
+def test_mobilenet_ram() -> None:
+    costs = cost_of("mobilenet", "64-128-128-128-128-128-128-128")
+    assert costs["ram"] == 246_528
+
+
+def test_autoencoder() -> None:
+    costs = cost_of("autoencoder", "autoencoder/10: 128-128-128-128-128-128-128-128")
+    assert costs["params"] == costs["macs"] == 264_192
+    assert costs["rom"] == 4 * 264_192
+
+
+def test_sizes() -> None:
+    assert compile_space(load_space("dscnn")).size == 8**6 + 8**7 + 8**8 == 19_136_512
+    assert compile_space(load_space("convmixer")).size == sum(8**k for k in range(8, 17))
+    assert compile_space(load_space("mobilenet")).size == sum(8**k for k in range(8, 17))
+    assert compile_space(load_space("autoencoder")).size == sum(8**k for k in range(3, 9))
+
+
+def test_entropy_of_the_running_example() -> None:
+    """EBS Eq. 6 for two linear layers: log2(u_2) * (log2 M1 + log2 M2), u_2 = M2; the classifier is not numbered."""
+    assert cost_of("mlp2", "32-64")["entropy"] == pytest.approx(6 * (5 + 6), rel=1e-15)
+
+
+def test_pingpong_by_hand() -> None:
+    """EBS Eq. 4 on MicroNet-KWS-S: layer 1 at 49 x 10 beside layer 2 at 25 x 5."""
+    assert cost_of("dscnn", "84-112-84-84-84-196")["ram"] == 4 * (84 * 490 + 196 * 125)
+
+
+def test_liveness_of_a_residual() -> None:
+    text = "space: s\ninput: {channels: 4, height: 8, width: 8}\nram_model: liveness\nnetwork:\n  - residual: {filters: 4}\n"
+    program = compile_space(read_space(text))
+    costs = {name: values[0].item() for name, values in program.costs(0, np.zeros((1, 0), np.int64)).items()}
+    # Input, first convolution, second convolution: the skip is needed until the end.
+    assert (costs["ram"], costs["ram_pingpong"]) == (3 * 4 * 4 * 64, 2 * 4 * 4 * 64)
