@@ -75,7 +75,7 @@ def most_bytes(ops: Ops, sizes: list[int]) -> int:
         buffers[tensors[k]] = max(buffers.get(tensors[k], 0), sizes[k])
         most = max(most, sum(buffers.values()))
         wanted = {tensors[t] for t in tensors if needed.get(t, 0) > k}
-        buffers = {name: size for name, size in buffers.items() if name in wanted or name == tensors[len(ops)]} if k == len(ops) else {name: size for name, size in buffers.items() if name in wanted}
+        buffers = {name: size for name, size in buffers.items() if name in wanted}
     return most
 
 
@@ -98,7 +98,6 @@ def operators(draw: st.DrawFn) -> Ops:
 
 @given(operators(), st.integers(1, 40), st.sampled_from([1, 2, 4]))
 def test_peak_is_that_of_a_simulation(ops: Ops, x_bytes: int, width: int) -> None:
-    # A tensor that nothing reads again may go at once; every one here is read by its successor.
     assert peak_bytes(ops, x_bytes, width) == most_bytes(ops, [x_bytes, *(op.out.size * width for op in ops)])
 
 
@@ -198,8 +197,6 @@ def test_same_is_tensorflows(height: int, width: int, kernel: tuple[int, int], s
     """TensorFlow pads max((ceil(n / s) - 1) * s + k - n, 0) zeros in all, then slides without padding."""
     out = window(Shape(1, height, width), 3, kernel, stride, "same")
     for n, k, s, got in zip((height, width), kernel, stride, out[1:], strict=True):
-        if k < s and (n + s - 1) // s * s - s + k < n:
-            continue
         padded = n + max((-(-n // s) - 1) * s + k - n, 0)
         assert got == len(range(0, padded - k + 1, s))
 

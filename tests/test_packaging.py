@@ -1,0 +1,73 @@
+"""The wheel holds the four packages and their data, and works from any folder."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    # Built from a copy of what git tracks, so that no build folder is left in the tree.
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            target = folder / "source" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes((ROOT / name).read_bytes())
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(folder)]
+    subprocess.run([*command, str(folder / "source")], check=True, capture_output=True)
+    return next(folder.glob("nascompile-*.whl"))
+
+
+def test_the_wheel_has_exactly_the_four_packages(wheel: Path) -> None:
+    names = [n for n in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in n]
+    assert {n.split("/")[0] for n in names} == {"nascompile", "samplers", "solvers", "spaces"}
+    assert {Path(n).suffix for n in names} == {".py", ".yaml", ".typed"}
+    tracked = {str(p.relative_to(ROOT)) for p in (ROOT / "spaces").rglob("*.yaml")}
+    assert tracked <= set(names)
+
+
+def test_it_works_from_any_folder(wheel: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel)], check=True
+    )
+    code = (
+        f"import sys; sys.path = [{str(site)!r}] + [p for p in sys.path if {str(ROOT)!r} not in p]\n"
+        "import nascompile as nc, spaces\n"
+        f"assert spaces.__file__.startswith({str(site)!r})\n"
+        "print(len(nc.reduce('spaces/dscnn.yaml', mcu='stm32f412')), len(nc.reduce('mlp2', rom=13_600)))"
+    )
+    done = subprocess.run([sys.executable, "-S", "-c", _SITE + code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.split() == ["168509", "14"], done.stderr
+
+
+# Without `site`, an editable install's finders stay out; the environment's own packages are added back.
+_SITE = f"import sys; sys.path += {[p for p in sys.path if p.endswith('site-packages')]!r}\n"
+
+
+HEAVY = ("torch", "ortools", "sklearn", "pandas", "optuna")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import nascompile",
+        "import solvers, solvers.diagram, solvers.metrics, solvers.set_file",
+        "import samplers",
+        "import nascompile.cli",
+        "import nascompile as nc; nc.reduce('dscnn', mcu='stm32f412')",
+    ],
+)
+def test_heavy_imports_stay_lazy(code: str) -> None:
+    check = f"import sys; {code}; print([m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
