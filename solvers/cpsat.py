@@ -127,6 +127,9 @@ def optimum(
 ) -> Optimum | None:
     """The best value of a metric over the members of a variant.
 
+    Mostly milliseconds. Pressing a sum against its own budget (the largest MACs under a MACs budget) is a subset-sum
+    problem, though, whose proof can take minutes from some 16 layers up; the diagram's `metrics` have it at once.
+
     Args:
         program: the compiled space.
         variant: position of the variant.
@@ -214,7 +217,7 @@ def model_text(program: Program, variant: int) -> str:
         >>> from spaces.compile import compile_space
         >>> from spaces.reader import load_space
         >>> text = model_text(compile_space(load_space("mlp2", ["choices.M.stop=48"])), 0)
-        >>> print("\n".join(text.splitlines()[:5]))
+        >>> print("\\n".join(text.splitlines()[:5]))
         # mlp2: CP-SAT model. Each decision's variable holds the position of its option, from 0.
         # M[1]: 16, 32, 48
         # M[2]: 16, 32, 48

@@ -20,7 +20,8 @@ MAX_STATES = 40
 def dot_text(program: Program, variant: int) -> str:
     """The state graph of a variant in the DOT language; every path from left to right is a network.
 
-    Options that lead from one state to the same next state share an edge, and neighbouring options a label: `84..280`.
+    Where the next state depends on the option alone, the states meet in a node of the decision, so that n states and m
+    options take n + m edges. Options that lead from one state to the same next state share an edge, and neighbouring options a label: `84..280`.
 
     Raises:
         EngineError: no network of the variant can exist.
@@ -30,12 +31,13 @@ def dot_text(program: Program, variant: int) -> str:
         >>> from spaces.reader import load_space
         >>> text = dot_text(compile_space(load_space("mlp2", ["choices.M.stop=32"])), 0)
         >>> print("\\n".join(line for line in text.splitlines() if "->" in line))
-          s0_0 -> s1_0 [label="16"];
-          s0_0 -> s1_1 [label="32"];
-          s1_0 -> s2_0 [label="16"];
-          s1_0 -> s2_1 [label="32"];
-          s1_1 -> s2_0 [label="16"];
-          s1_1 -> s2_1 [label="32"];
+          s0_0 -> d0 [arrowhead=none];
+          d0 -> s1_0 [label="16"];
+          d0 -> s1_1 [label="32"];
+          s1_0 -> d1 [arrowhead=none];
+          s1_1 -> d1 [arrowhead=none];
+          d1 -> s2_0 [label="16"];
+          d1 -> s2_1 [label="32"];
     """
     chain = program.chains[variant]
     if chain.impossible:
@@ -82,14 +84,19 @@ def _nodes(t: int, states: tuple[str, ...]) -> Iterator[str]:
 
 def _edges(t: int, stage: Stage) -> Iterator[str]:
     yield f"  // {stage.decision.label}"
-    states, options = np.nonzero(stage.next >= 0)
-    before = np.minimum(states, MAX_STATES)
-    after = np.minimum(stage.next[states, options], MAX_STATES)
+    meet = bool((stage.next == stage.next[0]).all())
+    rows, options = np.nonzero(stage.next[:1] >= 0) if meet else np.nonzero(stage.next >= 0)
+    before = np.minimum(rows, MAX_STATES)
+    after = np.minimum(stage.next[rows, options], MAX_STATES)
     found: dict[tuple[int, int], set[int]] = {}
     for a, b, option in zip(before.tolist(), after.tolist(), options.tolist(), strict=True):
         found.setdefault((a, b), set()).add(option)
+    if meet:
+        yield f'  d{t} [label="{stage.decision.label}", shape=plaintext];'
+        yield from (f"  s{t}_{s} -> d{t} [arrowhead=none];" for s in range(min(len(stage.states), MAX_STATES + 1)))
     for (a, b), merged in sorted(found.items()):
-        yield f'  s{t}_{a} -> s{t + 1}_{b} [label="{_escaped(_runs(stage.decision, sorted(merged)))}"];'
+        source = f"d{t}" if meet else f"s{t}_{a}"
+        yield f'  {source} -> s{t + 1}_{b} [label="{_escaped(_runs(stage.decision, sorted(merged)))}"];'
 
 
 def _runs(decision: Decision, options: list[int]) -> str:

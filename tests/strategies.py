@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from spaces.compile import compile_space
 from spaces.errors import SpaceError
 from spaces.expressions import parse
-from spaces.program import Budgets, Program
+from spaces.program import ADDITIVE_METRICS, Budgets, Program
 from spaces.reader import read_space
 from spaces.space import Choice
 
@@ -307,8 +307,10 @@ def possible_rows(program: Program, position: int) -> np.ndarray:
 
 def cost_samples(program: Program) -> dict[str, np.ndarray]:
     """The costs of every possible network, in order."""
-    found = [program.costs(v, possible_rows(program, v)) for v, c in enumerate(program.chains) if not c.impossible]
-    return {metric: np.concatenate([costs[metric] for costs in found]) for metric in found[0]}
+    metrics = (*ADDITIVE_METRICS, "ram", "ram_pingpong", "ram_liveness", "entropy")
+    found = [{metric: np.zeros(0, np.int64) for metric in metrics}]
+    found += [program.costs(v, possible_rows(program, v)) for v, c in enumerate(program.chains) if not c.impossible]
+    return {metric: np.concatenate([costs[metric] for costs in found]) for metric in metrics}
 
 
 @st.composite

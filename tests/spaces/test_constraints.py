@@ -1,0 +1,283 @@
+"""Constraints: however one is enforced, it keeps exactly the networks for which Python finds it true."""
+# ruff: noqa: E501
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spaces.breakdown import breakdown, derived, totals
+from spaces.candidate import Candidate, candidate_of
+from spaces.compile import compile_space
+from spaces.constraints import Linear, RamLimit, Relation, classify, ground
+from spaces.errors import ExpressionError
+from spaces.expressions import parse
+from spaces.program import Chain, Program
+from spaces.reader import read_space
+from spaces.space import DERIVED
+from spaces.variants import unroll
+from tests.exact_python import Many, instances
+from tests.strategies import possible_rows, small_spaces
+
+Row = tuple[int, ...]
+
+
+def names_of(candidate: Candidate) -> dict[str, Any]:
+    """What a constraint may speak of, for one network."""
+    layers = breakdown(candidate)
+    sides = derived(layers)
+    variant = candidate.variant
+    found: dict[str, Any] = {**totals(candidate), **variant.constants, "depth": variant.depth}
+    for name, choice in candidate.program.space.choices.items():
+        chosen = [candidate.values[d.label] for d in variant.decisions if d.choice == name]
+        if choice.shared is not True:
+            found[name] = Many(chosen)
+        elif name not in found:
+            found[name] = chosen[0] if chosen else None
+    found |= {name: Many([sides[f"{name}[{k}]"] for k in range(1, variant.depth + 1)]) for name in DERIVED}
+    return found
+
+
+def true_of(program: Program, constraints: list[str]) -> set[tuple[int, Row]]:
+    """The networks of a program without constraints for which Python finds all of these true."""
+    kept = set()
+    for v, chain in enumerate(program.chains):
+        largest = max(len(chain.variant.decisions), chain.variant.depth)
+        for row in possible_rows(program, v):
+            names = names_of(candidate_of(program, v, row))
+            if all(all(instances(c, names, largest)) for c in constraints):
+                kept.add((v, tuple(row.tolist())))
+    return kept
+
+
+def enforced(program: Program) -> set[tuple[int, Row]]:
+    """The networks that a program's transitions, limits and residual relations leave."""
+    kept = set()
+    for v, chain in enumerate(program.chains):
+        rows = possible_rows(program, v)
+        rows = rows[within(program, v, chain, rows)] if len(rows) else rows
+        for row in rows:
+            candidate = candidate_of(program, v, row)
+            names = {**candidate.values, **candidate.costs, **derived(breakdown(candidate))}
+            if all(relation.holds(names) for relation in chain.residual):
+                kept.add((v, tuple(row.tolist())))
+    return kept
+
+
+def within(program: Program, v: int, chain: Chain, rows: np.ndarray) -> np.ndarray:
+    states = chain.states(rows)
+    fits = np.ones(len(rows), np.bool_)
+    for limit in chain.limits:
+        terms = [c[states[:, t], rows[:, t]] for t, c in enumerate(limit.columns)]
+        fits &= sum(terms, np.zeros(len(rows), np.int64)) <= limit.bound
+    if chain.ram_limit is not None:
+        fits &= program.costs(v, rows)["ram"] <= chain.ram_limit
+    return fits
+
+
+def plain_text(constraint: str) -> str:
+    """As Python reads it: without units."""
+    return constraint.replace("KiB", "* 1024").replace("0.1k", "100")
+
+
+def check(text: str) -> None:
+    space = read_space(text)
+    free = compile_space(read_space(text, overrides=["constraints=[]"]))
+    assert enforced(compile_space(space)) == true_of(free, [plain_text(c.text) for c in space.constraints])
+
+
+@given(small_spaces(max_size=300))
+def test_random_spaces(text: str) -> None:
+    check(text)
+
+
+SPACE = """\
+space: s
+input: {channels: 3, height: 7, width: 5}
+dtype: int8
+choices:
+  M: [1, 2, 5]
+  F: [0.25, 1.5]
+  S: {options: [2, 3], shared: true}
+  L: {options: [1, 2], shared: true}
+network:
+  - conv: {filters: M, stride: 2, kernel: 2}
+  - conv: {filters: ceil(F * 4)}
+  - conv: {filters: M * S, padding: valid, kernel: 2}
+    repeat: L
+constraints:
+"""
+NUMBERS = [
+    "0", "1", "2", "3", "7", "0.5", "1.25", "M[1]", "M[2]", "M[-1]", "M[i]", "M[i+1]", "M[i-2]", "sum(M)", "F[1]", "S", "L", "i",
+    "depth", "channels[1]", "channels[i]", "height[2]", "max(channels)", "min(M, S)", "sum(F, S)", "sum(height)",
+    "rom", "params", "macs", "flops", "ram", "M[depth - 1]", "0.1k", "width[i+1]",
+]  # fmt: skip
+
+
+def _grow(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.one_of(
+        st.builds("({} {} {})".format, inner, st.sampled_from("+ - *".split()), inner),
+        st.builds("({} {} {})".format, inner, st.sampled_from(["*", "/", "//", "%"]), st.sampled_from(["2", "3", "0.5"])),
+        st.builds("(-{})".format, inner),
+        st.builds("{}({}, {})".format, st.sampled_from(["sum", "min", "max"]), inner, inner),
+        st.builds("abs({})".format, inner),
+    )
+
+
+VALUES = st.recursive(st.sampled_from(NUMBERS), _grow, max_leaves=4)
+COMPARISONS = st.sampled_from(["<=", "<", ">=", ">", "==", "!="])
+SIMPLE = st.builds("{} {} {}".format, VALUES, COMPARISONS, VALUES)
+CONDITIONS = st.one_of(
+    SIMPLE,
+    SIMPLE,
+    st.builds("{} <= {} < {}".format, VALUES, VALUES, VALUES),
+    st.builds("{} {} {}".format, SIMPLE, st.sampled_from(["and", "or"]), SIMPLE),
+    st.builds("not ({})".format, SIMPLE),
+)
+
+
+@given(st.lists(CONDITIONS.filter(lambda c: "i" not in c.replace("height", "").replace("width", "").replace("min", "") or "[i" in c), min_size=1, max_size=2))
+def test_random_constraints(constraints: list[str]) -> None:
+    text = SPACE + "".join(f"  - {c}\n" for c in constraints)
+    check(text)
+
+
+@pytest.mark.parametrize(
+    "constraint",
+    [
+        "M[1] * 0.5 + F[1] / 3 <= 1",
+        "-M[1] >= -2 * S",
+        "rom / 3 < 41.5",
+        "rom - macs == 0 or rom < 100",
+        "2 * rom + 0.25 * params > sum(M) * 20",
+        "rom == params",
+        "sum(M) * (1 + 2) - M[1] <= 7",
+        "ram <= 0.1 KiB",
+        "90 >= ram",
+        "ram == 105",
+        "ram + rom <= 200",
+        "M[1] <= 5 and 1 <= M[2] <= 2 and rom <= 100",
+        "M[i] <= M[i+1] and channels[i] >= 2",
+        "M[1] - M[1] <= 0",
+        "0 * rom <= -1",
+        "sum(M, F, S) <= 8.5",
+    ],
+)
+def test_constraint(constraint: str) -> None:
+    check(f"{SPACE}  - {constraint}\n")
+
+
+# -- how each kind is enforced ---------------------------------------------------------------------------------------------
+
+
+def kinds(constraint: str, count: int = 3) -> Iterator[Linear | RamLimit | Relation]:
+    text = f"space: s\ninput: {{channels: 1}}\nchoices: {{M: {{start: 1, stop: 9}}, F: [0.25, 0.1]}}\nnetwork:\n  - linear: {{units: M}}\n    repeat: {count}\n  - linear: {{units: ceil(F)}}\n"
+    (variant,) = unroll(read_space(text))
+    expression = parse(constraint)
+    for tree in ground(expression, variant):
+        yield from classify(tree, expression, variant)
+
+
+@pytest.mark.parametrize(
+    ("constraint", "expected"),
+    [
+        ("sum(M) <= 12", [({"M[1]": 1, "M[2]": 1, "M[3]": 1}, 12)]),
+        ("sum(M) < 12", [({"M[1]": 1, "M[2]": 1, "M[3]": 1}, 11)]),
+        ("sum(M) >= 12", [({"M[1]": -1, "M[2]": -1, "M[3]": -1}, -12)]),
+        ("sum(M) > 12", [({"M[1]": -1, "M[2]": -1, "M[3]": -1}, -13)]),
+        ("sum(M) == 12", [({"M[1]": 1, "M[2]": 1, "M[3]": 1}, 12), ({"M[1]": -1, "M[2]": -1, "M[3]": -1}, -12)]),
+        ("rom <= 0.5", [({"rom": 1}, 0)]),
+        ("rom < 2", [({"rom": 1}, 1)]),
+        ("2 * rom - 3 * M[1] <= 5", [({"rom": 2, "M[1]": -3}, 5)]),
+        ("rom / 2 <= 2.5 + macs / 3", [({"rom": 3, "macs": -2}, 15)]),
+        ("rom + F[1] <= 5", [({"rom": 20, "F[1]": 20}, 100)]),
+        ("rom <= rom", [({}, 0)]),
+        ("1 <= rom <= 5", [({"rom": -1}, -1), ({"rom": 1}, 5)]),
+        ("M[1] == M[1]", None),
+        ("M[1] + M[2] <= 9", [({"M[1]": 1, "M[2]": 1}, 9)]),
+    ],
+)
+def test_linear_limits(constraint: str, expected: list[tuple[dict[str, int], int]] | None) -> None:
+    found = list(kinds(constraint))
+    if expected is None:
+        assert [type(f) for f in found] == [Relation]
+    else:
+        assert [(dict(f.coefficients), f.bound) for f in found if isinstance(f, Linear)] == expected
+
+
+@pytest.mark.parametrize(
+    ("constraint", "expected"),
+    [
+        ("ram <= 200", [RamLimit(200, "ram <= 200")]),
+        ("ram < 200", [RamLimit(199, "ram < 200")]),
+        ("ram <= 200.5", [RamLimit(200, "ram <= 200.5")]),
+        ("ram < 200.5", [RamLimit(200, "ram < 200.5")]),
+        ("1 KiB > ram", [RamLimit(1023, "1 KiB > ram")]),
+        ("3 > 2", []),
+        ("3 < 2", [Linear({}, -1, "3 < 2")]),
+        ("depth == 4", []),
+    ],
+)
+def test_ram_and_constants(constraint: str, expected: list[object]) -> None:
+    assert list(kinds(constraint)) == expected
+
+
+@pytest.mark.parametrize(
+    ("constraint", "count", "residual"),
+    [
+        ("M[1] % 2 == 1", 3, False),
+        ("M[1] * M[2] <= 9", 3, False),
+        ("max(M) <= 5", 3, False),
+        ("max(M) <= 5", 4, True),
+        ("ram >= 10", 3, True),
+        ("ram <= rom", 3, True),
+        ("rom * rom <= 100", 3, True),
+        ("rom != 3", 3, True),
+        ("height[1] * width[1] <= 8", 3, False),
+    ],
+)
+def test_relations(constraint: str, count: int, residual: bool) -> None:
+    (found,) = kinds(constraint, count)
+    assert isinstance(found, Relation)
+    assert found.residual == residual
+
+
+def test_an_instance_per_valid_position() -> None:
+    assert [sorted(labels) for labels in _labels("M[i] >= M[i+1]")] == [["M[1]", "M[2]"], ["M[2]", "M[3]"]]
+    assert [sorted(labels) for labels in _labels("M[i-2] < M[i]")] == [["M[1]", "M[3]"]]
+    assert [sorted(labels) for labels in _labels("M[-2] == 3")] == [["M[2]"]]
+    assert [sorted(labels) for labels in _labels("M[depth] == 3 or channels[depth] == 4")] == []
+    assert [sorted(labels) for labels in _labels("channels[i] < height[i+3]")] == [["channels[1]", "height[4]"]]
+
+
+def _labels(constraint: str) -> list[set[str]]:
+    from spaces.constraints import labels
+
+    return [labels(found.tree) if isinstance(found, Relation) else {*found.coefficients} for found in kinds(constraint) if not isinstance(found, RamLimit)]
+
+
+@pytest.mark.parametrize(
+    ("constraint", "message"),
+    [
+        ("M[0.5] >= 1", "the index of `M` is not a whole number"),
+        ("M[i / 2] >= 1", "the index of `M` is not a whole number"),
+        ("M[1 // 0] >= 1", "a division by zero"),
+        ("M[F] >= 1", "`F` in the index of `M` differs from network to network"),
+        ("1 % 0 == 1", "a division by zero"),
+    ],
+)
+def test_bad_indices(constraint: str, message: str) -> None:
+    with pytest.raises(ExpressionError, match=message):
+        list(kinds(constraint))
+
+
+def test_fractions_stay_exact() -> None:
+    (limit,) = kinds("sum(M) / 3 <= 0.1 * rom")
+    assert isinstance(limit, Linear)
+    assert limit.coefficients["M[1]"] * Fraction(-3, 10) == limit.coefficients["rom"]
