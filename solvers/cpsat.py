@@ -23,7 +23,7 @@ from spaces.errors import Diagnostic, EngineError, did_you_mean
 from spaces.program import ADDITIVE_METRICS, Chain, Program
 from spaces.space import option_label
 
-__all__ = ["Optimum", "enumerate_rows", "feasible", "model_text", "optimum", "reduced_bounds", "solve"]
+__all__ = ["Optimum", "enumerate_rows", "feasible", "model_text", "optimum", "reduced_bounds", "smallest", "solve"]
 
 _RAM = ("ram", "ram_pingpong", "ram_liveness")
 
@@ -166,6 +166,36 @@ def optimum(
     else:
         row = _best(lower(chain, program.ram_model, limits, (metric,)), metric, sense)
     return None if row is None else Optimum(_value(program, variant, metric, row), row)
+
+
+def smallest(program: Program, variant: int, metric: str, limits: Collection[str] | None = None) -> Optimum | None:
+    """The least value of an integer metric, and the network with the least ROM of those that have it.
+
+    Args:
+        program: the compiled space.
+        variant: position of the variant.
+        metric: `rom`, `ram`, `params`, `macs` or `flops`.
+        limits: names of the limits to impose; None for all.
+
+    Returns:
+        None where the variant has no member.
+
+    Example:
+        >>> from spaces.compile import compile_space
+        >>> from spaces.reader import load_space
+        >>> smallest(compile_space(load_space("dscnn")), 0, "ram")
+        Optimum(value=206640, row=(0, 0, 0, 0, 0, 0))
+    """
+    chain = program.chains[variant]
+    if chain.impossible:
+        return None
+    model = lower(chain, program.ram_model, limits, (metric, "rom"))
+    row = _best(model, metric, "min")
+    if row is None:
+        return None
+    value = _value(program, variant, metric, row)
+    model.native.add(model.costs[metric] <= value)
+    return Optimum(value, _best(model, "rom", "min") or row)
 
 
 def _best(model: Model, metric: str, sense: str) -> tuple[int, ...] | None:

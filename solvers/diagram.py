@@ -19,13 +19,11 @@ from numpy.typing import NDArray
 
 from solvers.base import Progress
 from solvers.feasible_set import FeasibleSet
-from solvers.tree import Level, distinct_codes, join, merge_pairs, reduce_chain, unique_codes
+from solvers.tree import MAX_NODES, Level, distinct_codes, join, merge_pairs, reduce_chain, too_large, unique_codes
 from spaces.errors import Diagnostic, EngineError
 from spaces.program import Chain, Limit, Program
 
 __all__ = ["chain_tree", "limit_diagram", "ram_diagram", "solve", "structure_diagram"]
-
-MAX_NODES = 60_000_000
 
 Ints = NDArray[np.int64]
 ChainTree = tuple[list[Level], int]
@@ -175,8 +173,8 @@ def _preceding(
     end = np.searchsorted(keys, after * size + np.clip(slack_high[s] - cost, -1, size - 1), "right")
     length = np.maximum(end - begin, 0)
     total = int(length.sum())
-    if total > 20 * MAX_NODES:
-        raise _too_large(total)
+    if total > 5 * MAX_NODES:
+        raise too_large(total)
     index = np.repeat(begin - np.cumsum(length) + length, length) + np.arange(total)
     sums = value[index] + np.repeat(cost, length)
     size = int(sums.max(initial=0)) + 1
@@ -194,7 +192,7 @@ def _interval_nodes(
 ) -> ChainTree:
     """The diagram whose nodes are the intervals between consecutive suffix sums, the lower end standing for each."""
     if sum(len(v) for v in values) > MAX_NODES:
-        raise _too_large(sum(len(v) for v in values))
+        raise too_large(sum(len(v) for v in values))
     levels: list[Level] = []
     for t, table in enumerate(allowed):
         owner, value = owners[t + 1], values[t + 1]
@@ -212,12 +210,6 @@ def _interval_nodes(
         levels.append(np.concatenate([np.zeros((1, table.shape[1]), np.int32), children]))
     root = int(np.searchsorted(values[0], bound, "right"))
     return reduce_chain(levels, root)
-
-
-def _too_large(nodes: int) -> EngineError:
-    message = f"the diagram of an additive limit would have {nodes:,} nodes"
-    hint = "use larger steps, or fewer budgets at once; --solver cp-sat answers single questions"
-    return EngineError(Diagnostic("too-large", message, None, hint))
 
 
 # -- ping-pong RAM ---------------------------------------------------------------------------------------------------

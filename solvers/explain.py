@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
-from solvers.cpsat import Optimum, feasible, optimum
+from solvers.cpsat import feasible, optimum, smallest
 from spaces.candidate import candidate_of
 from spaces.program import ADDITIVE_METRICS, Chain, Limit, Program
 
@@ -60,7 +60,8 @@ class VariantReport:
         limits: its limits, in the order of the program.
         conflict: names of the fewest limits that cannot hold together; empty where all can.
         smallest: the network with the least of the first metric in conflict (of the first limited metric where
-            nothing conflicts, ROM by default) among those that keep the rest of the conflict.
+            nothing conflicts, ROM by default) among those that keep the rest of the conflict; of equals, the one with
+            the least ROM.
     """
 
     label: str
@@ -148,7 +149,6 @@ class _Examiner:
     variant: int
     chain: Chain = field(init=False)
     bounds: dict[str, tuple[str, int | None]] = field(init=False)
-    witnesses: dict[str, Optimum] = field(default_factory=dict)
     satisfiable: list[frozenset[str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -175,7 +175,6 @@ class _Examiner:
         assert least is not None  # a possible variant has a network when nothing is asked of it
         with_others = optimum(self.program, self.variant, metric, "min", self.others(name))
         if with_others:
-            self.witnesses[name] = with_others
             self.satisfiable.append(frozenset(self.others(name)))
         value = with_others.value if with_others else None
         return LimitReport(name, metric, budget, least.value, value, least.value <= budget, with_others is not None)
@@ -206,11 +205,14 @@ class _Examiner:
         first = next((n for n in conflict or self.bounds if self.bounds[n][0]), None)
         metric = self.bounds[first][0] if first else "rom"
         kept = [n for n in conflict if n != (first or conflict[0])] if conflict else list(self.bounds)
-        found = optimum(self.program, self.variant, metric, "min", kept)
-        return self.network(found.row) if found else None
+        return self.network(metric, kept)
 
-    def network(self, row: tuple[int, ...]) -> Network:
-        candidate = candidate_of(self.program, self.variant, np.array(row, np.int64))
+    def network(self, metric: str, limits: list[str]) -> Network | None:
+        """The network that keeps these limits with the least of a metric."""
+        found = smallest(self.program, self.variant, metric, limits)
+        if found is None:
+            return None
+        candidate = candidate_of(self.program, self.variant, np.array(found.row, np.int64))
         return Network(str(candidate), candidate.costs)
 
     def offers(self, report: VariantReport) -> Iterable[Relaxation]:
@@ -218,14 +220,9 @@ class _Examiner:
         for limit in report.limits:
             if not limit.others:
                 continue
-            row = self.witnesses[limit.name].row if limit.metric else self.kept_by(self.others(limit.name))
-            network = self.network(row)
+            network = self.network(limit.metric or "rom", self.others(limit.name))
+            assert network is not None  # `LimitReport.others` says so
             yield Relaxation(limit.name, limit.metric, limit.budget, limit.least_with_others, report.label, network)
-
-    def kept_by(self, names: list[str]) -> tuple[int, ...]:
-        row = feasible(self.program, self.variant, names)
-        assert row is not None  # `LimitReport.others` says so
-        return row
 
 
 def _bounds(chain: Chain) -> dict[str, tuple[str, int | None]]:

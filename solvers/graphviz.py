@@ -21,7 +21,8 @@ def dot_text(program: Program, variant: int) -> str:
     """The state graph of a variant in the DOT language; every path from left to right is a network.
 
     Where the next state depends on the option alone, the states meet in a node of the decision, so that n states and m
-    options take n + m edges. Options that lead from one state to the same next state share an edge, and neighbouring options a label: `84..280`.
+    options take n + m edges. Options that lead from one state to the same next state share an edge, and neighbouring
+    options a label: `84..280`.
 
     Raises:
         EngineError: no network of the variant can exist.

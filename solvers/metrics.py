@@ -287,7 +287,7 @@ def _largest_peak(lifted: Lifted, ram_model: str) -> tuple[int, tuple[int, ...]]
 def _picked(
     lifted: Lifted, names: tuple[str, ...], t: int, mask: int, after: list[Values], node: int | None = None
 ) -> tuple[Values, Values, Values]:
-    """Per node, the largest total of the quantities in `mask`, with the option taken and the quantities picked there."""
+    """Per node, the largest total of the quantities in `mask`; the option taken and what is picked there."""
     rows = slice(None) if node is None else slice(node, node + 1)
     children = lifted.children[t][rows]
     tables = [lifted.edges(name)(t)[rows] for name in names]

@@ -1,10 +1,10 @@
 """The n-ary tree with shared sub-trees that holds a feasible set, and the array algorithms on it.
 
-A tree is kept level by level. `levels[d]` lists the distinct sub-trees of height d + 1: one row per node, one column per
-option, each entry the number of the child among the nodes of height d. Row 0 of every level is the empty node, so 0
-means "no member this way" and gathers need no masks; at height 0 there are just two nodes, 0 (nothing) and 1 (a member).
-Numbering is canonical, so two trees hold the same set exactly when their arrays are equal. Variants of different depth
-share one tree: each has its root at its own height.
+A tree is kept level by level. `levels[d]` lists the distinct sub-trees of height d + 1: one row per node, one column
+per option, each entry the number of the child among the nodes of height d. Row 0 of every level is the empty node, so
+0 means "no member this way" and gathers need no masks; at height 0 there are just two nodes, 0 (nothing) and 1 (a
+member). Numbering is canonical, so two trees hold the same set exactly when their arrays are equal. Variants of
+different depth share one tree: each has its root at its own height.
 
 This is the generic tree of EBS Sec. III-E with equal sub-trees stored once (a reduced multi-valued decision diagram).
 """
@@ -20,7 +20,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spaces.errors import Diagnostic, EngineError
+
 __all__ = [
+    "MAX_NODES",
     "Level",
     "Root",
     "Tree",
@@ -28,9 +31,13 @@ __all__ = [
     "join",
     "merge_pairs",
     "reduce_chain",
+    "too_large",
     "unique_codes",
     "unique_rows",
 ]
+
+#: Nodes of one level, at most; a level of this size takes about two gigabytes while it is made.
+MAX_NODES = 20_000_000
 
 Level = NDArray[Any]  # unsigned or int32 [nodes + 1, options]
 Root = tuple[int, int]  # (height, node)
@@ -91,6 +98,13 @@ class Tree:
         """The levels of one variant from its first decision to its last, and its root."""
         height, node = self.roots[variant]
         return list(reversed(self.levels[:height])), node
+
+
+def too_large(nodes: int) -> EngineError:
+    """The error for a tree that would not fit into memory."""
+    message = f"a level of the decision diagram would have {nodes:,} nodes; at most {MAX_NODES:,} are kept"
+    hint = "use larger steps, or fewer budgets at once; `nascompile explain` still answers single questions"
+    return EngineError(Diagnostic("too-large", message, None, hint))
 
 
 def smallest(values: NDArray[Any]) -> NDArray[Any]:
@@ -257,6 +271,9 @@ def merge_pairs(
 
     Returns:
         Reduced (levels, root).
+
+    Raises:
+        EngineError: a level would have more than `MAX_NODES` nodes.
     """
     follow, member = _OPERATIONS[operation]
     (a, root_a), (b, root_b) = left, right
@@ -271,6 +288,8 @@ def merge_pairs(
             size_a, size_b = len(a[t + 1]), len(b[t + 1])
             codes = np.where(follow(next_a > 0, next_b > 0), next_a * size_b + next_b, 0)
             distinct, children = unique_codes(codes, size_a * size_b)
+            if len(distinct) > MAX_NODES:
+                raise too_large(len(distinct))
             pairs_a, pairs_b = distinct // size_b, distinct % size_b
         out.append(np.concatenate([np.zeros((1, a[t].shape[1]), children.dtype), children]))
     last = follow if depth else member

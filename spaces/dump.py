@@ -21,9 +21,8 @@ def program_text(program: Program, variant: int | None = None) -> str:
         >>> from spaces.compile import compile_space
         >>> from spaces.program import Budgets
         >>> from spaces.reader import load_space
-        >>> print(program_text(compile_space(load_space("mlp2"), Budgets(rom=13_600)))[:72])
+        >>> print(program_text(compile_space(load_space("mlp2"), Budgets(rom=13_600)))[:72].splitlines()[0])
         program mlp2: 64 networks, 1 variant, ram_model pingpong
-        chain: 64 netw
     """
     chains = program.chains if variant is None else (program.chains[variant],)
     return "\n".join(line for part in (_head(program), *map(_chain, chains)) for line in part) + "\n"

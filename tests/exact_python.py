@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
+from functools import cache
 from itertools import chain
 from typing import Any
 
@@ -15,12 +16,14 @@ class Many:
     def __init__(self, values: Sequence[Any]) -> None:
         self.values = list(values)
 
-    def at(self, position: int, from_end: bool) -> Any:
+    def at(self, position: Fraction, from_end: bool) -> Any:
+        if position.denominator != 1:
+            raise TypeError
         if from_end and position < 0:
             position += len(self.values) + 1
         if not 1 <= position <= len(self.values):
             raise OutsideError
-        return self.values[position - 1]
+        return self.values[int(position) - 1]
 
 
 class OutsideError(Exception):
@@ -92,6 +95,7 @@ def exact(value: Any) -> Any:
     return value if isinstance(value, bool | str) else Fraction(value)
 
 
+@cache
 def _compiled(text: str) -> tuple[Any, list[Any]]:
     """Code for the text, and for each index in it."""
     tree = _Exact(text).visit(ast.parse(text, mode="eval"))
@@ -120,9 +124,14 @@ def value_of(text: str, names: Mapping[str, Any]) -> Any:
     return eval(whole, known)
 
 
+@cache
+def _mentions_i(text: str) -> bool:
+    return any(isinstance(node, ast.Name) and node.id == "i" for node in ast.walk(ast.parse(text)))
+
+
 def instances(text: str, names: Mapping[str, Any], largest: int) -> Iterator[bool]:
     """The truth of a condition at every position `i` up to `largest` where all of its indices exist."""
-    for i in range(1, largest + 1) if "i" in {n.id for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Name)} else [0]:
+    for i in range(1, largest + 1) if _mentions_i(text) else [0]:
         try:
             yield bool(value_of(text, {**names, "i": i}))
         except OutsideError:

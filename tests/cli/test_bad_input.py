@@ -103,7 +103,8 @@ CASES = {
     "a side vanishes": (
         changed("stride: 2}", "kernel: 9, padding: valid}"),
         "s.yaml:6:5: no network of `tiny` can exist: the height vanishes: a window of 9 on 8 [impossible-space]\n"
-        "  6 |   - conv: {filters: M, kernel: 9, padding: valid}\n    |     ^^^^\n  lower the strides, kernels or repeats",
+        "  6 |   - conv: {filters: M, kernel: 9, padding: valid}\n    |     ^^^^\n"
+        "  lower the strides, kernels or repeats",
     ),
     "unknown name": (
         changed("filters: M", "filters: N * 2"),
@@ -112,8 +113,9 @@ CASES = {
     ),
     "attribute": (
         changed("filters: M", "filters: M.real"),
-        "s.yaml:6:21: the attribute `.real` is not allowed [not-allowed]\n  6 |   - conv: {filters: M.real, stride: 2}\n"
-        "    |                     ^^^^^^\n  expressions have numbers, names and M[i]",
+        "s.yaml:6:21: the attribute `.real` is not allowed [not-allowed]\n"
+        "  6 |   - conv: {filters: M.real, stride: 2}\n    |                     ^^^^^^\n"
+        "  expressions have numbers, names and M[i]",
     ),
     "call": (
         changed("filters: M", "filters: exec(M)"),

@@ -141,7 +141,7 @@ def test_a_set_beyond_two_to_the_63() -> None:
     assert set(last["M"]) == {280}
     assert fs.index(last) == 8**24 - 1
     assert all(c in fs for c in fs.sample(10, seed=0))
-    assert fs.histograms("")["M[1]"] == dict.fromkeys(range(84, 281, 28), 8 ** 23)
+    assert fs.histograms("")["M[1]"] == dict.fromkeys(range(84, 281, 28), 8**23)
 
 
 def test_a_huge_set_is_never_listed(huge: FeasibleSet) -> None:

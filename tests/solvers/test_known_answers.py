@@ -103,7 +103,8 @@ def test_the_benchmark_problem(limits: dict[str, str], overrides: list[str], cou
 
 
 @pytest.mark.parametrize(
-    ("depth", "flops", "count"), [(12, None, 18_916_350_788), (16, None, 49_300_565_649_322), (12, 75_000_000, 7_097_146_990)]
+    ("depth", "flops", "count"),
+    [(12, None, 18_916_350_788), (16, None, 49_300_565_649_322), (12, 75_000_000, 7_097_146_990)],
 )
 def test_the_scaled_benchmark(depth: int, flops: int | None, count: int) -> None:
     overrides = [*STRIDE_2, f"network.2.repeat={depth - 2}"]
