@@ -20,6 +20,9 @@ from spaces.tensors import DTYPES, Infeasible, Shape, Tensor
 
 __all__ = ["load_space", "read_space"]
 
+#: Items of a network whose place in the grammar is taken: a DAG of nodes, and one sub-network per option.
+_LATER = ("cell", "switch")
+
 _RESERVED = {*METRICS, *DERIVED, "latency", "depth", "variant", "i", "and", "or", "not", "true", "false"}
 
 
@@ -215,6 +218,9 @@ class _SpaceReader:
                 hint = did_you_mean(key, BLOCKS if not names else common)
                 what = f"unknown key `{key}` beside `{names[0]}`" if names else f"unknown block `{key}`"
                 code = "unknown-key" if names else "unknown-block"
+                if key in _LATER:
+                    code, what = "not-yet", f"`{key}` is a word of the language that this version does not compile yet"
+                    hint = "see CHANGELOG.md for what it does"
                 self.fail(code, what, (*path, key) if (*path, key) in self.keys() else path, hint, key=True)
                 return None
         if len(names) != 1:

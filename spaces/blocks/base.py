@@ -8,6 +8,7 @@ else has to be written for a new block: the compiler tabulates the operators, so
 from __future__ import annotations
 
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -57,13 +58,14 @@ class Op:
 Ops = tuple[Op, ...]
 
 
-class Kind:
+class Kind(ABC):
     """What a block parameter may be; turns what the user wrote (or an expression's value) into the block's argument."""
 
     words: tuple[str, ...] = ()
     schema: dict[str, Any]
     expected: str
 
+    @abstractmethod
     def read(self, value: Any) -> Any:
         """The argument.
 
@@ -71,7 +73,6 @@ class Kind:
             Infeasible: the value is of the right type but describes nothing (a width of 0).
             TypeError: the value is of the wrong type.
         """
-        raise NotImplementedError
 
 
 _EXPRESSION = {"type": "string", "description": "an expression over choices"}

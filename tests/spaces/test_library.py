@@ -1,0 +1,51 @@
+"""The library's spaces: what their texts promise is what they hold."""
+
+from __future__ import annotations
+
+from itertools import combinations_with_replacement, pairwise
+
+import numpy as np
+import pytest
+
+from solvers.base import solve
+from spaces.compile import compile_space
+from spaces.program import Budgets
+from spaces.reader import load_space
+
+SMALL = Budgets(rom=1_000_000, ram=262_144)
+
+
+@pytest.mark.parametrize("name", ["dscnn", "convmixer", "mobilenet", "autoencoder"])
+def test_the_counts_in_the_text(name: str) -> None:
+    space = load_space(name)
+    fs = solve(compile_space(space, SMALL))
+    assert f"{fs.program.size:,}" in space.doc
+    assert f"{fs.size:,}" in space.doc
+
+
+def encoders(layers: int) -> np.ndarray:
+    """The weights of every encoder 640 -> ... -> 8 that never widens; a decoder is an encoder turned round."""
+    widths = range(144, 31, -16)
+    chains = [(640, *hidden, 8) for hidden in combinations_with_replacement(widths, layers)]
+    return np.array([sum(a * b for a, b in pairwise(c)) for c in chains])
+
+
+def test_the_autoencoders_counted_by_hand() -> None:
+    counts, fitting = [], []
+    for depth in range(5, 11):
+        weights = encoders(depth // 2 - 1)[:, None] + encoders(depth - depth // 2 - 1)[None, :]
+        counts.append(weights.size)
+        fitting.append(int((weights <= 250_000).sum()))
+    assert sum(counts) == 168_804
+    fs = solve(compile_space(load_space("autoencoder"), SMALL))
+    assert list(fs.counts.values()) == fitting
+    assert (sum(fitting), fs.size) == (155_787, 155_787)
+    assert solve(compile_space(load_space("autoencoder"))).size == 168_804
+
+
+def test_fourteen_pairs_of_the_running_example() -> None:
+    widest = {16: 96, 32: 64, 48: 32, 64: 16, 80: 16}
+    pairs = [f"mlp2: {a}-{b}" for a, most in widest.items() for b in range(16, most + 1, 16)]
+    for weights in (3392, 3423):
+        assert [str(c) for c in solve(compile_space(load_space("mlp2"), Budgets(rom=4 * weights)))] == pairs
+    assert len(pairs) == 14
