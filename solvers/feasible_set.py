@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -217,25 +218,29 @@ class FeasibleSet(Sequence[Candidate]):
         """
         dtype = self._dtype()
         if ranks is not None:
-            blocks = [self._mixed(positions, rows, dtype) for positions, rows in self.rows(ranks)]
-        else:
-            listed = (list_rows(*self.tree.chain(v), self.tree.counts) for v in range(len(self.program.chains)))
-            blocks = [self._values(v, rows, dtype) for v, rows in enumerate(listed)]
-        return np.concatenate(blocks) if blocks else np.zeros((0, self._longest), dtype)
+            blocks = [self._block(positions, rows, dtype) for positions, rows in self.rows(ranks)]
+            return np.concatenate(blocks) if blocks else np.zeros((0, self._longest), dtype)
+        out = np.full((self.size, self._longest), -1, dtype, order="F")
+        for v, (start, stop) in enumerate(pairwise(self._starts)):
+            list_rows(*self.tree.chain(v), self.tree.counts, self._options(v, dtype), out[start:stop])
+        return out
 
-    def _mixed(self, positions: NDArray[np.intp], rows: NDArray[np.int64], dtype: np.dtype[Any]) -> NDArray[Any]:
+    def _block(self, positions: NDArray[np.intp], rows: NDArray[np.int64], dtype: np.dtype[Any]) -> NDArray[Any]:
         out = np.full(rows.shape, -1, dtype)
         for v in np.unique(positions):
-            out[positions == v] = self._values(int(v), rows[positions == v], dtype)
+            here = np.flatnonzero(positions == v)
+            for t, options in enumerate(self._options(int(v), dtype)):
+                out[here, t] = options[rows[here, t]]
         return out
 
-    def _values(self, position: int, rows: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-        out = np.full((len(rows), self._longest), -1, dtype, order="F")
-        for t, decision in enumerate(self.program.chains[position].variant.decisions):
-            options = np.empty(len(decision.options), dtype)
-            options[:] = [float(o) if dtype.kind == "f" else o for o in decision.options]
-            np.take(options, rows[:, t], out=out[:, t])
-        return out
+    def _options(self, position: int, dtype: np.dtype[Any]) -> list[NDArray[Any]]:
+        """The option values of each decision of a variant."""
+        found = []
+        for decision in self.program.chains[position].variant.decisions:
+            values = np.empty(len(decision.options), dtype)
+            values[:] = [float(o) if dtype.kind == "f" else o for o in decision.options]
+            found.append(values)
+        return found
 
     def _dtype(self) -> np.dtype[Any]:
         options = {o for c in self.program.chains for d in c.variant.decisions for o in d.options}

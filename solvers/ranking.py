@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from solvers.tree import Level, smallest
+from solvers.tree import Level
 
 __all__ = ["distinct_draws", "list_rows", "rank_row", "unrank_rows"]
 
@@ -48,22 +48,27 @@ def unrank_rows(levels: Sequence[Level], root: int, counts: Counts, ranks: NDArr
     return rows
 
 
-def list_rows(levels: Sequence[Level], root: int, counts: Counts) -> NDArray[Any]:
-    """All rows, [members, decisions] in the smallest unsigned type: prefixes are extended level by level.
+def list_rows(
+    levels: Sequence[Level], root: int, counts: Counts, options: Sequence[NDArray[Any]], out: NDArray[Any]
+) -> None:
+    """Write all rows, in order, as option values: prefixes are extended level by level.
 
     Each prefix is written as often as it has completions, so the work is proportional to the output.
+
+    Args:
+        levels: first decision first.
+        root: the root.
+        counts: members below each node, by height.
+        options: the values of each decision's options.
+        out: [members, at least decisions]; its first columns are filled. Column-major order is fastest.
     """
-    total = int(counts[len(levels)][root])
     frontier = np.array([root] if root else [], np.int64)
-    widest = max((level.shape[1] for level in levels), default=1)
-    out = np.zeros((len(levels), total), np.min_scalar_type(widest))
     for t, level in enumerate(levels):
         children = level[frontier]
         prefix, x = np.nonzero(children)
         frontier = children[prefix, x]
         times = counts[len(levels) - 1 - t][frontier].astype(np.int64)
-        out[t] = np.repeat(smallest(x), times)
-    return out.T
+        out[:, t] = np.repeat(options[t][x], times)
 
 
 def distinct_draws(count: int, n: int, source: random.Random) -> list[int]:
