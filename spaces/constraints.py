@@ -115,9 +115,7 @@ def _substitute(expression: Expression, variant: Variant, i: int) -> Expr:
     return rewrite(expression.tree, change)
 
 
-def _label(
-    expression: Expression, variant: Variant, name: str, position: Expr, known: Mapping[str, object]
-) -> str:
+def _label(expression: Expression, variant: Variant, name: str, position: Expr, known: Mapping[str, object]) -> str:
     free = any(node == Name("i") for node in walk(position))
     if unknown := sorted(labels(position) - set(known)):
         message = f"`{unknown[0]}` in the index of `{name}` differs from network to network"

@@ -100,7 +100,7 @@ def unroll(space: Space) -> tuple[Variant, ...]:
     axes = [space.choices[n].options for n in names] + [r.options for r in free]
     if prod(map(len, axes)) > MAX_VARIANTS:
         message = f"the repeats make {prod(map(len, axes)):,} variants; at most {MAX_VARIANTS:,} are allowed"
-        span = (free[0].span if free else space.choices[names[0]].span)
+        span = free[0].span if free else space.choices[names[0]].span
         raise SpaceError(Diagnostic("too-many-variants", message, span, "share a repeat by a shared choice"))
     unrolled = [_Unroller(space, names, free, values).run() for values in product(*axes)]
     return tuple(_labelled(unrolled))

@@ -14,9 +14,7 @@ def depthwise_op(
 ) -> Op:
     """A depthwise convolution as one operator: K*K*N weights, entropy width K*K."""
     n = x.channels
-    return conv_op(
-        x, n, kernel, stride, padding, kind="depthwise", groups=n, activation=activation, source=source
-    )
+    return conv_op(x, n, kernel, stride, padding, kind="depthwise", groups=n, activation=activation, source=source)
 
 
 @block("depthwise")

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.strategies import budgets_for, small_spaces
 
 from solvers.base import solve
 from solvers.feasible_set import FeasibleSet
@@ -15,6 +14,7 @@ from spaces.errors import EngineError
 from spaces.program import Program
 from spaces.reader import load_space, read_space
 from tests.oracles import brute_force, count_by_sums
+from tests.strategies import budgets_for, small_spaces
 
 METRICS = ("rom", "ram", "params", "macs", "flops", "entropy")
 

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.strategies import budgets_for, small_spaces
 
 import nascompile as nc
 from solvers.base import solve
@@ -20,6 +19,7 @@ from spaces.compile import compile_space
 from spaces.errors import CandidateError, EngineError
 from spaces.program import Program
 from spaces.reader import read_space
+from tests.strategies import budgets_for, small_spaces
 
 
 @st.composite

@@ -120,7 +120,9 @@ def test_options_that_vanish_are_missing_transitions() -> None:
     network = "  - conv: {filters: 2, kernel: K, padding: valid}\n    repeat: 2\n"
     program = compiled("K: [1, 4, 6, 9]", network)
     # 8 - k + 1 remains after the first layer.
-    assert rows_kept(program) == [(a, b) for a, b in product(range(4), repeat=2) if (1, 4, 6, 9)[a] + (1, 4, 6, 9)[b] <= 9]
+    assert rows_kept(program) == [
+        (a, b) for a, b in product(range(4), repeat=2) if (1, 4, 6, 9)[a] + (1, 4, 6, 9)[b] <= 9
+    ]
 
 
 def test_a_variant_that_cannot_be() -> None:

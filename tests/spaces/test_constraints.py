@@ -152,7 +152,9 @@ NUMBERS = [
 def _grow(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return st.one_of(
         st.builds("({} {} {})".format, inner, st.sampled_from(["+", "-", "*"]), inner),
-        st.builds("({} {} {})".format, inner, st.sampled_from(["*", "/", "//", "%"]), st.sampled_from(["2", "3", "0.5"])),
+        st.builds(
+            "({} {} {})".format, inner, st.sampled_from(["*", "/", "//", "%"]), st.sampled_from(["2", "3", "0.5"])
+        ),
         st.builds("(-{})".format, inner),
         st.builds("{}({}, {})".format, st.sampled_from(["sum", "min", "max"]), inner, inner),
         st.builds("abs({})".format, inner),
@@ -292,7 +294,11 @@ def test_an_instance_per_valid_position() -> None:
 def _labels(constraint: str) -> list[set[str]]:
     from spaces.constraints import labels
 
-    return [labels(found.tree) if isinstance(found, Relation) else {*found.coefficients} for found in kinds(constraint) if not isinstance(found, RamLimit)]
+    return [
+        labels(found.tree) if isinstance(found, Relation) else {*found.coefficients}
+        for found in kinds(constraint)
+        if not isinstance(found, RamLimit)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -202,13 +202,22 @@ def test_same_is_tensorflows(height: int, width: int, kernel: tuple[int, int], s
 
 
 @pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed")
-@given(SIDES, SIDES, PAIRS, PAIRS, st.just("valid") | st.tuples(st.integers(0, 3), st.integers(0, 3)), st.sampled_from([1, 2, 4]))
+@given(
+    SIDES,
+    SIDES,
+    PAIRS,
+    PAIRS,
+    st.just("valid") | st.tuples(st.integers(0, 3), st.integers(0, 3)),
+    st.sampled_from([1, 2, 4]),
+)
 def test_windows_are_torchs(
     height: int, width: int, kernel: tuple[int, int], stride: tuple[int, int], padding: Any, groups: int
 ) -> None:
     import torch
 
-    layer = torch.nn.Conv2d(4, 8, kernel, stride, padding if padding == "valid" else tuple(padding), groups=groups, bias=False)
+    layer = torch.nn.Conv2d(
+        4, 8, kernel, stride, padding if padding == "valid" else tuple(padding), groups=groups, bias=False
+    )
     arguments = {"filters": 8, "kernel": kernel, "stride": stride, "padding": padding, "groups": groups}
     lower: Callable[..., Ops] = BLOCKS["conv"].lower
     try:

@@ -97,7 +97,9 @@ def test_doubtful_units(text: str, expected: str) -> None:
     assert complaint(text) == expected
 
 
-ALLOWED = "allowed: + - * / // %, comparisons, and, or, not, M[i], sum, min, max, abs, floor, ceil, round_to, first, last"
+ALLOWED = (
+    "allowed: + - * / // %, comparisons, and, or, not, M[i], sum, min, max, abs, floor, ceil, round_to, first, last"
+)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +147,9 @@ def test_refused(text: str, expected: str) -> None:
     assert perf_counter() - start < 1
 
 
-@pytest.mark.parametrize("text", ["", "M +", "M = 3", "import os", "M[", "1 2", "M; N", "(" * 240 + "1" + ")" * 240, "'", "\0", "M\nN"])
+@pytest.mark.parametrize(
+    "text", ["", "M +", "M = 3", "import os", "M[", "1 2", "M; N", "(" * 240 + "1" + ")" * 240, "'", "\0", "M\nN"]
+)
 def test_syntax(text: str) -> None:
     assert complaint(text) == (
         f"expression-syntax: cannot read the expression `{text}`; "
@@ -246,7 +250,10 @@ def test_means_what_python_means_by_it_on_fractions(text: str, values: tuple[Fra
     assert not (isinstance(got, Fraction) and got.denominator == 1)
 
 
-@given(st.text(st.characters(max_codepoint=130), max_size=40) | st.text("M[i]+-*/%<>=!() .,'\"0123456789kMKiB\\", max_size=40))
+@given(
+    st.text(st.characters(max_codepoint=130), max_size=40)
+    | st.text("M[i]+-*/%<>=!() .,'\"0123456789kMKiB\\", max_size=40)
+)
 def test_any_text_parses_or_is_refused(text: str) -> None:
     mistakes = 0
     try:

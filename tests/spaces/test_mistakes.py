@@ -241,7 +241,12 @@ def test_a_file_that_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "latin.yaml").write_bytes(b"space: caf\xe9\n")
     (tmp_path / "folder.yaml").mkdir()
     start = perf_counter()
-    for name, code in [("big", "file-too-large"), ("latin", "not-utf8"), ("folder", "unreadable-file"), ("none", "unknown-space")]:
+    for name, code in [
+        ("big", "file-too-large"),
+        ("latin", "not-utf8"),
+        ("folder", "unreadable-file"),
+        ("none", "unknown-space"),
+    ]:
         with pytest.raises(NascompileError) as caught:
             load_space(tmp_path / f"{name}.yaml")
         assert [d.code for d in caught.value.diagnostics] == [code]
@@ -259,7 +264,9 @@ def test_render() -> None:
     )
 
 
-DAMAGE = st.tuples(st.integers(0, 10_000), st.integers(0, 6), st.text("[]{}:,-#\"' \n\t*&!|>0123.MWSxy\u00e9", max_size=4))
+DAMAGE = st.tuples(
+    st.integers(0, 10_000), st.integers(0, 6), st.text("[]{}:,-#\"' \n\t*&!|>0123.MWSxy\u00e9", max_size=4)
+)
 
 
 @given(small_spaces(), st.lists(DAMAGE, min_size=1, max_size=3))

@@ -30,7 +30,9 @@ def labels(text: str) -> list[tuple[str, list[str], int]]:
 
 
 def test_each_use_is_a_decision() -> None:
-    text = space_of("M: [1, 2], S: {options: [1, 2], shared: true}", "  - conv: {filters: M + S, kernel: M}\n    repeat: 2\n")
+    text = space_of(
+        "M: [1, 2], S: {options: [1, 2], shared: true}", "  - conv: {filters: M + S, kernel: M}\n    repeat: 2\n"
+    )
     # Within one layer a choice is decided once: `first(K)` and `last(K)` must speak of the same option.
     assert labels(text) == [("", ["M[1]", "S", "M[2]"], 2)]
 
@@ -51,7 +53,9 @@ def test_shared_by_a_group() -> None:
 
 
 def test_repeats_make_variants() -> None:
-    network = "  - conv: {filters: M}\n    repeat: [1, 2]\n  - pointwise: {filters: M}\n    repeat: {start: 1, stop: 3}\n"
+    network = (
+        "  - conv: {filters: M}\n    repeat: [1, 2]\n  - pointwise: {filters: M}\n    repeat: {start: 1, stop: 3}\n"
+    )
     found = labels(space_of("M: [1, 2]", network))
     # Depths 2, 3, 4, 3, 4, 5 do not tell the variants apart, so the repeats do.
     assert [(label, depth) for label, _, depth in found] == [
@@ -74,9 +78,15 @@ def test_a_shared_choice_ties_repeats_together() -> None:
     ("network", "numbers"),
     [
         ("  - conv: {filters: 2}\n  - max_pool\n  - flatten\n  - linear: {units: 3}\n", [1, 2, None, 3]),
-        ("  - conv: {filters: 2}\n  - global_avg_pool\n  - linear: {units: 3}\n  - linear: {units: 3}\n", [1, None, None, None]),
+        (
+            "  - conv: {filters: 2}\n  - global_avg_pool\n  - linear: {units: 3}\n  - linear: {units: 3}\n",
+            [1, None, None, None],
+        ),
         ("  - global_max_pool\n  - linear: {units: 3}\n    numbered: true\n  - flatten\n    \n", [None, 1, None]),
-        ("  - conv: {filters: 2}\n    numbered: false\n  - conv: {filters: 2}\n  - flatten:\n    numbered: true\n", [None, 1, 2]),
+        (
+            "  - conv: {filters: 2}\n    numbered: false\n  - conv: {filters: 2}\n  - flatten:\n    numbered: true\n",
+            [None, 1, 2],
+        ),
     ],
 )
 def test_numbered_layers(network: str, numbers: list[int | None]) -> None:
@@ -122,7 +132,13 @@ def dscnn() -> Program:
 
 
 @pytest.mark.parametrize(
-    "text", ["dscnn/6: 84-112-84-84-84-196", " dscnn / 6 : 84 - 112-84-84-84-196 ", "84-112-84-84-84-196", "/6: 84-112-84-84-84-196"]
+    "text",
+    [
+        "dscnn/6: 84-112-84-84-84-196",
+        " dscnn / 6 : 84 - 112-84-84-84-196 ",
+        "84-112-84-84-84-196",
+        "/6: 84-112-84-84-84-196",
+    ],
 )
 def test_a_candidate_is_read_leniently(text: str) -> None:
     candidate = parse_candidate(dscnn(), text)
@@ -136,13 +152,22 @@ def test_a_candidate_is_read_leniently(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("mlp2: 16-16", "`mlp2: 16-16` is a candidate of `mlp2`, not of `dscnn` [bad-candidate]\n  give it that space's file"),
+        (
+            "mlp2: 16-16",
+            "`mlp2: 16-16` is a candidate of `mlp2`, not of `dscnn` [bad-candidate]\n  give it that space's file",
+        ),
         ("dscnn/9: 84", "`dscnn` has no variant `9` [bad-candidate]\n  its variants are 6, 7, 8"),
         ("dscnn/6: 84-84", "`dscnn/6: 84-84` has 2 options [bad-candidate]\n  a network of this space has 6 of them"),
         ("84-84", "`84-84` has 2 options [bad-candidate]\n  a network of this space has 6 or 7 or 8 of them"),
         ("", "`` has 0 options [bad-candidate]\n  a network of this space has 6 or 7 or 8 of them"),
-        ("dscnn/6: 84-112-84-84-84-197", "M[6] cannot be 197 [bad-candidate]\n  its options are 84, 112, 140, 168, 196, 224, 252, 280"),
-        ("dscnn/6: 84-112-84-84-84-", "M[6] cannot be empty [bad-candidate]\n  its options are 84, 112, 140, 168, 196, 224, 252, 280"),
+        (
+            "dscnn/6: 84-112-84-84-84-197",
+            "M[6] cannot be 197 [bad-candidate]\n  its options are 84, 112, 140, 168, 196, 224, 252, 280",
+        ),
+        (
+            "dscnn/6: 84-112-84-84-84-",
+            "M[6] cannot be empty [bad-candidate]\n  its options are 84, 112, 140, 168, 196, 224, 252, 280",
+        ),
     ],
 )
 def test_what_is_no_candidate(text: str, message: str) -> None:
@@ -154,7 +179,9 @@ def test_what_is_no_candidate(text: str, message: str) -> None:
 def test_which_variant() -> None:
     network = "  - conv: {filters: M}\n    repeat: [1, 2]\n  - pointwise: {filters: M}\n    repeat: [1, 2]\n"
     program = compile_space(read_space(space_of("M: [1, 2]", network)))
-    with pytest.raises(CandidateError, match=r"`1-2-1` fits 2 variants .*\n  write `s/VARIANT: ...` with one of 1.2, 2.1"):
+    with pytest.raises(
+        CandidateError, match=r"`1-2-1` fits 2 variants .*\n  write `s/VARIANT: ...` with one of 1.2, 2.1"
+    ):
         parse_candidate(program, "1-2-1")
     assert parse_candidate(program, "s/2.1: 1-2-1").position == 2
     assert parse_candidate(program, "1-2").position == 0
