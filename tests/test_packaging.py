@@ -40,18 +40,16 @@ def test_it_works_from_any_folder(wheel: Path, tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel)], check=True
     )
+    # Without `site`, the editable install's finder stays out; the environment's own packages are added back.
+    packages = [p for p in sys.path if p.endswith("site-packages")]
     code = (
-        f"import sys; sys.path = [{str(site)!r}] + [p for p in sys.path if {str(ROOT)!r} not in p]\n"
+        f"import sys; sys.path[:0] = {[str(site), *packages]!r}\n"
         "import nascompile as nc, spaces\n"
         f"assert spaces.__file__.startswith({str(site)!r})\n"
         "print(len(nc.reduce('spaces/dscnn.yaml', mcu='stm32f412')), len(nc.reduce('mlp2', rom=13_600)))"
     )
-    done = subprocess.run([sys.executable, "-S", "-c", _SITE + code], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-S", "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.stdout.split() == ["168509", "14"], done.stderr
-
-
-# Without `site`, an editable install's finders stay out; the environment's own packages are added back.
-_SITE = f"import sys; sys.path += {[p for p in sys.path if p.endswith('site-packages')]!r}\n"
 
 
 HEAVY = ("torch", "ortools", "sklearn", "pandas", "optuna")
