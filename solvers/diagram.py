@@ -19,7 +19,17 @@ from numpy.typing import NDArray
 
 from solvers.base import Progress
 from solvers.feasible_set import FeasibleSet
-from solvers.tree import MAX_NODES, Level, distinct_codes, join, merge_pairs, reduce_chain, too_large, unique_codes
+from solvers.tree import (
+    MAX_NODES,
+    Level,
+    count_up_to,
+    distinct_codes,
+    join,
+    merge_pairs,
+    reduce_chain,
+    too_large,
+    unique_codes,
+)
 from spaces.errors import Diagnostic, EngineError
 from spaces.program import Chain, Limit, Program
 
@@ -201,8 +211,10 @@ def _interval_nodes(
         state, slack = owners[t], values[t]
         after = table[state].astype(np.int64)
         rest = slack[:, None] - columns[t][state]
-        place = np.searchsorted(keys, after * size + np.clip(rest, -1, size - 1), "right")
-        begins = np.searchsorted(keys, np.arange(int(after.max(initial=0)) + 1) * size)
+        states = int(after.max(initial=0)) + 1
+        within = max(states, int(owner.max(initial=0)) + 1) * size
+        place = count_up_to(keys, after * size + np.clip(rest, -1, size - 1), within)
+        begins = np.searchsorted(keys, np.arange(states) * size)
         alive = (after >= 0) & (place > begins[after])
         children = np.where(alive, place, 0).astype(np.int32)
         if t + 1 == len(allowed):

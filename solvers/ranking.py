@@ -62,13 +62,36 @@ def list_rows(
         options: the values of each decision's options.
         out: [members, at least decisions]; its first columns are filled. Column-major order is fastest.
     """
-    frontier = np.array([root] if root else [], np.int64)
-    for t, level in enumerate(levels):
-        children = level[frontier]
+    if root:
+        _extend(levels, counts, options, out, 0, np.array([root]), 0)
+
+
+#: Prefixes that are extended at once: few enough for the processor's cache.
+_PIECE = 1 << 14
+
+
+def _extend(
+    levels: Sequence[Level],
+    counts: Counts,
+    options: Sequence[NDArray[Any]],
+    out: NDArray[Any],
+    t: int,
+    frontier: NDArray[Any],
+    row: int,
+) -> None:
+    """Write decision t and all later ones for the prefixes that end in the nodes of `frontier`, from a row on."""
+    if t == len(levels):
+        return
+    for begin in range(0, len(frontier), _PIECE):
+        children = levels[t][frontier[begin : begin + _PIECE]]
         prefix, x = np.nonzero(children)
-        frontier = children[prefix, x]
-        times = counts[len(levels) - 1 - t][frontier].astype(np.int64)
-        out[:, t] = np.repeat(options[t][x], times)
+        after = children[prefix, x]
+        column = options[t][x]
+        if t + 1 < len(levels):
+            column = np.repeat(column, counts[len(levels) - 1 - t][after].astype(np.int64))
+        out[row : row + len(column), t] = column
+        _extend(levels, counts, options, out, t + 1, after, row)
+        row += len(column)
 
 
 def distinct_draws(count: int, n: int, source: random.Random) -> list[int]:

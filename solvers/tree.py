@@ -27,6 +27,7 @@ __all__ = [
     "Level",
     "Root",
     "Tree",
+    "count_up_to",
     "distinct_codes",
     "join",
     "merge_pairs",
@@ -123,8 +124,13 @@ def unique_rows(rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
     mixed = np.zeros(len(rows), np.uint64)
     for x in range(width):
         mixed += rows[:, x].astype(np.uint64) * _MULTIPLIERS[x]
-    _, first, inverse = np.unique(mixed, return_index=True, return_inverse=True)
-    distinct = rows[first]
+    order = np.argsort(mixed)
+    mixed = mixed[order]
+    fresh = np.ones(len(rows), np.bool_)
+    fresh[1:] = mixed[1:] != mixed[:-1]
+    inverse = np.empty(len(rows), np.intp)
+    inverse[order] = np.cumsum(fresh) - 1
+    distinct = rows[order[fresh]]
     if not all(
         np.array_equal(distinct[inverse[i : i + 65536]], rows[i : i + 65536]) for i in range(0, len(rows), 65536)
     ):
@@ -245,6 +251,18 @@ def unique_codes(codes: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64]
     place = np.zeros(size, np.int32)
     place[distinct] = np.arange(1, len(distinct) + 1, dtype=np.int32)
     return distinct, place[codes]
+
+
+def count_up_to(keys: NDArray[np.int64], codes: NDArray[np.int64], size: int) -> NDArray[Any]:
+    """How many of the ascending, distinct `keys` (all in 0..size-1) are at most each code; 0 for negative codes.
+
+    The same as `searchsorted(keys, codes, "right")`, but mostly a look-up.
+    """
+    if _sparse(codes, size):
+        return np.searchsorted(keys, codes, "right")
+    flags = np.zeros(size + 1, np.int32)
+    flags[keys + 1] = 1
+    return np.cumsum(flags, dtype=np.int32)[np.maximum(codes, -1) + 1]
 
 
 def _sparse(codes: NDArray[np.int64], size: int) -> bool:

@@ -1,0 +1,98 @@
+"""The array algorithms on trees: every fast path equals a slow one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from solvers import tree
+from solvers.tree import Tree, count_up_to, distinct_codes, join, merge_pairs, reduce_chain, unique_codes, unique_rows
+
+matrices = st.integers(0, 40).flatmap(
+    lambda n: st.lists(st.lists(st.integers(0, 3), min_size=3, max_size=3), min_size=n, max_size=n)
+).map(lambda rows: np.array(rows, np.int32).reshape(-1, 3))  # fmt: skip
+codes = st.lists(st.integers(0, 60), max_size=40).map(lambda values: np.array(values, np.int64))
+
+
+@given(matrices, st.booleans())
+def test_unique_rows(rows: np.ndarray, collide: bool) -> None:
+    """Also when every hash collides."""
+    with pytest.MonkeyPatch.context() as patch:
+        if collide:
+            patch.setattr(tree, "_MULTIPLIERS", np.zeros(4096, np.uint64))
+        distinct, inverse = unique_rows(rows)
+    assert np.array_equal(distinct[inverse], rows)
+    assert len({tuple(row) for row in rows.tolist()}) == len(distinct)
+
+
+@given(codes, st.booleans())
+def test_codes_by_flags_and_by_sorting(values: np.ndarray, sparse: bool) -> None:
+    """The size of the code space decides between a table of flags and sorting; the answer is the same."""
+    size = 2**40 if sparse else 61
+    assert distinct_codes(values, size).tolist() == sorted(set(values.tolist()))
+    distinct, place = unique_codes(values, size)
+    assert distinct.tolist() == sorted(set(values.tolist()) - {0})
+    assert [0 if p == 0 else int(distinct[p - 1]) for p in place] == values.tolist()
+    keys = distinct_codes(values, size)
+    asked = np.arange(-3, 61)
+    assert count_up_to(keys, asked, size).tolist() == [int((keys <= a).sum()) for a in asked]
+
+
+def listed(levels: list[np.ndarray], root: int) -> list[tuple[int, ...]]:
+    """All members, by walking."""
+    if not levels:
+        return [()] if root else []
+    return [
+        (x, *rest)
+        for x, child in enumerate(levels[0][root].tolist())
+        if child
+        for rest in listed(levels[1:], child)
+    ]  # fmt: skip
+
+
+@st.composite
+def chains(draw: st.DrawFn, depth: int) -> tuple[list[np.ndarray], int]:
+    """A random, unreduced chain; some nodes dead, some alike."""
+    sizes = [draw(st.integers(1, 4)) for _ in range(depth)] + [1]
+    levels = []
+    for t in range(depth):
+        entries = st.lists(st.integers(0, sizes[t + 1]), min_size=3, max_size=3)
+        rows = [[0, 0, 0]] + [draw(entries) for _ in range(sizes[t])]
+        levels.append(np.array(rows, np.int32))
+    return levels, draw(st.integers(0, sizes[0]))
+
+
+@given(chains(3), chains(3))
+def test_reduction_and_set_operations(a: tuple[list[np.ndarray], int], b: tuple[list[np.ndarray], int]) -> None:
+    one, two = listed(*a), listed(*b)
+    reduced = reduce_chain(*a)
+    assert listed(*reduced) == one
+    assert sum(map(len, reduced[0])) <= sum(map(len, a[0]))
+    assert listed(*merge_pairs(a, b, "&")) == [row for row in one if row in two]
+    assert listed(*merge_pairs(a, b, "|")) == sorted({*one, *two})
+    assert listed(*merge_pairs(a, b, "-")) == [row for row in one if row not in two]
+
+
+@given(st.tuples(chains(3), chains(2), chains(0)))
+def test_one_tree_for_chains_of_different_depth(parts: tuple[tuple[list[np.ndarray], int], ...]) -> None:
+    joined = join(parts)
+    for v, part in enumerate(parts):
+        assert listed(*joined.chain(v)) == listed(*part)
+        assert joined.count(v) == len(listed(*part))
+    again = join([reduce_chain(*part) for part in parts])
+    assert_equal(joined, again)
+
+
+@given(chains(3), chains(3))
+def test_equal_sets_have_equal_arrays(a: tuple[list[np.ndarray], int], b: tuple[list[np.ndarray], int]) -> None:
+    """(a & b) | (a - b) is a, in the very same numbering."""
+    both, only = merge_pairs(a, b, "&"), merge_pairs(a, b, "-")
+    assert_equal(join([merge_pairs(both, only, "|")]), join([a]))
+
+
+def assert_equal(one: Tree, two: Tree) -> None:
+    assert one.roots == two.roots
+    assert one.digest == two.digest
+    assert all(np.array_equal(x, y) for x, y in zip(one.levels, two.levels, strict=True))
