@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from solvers.base import Progress, solve
 from solvers.feasible_set import FeasibleSet
 from spaces.compile import compile_space
+from spaces.errors import UnitError
 from spaces.program import Budgets, Program
 from spaces.reader import load_space
 from spaces.space import Space
@@ -96,5 +98,12 @@ def budgets_of(target: Target | None, **limits: Quantity) -> Budgets:
     """The budgets of a target, with explicit limits in place of its own."""
     own: Mapping[str, Quantity] = {"rom": target.rom, "ram": target.ram} if target else {}
     given = {**own, **{name: value for name, value in limits.items() if value is not None}}
-    readers = {"rom": parse_bytes, "ram": parse_bytes, "flops": parse_count, "macs": parse_count}
-    return Budgets(**{name: readers[name](value) for name, value in given.items() if value is not None})
+    return Budgets(**{name: _read(name, value) for name, value in given.items() if value is not None})
+
+
+def _read(name: str, value: int | str) -> int:
+    """A limit as a number; a mistake in it names the limit."""
+    try:
+        return parse_bytes(value) if name in ("rom", "ram") else parse_count(value)
+    except UnitError as error:
+        raise UnitError(replace(d, message=f"{name}: {d.message}") for d in error.diagnostics) from None

@@ -183,10 +183,13 @@ def test_every_mistake_is_reported_at_once(run: Run) -> None:
         ),
         (
             ("--ram", "256KB"),
-            "`256KB` is ambiguous: `KB` is 1,024 bytes in some data sheets and 1,000 in others [unit-ambiguous]\n"
+            "ram: `256KB` is ambiguous: `KB` is 1,024 bytes in some data sheets and 1,000 in others [unit-ambiguous]\n"
             "  write `256 KiB` (262,144 B) or `256 kB` (256,000 B)",
         ),
-        (("--rom=-5",), None),
+        (
+            ("--rom=-5",),
+            "rom: `-5` is not above zero [unit-positive]\n  write for example `256 KiB`, `1 MB` or `262144`",
+        ),
         (
             ("--solver", "gurobi"),
             "there is no solver `gurobi` [unknown-solver]\n  known: auto, cp-sat, diagram, exhaustive",
