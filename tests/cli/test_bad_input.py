@@ -278,7 +278,7 @@ def test_interrupted_in_the_middle(tmp_path: Path) -> None:
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
-    time.sleep(4)
+    _wait_until_solving(process.pid)
     process.send_signal(signal.SIGINT)
     start = time.monotonic()
     out, err = process.communicate(timeout=60)
@@ -287,6 +287,15 @@ def test_interrupted_in_the_middle(tmp_path: Path) -> None:
     assert err.strip().splitlines()[-1] == "interrupted; nothing was written"
     assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
+
+
+def _wait_until_solving(pid: int) -> None:
+    """Until the process has loaded CP-SAT, and then some; it lists for more than ten seconds."""
+    maps = Path(f"/proc/{pid}/maps")
+    start = time.monotonic()
+    while maps.exists() and "ortools" not in maps.read_text() and time.monotonic() - start < 60:
+        time.sleep(0.1)
+    time.sleep(3)
 
 
 def test_killed_in_the_middle(tmp_path: Path) -> None:
