@@ -263,10 +263,16 @@ class FeasibleSet(Sequence[Candidate]):
     def ranges(self, variant: str) -> dict[str, tuple[Any, Any]]:
         """The least and the largest option that members of a variant have, per decision (EBS Eq. 2 and its twin).
 
-        Where options are not numbers, the first and the last of the file. Empty for an empty variant.
+        Where options are not numbers, the first and the last of those in use, in the order of the file. Empty for an
+        empty variant.
         """
-        found = self.histograms(variant)
-        return {label: (min(h, key=_ordinal), max(h, key=_ordinal)) for label, h in found.items() if h}
+        found = {}
+        for label, counts in self.histograms(variant).items():
+            used = list(counts)
+            if used:
+                numeric = not any(isinstance(o, str | tuple | bool) for o in used)
+                found[label] = (min(used), max(used)) if numeric else (used[0], used[-1])
+        return found
 
     def histograms(self, variant: str) -> dict[str, dict[Any, int]]:
         """How many members of a variant take each option, per decision; options of no member are left out."""
@@ -366,8 +372,3 @@ class FeasibleSet(Sequence[Candidate]):
         from solvers.set_file import load
 
         return load(Path(path))
-
-
-def _ordinal(option: Any) -> Any:
-    """Numbers by size; words, flags and tuples in the order of the file (dict order), which `min` and `max` keep."""
-    return option if not isinstance(option, str | tuple | bool) else 0

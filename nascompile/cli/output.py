@@ -77,14 +77,13 @@ def quantity(metric: str, value: int | float) -> str:
     return f"{value:,} B" if metric.startswith(("rom", "ram")) else f"{value:,}"
 
 
-def span_text(labels: dict[str, tuple[str, str]]) -> str:
+def span_text(labels: dict[str, str]) -> str:
     """Ranges of decisions in one line, neighbours with equal ranges joined: `M1=84..112, M2-6=84..280`."""
     parts: list[tuple[str, str, str]] = []
-    for label, (low, high) in labels.items():
+    for label, text in labels.items():
         name, _, index = label.partition("[")
-        text = low if low == high else f"{low}..{high}"
         index = index.rstrip("]")
-        if parts and parts[-1][0].split("|")[0] == name and parts[-1][2] == text and index:
+        if parts and index and (parts[-1][0], parts[-1][2]) == (name, text):
             first = parts[-1][1].split("-")[0]
             parts[-1] = (parts[-1][0], f"{first}-{index}", text)
         else:

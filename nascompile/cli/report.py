@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 from nascompile.cli.output import out, share, span_text, table
@@ -42,19 +43,30 @@ def _variant(fs: FeasibleSet, position: int) -> dict[str, Any]:
     chain = fs.program.chains[position]
     variant = chain.variant
     count = fs.counts[variant.label]
-    ranges = {label: [_value(low), _value(high)] for label, (low, high) in fs.ranges(variant.label).items()}
+    # Numbers by their least and largest, everything else by the options in use.
+    ranges = {label: list(ends) for label, ends in fs.ranges(variant.label).items()}
+    histograms = fs.histograms(variant.label) if count else {}
+    ranges |= {d.label: list(histograms[d.label]) for d in variant.decisions if not d.numeric and count}
     return {
         "variant": variant.label,
         "depth": variant.depth,
         "size": variant.size,
         "count": count,
         "impossible": chain.impossible or None,
-        "ranges": ranges if count else {},
+        "ranges": {label: [_value(option) for option in options] for label, options in ranges.items()},
     }
 
 
 def _value(option: Any) -> Any:
+    if isinstance(option, Fraction):
+        return float(option)
     return option if isinstance(option, int | str | bool) else option_label(option)
+
+
+def _range_text(options: list[Any]) -> str:
+    texts = dict.fromkeys(f"{o:g}" if isinstance(o, float) else option_label(o) for o in options)
+    numeric = all(isinstance(o, int | float) and not isinstance(o, bool) for o in options)
+    return (".." if numeric else "|").join(texts)
 
 
 def _limit(program: Program, name: str, count: int | None) -> dict[str, Any]:
@@ -69,7 +81,7 @@ def print_report(data: dict[str, Any]) -> None:
     out.print()
     depths = table("variant", ">networks", ">feasible", ">share", "~reduced ranges")
     for row in data["variants"]:
-        ranges = span_text({k: (option_label(a), option_label(b)) for k, (a, b) in row["ranges"].items()})
+        ranges = span_text({label: _range_text(options) for label, options in row["ranges"].items()})
         reason = f"none: {row['impossible']}" if row["impossible"] else ranges or "none fits"
         label = row["variant"] or "-"
         depths.add_row(label, f"{row['size']:,}", f"{row['count']:,}", share(row["count"], row["size"]), reason)

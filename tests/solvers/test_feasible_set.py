@@ -177,3 +177,11 @@ def test_the_empty_set() -> None:
     assert fs.ranges("") == {}
     with pytest.raises(EngineError, match="the set is empty"):
         fs.best("rom")
+
+
+def test_ranges_of_words_keep_the_order_of_the_file() -> None:
+    text = "space: w\ninput: {channels: 2}\nchoices:\n  A: [relu6, none, relu]\n"
+    text += "network:\n  - linear: {units: 3, activation: A}\n"
+    fs = solve(compile_space(read_space(text)))
+    assert fs.ranges("") == {"A[1]": ("relu6", "relu")}
+    assert fs.where(A=["relu6", "none"]).ranges("") == {"A[1]": ("relu6", "none")}
