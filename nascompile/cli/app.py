@@ -56,7 +56,7 @@ def _root(
 def main() -> None:
     """Run the command line; a user's mistake gives one clear message and exit code 2, never a traceback."""
     try:
-        app()
+        app(prog_name="nascompile")
     except NascompileError as error:
         _report(error)
         sys.exit(2)

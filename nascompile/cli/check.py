@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from nascompile.cli.options import Json, Request, takes_request
 from nascompile.cli.output import emit_json, out, quantity, table
@@ -112,7 +113,7 @@ def _print(member: Candidate, layers: tuple[LayerTerms, ...], data: dict[str, An
     out.print()
     _print_totals(layers, data)
     for text in data["broken_constraints"]:
-        out.print(f"[red]breaks the constraint[/red] {text}", markup=True)
+        out.print(f"[red]breaks the constraint[/red] {escape(text)}")
     out.print()
     verdict_text = "[green]fits[/green]" if data["feasible"] else "[red]does not fit[/red]"
     out.print(

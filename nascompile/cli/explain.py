@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
+from rich.markup import escape
 
 from nascompile.cli.options import Json, Request, takes_request
 from nascompile.cli.output import emit_json, out, quantity, table, working
@@ -74,7 +75,7 @@ def _rows(rows: object, report: VariantReport) -> None:
     add = rows.add_row  # type: ignore[attr-defined]
     label = report.label or "-"
     if report.impossible:
-        add(label, "", "", "", "", f"cannot exist: {report.impossible}")
+        add(label, "", "", "", "", f"cannot exist: {escape(report.impossible)}")
     elif not report.limits:
         add(label, "none", "", "", "", "fits")
     for limit in report.limits:
@@ -88,14 +89,14 @@ def _rows(rows: object, report: VariantReport) -> None:
             verdict = "[green]can be kept[/green]"
         else:
             verdict = "[red]conflicts[/red]" if limit.name in report.conflict else "can be kept alone"
-        add(label, limit.name, *show, verdict)
+        add(label, escape(limit.name), *show, verdict)
         label = ""
 
 
 def _print_conflict(report: VariantReport) -> None:
     if not report.conflict or report.smallest is None:
         return
-    which = " and ".join(report.conflict)
+    which = escape(" and ".join(report.conflict))
     what = "cannot be met" if len(report.conflict) == 1 else "cannot be met together"
     name = f"variant {report.label}: " if report.label else ""
     out.print(f"{name}{which} {what}; the smallest network is {_network(report.smallest)}")
@@ -110,10 +111,10 @@ def _network(network: Network) -> str:
 def _print_relaxations(program: Program, why: Explanation) -> None:
     for offer in why.relaxations:
         if offer.needed is None:
-            out.print(f"dropping `{offer.name}` admits {_network(offer.network)}")
+            out.print(f"dropping `{escape(offer.name)}` admits {_network(offer.network)}")
         else:
             old, new = (quantity(offer.name, v) for v in (offer.budget or 0, offer.needed))
-            out.print(f"raising {offer.name} from {old} to {new} admits {_network(offer.network)}")
+            out.print(f"raising {escape(offer.name)} from {old} to {new} admits {_network(offer.network)}")
     if not why.relaxations:
         _print_joint(program, why)
 

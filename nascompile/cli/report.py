@@ -5,6 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+from rich.markup import escape
+
 from nascompile.cli.output import out, share, span_text, table
 from solvers.attribution import RELATIONS, counts_alone
 from solvers.feasible_set import FeasibleSet
@@ -82,7 +84,7 @@ def print_report(data: dict[str, Any]) -> None:
     depths = table("variant", ">networks", ">feasible", ">share", "~reduced ranges")
     for row in data["variants"]:
         ranges = span_text({label: _range_text(options) for label, options in row["ranges"].items()})
-        reason = f"none: {row['impossible']}" if row["impossible"] else ranges or "none fits"
+        reason = escape(f"none: {row['impossible']}" if row["impossible"] else ranges or "none fits")
         label = row["variant"] or "-"
         depths.add_row(label, f"{row['size']:,}", f"{row['count']:,}", share(row["count"], row["size"]), reason)
     out.print(depths)
@@ -97,9 +99,8 @@ def print_report(data: dict[str, Any]) -> None:
 def print_head(data: dict[str, Any]) -> None:
     """What was reduced, and the exact counts."""
     target = f" on {data['target']}" if data["target"] else ""
-    out.print(
-        f"[bold]{data['space']}[/bold]{target}: {data['origin'] or budget_text(data['budgets'], data['ram_model'])}"
-    )
+    limits = escape(data["origin"] or "") or budget_text(data["budgets"], data["ram_model"])
+    out.print(f"[bold]{data['space']}[/bold]{target}: {limits}")
     width = len(f"{data['size']:,}")
     out.print(f"|X|   = {data['size']:>{width},}  networks in the space")
     share_text = share(data["count"], data["size"])
@@ -124,7 +125,7 @@ def print_limits(data: dict[str, Any]) -> None:
     rows = table(title, ">budget", ">keeps", ">removes", ">share removed")
     for row in data["limits"]:
         budget = "" if row["budget"] is None else f"{row['budget']:,}"
-        name = "constraints, shapes alone" if row["limit"] == RELATIONS else row["limit"]
+        name = "constraints, shapes alone" if row["limit"] == RELATIONS else escape(row["limit"])
         if row["alone_keeps"] is None:
             rows.add_row(name, budget, "not counted", "", "")
             continue

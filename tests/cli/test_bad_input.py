@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nascompile.cli import main
+from tests.cli.conftest import Run
 
 SPACE = """\
 space: tiny
@@ -24,27 +24,6 @@ network:
   - global_avg_pool
   - linear: {units: 2}
 """
-
-
-class Run:
-    """Runs the command line in this process, in an empty folder."""
-
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder, self.monkeypatch, self.capsys = folder, monkeypatch, capsys
-        monkeypatch.chdir(folder)
-
-    def __call__(self, *arguments: str) -> tuple[int, str, str]:
-        self.monkeypatch.setattr(sys, "argv", ["nascompile", *arguments])
-        self.capsys.readouterr()
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        out, err = self.capsys.readouterr()
-        return int(exit_.value.code or 0), out, err
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    return Run(tmp_path, monkeypatch, capsys)
 
 
 def changed(old: str, new: str) -> str:

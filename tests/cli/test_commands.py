@@ -1,0 +1,175 @@
+"""Every command, the way the README shows it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+
+import nascompile as nc
+from spaces.blocks import BLOCKS
+from spaces.library import library
+from spaces.reader import read_space
+from tests.cli.conftest import Run
+
+
+def test_reduce_reports_and_writes_the_set(run: Run) -> None:
+    code, out, err = run("reduce", "spaces/dscnn.yaml", "--mcu", "stm32f412")
+    assert code == 0
+    assert "|X|   = 19,136,512  networks in the space" in out
+    assert "|X^f| =    168,509  feasible, exactly (0.881 %)" in out
+    assert "written: dscnn-stm32f412.nasset" in err
+    assert nc.load_set(run.folder / "dscnn-stm32f412.nasset") == nc.reduce("dscnn", mcu="stm32f412")
+
+
+def test_reduce_as_json(run: Run) -> None:
+    code, out, _ = run("reduce", "dscnn", "--mcu", "stm32f412", "--json", "--no-save")
+    data = json.loads(out)
+    assert code == 0
+    assert (data["count"], data["size"], data["exact"], data["file"]) == (168_509, 19_136_512, True, None)
+    assert data["variants"][0]["ranges"]["M[1]"] == [84, 112]
+    assert data["limits"][1] == {
+        "limit": "ram",
+        "budget": 262_144,
+        "alone_keeps": 169_024,
+        "alone_removes": 18_967_488,
+    }
+    assert list(run.folder.iterdir()) == []
+
+
+def test_words_are_listed_not_ranged(run: Run) -> None:
+    text = "space: w\ninput: {channels: 2}\nchoices:\n  A: [relu6, none, relu]\n"
+    (run.folder / "w.yaml").write_text(text + "network:\n  - linear: {units: 3, activation: A}\n")
+    assert "A1=relu6|none|relu" in run("reduce", "w.yaml", "--no-save")[1]
+
+
+@pytest.mark.parametrize("solver", ["auto", "diagram", "cp-sat", "exhaustive"])
+def test_count(solver: str, run: Run) -> None:
+    assert run("count", "mlp2", "--rom", "13600", "--solver", solver) == (0, "14\n", "")
+
+
+def test_a_set_file_takes_no_budgets(run: Run) -> None:
+    run("reduce", "mlp2", "--rom", "13600")
+    assert run("count", "mlp2.nasset")[1] == "14\n"
+    code, _, err = run("count", "mlp2.nasset", "--rom", "1MiB")
+    assert code == 2
+    assert "--rom cannot change a set that is already made (mlp2.nasset)" in err
+
+
+def test_check_prints_every_term(run: Run) -> None:
+    code, out, _ = run("check", "dscnn", "84-112-84-84-84-196", "--mcu", "stm32f412", "--json")
+    data = json.loads(out)
+    assert code == 1
+    assert data["costs"]["rom"] == 236_544 == sum(layer["rom"] for layer in data["layers"])
+    assert data["limits"][1] == {"limit": "ram", "budget": 262_144, "value": 262_640, "over": 496}
+    _, out, _ = run("check", "dscnn", "84-112-84-84-84-196", "--mcu", "stm32f412")
+    assert "496 over" in out
+    assert "even 98,000 B + odd 164,640 B" in " ".join(out.split())
+    assert run("check", "dscnn", "84-112-84-84-84-84", "--mcu", "stm32f412")[0] == 0
+
+
+def test_check_names_a_broken_constraint(run: Run) -> None:
+    code, out, _ = run("check", "autoencoder", "autoencoder/6: 32-48-32-32")
+    assert code == 1
+    assert "breaks the constraint E[i] >= E[i+1]" in out
+
+
+def test_brackets_of_constraints_survive(run: Run) -> None:
+    """Terminal markup would read `[i]` as italics."""
+    text = "space: c\ninput: {channels: 2}\nchoices:\n  M: {start: 1, stop: 9}\n"
+    text += "network:\n  - linear: {units: M}\n    repeat: 3\nconstraints:\n  - M[i] + M[i+1] <= 3\n"
+    (run.folder / "c.yaml").write_text(text)
+    assert "M[i] + M[i+1] <= 3" in run("reduce", "c.yaml", "--no-save")[1]
+    assert "M[i] + M[i+1] <= 3" in run("explain", "c.yaml", "--rom", "1")[1]
+    (run.folder / "d.yaml").write_text(text.replace("<= 3", "<= 1"))
+    assert "M[i] + M[i+1] <= 1" in run("reduce", "d.yaml", "--no-save")[1]
+
+
+def test_explain(run: Run) -> None:
+    code, out, _ = run("explain", "dscnn", "--ram", "64KiB", "--rom", "100kB")
+    assert code == 1
+    assert "raising rom to 173,712 B and ram to 206,640 B admits dscnn/6: 84-84-84-84-84-84" in " ".join(out.split())
+    assert run("explain", "dscnn", "--mcu", "stm32f412")[0] == 0
+
+
+def test_show(run: Run) -> None:
+    run("reduce", "dscnn", "--mcu", "stm32f412")
+    code, out, err = run("show", "dscnn-stm32f412.nasset", "--top", "entropy", "-n", "3", "--verify", "--json")
+    data = json.loads(out)
+    assert code == 0
+    assert data["verified"] is True
+    assert [m["candidate"] for m in data["members"]] == [
+        str(c) for c in nc.reduce("dscnn", mcu="stm32f412").top("entropy", 3)
+    ]
+    assert "least of" not in err
+    one = json.loads(run("show", "dscnn-stm32f412.nasset", "--least", "ram", "-n", "1", "--json")[1])
+    assert one["members"][0]["ram_pingpong"] == 206_640
+    assert run("show", "dscnn-stm32f412.nasset", "--top", "rom", "--seed", "1")[0] == 2
+
+
+def test_exports_agree(run: Run) -> None:
+    run("reduce", "dscnn", "--mcu", "stm32f412")
+    arguments = ("export", "dscnn-stm32f412.nasset", "-n", "50", "--seed", "3")
+    rows = list(csv.DictReader(io.StringIO(run(*arguments)[1])))
+    assert json.loads(run(*arguments, "-f", "json")[1])[7]["candidate"] == rows[7]["candidate"]
+    run(*arguments, "-o", "m.npz")
+    arrays = np.load(run.folder / "m.npz", allow_pickle=False)
+    fs = nc.load_set(run.folder / "dscnn-stm32f412.nasset")
+    for k, row in enumerate(rows):
+        member = fs[fs.index(row["candidate"])]
+        assert int(row["rom"]) == member.costs["rom"] == arrays["rom"][k]
+        assert tuple(v for v in arrays["options"][k] if v >= 0) == member["M"]
+        assert arrays["variant"][k] == member.variant.label
+
+
+def test_diff(run: Run) -> None:
+    code, out, _ = run("diff", "dscnn", "--mcu", "stm32f412", "--mcu", "ebs-small", "--json")
+    counts = json.loads(out)["counts"]
+    assert code == 1
+    assert (counts["both"], counts["only stm32f412"], counts["only ebs-small"]) == (167_713, 796, 0)
+    run("reduce", "mlp2", "--rom", "13600", "-o", "a.nasset")
+    run("reduce", "mlp2", "--rom", "13601", "-o", "b.nasset")
+    assert run("diff", "a.nasset", "b.nasset")[0] == 0
+
+
+def test_compile_shows_every_stage(run: Run) -> None:
+    texts = {stage: run("compile", "mlp2", "--rom", "13600", "--emit", stage)[1] for stage in
+             ("document", "program", "cpsat", "mzn", "dot")}  # fmt: skip
+    assert read_space(texts["document"]).text == nc.load_space("mlp2").text
+    assert "stage M[2]: 8 states x 8 options" in texts["program"]
+    assert 'name: "M[1]"' in texts["cpsat"]
+    assert "constraint table(" in texts["mzn"]
+    assert texts["dot"].startswith('digraph "mlp2"')
+    code, _, err = run("compile", "dscnn", "--emit", "dot")
+    assert code == 2
+    assert "add --variant with one of 6, 7, 8" in err
+
+
+def test_listings(run: Run) -> None:
+    assert [row["space"] for row in json.loads(run("spaces", "--json")[1])] == sorted(library())
+    assert [row["block"] for row in json.loads(run("spaces", "--blocks", "--json")[1])] == list(BLOCKS)
+    assert json.loads(run("mcus", "NUCLEO-F412ZG", "--json")[1])[0]["ram"] == 262_144
+    assert run("mcus", "no such thing")[0] == 1
+    schema = json.loads(run("schema")[1])
+    assert schema["properties"]["network"]["items"] == {"$ref": "#/$defs/item"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["reduce", "count", "show", "export", "check", "explain", "diff", "compile", "spaces", "mcus", "schema"],
+)
+def test_help_teaches(command: str, run: Run) -> None:
+    code, out, _ = run(command, "--help")
+    assert code == 0
+    assert "Usage: nascompile" in out
+    assert "Example" in out or command in ("spaces", "mcus")
+
+
+def test_the_manual_names_every_block() -> None:
+    from pathlib import Path
+
+    manual = (Path(__file__).parents[2] / "docs" / "language.md").read_text()
+    assert [name for name in BLOCKS if f"`{name}`" not in manual] == []
