@@ -12,8 +12,12 @@ from nascompile.cli.output import emit_json, out, say, working
 from nascompile.cli.report import print_report, report
 from solvers.base import solve
 from solvers.feasible_set import FeasibleSet
+from spaces.program import Program
 
 __all__ = ["count", "reduce"]
+
+#: Transitions of a stage up to which an explanation takes seconds.
+_QUICK = 20_000
 
 
 @takes_request
@@ -54,11 +58,19 @@ def reduce(
         say(f"written: {path} ({path.stat().st_size:,} bytes)")
     if not fs:
         if not as_json:
-            from nascompile.cli.explain import print_explanation
-
-            out.print()
-            print_explanation(program)
+            _explain(program)
         raise typer.Exit(1)
+
+
+def _explain(program: Program) -> None:
+    """Say why nothing fits, unless CP-SAT would need minutes for it."""
+    from nascompile.cli.explain import print_explanation
+
+    if all(stage.next.size <= _QUICK for chain in program.chains for stage in chain.stages):
+        out.print()
+        print_explanation(program)
+    else:
+        say("`nascompile explain` says why; with this many options per layer that can take minutes")
 
 
 def _save(fs: FeasibleSet, output: Path | None) -> Path:
