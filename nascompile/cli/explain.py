@@ -58,7 +58,7 @@ def print_explanation(program: Program) -> None:
 def _print(program: Program, why: Explanation) -> None:
     out.print(f"[bold]{program.space.name}[/bold]: {'some networks fit' if why.feasible else 'no network fits'}")
     out.print()
-    rows = table("variant", "limit", ">budget", ">least of any", ">least that keeps the others", "verdict")
+    rows = table("variant", "~limit", ">budget", ">least of any", ">least that keeps the others", "verdict")
     for report in why.variants:
         _rows(rows, report)
     out.print(rows)

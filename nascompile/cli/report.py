@@ -122,7 +122,7 @@ def print_limits(data: dict[str, Any]) -> None:
     # Relations and shapes are part of the compiled graph, so every other limit is counted together with them.
     related = any(row["limit"] == RELATIONS for row in data["limits"])
     title = "constraints and one limit" if related else "one limit alone"
-    rows = table(title, ">budget", ">keeps", ">removes", ">share removed")
+    rows = table(f"~{title}", ">budget", ">keeps", ">removes", ">share removed")
     for row in data["limits"]:
         budget = "" if row["budget"] is None else f"{row['budget']:,}"
         name = "constraints, shapes alone" if row["limit"] == RELATIONS else escape(row["limit"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nascompile.cli import main
+from nascompile.cli import main, output
 
 
 class Run:
@@ -16,6 +16,8 @@ class Run:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder, self.monkeypatch, self.capsys = folder, monkeypatch, capsys
         monkeypatch.chdir(folder)
+        # As wide as a pipe: a test runner may pretend to a narrow terminal, where tables fold.
+        monkeypatch.setattr(output.out, "width", 200)
 
     def __call__(self, *arguments: str) -> tuple[int, str, str]:
         self.monkeypatch.setattr(sys, "argv", ["nascompile", *arguments])
