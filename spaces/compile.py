@@ -72,9 +72,6 @@ def compile_space(
     return Program(space, chains, budgets, target, ram_model or space.ram_model, dict(code or {}))
 
 
-_Conditions = list[tuple[Expression, list[Linear | RamLimit | Relation] | None]]
-
-
 def _conditions(space: Space, variant: Variant) -> list[tuple[Expression, list[Any]]]:
     """Per constraint of the space: its ground conditions in a variant, classified; `[None]` for always true."""
     out = []

@@ -9,9 +9,11 @@ from rich.markup import escape
 
 from nascompile.cli.options import Json, Request, takes_request
 from nascompile.cli.output import emit_json, out, quantity, table
-from spaces.breakdown import LayerTerms, breakdown, derived
+from spaces.breakdown import LayerTerms, breakdown, derived, totals
 from spaces.candidate import Candidate, parse_candidate
+from spaces.constraints import ground
 from spaces.errors import CandidateError, Diagnostic
+from spaces.expressions import evaluate
 from spaces.tensors import Infeasible
 
 __all__ = ["check", "verdict"]
@@ -60,7 +62,7 @@ def verdict(member: Candidate, layers: tuple[LayerTerms, ...]) -> dict[str, Any]
         }
         for t in layers
     ]
-    costs = _totals(member)
+    costs = totals(member)
     limits = [
         {"limit": name, "budget": budget, "value": costs[name], "over": max(0, int(costs[name]) - budget)}
         for name, budget in program.budgets.items()
@@ -78,16 +80,7 @@ def verdict(member: Candidate, layers: tuple[LayerTerms, ...]) -> dict[str, Any]
     }
 
 
-def _totals(member: Candidate) -> dict[str, Any]:
-    from spaces.breakdown import totals
-
-    return totals(member)
-
-
 def _broken_constraints(member: Candidate, layers: tuple[LayerTerms, ...], costs: dict[str, Any]) -> list[str]:
-    from spaces.constraints import ground
-    from spaces.expressions import evaluate
-
     names = {**member.values, **derived(layers), **costs}
     return [
         str(constraint)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import random
+import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -184,8 +186,6 @@ def _csv(fs: FeasibleSet, ranks: range | list[int]) -> Iterator[str]:
 
 
 def _json(fs: FeasibleSet, ranks: range | list[int]) -> Iterator[str]:
-    import json
-
     yield "["
     comma = "\n"
     for block in _blocks(fs, ranks):
@@ -219,7 +219,5 @@ def _counted(lines: Iterator[str], progress: Any) -> Iterator[str]:
 
 
 def _print_lines(lines: Iterator[str]) -> None:
-    import sys
-
     while block := list(islice(lines, 1000)):
         sys.stdout.write("".join(block))
