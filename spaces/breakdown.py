@@ -6,16 +6,19 @@ the tables are right.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import log2
-from typing import Any
+from typing import Any, NamedTuple
 
+from spaces.blocks import Ops
 from spaces.candidate import Candidate
 from spaces.compile import lower_layer
 from spaces.costs import LayerCost, layer_cost
 from spaces.tensors import Tensor
+from spaces.variants import Layer
 
-__all__ = ["LayerTerms", "breakdown", "derived", "totals"]
+__all__ = ["LayerTerms", "Step", "breakdown", "derived", "lowered", "totals"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,38 @@ class LayerTerms:
     cost: LayerCost
 
 
+class Step(NamedTuple):
+    """One layer of a network, lowered: its input, its output, and the operators between."""
+
+    layer: Layer
+    x: Tensor
+    out: Tensor
+    ops: Ops
+
+
+def lowered(candidate: Candidate) -> Iterator[Step]:
+    """The layers of a network from input to output, block after block.
+
+    Raises:
+        Infeasible: no such network can exist (a side vanishes).
+
+    Example:
+        >>> from spaces.candidate import parse_candidate
+        >>> from spaces.compile import compile_space
+        >>> from spaces.reader import load_space
+        >>> c = parse_candidate(compile_space(load_space("mlp2")), "mlp2: 32-16")
+        >>> [op.weights for step in lowered(c) for op in step.ops]
+        [576, 512, 192]
+    """
+    x, values = candidate.program.space.input, candidate.values
+    for layer in candidate.variant.layers:
+        used = {choice: values[label] for choice, label in layer.bindings.items()}
+        used |= {n: values[n] for n in layer.spec.names if n in candidate.variant.constants}
+        out, ops = lower_layer(candidate.program.space, layer, x, used)
+        yield Step(layer, x, out, ops)
+        x = out
+
+
 def breakdown(candidate: Candidate) -> tuple[LayerTerms, ...]:
     """The layers of a network with their terms.
 
@@ -52,15 +87,11 @@ def breakdown(candidate: Candidate) -> tuple[LayerTerms, ...]:
         [(1, 2304), (2, 2048), (None, 768)]
     """
     program = candidate.program
-    x, values, out = program.space.input, candidate.values, []
-    for layer in candidate.variant.layers:
-        used = {choice: values[label] for choice, label in layer.bindings.items()}
-        used |= {n: values[n] for n in layer.spec.names if n in candidate.variant.constants}
-        after, ops = lower_layer(program.space, layer, x, used)
-        cost = layer_cost(ops, x, after, program.space.settings, program.code)
-        out.append(LayerTerms(layer.number, layer.spec.block.name, x, after, cost))
-        x = after
-    return tuple(out)
+    settings = program.space.settings
+    return tuple(
+        LayerTerms(layer.number, layer.spec.block.name, x, out, layer_cost(ops, x, out, settings, program.code))
+        for layer, x, out, ops in lowered(candidate)
+    )
 
 
 def derived(layers: tuple[LayerTerms, ...]) -> dict[str, int]:

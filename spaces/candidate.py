@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from spaces.errors import CandidateError, Diagnostic
 from spaces.program import Program
 from spaces.space import option_label
 from spaces.variants import Decision, Variant
+
+if TYPE_CHECKING:
+    from spaces.network import Network
 
 __all__ = ["Candidate", "candidate_of", "parse_candidate"]
 
@@ -70,6 +73,12 @@ class Candidate:
         if (self.program.chains[self.position].states(rows) < 0).any():
             raise _error(f"`{self}` describes no network: it breaks a constraint of the space, or a side vanishes", "")
         return {name: values[0].item() for name, values in self.program.costs(self.position, rows).items()}
+
+    def build(self, *, seed: int = 0, batch_norm: str | None = None) -> Network:
+        """Its PyTorch module, with weights drawn from `seed`; see `spaces.network.build`."""
+        from spaces.network import build
+
+        return build(self, seed=seed, batch_norm=batch_norm)
 
     def __str__(self) -> str:
         """Its line, `dscnn/7: 84-112-84-84-84-84-196`; `parse_candidate` reads it back."""

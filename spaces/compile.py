@@ -201,7 +201,7 @@ def lower_layer(space: Space, layer: Layer, x: Tensor, values: Mapping[str, Any]
         raise SpaceError(Diagnostic("wrong-rank", message, spec.span, hint))
     arguments = {key: _argument(layer, key, value, values) for key, value in spec.arguments.items()}
     dtype = spec.dtype.evaluate(values) if isinstance(spec.dtype, Expression) else spec.dtype
-    ops = block.lower(x.shape, **arguments)
+    ops = spec.own(block.lower(x.shape, **arguments))
     # A view or a pooling keeps the type of what it reads; layers with weights have their own.
     own = dtype or (space.settings.dtype if any(op.has_weights for op in ops) else x.dtype)
     rank = x.rank if block.out_rank is None else block.out_rank

@@ -10,7 +10,7 @@ from spaces.blocks.base import Op, Ops
 from spaces.space import Settings
 from spaces.tensors import DTYPES, Tensor
 
-__all__ = ["LayerCost", "layer_cost", "peak_bytes"]
+__all__ = ["LayerCost", "has_bias", "has_norm", "layer_cost", "peak_bytes"]
 
 
 class LayerCost(NamedTuple):
@@ -64,10 +64,23 @@ def layer_cost(ops: Ops, x: Tensor, out: Tensor, settings: Settings, code: Mappi
 
 
 def _extra_params(op: Op, settings: Settings) -> int:
-    """Values besides the weights: a bias per channel, and a scale and a shift where batch norm is kept."""
-    bias = op.out.channels if settings.bias and op.has_weights else 0
-    norm = 2 * op.out.channels if settings.batch_norm_kept and op.normalised else 0
+    """Values besides the weights: a bias per channel, and a scale and a shift where batch norm is kept.
+
+    A batch norm that stands alone follows no convolution it could be folded into, so it is always kept.
+    """
+    bias = op.out.channels if has_bias(op, settings) else 0
+    norm = 2 * op.out.channels if has_norm(op, settings) else 0
     return bias + norm
+
+
+def has_bias(op: Op, settings: Settings) -> bool:
+    """Whether an operator has a bias per output channel."""
+    return op.has_weights and (settings.bias if op.bias is None else op.bias)
+
+
+def has_norm(op: Op, settings: Settings) -> bool:
+    """Whether an operator stores a scale and a shift per output channel."""
+    return op.norm and (settings.batch_norm_kept or op.kind == "batch_norm")
 
 
 def peak_bytes(ops: Ops, x_bytes: int, width: int) -> int:

@@ -211,7 +211,7 @@ class _SpaceReader:
         return Group(str(data.get("group", "")), items, repeat, self.source.span(path))
 
     def layer(self, data: dict[str, Any], path: Path_, repeat: Repeat, grouped: bool) -> LayerSpec | None:
-        common = ("repeat", "numbered", "dtype")
+        common = ("repeat", "numbered", "dtype", "bias", "batch_norm")
         names = [k for k in data if k in BLOCKS]
         for key in data:
             if key not in BLOCKS and key not in common:
@@ -228,12 +228,16 @@ class _SpaceReader:
             return None
         block = BLOCKS[names[0]]
         arguments = self.arguments(block, data[block.name], (*path, block.name), grouped)
-        numbered = data.get("numbered")
-        if numbered is not None and not isinstance(numbered, bool):
-            self.fail("wrong-type", "`numbered` must be `true` or `false`", (*path, "numbered"))
+        numbered, bias, norm = (self.flag(data, key, path) for key in ("numbered", "bias", "batch_norm"))
         dtype = self.dtype(data.get("dtype"), (*path, "dtype"), grouped)
         span = self.source.span((*path, block.name), key=True)
-        return LayerSpec(block, arguments, numbered, dtype, repeat, span)
+        return LayerSpec(block, arguments, numbered, dtype, repeat, span, bias, norm is not False)
+
+    def flag(self, data: dict[str, Any], key: str, path: Path_) -> bool | None:
+        value = data.get(key)
+        if value is not None and not isinstance(value, bool):
+            self.fail("wrong-type", f"`{key}` must be `true` or `false`", (*path, key))
+        return value if isinstance(value, bool) else None
 
     def keys(self) -> set[Path_]:
         return {path for path, kind in self.source.spans if kind == "key"}

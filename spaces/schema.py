@@ -68,7 +68,8 @@ def _entry(block: Block, repeat: dict[str, Any]) -> dict[str, Any]:
     params["description"] = block.doc
     body = params if params["required"] else {"anyOf": [params, {"type": "null"}]}
     dtype = {"anyOf": [{"enum": list(DTYPES)}, {"type": "string"}]}
-    return _object({block.name: body, "repeat": repeat, "numbered": {"type": "boolean"}, "dtype": dtype}, [block.name])
+    flags = {key: {"type": "boolean"} for key in ("numbered", "bias", "batch_norm")}
+    return _object({block.name: body, "repeat": repeat, "dtype": dtype, **flags}, [block.name])
 
 
 def _default(block: Block, name: str) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
-from spaces.blocks import Block
+from spaces.blocks import Block, Ops
 from spaces.document import Document
 from spaces.errors import Span
 from spaces.expressions import Expression
@@ -76,6 +76,8 @@ class LayerSpec:
         arguments: literal values (already the block's own), Expressions, or tuples that contain Expressions.
         numbered: whether it is one of the numbered layers 1..L of EBS Eq. 4; None leaves it to the rule.
         dtype: data type of weights and output, an Expression, or None for the space's.
+        bias: whether its operators with weights have a bias; None leaves it to the space.
+        batch_norm: whether its convolutions may have a batch norm.
     """
 
     block: Block
@@ -84,6 +86,17 @@ class LayerSpec:
     dtype: Any
     repeat: Repeat
     span: Span
+    bias: bool | None = None
+    batch_norm: bool = True
+
+    def own(self, ops: Ops) -> Ops:
+        """The operators of this layer with its own `bias` and `batch_norm`."""
+        if self.bias is None and self.batch_norm:
+            return ops
+        bias = self.bias
+        return tuple(
+            replace(op, norm=op.norm and self.batch_norm, bias=op.bias if bias is None else bias) for op in ops
+        )
 
     @cached_property
     def names(self) -> frozenset[str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["DTYPES", "Infeasible", "Pair", "Shape", "Tensor", "window"]
+__all__ = ["DTYPES", "Infeasible", "Pads", "Pair", "Shape", "Tensor", "pads", "window"]
 
 Pair = tuple[int, int]
+Pads = tuple[int, int, int, int]
 Padding = str | Pair
 
 #: Bytes per element of each data type.
@@ -84,3 +85,26 @@ def window(x: Shape, channels: int, kernel: Pair, stride: Pair, padding: Padding
     height = _side(x.height, kernel[0], stride[0], rows, "height")
     width = _side(x.width, kernel[1], stride[1], columns, "width" if x.height > 1 else "length")
     return Shape(channels, height, width)
+
+
+def pads(x: Shape, out: Shape, kernel: Pair, stride: Pair, padding: Padding) -> Pads:
+    """The zeros around a feature map that give a window its output: rows above and below, columns left and right.
+
+    `same` puts the odd one below and to the right, as TensorFlow does.
+
+    Example:
+        >>> x, kernel, stride = Shape(1, 49, 10), (10, 4), (2, 2)
+        >>> pads(x, window(x, 84, kernel, stride, "same"), kernel, stride, "same")
+        (4, 5, 1, 1)
+    """
+    if padding == "valid":
+        return 0, 0, 0, 0
+    if not isinstance(padding, str):
+        rows, columns = padding
+        return rows, rows, columns, columns
+    across = [
+        max(0, (after - 1) * step + size - before)
+        for before, after, size, step in zip(x[1:], out[1:], kernel, stride, strict=True)
+    ]
+    (top, bottom), (left, right) = ((total // 2, total - total // 2) for total in across)
+    return top, bottom, left, right

@@ -49,9 +49,11 @@ REPEATS = [1, 1, 1, 2, [1, 2], [1, 3], {"start": 1, "stop": 2}, "L", "L + 1", "3
 IMAGES = [
     "conv", "depthwise", "pointwise", "ds_conv", "inverted_residual", "residual", "convmixer", "max_pool", "avg_pool",
 ]  # fmt: skip
-SERIES = [f"{name}1d" for name in IMAGES if name != "pointwise"] + ["pointwise"]
+SERIES = [f"{name}1d" for name in IMAGES if name != "pointwise"] + ["pointwise", "relu", "norm"]
+IMAGES += ["relu", "norm"]
+BARE = ("relu", "norm")
 TO_VECTOR = ["global_avg_pool", "global_max_pool", "flatten", "linear"]
-BLOCKS = {0: ["linear", "linear", "flatten"], 1: [*SERIES, *TO_VECTOR], 2: [*IMAGES, *TO_VECTOR]}
+BLOCKS = {0: ["linear", "linear", "flatten", "relu"], 1: [*SERIES, *TO_VECTOR], 2: [*IMAGES, *TO_VECTOR]}
 
 
 @dataclass
@@ -104,7 +106,7 @@ class _Network:
         keys: dict[str, Any] = {}
         if kind == "linear":
             keys["units"] = self.value([1, 4, 7], COUNTS, grouped, times)
-        elif kind not in ("depthwise", "max_pool", "avg_pool", *TO_VECTOR):
+        elif kind not in ("depthwise", "max_pool", "avg_pool", *BARE, *TO_VECTOR):
             keys["filters"] = self.value([2, 4, 6], COUNTS, grouped, times)
         if kind in ("conv", "depthwise", "ds_conv", "inverted_residual"):
             keys |= self.window(grouped, times, series)
@@ -117,7 +119,7 @@ class _Network:
         if kind == "inverted_residual":
             keys["expansion"] = self.value([1, 2, 3], ["N", "S"], grouped, times)
             keys["residual"] = self.value([True, False], ["R"], grouped, times)
-        if kind not in ("max_pool", "avg_pool", "global_avg_pool", "global_max_pool", "flatten"):
+        if kind not in ("max_pool", "avg_pool", "global_avg_pool", "global_max_pool", "flatten", *BARE):
             keys["activation"] = self.value(["relu", "none", "relu6"], ["A"], grouped, times)
         return {k: v for k, v in keys.items() if self.draw(st.integers(0, 7)) or k in ("units", "filters")}
 
@@ -138,6 +140,7 @@ class _Network:
             item["dtype"] = self.value(["int8", "int16", "float16"], ["T"], grouped, times * most)
         if not self.draw(st.integers(0, 9)):
             item["numbered"] = self.draw(st.booleans())
+        item |= {flag: self.draw(st.booleans()) for flag in ("bias", "batch_norm") if not self.draw(st.integers(0, 9))}
         return item
 
     def most(self, repeat: Any) -> int:

@@ -5,6 +5,7 @@ from spaces.blocks import (
     convmixer,
     depthwise,
     ds_conv,
+    elementwise,
     flatten,
     inverted_residual,
     linear,
@@ -15,6 +16,7 @@ from spaces.blocks import (
 from spaces.blocks.base import BLOCKS, Block, Kind, Op, Ops, block
 
 __all__ = [
-    "BLOCKS", "Block", "Kind", "Op", "Ops", "block", "conv", "convmixer", "depthwise", "ds_conv", "flatten",
+    "BLOCKS", "Block", "Kind", "Op", "Ops", "block", "conv", "convmixer", "depthwise", "ds_conv",
+    "elementwise", "flatten",
     "inverted_residual", "linear", "pointwise", "pooling", "residual",
 ]  # fmt: skip

@@ -13,11 +13,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
-from spaces.tensors import Infeasible, Pair, Shape
+from spaces.tensors import Infeasible, Pads, Pair, Shape
 
-__all__ = ["BLOCKS", "Activation", "Block", "Count", "Flag", "Kind", "Op", "Ops", "Padding", "Window", "Word", "block"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = [
+    "BLOCKS", "TORCH_MODULES", "Activation", "Block", "Count", "Flag", "Kind", "Op", "Ops", "Padding", "Window", "Word",
+    "block", "torch_module",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,8 @@ class Op:
     """One elementary operator of a block.
 
     Args:
-        kind: conv, depthwise, pointwise, linear, max_pool, avg_pool, global_max_pool, global_avg_pool, add or flatten.
+        kind: conv, depthwise, pointwise, linear, max_pool, avg_pool, global_max_pool, global_avg_pool, add, flatten,
+            relu, batch_norm, identity or zeros.
         inputs: where its operands come from: 0 is the block's input, k the output of the block's k-th operator.
         out: shape of its output.
         weights: number of weights, without bias and batch norm.
@@ -33,6 +40,12 @@ class Op:
         width: w in the entropy of EBS Eq. 6, M*Kw*Kh/g; 1 for operators without weights.
         activation: `relu`, `relu6` or `none`.
         in_place: the output takes over the buffer of the last operand (an addition, a reshaping view).
+        kernel: rows, columns of its window.
+        stride: rows, columns.
+        pads: zeros around its input: above, below, left, right.
+        groups: of a convolution.
+        norm: a batch norm follows where the space keeps them.
+        bias: whether it has a bias; None leaves it to the space.
     """
 
     kind: str
@@ -43,19 +56,39 @@ class Op:
     width: Fraction = Fraction(1)
     activation: str = "none"
     in_place: bool = False
+    kernel: Pair = (1, 1)
+    stride: Pair = (1, 1)
+    pads: Pads = (0, 0, 0, 0)
+    groups: int = 1
+    norm: bool = False
+    bias: bool | None = None
 
     @property
     def has_weights(self) -> bool:
         """Whether it multiplies and accumulates, and so may carry a bias."""
         return self.weights > 0
 
-    @property
-    def normalised(self) -> bool:
-        """Whether a batch norm follows when the space keeps them: every convolution."""
-        return self.kind in ("conv", "depthwise", "pointwise")
-
 
 Ops = tuple[Op, ...]
+
+#: Operator kind -> `(operator, shape of its input, bias) -> torch module`; filled by `torch_module`.
+TORCH_MODULES: dict[str, Callable[[Op, Shape, bool], nn.Module]] = {}
+
+
+def torch_module(
+    *kinds: str,
+) -> Callable[[Callable[[Op, Shape, bool], nn.Module]], Callable[[Op, Shape, bool], nn.Module]]:
+    """Register a function that makes the torch module of these operator kinds.
+
+    The module computes the bare operator: batch norm and activation are added, and several operands summed, around it.
+    torch is imported inside the function, so that a space can be compiled without it.
+    """
+
+    def register(function: Callable[[Op, Shape, bool], nn.Module]) -> Callable[[Op, Shape, bool], nn.Module]:
+        TORCH_MODULES.update(dict.fromkeys(kinds, function))
+        return function
+
+    return register
 
 
 class Kind(ABC):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
-from spaces.blocks.base import Activation, Count, Op, Ops, Padding, Window, block
-from spaces.tensors import Infeasible, Pair, Shape, window
+from spaces.blocks.base import Activation, Count, Op, Ops, Padding, Window, block, torch_module
+from spaces.tensors import Infeasible, Pair, Shape, pads, window
 
-__all__ = ["conv", "conv1d", "conv_op"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["conv", "conv1d", "conv_module", "conv_op"]
 
 
 def conv_op(
@@ -21,6 +25,7 @@ def conv_op(
     groups: int = 1,
     activation: str = "none",
     source: int = 0,
+    norm: bool = True,
 ) -> Op:
     """A convolution as one operator; K*K*N*M/g weights (EBS Sec. III-C), entropy width M*K*K/g (Eq. 6).
 
@@ -32,7 +37,24 @@ def conv_op(
     out = window(x, filters, kernel, stride, padding)
     weights = kernel[0] * kernel[1] * (x.channels // groups) * filters
     width = Fraction(filters * kernel[0] * kernel[1], groups)
-    return Op(kind, (source,), out, weights, weights * out.height * out.width, width, activation)
+    border = pads(x, out, kernel, stride, padding)
+    return Op(
+        kind, (source,), out, weights, weights * out.height * out.width, width, activation,
+        kernel=kernel, stride=stride, pads=border, groups=groups, norm=norm,
+    )  # fmt: skip
+
+
+@torch_module("conv", "depthwise", "pointwise")
+def conv_module(op: Op, x: Shape, bias: bool) -> nn.Module:
+    """`nn.Conv2d`; a series is an image of one row. Uneven padding, which Conv2d lacks, is a layer of its own."""
+    from torch import nn
+
+    top, bottom, left, right = op.pads
+    even = top == bottom and left == right
+    conv = nn.Conv2d(
+        x.channels, op.out.channels, op.kernel, op.stride, (top, left) if even else 0, groups=op.groups, bias=bias
+    )
+    return conv if even else nn.Sequential(nn.ZeroPad2d((left, right, top, bottom)), conv)
 
 
 @block("conv")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from spaces.blocks.base import Op, Ops, block
+from typing import TYPE_CHECKING
+
+from spaces.blocks.base import Op, Ops, block, torch_module
 from spaces.tensors import Shape
 
-__all__ = ["flatten"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["flatten", "flatten_module"]
 
 
 @block("flatten", numbered=False, ranks=(0, 1, 2), out_rank=0)
@@ -17,3 +22,11 @@ def flatten(x: Shape) -> Ops:
         64
     """
     return (Op("flatten", (0,), Shape(x.size), in_place=True),)
+
+
+@torch_module("flatten")
+def flatten_module(op: Op, x: Shape, bias: bool) -> nn.Module:
+    """`nn.Flatten`."""
+    from torch import nn
+
+    return nn.Flatten()

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
-from spaces.blocks.base import Activation, Count, Op, Ops, block
+from spaces.blocks.base import Activation, Count, Op, Ops, block, torch_module
 from spaces.tensors import Shape
 
-__all__ = ["linear"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["linear", "linear_module"]
 
 
 @block("linear", ranks=(0, 1, 2), out_rank=0)
@@ -20,3 +24,12 @@ def linear(x: Shape, *, units: Count, activation: Activation = "none") -> Ops:
     """
     weights = x.size * units
     return (Op("linear", (0,), Shape(units), weights, weights, Fraction(units), activation),)
+
+
+@torch_module("linear")
+def linear_module(op: Op, x: Shape, bias: bool) -> nn.Module:
+    """`nn.Linear` over the flattened input, in torch's order: channels, rows, columns."""
+    from torch import nn
+
+    linear = nn.Linear(x.size, op.out.channels, bias=bias)
+    return linear if x.size == x.channels else nn.Sequential(nn.Flatten(), linear)

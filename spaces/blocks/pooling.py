@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from spaces.blocks.base import Count, Op, Ops, Padding, Window, block
-from spaces.blocks.conv import along
-from spaces.tensors import Pair, Shape, window
+from typing import TYPE_CHECKING
 
-__all__ = ["avg_pool", "avg_pool1d", "global_avg_pool", "global_max_pool", "max_pool", "max_pool1d"]
+from spaces.blocks.base import Count, Op, Ops, Padding, Window, block, torch_module
+from spaces.blocks.conv import along
+from spaces.tensors import Pair, Shape, pads, window
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = [
+    "avg_pool", "avg_pool1d", "avg_pool_module", "global_avg_pool", "global_avg_pool_module", "global_max_pool",
+    "global_max_pool_module", "max_pool", "max_pool1d", "max_pool_module", "pool_op",
+]  # fmt: skip
 
 
 def _pool(kind: str, x: Shape, kernel: Pair, stride: Pair, padding: str | Pair) -> Ops:
-    return (Op(kind, (0,), window(x, x.channels, kernel, stride, padding)),)
+    return (pool_op(kind, x, kernel, stride, padding),)
+
+
+def pool_op(kind: str, x: Shape, kernel: Pair, stride: Pair, padding: str | Pair, source: int = 0) -> Op:
+    """A pooling as one operator. Averages are over the elements that exist, never over padding."""
+    out = window(x, x.channels, kernel, stride, padding)
+    return Op(kind, (source,), out, kernel=kernel, stride=stride, pads=pads(x, out, kernel, stride, padding))
 
 
 @block("max_pool")
@@ -52,3 +66,42 @@ def global_avg_pool(x: Shape) -> Ops:
 def global_max_pool(x: Shape) -> Ops:
     """The maximum of each channel; not a numbered layer."""
     return (Op("global_max_pool", (0,), Shape(x.channels)),)
+
+
+@torch_module("max_pool")
+def max_pool_module(op: Op, x: Shape, bias: bool) -> nn.Module:
+    """`nn.MaxPool2d`, padded so that padding never is the maximum."""
+    from torch import nn
+
+    pool = nn.MaxPool2d(op.kernel, op.stride)
+    top, bottom, left, right = op.pads
+    return nn.Sequential(nn.ConstantPad2d((left, right, top, bottom), float("-inf")), pool) if any(op.pads) else pool
+
+
+@torch_module("avg_pool")
+def avg_pool_module(op: Op, x: Shape, bias: bool) -> nn.Module:
+    """`nn.AvgPool2d` without padding, or with it where it does the same; else the average over what exists."""
+    from torch import nn
+
+    from spaces.torch_layers import PaddedAvgPool
+
+    top, bottom, left, right = op.pads
+    if top == bottom <= op.kernel[0] // 2 and left == right <= op.kernel[1] // 2:
+        return nn.AvgPool2d(op.kernel, op.stride, (top, left), count_include_pad=False)
+    return PaddedAvgPool(op.kernel, op.stride, op.pads)
+
+
+@torch_module("global_avg_pool")
+def global_avg_pool_module(op: Op, x: Shape, bias: bool) -> nn.Module:
+    """The average of each channel, as a vector."""
+    from torch import nn
+
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+@torch_module("global_max_pool")
+def global_max_pool_module(op: Op, x: Shape, bias: bool) -> nn.Module:
+    """The maximum of each channel, as a vector."""
+    from torch import nn
+
+    return nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten())

@@ -72,7 +72,7 @@ NETWORK = [
     ("- conv: {filters: W}", "- cnv: {filters: W}", ["9:5 unknown-block: unknown block `cnv`; did you mean `conv` or `conv1d` or `ds_conv`?"]),
     ("- conv: {filters: W}", "- {}", ["9:5 one-block: 0 blocks in one entry; start each block with a `-` of its own"]),
     ("- conv: {filters: W}", "- 3", ["9:5 wrong-type: a block is a name with parameters; for example `- linear: {units: 10}`"]),
-    ("- conv: {filters: W}", "- conv: {filters: W}\n    pool: 3", ["10:5 unknown-key: unknown key `pool` beside `conv`; known: dtype, numbered, repeat"]),
+    ("- conv: {filters: W}", "- conv: {filters: W}\n    pool: 3", ["10:5 unknown-key: unknown key `pool` beside `conv`; known: batch_norm, bias, dtype, numbered, repeat"]),
     ("- conv: {filters: W}", "- conv: {filters: W}\n    flatten:", ["9:5 one-block: 2 blocks in one entry; start each block with a `-` of its own"]),
     ("- conv: {filters: W}", "- conv: W", ["9:11 wrong-type: `conv` takes parameters by name; write `conv: {filters: ...}`"]),
     ("- conv: {filters: W}", "- conv", ["9:5 missing-key: `conv` needs `filters`; add `filters:`"]),

@@ -1,0 +1,137 @@
+"""A candidate as a PyTorch module: its operators one by one, so that what runs is what was counted."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from spaces.blocks.base import TORCH_MODULES, Op, Ops
+from spaces.breakdown import lowered
+from spaces.candidate import Candidate
+from spaces.costs import has_bias, has_norm
+from spaces.space import Settings
+from spaces.tensors import Shape
+
+__all__ = ["Layer", "Network", "Operator", "build"]
+
+_ACTIVATIONS = {"relu": nn.ReLU, "relu6": nn.ReLU6}
+
+
+class Operator(nn.Sequential):
+    """One operator: the sum of its operands, then its own module, batch norm and activation.
+
+    Args:
+        op: the operator.
+        x: shape of each operand.
+        settings: biases and batch norms of the space.
+    """
+
+    def __init__(self, op: Op, x: Shape, settings: Settings) -> None:
+        parts: list[tuple[str, nn.Module]] = [(op.kind, TORCH_MODULES[op.kind](op, x, has_bias(op, settings)))]
+        if has_norm(op, settings) and op.kind != "batch_norm":
+            parts.append(("norm", nn.BatchNorm2d(op.out.channels)))
+        if op.activation != "none":
+            parts.append(("activation", _ACTIVATIONS[op.activation]()))
+        super().__init__(OrderedDict(p for p in parts if not isinstance(p[1], nn.Identity) or len(parts) == 1))
+        self.op = op
+
+
+class Layer(nn.Module):
+    """One layer of a network: the operators of its block, each fed by the layer's input or by earlier ones.
+
+    Args:
+        ops: the block's operators.
+        x: shape of the layer's input.
+        settings: biases and batch norms of the space.
+    """
+
+    def __init__(self, ops: Ops, x: Shape, settings: Settings) -> None:
+        super().__init__()
+        self.ops = ops
+        shapes = [x, *(op.out for op in ops)]
+        self.operators = nn.ModuleList(Operator(op, shapes[op.inputs[0]], settings) for op in ops)
+        last = {source: k for k, op in enumerate(ops) for source in op.inputs}
+        self._dead_after = [[s for s, k in last.items() if k == step] for step in range(len(ops))]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Run the operators in order; a tensor is let go of as soon as nothing reads it any more."""
+        held: dict[int, torch.Tensor] = {0: x}
+        del x
+        for k, (op, operator) in enumerate(zip(self.ops, self.operators, strict=True)):
+            held[k + 1] = operator(_sum([held[source] for source in op.inputs]))
+            for source in self._dead_after[k]:
+                del held[source]
+        return held[len(self.ops)]
+
+
+def _sum(operands: list[torch.Tensor]) -> torch.Tensor:
+    total = operands[0]
+    for operand in operands[1:]:
+        total = total + operand
+    return total
+
+
+class Network(nn.Module):
+    """A candidate's network. Takes [n, channels, height, width], [n, channels, length] or [n, channels]; gives logits.
+
+    Args:
+        layers: named layers, in order.
+        input_shape: of one example, without n.
+        line: the candidate's text form.
+    """
+
+    def __init__(self, layers: OrderedDict[str, Layer], input_shape: tuple[int, ...], line: str) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(OrderedDict(layers.items()))
+        self.input_shape = input_shape
+        self.line = line
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits, [n, classes], or whatever the last layer gives; a series is an image of one row inside."""
+        return self.layers(x.unsqueeze(2) if len(self.input_shape) == 2 else x)
+
+
+def build(candidate: Candidate, *, seed: int = 0, batch_norm: str | None = None) -> Network:
+    """The PyTorch module of a candidate, in training mode.
+
+    Weights and biases are drawn as torch's own constructors draw them (He et al. 2015 with a = sqrt 5: uniform within
+    +-1/sqrt(fan in)), batch norms start at 1 and 0; from `seed`, whatever the global generator has drawn, and without
+    disturbing it.
+
+    Args:
+        candidate: the network.
+        seed: of the initial weights.
+        batch_norm: `kept` has a batch norm behind every convolution that may have one, `folded` has none; the space's
+            own setting by default, which is what the candidate's costs count.
+
+    Raises:
+        Infeasible: no such network can exist.
+        ValueError: `batch_norm` is neither.
+
+    Example:
+        >>> from spaces.candidate import parse_candidate
+        >>> from spaces.compile import compile_space
+        >>> from spaces.reader import load_space
+        >>> c = parse_candidate(compile_space(load_space("dscnn")), "84-112-84-84-84-196")
+        >>> net = c.build(seed=1)
+        >>> sum(p.numel() for p in net.parameters()), c.costs["params"], net(torch.zeros(2, 1, 49, 10)).shape
+        (59136, 59136, torch.Size([2, 12]))
+    """
+    if batch_norm not in (None, "kept", "folded"):
+        raise ValueError(f"`batch_norm` must be `kept` or `folded`, not {batch_norm!r}")
+    settings = candidate.program.space.settings
+    if batch_norm:
+        settings = replace(settings, batch_norm_kept=batch_norm == "kept")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        layers = OrderedDict(
+            (f"{k}_{step.layer.spec.block.name}", Layer(step.ops, step.x.shape, settings))
+            for k, step in enumerate(lowered(candidate), start=1)
+        )
+    tensor = candidate.program.space.input
+    shape = tensor.shape
+    dims = {0: (shape.channels,), 1: (shape.channels, shape.width), 2: tuple(shape)}[tensor.rank]
+    return Network(layers, dims, str(candidate))
