@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spaces.cell_text import cell_word, read_cell_word
 from spaces.errors import CandidateError, Diagnostic
+from spaces.numbering import index_of
 from spaces.program import Program
 from spaces.space import option_label
 from spaces.variants import Decision, Variant
@@ -82,9 +85,41 @@ class Candidate:
 
     def __str__(self) -> str:
         """Its line, `dscnn/7: 84-112-84-84-84-84-196`; `parse_candidate` reads it back."""
-        options = [option_label(d.options[x]) for d, x in zip(self.variant.decisions, self.row, strict=True)]
+        options = [_word(self.program, part, values) for part, values in self._parts()]
         head = f"{self.space}/{self.variant.label}" if self.variant.label else self.space
         return f"{head}: {'-'.join(options)}"
+
+    def _parts(self) -> Iterator[tuple[str, list[Any]]]:
+        """The words of its line: for each decision or cell its name, and the values."""
+        values = [d.options[x] for d, x in zip(self.variant.decisions, self.row, strict=True)]
+        for name, start, stop in _words(self.program, self.variant):
+            yield name, values[start:stop]
+
+    @property
+    def number(self) -> int | None:
+        """Its index in the benchmark that numbers the cells of its space; None where there is none."""
+        cells = [c for c in self.program.space.cells.values() if c.numbering]
+        if len(cells) != 1 or len(self.row) != len(cells[0].edges):
+            return None
+        return int(index_of(cells[0].numbering, np.array([self.row]), len(cells[0].operators))[0])
+
+
+def _words(program: Program, variant: Variant) -> list[tuple[str, int, int]]:
+    """The words of a variant's line: (label of the decision, or name of the cell; first and behind last decision)."""
+    found: list[tuple[str, int, int]] = []
+    for k, decision in enumerate(variant.decisions):
+        if decision.choice in program.space.cells:
+            if found and found[-1][0] == decision.choice:
+                found[-1] = (decision.choice, found[-1][1], k + 1)
+            else:
+                found.append((decision.choice, k, k + 1))
+        else:
+            found.append((decision.label, k, k + 1))
+    return found
+
+
+def _word(program: Program, name: str, values: list[Any]) -> str:
+    return cell_word(program.space.cells[name], values) if name in program.space.cells else option_label(values[0])
 
 
 def candidate_of(program: Program, position: int, row: Any) -> Candidate:
@@ -106,9 +141,15 @@ def parse_candidate(program: Program, text: str) -> Candidate:
         raise _error(f"`{text}` is a candidate of `{name}`, not of `{program.space.name}`", "give it that space's file")
     words = [w.strip() for w in body.split("-")] if body.strip() else []
     position = _position(program, text, label, len(words))
-    decisions = program.chains[position].variant.decisions
-    row = tuple(_option(d, w) for d, w in zip(decisions, words, strict=True))
-    return Candidate(program.space.name, position, row, program)
+    variant = program.chains[position].variant
+    row: list[int] = []
+    for (name, start, _), word in zip(_words(program, variant), words, strict=True):
+        if name in program.space.cells:
+            cell = program.space.cells[name]
+            row += map(list(cell.operators).index, read_cell_word(cell, word))
+        else:
+            row.append(_option(variant.decisions[start], word))
+    return Candidate(program.space.name, position, tuple(row), program)
 
 
 def _position(program: Program, text: str, label: str, words: int) -> int:
@@ -116,13 +157,13 @@ def _position(program: Program, text: str, label: str, words: int) -> int:
     if label and label not in program.by_label:
         known = ", ".join(v.label for v in variants[:20])
         raise _error(f"`{program.space.name}` has no variant `{label}`", f"its variants are {known}")
-    fitting = [v for v in range(len(variants)) if len(variants[v].decisions) == words]
+    lengths = [len(_words(program, v)) for v in variants]
+    fitting = [v for v in range(len(variants)) if lengths[v] == words]
     if label:
         fitting = [v for v in fitting if v == program.by_label[label]]
     if not fitting:
-        wanted = [variants[program.by_label[label]]] if label else variants
-        lengths = sorted({len(v.decisions) for v in wanted})
-        raise _error(f"`{text}` has {words} options", f"a network of this space has {_either(lengths)} of them")
+        wanted = sorted({lengths[program.by_label[label]]} if label else set(lengths))
+        raise _error(f"`{text}` has {words} options", f"a network of this space has {_either(wanted)} of them")
     if len(fitting) > 1:
         known = ", ".join(variants[v].label for v in fitting[:20])
         hint = f"write `{program.space.name}/VARIANT: ...` with one of {known}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -95,15 +96,20 @@ class _Sums(NamedTuple):
 _NOTHING = _Sums((0,) * len(ADDITIVE_METRICS), 0, 0, 0, 0.0)
 
 
-def _add(sums: _Sums, cost: LayerCost, number: int | None) -> _Sums:
-    numbered = cost.out_bytes if number else 0
-    return _Sums(
-        tuple(a + getattr(cost, m) for a, m in zip(sums.additive, ADDITIVE_METRICS, strict=True)),
-        max(sums.even, numbered if number and number % 2 == 0 else 0),
-        max(sums.odd, numbered if number and number % 2 else 0),
-        max(sums.peak, cost.peak),
-        sums.log_width + (cost.log_width if number else 0.0),
-    )
+_additive = attrgetter(*ADDITIVE_METRICS)
+
+
+def _added(start: _Sums, costs: Sequence[tuple[LayerCost, int | None]]) -> _Sums:
+    """The sums and maxima after some layers; each with its number among the numbered layers, or None."""
+    if not costs:
+        return start
+    even, odd, width = start.even, start.odd, start.log_width
+    for cost, number in costs:
+        if number:
+            width += cost.log_width
+            even, odd = (even, max(odd, cost.out_bytes)) if number % 2 else (max(even, cost.out_bytes), odd)
+    additive = tuple(map(sum, zip(start.additive, *(_additive(cost) for cost, _ in costs), strict=True)))
+    return _Sums(additive, even, odd, max(start.peak, *(cost.peak for cost, _ in costs)), width)
 
 
 @dataclass
@@ -199,30 +205,13 @@ def lower_layer(space: Space, layer: Layer, x: Tensor, values: Mapping[str, Any]
         message = f"`{block.name}` takes {wanted}, but its input is {kinds[x.rank]} ({x.shape})"
         hint = "put a `flatten` or a global pooling before it" if x.rank else "vectors go into `linear`"
         raise SpaceError(Diagnostic("wrong-rank", message, spec.span, hint))
-    arguments = {key: _argument(layer, key, value, values) for key, value in spec.arguments.items()}
+    arguments = spec.evaluate(values)
     dtype = spec.dtype.evaluate(values) if isinstance(spec.dtype, Expression) else spec.dtype
     ops = spec.own(block.lower(x.shape, **arguments))
     # A view or a pooling keeps the type of what it reads; layers with weights have their own.
     own = dtype or (space.settings.dtype if any(op.has_weights for op in ops) else x.dtype)
     rank = x.rank if block.out_rank is None else block.out_rank
     return Tensor(ops[-1].out, own, rank), ops
-
-
-def _argument(layer: Layer, key: str, value: Any, values: Mapping[str, Any]) -> Any:
-    parts = value if isinstance(value, tuple) else (value,)
-    expressions = [p for p in parts if isinstance(p, Expression)]
-    if not expressions:
-        return value
-    kind = layer.spec.block.params[key]
-    computed = [p.evaluate(values) if isinstance(p, Expression) else p for p in parts]
-    try:
-        return kind.read(tuple(computed) if isinstance(value, tuple) else computed[0])
-    except TypeError:
-        where = ", ".join(f"{n} = {option_label(v)}" for n, v in values.items())
-        got = option_label(tuple(computed) if isinstance(value, tuple) else computed[0])
-        message = f"`{expressions[0]}` gives {got} for {where}, but `{key}` must be {kind.expected}"
-        hint = "" if isinstance(computed[0], str) or kind.words else "use `//`, `floor` or `round_to(x, 8)`"
-        raise expressions[0].error("wrong-type", message, hint) from None
 
 
 def _limit(linear: Linear, stages: Sequence[Stage], base: Mapping[str, int], span: Span | None) -> Limit:
@@ -261,6 +250,9 @@ class _Walk:
         self.variant = variant
         order = {d.label: t for t, d in enumerate(variant.decisions)}
         self.runs_at = self._runs_at(order)
+        self.layers_at: dict[int, list[Layer]] = {}
+        for layer, t in zip(variant.layers, self.runs_at, strict=True):
+            self.layers_at.setdefault(t, []).append(layer)
         known_at = dict(order)
         for j, layer in enumerate(variant.layers):
             for name in ("channels", "height", "width"):
@@ -307,14 +299,13 @@ class _Walk:
             Infeasible: a layer or a relation does not admit these decisions.
         """
         x, size, _ = state
-        for j, layer in enumerate(self.variant.layers):
-            if self.runs_at[j] != t:
-                continue
+        costs: list[tuple[LayerCost, int | None]] = []
+        for layer in self.layers_at.get(t, ()):
             values = {choice: names[label] for choice, label in layer.bindings.items()}
             constants = self.variant.constants
             values |= {n: constants[n] for n in layer.spec.names if n in constants}
             x, cost = self.compiler.layer(layer, x, values)
-            sums = _add(sums, cost, layer.number)
+            costs.append((cost, layer.number))
             if layer.number:
                 size = x.shape.size
                 for name, side in zip(("channels", "height", "width"), x.shape, strict=True):
@@ -324,7 +315,7 @@ class _Walk:
                 self.compiler.relation_failed = True
                 raise Infeasible(f"`{relation.expression}` does not hold")
         kept = tuple((n, v) for n, v in names.items() if n in self.needed[t + 1])
-        return (x, size, kept), sums
+        return (x, size, kept), _added(sums, costs)
 
     def stage(self, t: int) -> Stage:
         """Tabulate stage t over the states that reach it."""

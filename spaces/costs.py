@@ -48,18 +48,23 @@ def layer_cost(ops: Ops, x: Tensor, out: Tensor, settings: Settings, code: Mappi
     width = DTYPES[out.dtype]
     # Integer kernels accumulate in 32 bits, so their biases and scales take 4 bytes whatever the weights take.
     wide = 4 if out.dtype.startswith("int") else width
-    weights = sum(op.weights for op in ops)
-    extra = sum(_extra_params(op, settings) for op in ops)
-    macs = sum(op.macs for op in ops)
-    activated = sum(op.out.size for op in ops if op.activation != "none")
+    weights = extra = macs = activated = cs = 0
+    log_width = 0.0
+    for op in ops:
+        weights += op.weights
+        extra += _extra_params(op, settings)
+        macs += op.macs
+        activated += op.out.size if op.activation != "none" else 0
+        cs += code.get(op.kind, 0)
+        log_width += log2(op.width) if op.weights else 0.0
     return LayerCost(
-        rom=weights * width + extra * wide + sum(code.get(op.kind, 0) for op in ops),
+        rom=weights * width + extra * wide + cs,
         params=weights + extra,
         macs=macs,
         flops=2 * macs + (activated if settings.count_activations else 0),
         out_bytes=out.nbytes,
         peak=peak_bytes(ops, x.nbytes, width),
-        log_width=sum(log2(op.width) for op in ops),
+        log_width=log_width,
     )
 
 
@@ -108,6 +113,8 @@ def peak_bytes(ops: Ops, x_bytes: int, width: int) -> int:
     first: dict[int, int] = {}
     for k, op in enumerate(ops, start=1):
         first.setdefault(buffer[k], k)
+        # What nothing reads lives while it is made.
+        last[buffer[k]] = k
         for source in op.inputs:
             last[buffer[source]] = k
     first[0], last[buffer[-1]] = 0, len(ops)

@@ -54,6 +54,7 @@ class Header(_Strict):
     count_activations: bool = Field(default=False, description="FLOPs include one operation per activated output")
     ram_model: Literal["pingpong", "liveness"] = Field(default="pingpong", description="which RAM the budget limits")
     choices: dict[str, Any] = Field(default_factory=dict)
+    cells: dict[str, Any] = Field(default_factory=dict)
     network: list[Any] = Field(min_length=1)
     constraints: list[str] = Field(default_factory=list)
 

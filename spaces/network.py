@@ -30,7 +30,8 @@ class Operator(nn.Sequential):
     """
 
     def __init__(self, op: Op, x: Shape, settings: Settings) -> None:
-        parts: list[tuple[str, nn.Module]] = [(op.kind, TORCH_MODULES[op.kind](op, x, has_bias(op, settings)))]
+        bias = has_bias(op, settings)
+        parts: list[tuple[str, nn.Module]] = [(op.kind, TORCH_MODULES[op.kind](op, x, bias))]
         if has_norm(op, settings) and op.kind != "batch_norm":
             parts.append(("norm", nn.BatchNorm2d(op.out.channels)))
         if op.activation != "none":
@@ -53,7 +54,8 @@ class Layer(nn.Module):
         self.ops = ops
         shapes = [x, *(op.out for op in ops)]
         self.operators = nn.ModuleList(Operator(op, shapes[op.inputs[0]], settings) for op in ops)
-        last = {source: k for k, op in enumerate(ops) for source in op.inputs}
+        # What nothing reads goes as soon as it is made; the output stays.
+        last = {k + 1: k for k in range(len(ops) - 1)} | {s: k for k, op in enumerate(ops) for s in op.inputs}
         self._dead_after = [[s for s, k in last.items() if k == step] for step in range(len(ops))]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

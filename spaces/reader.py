@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from spaces.blocks import BLOCKS, Block
+from spaces.cell import Cell
+from spaces.cell_reader import read_cell, read_cell_use
 from spaces.constraint_names import check_constraint
 from spaces.document import Document, InputKeys, read_document
 from spaces.errors import Diagnostic, SpaceError, did_you_mean
@@ -20,8 +22,8 @@ from spaces.tensors import DTYPES, Infeasible, Shape, Tensor
 
 __all__ = ["load_space", "read_space"]
 
-#: Items of a network whose place in the grammar is taken: a DAG of nodes, and one sub-network per option.
-_LATER = ("cell", "switch")
+#: Items of a network whose place in the grammar is taken: one sub-network per option.
+_LATER = ("switch",)
 
 _RESERVED = {*METRICS, *DERIVED, "latency", "depth", "variant", "i", "and", "or", "not", "true", "false"}
 
@@ -55,6 +57,9 @@ class _SpaceReader:
         self.header = document.header
         self.mistakes: list[Diagnostic] = []
         self.choices: dict[str, Choice] = {}
+        self.cells: dict[str, Cell] = {}
+        #: Names that expressions may use besides choices.
+        self.own_names: tuple[str, ...] = ()
         self.used: set[str] = set()
 
     def fail(self, code: str, message: str, path: Path_, hint: str = "", key: bool = False) -> None:
@@ -65,6 +70,8 @@ class _SpaceReader:
         tensor = self.input(header.input)
         for name, data in header.choices.items():
             self.choice(name, data)
+        for name, data in header.cells.items():
+            self.cells |= read_cell(self, name, data)
         network = self.items(header.network, ("network",), grouped=False)
         constraints = [self.constraint(i, text) for i, text in enumerate(header.constraints)]
         if not self.mistakes:
@@ -74,7 +81,7 @@ class _SpaceReader:
         settings = Settings(header.dtype, header.bias, header.batch_norm == "kept", header.count_activations)
         return Space(
             header.space, header.doc, tensor, settings, header.ram_model, self.choices, network,
-            tuple(c for c in constraints if c), self.document,
+            tuple(c for c in constraints if c), self.document, self.cells,
         )  # fmt: skip
 
     def input(self, keys: InputKeys) -> Tensor:
@@ -198,6 +205,8 @@ class _SpaceReader:
             self.fail("wrong-type", "a block is a name with parameters", path, "for example `- linear: {units: 10}`")
             return None
         repeat = self.repeat(data.get("repeat", 1), (*path, "repeat"))
+        if "cell" in data:
+            return read_cell_use(self, data, path, repeat)
         if "group" in data or "blocks" in data:
             return self.group(data, path, repeat)
         return self.layer(data, path, repeat, grouped)
@@ -308,9 +317,9 @@ class _SpaceReader:
         except SpaceError as error:
             self.mistakes.extend(error.diagnostics)
             return None
-        for name in sorted(expression.names):
+        for name in sorted(expression.names.difference(self.own_names)):
             if name not in self.choices:
-                known = (*self.choices, *words)
+                known = (*self.choices, *self.own_names, *words)
                 hint = did_you_mean(name, known) if known else "declare it under `choices:`"
                 self.fail("unknown-name", f"unknown name `{name}` in `{text}`", path, hint)
                 return None
@@ -352,7 +361,8 @@ class _SpaceReader:
         except SpaceError as error:
             self.mistakes.extend(error.diagnostics)
             return None
-        self.mistakes.extend(check_constraint(expression, self.choices))
+        edges = {c.name: Choice(c.name, tuple(c.operators), False, self.source.span(path)) for c in self.cells.values()}
+        self.mistakes.extend(check_constraint(expression, {**self.choices, **edges}))
         return expression
 
     def check_used(self) -> None:

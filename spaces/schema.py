@@ -22,7 +22,7 @@ def json_schema() -> dict[str, Any]:
 
     Example:
         >>> sorted(json_schema()["properties"])[:4]
-        ['batch_norm', 'bias', 'choices', 'constraints']
+        ['batch_norm', 'bias', 'cells', 'choices']
     """
     schema = Header.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"

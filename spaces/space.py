@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spaces.blocks import Block, Ops
 from spaces.document import Document
 from spaces.errors import Span
 from spaces.expressions import Expression
 from spaces.tensors import Tensor
+
+if TYPE_CHECKING:
+    from spaces.cell import Cell
 
 __all__ = ["DERIVED", "METRICS", "Choice", "Group", "LayerSpec", "Repeat", "Settings", "Space", "option_label"]
 
@@ -50,12 +53,14 @@ class Choice:
         name: as the file gives it.
         options: distinct values: int, Fraction, bool, str, or tuples of them.
         shared: False: every layer that uses it decides anew; "group": once per group; True: once per network.
+        cell: the cell of which it is an edge, or the empty string.
     """
 
     name: str
     options: tuple[Value, ...]
     shared: bool | str
     span: Span
+    cell: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,48 @@ class LayerSpec:
         return tuple(
             replace(op, norm=op.norm and self.batch_norm, bias=op.bias if bias is None else bias) for op in ops
         )
+
+    def evaluate(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The block's arguments.
+
+        Args:
+            values: the value of every name that the layer's expressions use.
+
+        Raises:
+            Infeasible: these values describe no network.
+            SpaceError: an expression gives a value of the wrong type.
+        """
+        found = dict(self.arguments)
+        for key in self._computed:
+            found[key] = self._argument(key, found[key], values)
+        return found
+
+    @cached_property
+    def _computed(self) -> tuple[str, ...]:
+        """The arguments that have expressions."""
+        return tuple(
+            key
+            for key, value in self.arguments.items()
+            if any(isinstance(p, Expression) for p in (value if isinstance(value, tuple) else (value,)))
+        )
+
+    def _argument(self, key: str, value: Any, values: Mapping[str, Any]) -> Any:
+        if isinstance(value, tuple):
+            computed: Any = tuple(p.evaluate(values) if isinstance(p, Expression) else p for p in value)
+        else:
+            computed = value.evaluate(values)
+        kind = self.block.params[key]
+        try:
+            return kind.read(computed)
+        except TypeError:
+            parts = value if isinstance(value, tuple) else (value,)
+            expression = next(p for p in parts if isinstance(p, Expression))
+            where = ", ".join(f"{n} = {option_label(v)}" for n, v in values.items())
+            message = f"`{expression}` gives {option_label(computed)} for {where}, but `{key}` must be {kind.expected}"
+            words = isinstance(computed, str) or kind.words
+            raise expression.error(
+                "wrong-type", message, "" if words else "use `//`, `floor` or `round_to(x, 8)`"
+            ) from None
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -147,6 +194,7 @@ class Space:
     network: tuple[LayerSpec | Group, ...]
     constraints: tuple[Expression, ...]
     document: Document
+    cells: Mapping[str, Cell] = field(default_factory=dict)
 
     @property
     def text(self) -> str:

@@ -95,7 +95,12 @@ def unroll(space: Space) -> tuple[Variant, ...]:
         [('6', 8, 262144), ('7', 9, 2097152), ('8', 10, 16777216)]
     """
     repeats = list(_repeats(space.network))
-    names = [n for n, c in space.choices.items() if any(r.expression and n in r.expression.names for r in repeats)]
+    # A shared choice with one option is a constant: it decides nothing.
+    names = [
+        n
+        for n, c in space.choices.items()
+        if (c.shared is True and len(c.options) == 1) or any(r.expression and n in r.expression.names for r in repeats)
+    ]
     free = [r for r in repeats if len(r.options) > 1]
     axes = [space.choices[n].options for n in names] + [r.options for r in free]
     if prod(map(len, axes)) > MAX_VARIANTS:
@@ -186,6 +191,6 @@ class _Unroller:
         if name not in scope:
             index = 1 + sum(d.choice == name for d in self.decisions)
             label = name if choice.shared is True else f"{name}[{index}]"
-            self.decisions.append(Decision(label, name, choice.options))
+            self.decisions.append(Decision(label, choice.cell or name, choice.options))
             scope[name] = label
         return scope[name]

@@ -11,6 +11,7 @@ from spaces.blocks import (
     linear,
     pointwise,
     pooling,
+    preact_residual,
     residual,
 )
 from spaces.blocks.base import BLOCKS, Block, Kind, Op, Ops, block
@@ -18,5 +19,5 @@ from spaces.blocks.base import BLOCKS, Block, Kind, Op, Ops, block
 __all__ = [
     "BLOCKS", "Block", "Kind", "Op", "Ops", "block", "conv", "convmixer", "depthwise", "ds_conv",
     "elementwise", "flatten",
-    "inverted_residual", "linear", "pointwise", "pooling", "residual",
+    "inverted_residual", "linear", "pointwise", "pooling", "preact_residual", "residual",
 ]  # fmt: skip

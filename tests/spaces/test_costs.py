@@ -142,7 +142,10 @@ def test_a_layer_costs_the_sum_of_its_operators(
     cost = layer_cost(ops, x, out, Settings("float32", bias, norm, True), CODE)
     weights = sum(op.weights for op in ops)
     biases = sum(op.out.channels for op in ops if op.kind in ("conv", "depthwise", "pointwise", "linear")) * bias
-    scales = sum(2 * op.out.channels for op in ops if op.kind in ("conv", "depthwise", "pointwise")) * norm
+    normalised = ("conv", "depthwise", "pointwise") if norm else ()
+    biases -= sum(op.out.channels for op in ops if op.bias is False) * bias
+    scales = sum(2 * op.out.channels for op in ops if op.kind in normalised and op.norm)
+    scales += sum(2 * op.out.channels for op in ops if op.kind == "batch_norm")
     assert cost.params == weights + biases + scales
     wide = 4 if "int" in out_dtype else DTYPES[out_dtype]
     code = sum(CODE.get(op.kind, 0) for op in ops)

@@ -1,0 +1,30 @@
+"""Residual block with activations before its convolutions, as NAS-Bench-201 has between its stages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from spaces.blocks.base import Count, Op, Ops, Window, block
+from spaces.blocks.conv import conv_op
+from spaces.blocks.pooling import pool_op
+from spaces.tensors import Shape
+
+__all__ = ["preact_residual"]
+
+
+@block("preact_residual")
+def preact_residual(x: Shape, *, filters: Count, kernel: Window = (3, 3), stride: Window = (2, 2)) -> Ops:
+    """ReLU-conv-norm twice; the skip averages each window of the stride, then a bare 1x1 convolution.
+
+    The skip is computed first, so that the ReLU may overwrite the input.
+
+    Example:
+        >>> [op.kind for op in preact_residual(Shape(16, 32, 32), filters=32)]
+        ['avg_pool', 'pointwise', 'relu', 'conv', 'conv', 'add']
+    """
+    pooled = pool_op("avg_pool", x, stride, stride, "valid")
+    skip = conv_op(pooled.out, filters, (1, 1), (1, 1), "same", kind="pointwise", source=1, norm=False)
+    active = Op("relu", (0,), x, activation="relu", in_place=True)
+    first = conv_op(x, filters, kernel, stride, "same", activation="relu", source=3)
+    second = conv_op(first.out, filters, kernel, (1, 1), "same", source=4)
+    return pooled, replace(skip, bias=False), active, first, second, Op("add", (2, 5), second.out, in_place=True)

@@ -1,0 +1,141 @@
+"""Read `cells:`: each a graph of nodes with the operators that its edges choose from; and its uses in a network."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+from spaces.cell import IDENTITY, ZERO, Cell, Edge, Operator, cell_block
+from spaces.errors import did_you_mean
+from spaces.expressions import Expression, Name
+from spaces.numbering import NUMBERINGS
+from spaces.source import Path_
+from spaces.space import Choice, LayerSpec, Repeat
+
+if TYPE_CHECKING:
+    from spaces.reader import _SpaceReader
+
+__all__ = ["read_cell", "read_cell_use"]
+
+_KEYS = ("nodes", "edges", "operators", "dead_edges", "numbering")
+_MAX_NODES = 12
+
+
+def read_cell(reader: _SpaceReader, name: str, data: Any) -> dict[str, Cell]:
+    """A cell and the choices of its edges, which are added to the reader's; empty after a reported mistake."""
+    path: Path_ = ("cells", name)
+    before = len(reader.mistakes)
+    if not name.isidentifier() or not name.isascii() or name in reader.choices:
+        hint = "use letters, digits and `_`, and no name of a choice"
+        reader.fail("bad-name", f"`{name}` cannot name a cell", path, hint, key=True)
+    if not isinstance(data, dict):
+        hint = "for example `nodes: 4` and `operators: {none: zero, skip: identity}`"
+        reader.fail("wrong-type", "a cell is a mapping of keys", path, hint)
+        return {}
+    for key in data:
+        if key not in _KEYS:
+            hint = did_you_mean(key, _KEYS)
+            reader.fail("unknown-key", f"unknown key `{key}` in a cell", (*path, key), hint, key=True)
+    edges = _edges(reader, data, path)
+    operators = _operators(reader, data.get("operators"), path)
+    dead = data.get("dead_edges", "removed")
+    if dead not in ("removed", "counted"):
+        reader.fail("wrong-value", "`dead_edges` must be `removed` or `counted`", (*path, "dead_edges"))
+    numbering = data.get("numbering", "")
+    if numbering and numbering not in NUMBERINGS:
+        hint = did_you_mean(str(numbering), NUMBERINGS)
+        reader.fail("wrong-value", f"there is no numbering `{numbering}`", (*path, "numbering"), hint)
+    if len(reader.mistakes) > before:
+        return {}
+    cell = Cell(name, edges, operators, dead, numbering)
+    span = reader.source.span(path, key=True)
+    for k in range(len(edges)):
+        label = cell.label(k)
+        reader.choices[label] = Choice(label, tuple(operators), True, span, cell=name)
+    return {name: cell}
+
+
+def _edges(reader: _SpaceReader, data: dict[str, Any], path: Path_) -> tuple[Edge, ...]:
+    """All i -> j with i < j of `nodes`, or the `edges` listed."""
+    nodes = data.get("nodes")
+    if isinstance(nodes, bool) or not isinstance(nodes, int) or not 2 <= nodes <= _MAX_NODES:
+        hint = "node 0 is the input, the last one the output"
+        place, key = ((*path, "nodes"), False) if "nodes" in data else (path, True)
+        reader.fail("wrong-value", f"`nodes` must be a whole number from 2 to {_MAX_NODES}", place, hint, key=key)
+        return ()
+    if "edges" not in data:
+        return tuple(sorted(combinations(range(nodes), 2), key=lambda e: (e[1], e[0])))
+    listed = data["edges"]
+    found: list[Edge] = []
+    for k, edge in enumerate(listed if isinstance(listed, list) else [listed]):
+        at = (*path, "edges", k) if isinstance(listed, list) else (*path, "edges")
+        if not (isinstance(edge, list) and len(edge) == 2 and all(type(n) is int for n in edge)):
+            reader.fail("wrong-type", "an edge is two nodes", at, "for example `[0, 1]`")
+        elif not 0 <= edge[0] < edge[1] < nodes:
+            reader.fail(
+                "bad-edge", f"an edge from node {edge[0]} to {edge[1]}", at, f"nodes go up from 0 to {nodes - 1}"
+            )
+        elif tuple(edge) in found:
+            reader.fail("bad-edge", f"the edge {edge[0]} to {edge[1]} is given twice", at)
+        else:
+            found.append((edge[0], edge[1]))
+    for node in range(1, nodes):
+        if not any(j == node for _, j in found):
+            reader.fail("bad-edge", f"no edge leads to node {node}", (*path, "edges"), f"add `[0, {node}]`")
+    return tuple(sorted(found, key=lambda e: (e[1], e[0])))
+
+
+def _operators(reader: _SpaceReader, data: Any, path: Path_) -> dict[str, Operator]:
+    path = (*path, "operators")
+    if not isinstance(data, dict) or not data:
+        hint = "for example `operators: {none: zero, skip: identity, conv: [conv: {filters: channels}]}`"
+        there = data is not None
+        reader.fail("missing-key", "a cell needs `operators`", path if there else path[:-1], hint, key=not there)
+        return {}
+    found: dict[str, Operator] = {}
+    for name, value in data.items():
+        if not (name.replace("_", "a").replace(".", "a").isalnum() and name.isascii()):
+            hint = "use letters, digits, `_` and `.`"
+            reader.fail("bad-option", f"the operator `{name}` is not a word", (*path, name), hint, key=True)
+        found[name] = _operator(reader, value, (*path, name))
+    return found
+
+
+def _operator(reader: _SpaceReader, data: Any, path: Path_) -> Operator:
+    if data in (ZERO, IDENTITY):
+        return data
+    if not isinstance(data, list) or not data:
+        hint = "`zero` (no connection), `identity`, or for example `[relu, {conv: {filters: channels}}]`"
+        reader.fail("wrong-type", "an operator is a word or a list of blocks", path, hint)
+        return ZERO
+    # Within a cell the only name is that of its input's channels: its decisions are the edges.
+    choices, reader.choices, reader.own_names = reader.choices, {}, ("channels",)
+    try:
+        items = [reader.item(item, (*path, k), grouped=False) for k, item in enumerate(data)]
+    finally:
+        reader.choices, reader.own_names = choices, ()
+    for k, item in enumerate(items):
+        if item is not None and (not isinstance(item, LayerSpec) or item.repeat.options != (1,) or item.dtype):
+            hint = "write the block once for each time it runs, with the data type of the space"
+            reader.fail("bad-operator", "an operator is a plain list of blocks", (*path, k), hint)
+    return tuple(item for item in items if isinstance(item, LayerSpec))
+
+
+def read_cell_use(reader: _SpaceReader, data: dict[str, Any], path: Path_, repeat: Repeat) -> LayerSpec | None:
+    """`- cell: name` in a network, as a layer with a decision per edge."""
+    for key in data:
+        if key not in ("cell", "repeat", "numbered"):
+            hint = did_you_mean(key, ("cell", "repeat", "numbered"))
+            reader.fail("unknown-key", f"unknown key `{key}` beside `cell`", (*path, key), hint, key=True)
+    name = data["cell"]
+    if name not in reader.cells:
+        if name not in reader.header.cells:
+            hint = did_you_mean(str(name), reader.header.cells) if reader.header.cells else "describe it under `cells:`"
+            reader.fail("unknown-cell", f"there is no cell `{name}`", (*path, "cell"), hint)
+        return None
+    cell = reader.cells[name]
+    span = reader.source.span((*path, "cell"))
+    labels = [cell.label(k) for k in range(len(cell.edges))]
+    reader.used.update(labels)
+    arguments = {f"edge{k + 1}": Expression(label, Name(label), span) for k, label in enumerate(labels)}
+    return LayerSpec(cell_block(cell), arguments, reader.flag(data, "numbered", path), None, repeat, span)
