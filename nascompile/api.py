@@ -10,12 +10,14 @@ from solvers.base import Progress, solve
 from solvers.feasible_set import FeasibleSet
 from spaces.compile import compile_space
 from spaces.errors import UnitError
+from spaces.latency import LatencyProfile
+from spaces.latency_profiles import load_profile, profile_for
 from spaces.program import Budgets, Program
 from spaces.reader import load_space
 from spaces.space import Space
 from spaces.target import Target
 from spaces.targets import load_target
-from spaces.units import parse_bytes, parse_count
+from spaces.units import parse_bytes, parse_count, parse_time_ns
 
 __all__ = ["budgets_of", "compile", "reduce"]
 
@@ -30,6 +32,8 @@ def compile(
     ram: Quantity = None,
     flops: Quantity = None,
     macs: Quantity = None,
+    latency: Quantity = None,
+    latency_profile: str | Path | LatencyProfile | None = None,
     ram_model: str | None = None,
     overrides: Iterable[str] = (),
 ) -> Program:
@@ -42,6 +46,9 @@ def compile(
         ram: RAM budget in bytes, or text; replaces the MCU's.
         flops: limit on FLOPs, a number or text such as `"10M"`.
         macs: limit on multiply-accumulates.
+        latency: limit on the latency, text such as `"50 ms"` or nanoseconds.
+        latency_profile: name or file of a latency profile. Where latency is limited, the MCU's own by default, or one
+            of the same core, its cycles taken at the MCU's clock (`stm32h747@216MHz`).
         ram_model: `pingpong` or `liveness`; the space's own by default.
         overrides: `key.path=value` strings for the space.
 
@@ -55,9 +62,13 @@ def compile(
     """
     source = space if isinstance(space, Space) else load_space(space, overrides)
     target = load_target(mcu) if isinstance(mcu, str) else mcu
-    budgets = budgets_of(target, rom=rom, ram=ram, flops=flops, macs=macs)
+    budgets = budgets_of(target, rom=rom, ram=ram, flops=flops, macs=macs, latency=latency)
+    limited = budgets.latency is not None or any("latency" in c.names for c in source.constraints)
+    profile = load_profile(latency_profile) if isinstance(latency_profile, str | Path) else latency_profile
+    if profile is None and limited and target:
+        profile = profile_for(target)
     name, code = (target.name, dict(target.runtime)) if target else ("", {})
-    return compile_space(source, budgets, target=name, ram_model=ram_model, code=code)
+    return compile_space(source, budgets, target=name, ram_model=ram_model, code=code, latency=profile)
 
 
 def reduce(
@@ -68,6 +79,8 @@ def reduce(
     ram: Quantity = None,
     flops: Quantity = None,
     macs: Quantity = None,
+    latency: Quantity = None,
+    latency_profile: str | Path | LatencyProfile | None = None,
     ram_model: str | None = None,
     overrides: Iterable[str] = (),
     solver: str = "auto",
@@ -89,8 +102,9 @@ def reduce(
         (167713, 130285, 'dscnn/6: 84-84-84-84-84-84')
     """
     program = compile(
-        space, mcu=mcu, rom=rom, ram=ram, flops=flops, macs=macs, ram_model=ram_model, overrides=overrides
-    )
+        space, mcu=mcu, rom=rom, ram=ram, flops=flops, macs=macs, latency=latency, latency_profile=latency_profile,
+        ram_model=ram_model, overrides=overrides,
+    )  # fmt: skip
     return solve(program, solver, progress)
 
 
@@ -104,6 +118,8 @@ def budgets_of(target: Target | None, **limits: Quantity) -> Budgets:
 def _read(name: str, value: int | str) -> int:
     """A limit as a number; a mistake in it names the limit."""
     try:
+        if name == "latency":
+            return value if isinstance(value, int) else parse_time_ns(value)
         return parse_bytes(value) if name in ("rom", "ram") else parse_count(value)
     except UnitError as error:
         raise UnitError(replace(d, message=f"{name}: {d.message}") for d in error.diagnostics) from None

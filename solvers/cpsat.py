@@ -20,7 +20,7 @@ from solvers.cpsat_model import Model, lower
 from solvers.cpsat_search import enumerate_model, solve_model
 from solvers.feasible_set import FeasibleSet
 from spaces.errors import Diagnostic, EngineError, did_you_mean
-from spaces.program import ADDITIVE_METRICS, Chain, Program
+from spaces.program import Chain, Program
 from spaces.space import option_label
 
 __all__ = ["Optimum", "enumerate_rows", "feasible", "model_text", "optimum", "reduced_bounds", "smallest", "solve"]
@@ -156,7 +156,7 @@ def optimum(
     chain = program.chains[variant]
     if chain.impossible:
         return None
-    known = (*ADDITIVE_METRICS, *_RAM, "entropy", *(d.label for d in chain.variant.decisions))
+    known = (*program.metrics, *_RAM, "entropy", *(d.label for d in chain.variant.decisions))
     if metric not in known:
         message = f"`{metric}` is not a metric of variant `{chain.variant.label}`"
         raise EngineError(Diagnostic("unknown-metric", message, None, did_you_mean(metric, known)))

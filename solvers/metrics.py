@@ -117,7 +117,7 @@ class Metrics:
 
     def _additive(self) -> set[str]:
         labels = {d.label for c in self.fs.program.chains for d in c.variant.decisions if d.numeric}
-        return {*ADDITIVE_METRICS, "entropy", *labels}
+        return {*self.fs.program.metrics, "entropy", *labels}
 
     def best(self, metric: str, sense: str = "max") -> Candidate:
         """See `FeasibleSet.best`."""

@@ -21,6 +21,7 @@ from solvers.tree import Tree
 from spaces.compile import compile_space
 from spaces.errors import Diagnostic, SetFileError, Span
 from spaces.files import write_atomically
+from spaces.latency_file import profile_text, read_profile
 from spaces.program import Budgets
 from spaces.reader import read_space
 
@@ -47,6 +48,7 @@ def save(fs: FeasibleSet, path: Path) -> Path:
         "budgets": dict(program.budgets.items()),
         "ram_model": program.ram_model,
         "code": dict(program.code),
+        "latency": profile_text(program.latency) if program.latency else None,
         "engine": fs.engine,
         "seconds": fs.seconds,
         "origin": fs.origin,
@@ -104,6 +106,7 @@ def _opened(header: dict[str, Any], payload: bytes) -> FeasibleSet:
         target=header["target"],
         ram_model=header["ram_model"],
         code=header["code"],
+        latency=read_profile(header["latency"], "<set file>") if header.get("latency") else None,
     )
     tree = Tree(tuple(levels), tuple((height, node) for height, node in header["roots"]))
     return FeasibleSet(program, tree, header["engine"], header["seconds"], header["origin"])

@@ -6,7 +6,7 @@ the tables are right.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import log2
 from typing import Any, NamedTuple
@@ -15,10 +15,11 @@ from spaces.blocks import Ops
 from spaces.candidate import Candidate
 from spaces.compile import lower_layer
 from spaces.costs import LayerCost, layer_cost
+from spaces.space import Space
 from spaces.tensors import Tensor
-from spaces.variants import Layer
+from spaces.variants import Layer, Variant
 
-__all__ = ["LayerTerms", "Step", "breakdown", "derived", "lowered", "totals"]
+__all__ = ["LayerTerms", "Step", "breakdown", "derived", "lower_chain", "lowered", "totals"]
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,25 @@ def lowered(candidate: Candidate) -> Iterator[Step]:
         >>> [op.weights for step in lowered(c) for op in step.ops]
         [576, 512, 192]
     """
-    x, values = candidate.program.space.input, candidate.values
-    for layer in candidate.variant.layers:
+    return lower_chain(candidate.program.space, candidate.variant, candidate.values)
+
+
+def lower_chain(space: Space, variant: Variant, values: Mapping[str, Any]) -> Iterator[Step]:
+    """The layers of a variant under given decisions, from input to output.
+
+    Args:
+        space: the space.
+        variant: one of its variants.
+        values: decision label -> value; a cell's edge may have several operators, which makes a super-network.
+
+    Raises:
+        Infeasible: no such network can exist.
+    """
+    x = space.input
+    for layer in variant.layers:
         used = {choice: values[label] for choice, label in layer.bindings.items()}
-        used |= {n: values[n] for n in layer.spec.names if n in candidate.variant.constants}
-        out, ops = lower_layer(candidate.program.space, layer, x, used)
+        used |= {n: variant.constants[n] for n in layer.spec.names if n in variant.constants}
+        out, ops = lower_layer(space, layer, x, used)
         yield Step(layer, x, out, ops)
         x = out
 
@@ -89,7 +104,13 @@ def breakdown(candidate: Candidate) -> tuple[LayerTerms, ...]:
     program = candidate.program
     settings = program.space.settings
     return tuple(
-        LayerTerms(layer.number, layer.spec.block.name, x, out, layer_cost(ops, x, out, settings, program.code))
+        LayerTerms(
+            layer.number,
+            layer.spec.block.name,
+            x,
+            out,
+            layer_cost(ops, x, out, settings, program.code, program.latency),
+        )
         for layer, x, out, ops in lowered(candidate)
     )
 
@@ -102,9 +123,11 @@ def derived(layers: tuple[LayerTerms, ...]) -> dict[str, int]:
 
 def totals(candidate: Candidate) -> dict[str, Any]:
     """The costs of a network, summed from its layers; equal to `candidate.costs`."""
-    layers = breakdown(candidate)
+    program, layers = candidate.program, breakdown(candidate)
     numbered = [t for t in layers if t.number]
-    sums = {m: sum(getattr(t.cost, m) for t in layers) for m in ("rom", "params", "macs", "flops")}
+    sums = {m: sum(getattr(t.cost, m) for t in layers) for m in program.metrics}
+    if program.latency:
+        sums["latency"] += program.latency.network_ns
     even = max([t.cost.out_bytes for t in numbered if (t.number or 1) % 2 == 0], default=0)
     odd = max([t.cost.out_bytes for t in numbered if (t.number or 0) % 2], default=0)
     peak = max(t.cost.peak for t in layers)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 import networkx as nx
 
@@ -16,12 +17,15 @@ from spaces.blocks.base import Block, Kind, Op, Ops
 from spaces.space import LayerSpec
 from spaces.tensors import Infeasible, Shape
 
-__all__ = ["IDENTITY", "ZERO", "Cell", "Edge", "Operator", "cell_block", "live_edges", "lower_cell"]
+__all__ = ["CELL_RANKS", "IDENTITY", "ZERO", "Cell", "Edge", "Operator", "cell_block", "live_edges", "lower_cell"]
 
 Edge = tuple[int, int]
 
 #: What an operator is when it is no list of blocks.
 ZERO, IDENTITY = "zero", "identity"
+
+#: What a cell may take: a series or an image.
+CELL_RANKS = (1, 2)
 
 #: `zero` (no connection), `identity`, or the blocks that it runs one after another.
 Operator = str | tuple[LayerSpec, ...]
@@ -90,15 +94,27 @@ class EdgeKind(Kind):
 
 
 def cell_block(cell: Cell) -> Block:
-    """The cell as a block with a parameter per edge, `edge1`, `edge2`, ...; it keeps the rank of its input."""
+    """The cell as a block with a parameter per edge, `edge1`, `edge2`, ...; it keeps the rank of its input.
+
+    It takes what every block of its operators takes.
+    """
 
     @lru_cache(maxsize=65536)
+    def lower_live(x: Shape, chosen: tuple[Chosen, ...]) -> Ops:
+        return lower_cell(cell, x, chosen)
+
     def lower(x: Shape, **edges: Chosen) -> Ops:
-        return lower_cell(cell, x, tuple(edges[f"edge{k + 1}"] for k in range(len(cell.edges))))
+        chosen = tuple(edges[f"edge{k + 1}"] for k in range(len(cell.edges)))
+        if cell.dead_edges == "removed":
+            # Cells that differ in dead edges only are lowered, and later costed, once.
+            chosen = tuple(n if alive else () for n, alive in zip(chosen, live_edges(cell, chosen), strict=True))
+        return lower_live(x, chosen)
 
     kind = EdgeKind(tuple(cell.operators))
     params: dict[str, Kind] = {f"edge{k + 1}": kind for k in range(len(cell.edges))}
-    return Block(cell.name, lower, True, (1, 2), None, params, {})
+    blocks = [spec.block for operator in cell.operators.values() if not isinstance(operator, str) for spec in operator]
+    ranks = tuple(rank for rank in CELL_RANKS if all(rank in block.ranks for block in blocks))
+    return Block(cell.name, lower, True, ranks, None, params, {})
 
 
 def live_edges(cell: Cell, chosen: Sequence[Chosen]) -> list[bool]:
@@ -132,7 +148,8 @@ def lower_cell(cell: Cell, x: Shape, chosen: Sequence[Chosen]) -> Ops:
     Args:
         cell: the cell.
         x: shape of its input.
-        chosen: the operators of each edge; several of one edge are summed.
+        chosen: the operators of each edge. Several of one edge, in a super-network, are averaged as TE-NAS does with
+            equal weights, no connection counting as zeros: summed, identities would soon outgrow the rest.
 
     Raises:
         Infeasible: operators that meet in a node give different shapes, or an operator does not fit its input.
@@ -148,17 +165,25 @@ def lower_cell(cell: Cell, x: Shape, chosen: Sequence[Chosen]) -> Ops:
     if cell.dead_edges == "removed" and not any(live):
         return (Op("zeros", (0,), x),)
     runs = [
-        (edge, [cell.operators[n] for n in names if n not in cell.zeros])
-        for edge, names, alive in zip(cell.edges, chosen, live, strict=True)
+        (edge, [_Run(cell.operators[n], f"{cell.label(k)} {n}", 1 / len(names)) for n in names if n not in cell.zeros])
+        for k, (edge, names, alive) in enumerate(zip(cell.edges, chosen, live, strict=True))
         if alive or cell.dead_edges == "counted"
     ]
     return _Lowering(cell, x, runs).run()
 
 
+class _Run(NamedTuple):
+    """One operator on one edge: what it does, where it comes from, its share of the edge."""
+
+    operator: Operator
+    origin: str
+    share: float
+
+
 class _Lowering:
     """Emits the operators of a cell; tensors are numbered as operands are, 0 being the cell's input."""
 
-    def __init__(self, cell: Cell, x: Shape, runs: list[tuple[Edge, list[Operator]]]) -> None:
+    def __init__(self, cell: Cell, x: Shape, runs: list[tuple[Edge, list[_Run]]]) -> None:
         self.cell = cell
         self.runs = runs
         self.ops: list[Op] = []
@@ -185,8 +210,13 @@ class _Lowering:
         for (i, j), operators in self.runs:
             for operator in operators if j == node else ():
                 part = self.operator(operator, value[i])
+                # A sum is still to be read: by the next addition, or as the node. It may be another node's tensor.
+                self.left[part] += 1
                 total = part if total is None else self.add(total, part)
-        return self.emit(Op("zeros", (0,), self.shapes[0])) if total is None else total
+        if total is None:
+            return self.emit(Op("zeros", (0,), self.shapes[0]))
+        self.left[total] -= 1
+        return total
 
     def emit(self, op: Op) -> int:
         self.ops.append(op)
@@ -194,15 +224,17 @@ class _Lowering:
         self.left.append(0)
         return len(self.ops)
 
-    def operator(self, operator: Operator, source: int) -> int:
+    def operator(self, run: _Run, source: int) -> int:
         self.left[source] -= 1
         at = source
-        for spec in operator if isinstance(operator, tuple) else ():
-            at = self.block(spec, at)
+        for spec in run.operator if isinstance(run.operator, tuple) else ():
+            at = self.block(spec, at, run.origin)
+        if run.share < 1:
+            at = self.emit(Op("scale", (at,), self.shapes[at], scale=run.share, origin=run.origin))
         return at
 
-    def block(self, spec: LayerSpec, source: int) -> int:
-        for op in _placed(spec, self.shapes[source], source, len(self.ops), self.left[source] == 0):
+    def block(self, spec: LayerSpec, source: int, origin: str) -> int:
+        for op in _placed(spec, self.shapes[source], source, len(self.ops), self.left[source] == 0, origin):
             self.emit(op)
         return len(self.ops)
 
@@ -210,18 +242,23 @@ class _Lowering:
         if self.shapes[a] != self.shapes[b]:
             message = f"operators of shapes {self.shapes[a]} and {self.shapes[b]} meet in a node of `{self.cell.name}`"
             raise Infeasible(message)
+        self.left[a] -= 1
+        self.left[b] -= 1
         kept, last = (b, a) if self.left[a] == 0 else (a, b)
-        return self.emit(Op("add", (kept, last), self.shapes[a], in_place=self.left[last] == 0))
+        total = self.emit(Op("add", (kept, last), self.shapes[a], in_place=self.left[last] == 0))
+        self.left[total] += 1
+        return total
 
 
 @lru_cache(maxsize=65536)
-def _placed(spec: LayerSpec, x: Shape, source: int, base: int, free: bool) -> Ops:
+def _placed(spec: LayerSpec, x: Shape, source: int, base: int, free: bool, origin: str) -> Ops:
     """The operators of a block behind `base` others, fed by tensor `source`, which they may overwrite if `free`."""
     return tuple(
         replace(
             op,
             inputs=tuple(base + k if k else source for k in op.inputs),
             in_place=op.in_place and (op.inputs[-1] != 0 or free),
+            origin=origin,
         )
         for op in spec.own(spec.block.lower(x, **spec.evaluate({"channels": x.channels})))
     )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from spaces.cell import IDENTITY, ZERO, Cell, Edge, Operator, cell_block
+from spaces.cell import CELL_RANKS, IDENTITY, ZERO, Cell, Edge, Operator, cell_block
 from spaces.errors import did_you_mean
 from spaces.expressions import Expression, Name
-from spaces.numbering import NUMBERINGS
+from spaces.numbering import NUMBERINGS, count_of
 from spaces.source import Path_
-from spaces.space import Choice, LayerSpec, Repeat
+from spaces.space import Choice, Group, LayerSpec, Repeat
 
 if TYPE_CHECKING:
     from spaces.reader import _SpaceReader
@@ -25,8 +25,8 @@ def read_cell(reader: _SpaceReader, name: str, data: Any) -> dict[str, Cell]:
     """A cell and the choices of its edges, which are added to the reader's; empty after a reported mistake."""
     path: Path_ = ("cells", name)
     before = len(reader.mistakes)
-    if not name.isidentifier() or not name.isascii() or name in reader.choices:
-        hint = "use letters, digits and `_`, and no name of a choice"
+    if not name.isidentifier() or not name.isascii() or name in (*reader.choices, *reader.reserved):
+        hint = "use letters, digits and `_`, and no name of a choice or a cost"
         reader.fail("bad-name", f"`{name}` cannot name a cell", path, hint, key=True)
     if not isinstance(data, dict):
         hint = "for example `nodes: 4` and `operators: {none: zero, skip: identity}`"
@@ -41,10 +41,13 @@ def read_cell(reader: _SpaceReader, name: str, data: Any) -> dict[str, Cell]:
     dead = data.get("dead_edges", "removed")
     if dead not in ("removed", "counted"):
         reader.fail("wrong-value", "`dead_edges` must be `removed` or `counted`", (*path, "dead_edges"))
-    numbering = data.get("numbering", "")
-    if numbering and numbering not in NUMBERINGS:
+    numbering = data.get("numbering") or ""
+    if numbering and str(numbering) not in NUMBERINGS:
         hint = did_you_mean(str(numbering), NUMBERINGS)
         reader.fail("wrong-value", f"there is no numbering `{numbering}`", (*path, "numbering"), hint)
+    elif numbering and edges and operators and len(operators) ** len(edges) != count_of(numbering):
+        message = f"`{numbering}` numbers {count_of(numbering):,} cells, not {len(operators)}^{len(edges)}"
+        reader.fail("wrong-value", message, (*path, "numbering"), 'leave it out, or override it by `numbering: ""`')
     if len(reader.mistakes) > before:
         return {}
     cell = Cell(name, edges, operators, dead, numbering)
@@ -67,6 +70,7 @@ def _edges(reader: _SpaceReader, data: dict[str, Any], path: Path_) -> tuple[Edg
         return tuple(sorted(combinations(range(nodes), 2), key=lambda e: (e[1], e[0])))
     listed = data["edges"]
     found: list[Edge] = []
+    before = len(reader.mistakes)
     for k, edge in enumerate(listed if isinstance(listed, list) else [listed]):
         at = (*path, "edges", k) if isinstance(listed, list) else (*path, "edges")
         if not (isinstance(edge, list) and len(edge) == 2 and all(type(n) is int for n in edge)):
@@ -79,7 +83,7 @@ def _edges(reader: _SpaceReader, data: dict[str, Any], path: Path_) -> tuple[Edg
             reader.fail("bad-edge", f"the edge {edge[0]} to {edge[1]} is given twice", at)
         else:
             found.append((edge[0], edge[1]))
-    for node in range(1, nodes):
+    for node in range(1, nodes) if len(reader.mistakes) == before else ():
         if not any(j == node for _, j in found):
             reader.fail("bad-edge", f"no edge leads to node {node}", (*path, "edges"), f"add `[0, {node}]`")
     return tuple(sorted(found, key=lambda e: (e[1], e[0])))
@@ -111,14 +115,28 @@ def _operator(reader: _SpaceReader, data: Any, path: Path_) -> Operator:
     # Within a cell the only name is that of its input's channels: its decisions are the edges.
     choices, reader.choices, reader.own_names = reader.choices, {}, ("channels",)
     try:
-        items = [reader.item(item, (*path, k), grouped=False) for k, item in enumerate(data)]
+        items = [_block(reader, item, (*path, k)) for k, item in enumerate(data)]
     finally:
         reader.choices, reader.own_names = choices, ()
+    blocks = [item for item in items if isinstance(item, LayerSpec)]
+    if not any(all(r in b.block.ranks and b.block.out_rank is None for b in blocks) for r in CELL_RANKS):
+        words = " or ".join(f"`{b.block.name}`" for b in blocks if b.block.out_rank is not None)
+        message = f"{words} gives a vector" if words else "these blocks take different inputs"
+        reader.fail(
+            "bad-operator", message, path, "an operator turns an image into an image, or a series into a series"
+        )
     for k, item in enumerate(items):
         if item is not None and (not isinstance(item, LayerSpec) or item.repeat.options != (1,) or item.dtype):
             hint = "write the block once for each time it runs, with the data type of the space"
             reader.fail("bad-operator", "an operator is a plain list of blocks", (*path, k), hint)
-    return tuple(item for item in items if isinstance(item, LayerSpec))
+    return tuple(blocks)
+
+
+def _block(reader: _SpaceReader, data: Any, path: Path_) -> LayerSpec | Group | None:
+    if isinstance(data, dict) and "cell" in data:
+        reader.fail("bad-operator", "a cell within a cell", path, "write the blocks")
+        return None
+    return reader.item(data, path, grouped=False)
 
 
 def read_cell_use(reader: _SpaceReader, data: dict[str, Any], path: Path_, repeat: Repeat) -> LayerSpec | None:
@@ -127,10 +145,10 @@ def read_cell_use(reader: _SpaceReader, data: dict[str, Any], path: Path_, repea
         if key not in ("cell", "repeat", "numbered"):
             hint = did_you_mean(key, ("cell", "repeat", "numbered"))
             reader.fail("unknown-key", f"unknown key `{key}` beside `cell`", (*path, key), hint, key=True)
-    name = data["cell"]
+    name = str(data["cell"])
     if name not in reader.cells:
         if name not in reader.header.cells:
-            hint = did_you_mean(str(name), reader.header.cells) if reader.header.cells else "describe it under `cells:`"
+            hint = did_you_mean(name, reader.header.cells) if reader.header.cells else "describe it under `cells:`"
             reader.fail("unknown-cell", f"there is no cell `{name}`", (*path, "cell"), hint)
         return None
     cell = reader.cells[name]

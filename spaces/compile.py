@@ -14,10 +14,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from spaces.blocks import Ops
 from spaces.constraints import Linear, RamLimit, Relation, classify, ground, labels
 from spaces.costs import LayerCost, layer_cost
 from spaces.errors import Diagnostic, EngineError, SpaceError, Span
 from spaces.expressions import Expression
+from spaces.latency import LatencyError, LatencyProfile
 from spaces.program import ADDITIVE_METRICS, Budgets, Chain, Limit, Program, Stage
 from spaces.space import Space, option_label
 from spaces.tensors import Infeasible, Tensor
@@ -40,6 +42,7 @@ def compile_space(
     target: str = "",
     ram_model: str | None = None,
     code: Mapping[str, int] | None = None,
+    latency: LatencyProfile | None = None,
 ) -> Program:
     """Compile a space into a Program.
 
@@ -49,8 +52,10 @@ def compile_space(
         target: name of the MCU, for reports.
         ram_model: `pingpong` or `liveness`; the space's own by default.
         code: code bytes per operator kind, cs_t in EBS Eq. 3.
+        latency: gives the latencies; without it nothing may limit them.
 
     Raises:
+        LatencyError: a limit on the latency without a profile, or a profile that does not cover the space.
         SpaceError: no network of the space can exist, whatever is chosen; or a constraint that fits no variant.
 
     Example:
@@ -59,18 +64,35 @@ def compile_space(
         >>> program.size, [stage.shape for stage in program.chains[0].stages]
         (64, [(1, 8), (8, 8)])
     """
+    _check_latency(space, budgets, latency)
     variants = unroll(space)
     conditions = [_conditions(space, variant) for variant in variants]
     for k, constraint in enumerate(space.constraints):
         if not any(c[k][1] for c in conditions):
             message = f"`{constraint}` applies to no network of the space"
             raise constraint.error("no-such-index", message, "its indices are outside every variant")
-    compiler = _Compiler(space, budgets, code or {})
+    compiler = _Compiler(space, budgets, code or {}, latency)
     chains = tuple(compiler.chain(v, c) for v, c in zip(variants, conditions, strict=True))
     # Constraints that leave nothing are an answer, the empty set; shapes that vanish whatever is chosen, a mistake.
     if not compiler.relation_failed and all(chain.impossible for chain in chains):
         raise compiler.failure(chains)
-    return Program(space, chains, budgets, target, ram_model or space.ram_model, dict(code or {}))
+    return Program(space, chains, budgets, target, ram_model or space.ram_model, dict(code or {}), latency)
+
+
+def _check_latency(space: Space, budgets: Budgets, profile: LatencyProfile | None) -> None:
+    """A limit on the latency needs a profile, and one of the space's data type."""
+    limiting = next((c for c in space.constraints if "latency" in c.names), None)
+    if profile is None and (limiting or budgets.latency is not None):
+        message = f"`{limiting or 'the latency budget'}` needs a latency profile, and there is none for this target"
+        hint = "name one (`nascompile latency list`), or fit one to your measurements (`nascompile latency fit`)"
+        raise LatencyError(Diagnostic("no-latency-profile", message, limiting.span if limiting else None, hint))
+    if profile and profile.dtype != space.settings.dtype:
+        own = space.settings.dtype
+        message = (
+            f"the latency profile `{profile.name}` is of {profile.dtype} networks, and `{space.name}` computes in {own}"
+        )
+        hint = f"override it with `dtype={profile.dtype}`, or take another profile"
+        raise LatencyError(Diagnostic("latency-dtype", message, None, hint))
 
 
 def _conditions(space: Space, variant: Variant) -> list[tuple[Expression, list[Any]]]:
@@ -119,7 +141,9 @@ class _Compiler:
     space: Space
     budgets: Budgets
     code: Mapping[str, int]
+    latency: LatencyProfile | None
     known: dict[tuple[Any, ...], tuple[Tensor, LayerCost] | Infeasible] = field(default_factory=dict)
+    costs: dict[tuple[int, Tensor, Tensor], tuple[Ops, LayerCost]] = field(default_factory=dict)
     places: dict[str, Span | None] = field(default_factory=dict)
     relation_failed: bool = False
 
@@ -151,7 +175,12 @@ class _Compiler:
 
     def lower(self, layer: Layer, x: Tensor, values: Mapping[str, Any]) -> tuple[Tensor, LayerCost]:
         out, ops = lower_layer(self.space, layer, x, values)
-        cost = layer_cost(ops, x, out, self.space.settings, self.code)
+        # Blocks remember the operators that they return: the same ones cost the same. The entry keeps them alive.
+        key = (id(ops), x, out)
+        if key in self.costs:
+            return out, self.costs[key][1]
+        cost = layer_cost(ops, x, out, self.space.settings, self.code, self.latency)
+        self.costs[key] = (ops, cost)
         if max(cost[:-1]) > _MAX_COST:
             message = f"a layer `{layer.spec.block.name}` on {x.shape} costs more than 2^52"
             raise EngineError(Diagnostic("too-large", message, layer.spec.span, "use smaller sizes"))
@@ -169,6 +198,7 @@ class _Compiler:
         except Infeasible as reason:
             return Chain(variant, {}, (), np.zeros(0, np.int64), (), (), (), impossible=str(reason))
         base_costs: dict[str, int] = dict(zip(ADDITIVE_METRICS, base.additive, strict=True))
+        base_costs["latency"] += self.latency.network_ns if self.latency else 0
         linear = [Linear({m: 1}, b, m) for m, b in self.budgets.items() if m != "ram"]
         linear += [c for c in found if isinstance(c, Linear)]
         ram = [(c.text, c.bound) for c in found if isinstance(c, RamLimit)]

@@ -80,10 +80,7 @@ class _Checker:
                     yield from self.names(child)
 
     def unknown(self, name: str) -> Iterator[_Mistake]:
-        if name == "latency":
-            message = "`latency` needs a latency profile of the target, and this version has none"
-            yield "no-latency-profile", message, "limit `macs` or `flops` instead"
-        elif name not in self.known:
+        if name not in self.known:
             yield "unknown-name", f"unknown name `{name}` in `{self.text}`", self.suggestion(name)
 
     def suggestion(self, name: str) -> str:

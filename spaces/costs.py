@@ -7,6 +7,7 @@ from math import log2
 from typing import NamedTuple
 
 from spaces.blocks.base import Op, Ops
+from spaces.latency import LatencyProfile
 from spaces.space import Settings
 from spaces.tensors import DTYPES, Tensor
 
@@ -21,6 +22,7 @@ class LayerCost(NamedTuple):
         params: number of weights, biases and kept batch-norm values.
         macs: multiply-accumulates.
         flops: 2 per multiply-accumulate, and 1 per activated output when the space counts activations.
+        latency: nanoseconds, 0 without a latency profile.
         out_bytes: D * u, bytes of the output.
         peak: most bytes alive at any step of the layer.
         log_width: sum of log2(w) over its operators.
@@ -30,12 +32,20 @@ class LayerCost(NamedTuple):
     params: int
     macs: int
     flops: int
+    latency: int
     out_bytes: int
     peak: int
     log_width: float
 
 
-def layer_cost(ops: Ops, x: Tensor, out: Tensor, settings: Settings, code: Mapping[str, int]) -> LayerCost:
+def layer_cost(
+    ops: Ops,
+    x: Tensor,
+    out: Tensor,
+    settings: Settings,
+    code: Mapping[str, int],
+    profile: LatencyProfile | None = None,
+) -> LayerCost:
     """The costs of a layer.
 
     Args:
@@ -44,6 +54,7 @@ def layer_cost(ops: Ops, x: Tensor, out: Tensor, settings: Settings, code: Mappi
         out: its output; its data type is also that of the weights.
         settings: biases, batch norms and activations of the space.
         code: code bytes per operator kind, cs_t in Eq. 3; a kind that is missing costs none.
+        profile: gives the latency.
     """
     width = DTYPES[out.dtype]
     # Integer kernels accumulate in 32 bits, so their biases and scales take 4 bytes whatever the weights take.
@@ -62,6 +73,7 @@ def layer_cost(ops: Ops, x: Tensor, out: Tensor, settings: Settings, code: Mappi
         params=weights + extra,
         macs=macs,
         flops=2 * macs + (activated if settings.count_activations else 0),
+        latency=profile.layer_ns(ops, x.shape) if profile else 0,
         out_bytes=out.nbytes,
         peak=peak_bytes(ops, x.nbytes, width),
         log_width=log_width,

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import torch
 from torch import nn
 
 from spaces.blocks.base import TORCH_MODULES, Op, Ops
-from spaces.breakdown import lowered
+from spaces.breakdown import Step, lower_chain, lowered
 from spaces.candidate import Candidate
 from spaces.costs import has_bias, has_norm
-from spaces.space import Settings
+from spaces.space import Settings, Space
 from spaces.tensors import Shape
+from spaces.variants import Variant
 
-__all__ = ["Layer", "Network", "Operator", "build"]
+__all__ = ["Layer", "Network", "Operator", "build", "super_network"]
 
 _ACTIVATIONS = {"relu": nn.ReLU, "relu6": nn.ReLU6}
 
@@ -122,18 +124,56 @@ def build(candidate: Candidate, *, seed: int = 0, batch_norm: str | None = None)
         >>> sum(p.numel() for p in net.parameters()), c.costs["params"], net(torch.zeros(2, 1, 49, 10)).shape
         (59136, 59136, torch.Size([2, 12]))
     """
+    program = candidate.program
+    settings = _settings(program.space, batch_norm)
+    return _assemble(program.space, settings, lowered(candidate), seed, str(candidate))
+
+
+def super_network(
+    space: Space,
+    variant: Variant,
+    operators: Mapping[str, tuple[str, ...]],
+    *,
+    seed: int = 0,
+    batch_norm: str | None = None,
+) -> Network:
+    """The network in which every edge of a cell sums several operators, as pruning searches start from (MONAS, TE-NAS).
+
+    Args:
+        space: a cell space.
+        variant: one of its variants, all of whose decisions are edges of cells.
+        operators: label of each edge -> the operators on it.
+        seed: of the initial weights; see `build`.
+        batch_norm: see `build`.
+
+    Example:
+        >>> from spaces.reader import load_space
+        >>> from spaces.variants import unroll
+        >>> space = load_space("nasbench201", ["choices.C.options=[4]", "choices.N.options=[1]"])
+        >>> (variant,) = unroll(space)
+        >>> net = super_network(space, variant, {d.label: d.options for d in variant.decisions})
+        >>> net(torch.zeros(2, 3, 32, 32)).shape
+        torch.Size([2, 10])
+    """
+    line = ", ".join(f"{label}: {'|'.join(names)}" for label, names in operators.items())
+    settings = _settings(space, batch_norm)
+    return _assemble(space, settings, lower_chain(space, variant, operators), seed, f"{space.name}: {line}")
+
+
+def _settings(space: Space, batch_norm: str | None) -> Settings:
     if batch_norm not in (None, "kept", "folded"):
         raise ValueError(f"`batch_norm` must be `kept` or `folded`, not {batch_norm!r}")
-    settings = candidate.program.space.settings
-    if batch_norm:
-        settings = replace(settings, batch_norm_kept=batch_norm == "kept")
+    kept = space.settings.batch_norm_kept if batch_norm is None else batch_norm == "kept"
+    return replace(space.settings, batch_norm_kept=kept)
+
+
+def _assemble(space: Space, settings: Settings, steps: Iterator[Step], seed: int, line: str) -> Network:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         layers = OrderedDict(
             (f"{k}_{step.layer.spec.block.name}", Layer(step.ops, step.x.shape, settings))
-            for k, step in enumerate(lowered(candidate), start=1)
+            for k, step in enumerate(steps, start=1)
         )
-    tensor = candidate.program.space.input
-    shape = tensor.shape
-    dims = {0: (shape.channels,), 1: (shape.channels, shape.width), 2: tuple(shape)}[tensor.rank]
-    return Network(layers, dims, str(candidate))
+    shape = space.input.shape
+    dims = {0: (shape.channels,), 1: (shape.channels, shape.width), 2: tuple(shape)}[space.input.rank]
+    return Network(layers, dims, line)

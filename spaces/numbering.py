@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NUMBERINGS", "index_of", "row_of"]
+__all__ = ["NUMBERINGS", "count_of", "index_of", "row_of"]
 
 #: Name -> file: uint16 [cells] in the order of the benchmark, each cell's options as the digits of a number.
 NUMBERINGS = {"nasbench201": Path(__file__).parent / "numberings" / "nasbench201.npy"}
@@ -18,6 +18,16 @@ NUMBERINGS = {"nasbench201": Path(__file__).parent / "numberings" / "nasbench201
 def _codes(name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     codes = np.load(NUMBERINGS[name], allow_pickle=False).astype(np.int64)
     return codes, np.argsort(codes)
+
+
+def count_of(name: str) -> int:
+    """How many cells a numbering has.
+
+    Example:
+        >>> count_of("nasbench201")
+        15625
+    """
+    return len(_codes(name)[0])
 
 
 def row_of(name: str, index: int, options: int, edges: int) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaces.constraints import Relation
+from spaces.latency import LatencyProfile
 from spaces.space import Space
 from spaces.variants import Decision, Variant
 
@@ -24,8 +25,8 @@ __all__ = ["ADDITIVE_METRICS", "RAM_PARTS", "Budgets", "Chain", "Limit", "Progra
 
 Ints = NDArray[np.int64]
 
-#: Metrics that are sums over transitions.
-ADDITIVE_METRICS = ("rom", "params", "macs", "flops")
+#: Metrics that are sums over transitions; the latency, in nanoseconds, is zero where there is no latency profile.
+ADDITIVE_METRICS = ("rom", "params", "macs", "flops", "latency")
 
 #: RAM model -> the stage columns whose path maxima add up to the RAM.
 RAM_PARTS = {"pingpong": ("even", "odd"), "liveness": ("peak",)}
@@ -33,7 +34,7 @@ RAM_PARTS = {"pingpong": ("even", "odd"), "liveness": ("peak",)}
 
 @dataclass(frozen=True)
 class Budgets:
-    """Upper limits, None where there is none: bytes for ROM and RAM, counts for MACs and FLOPs.
+    """Upper limits, None where there is none: bytes of ROM and RAM, counts of MACs and FLOPs, nanoseconds of latency.
 
     Example:
         >>> Budgets(rom=1_000_000, flops=10_000_000).items()
@@ -45,6 +46,7 @@ class Budgets:
     flops: int | None = None
     macs: int | None = None
     params: int | None = None
+    latency: int | None = None
 
     def items(self) -> list[tuple[str, int]]:
         """The limits that are set."""
@@ -158,6 +160,7 @@ class Program:
         target: name of the MCU the budgets come from, or the empty string.
         ram_model: `pingpong` or `liveness`; which RAM the budget limits.
         code: code bytes per operator kind.
+        latency: what gives the latencies; None where nothing does.
     """
 
     space: Space
@@ -166,6 +169,12 @@ class Program:
     target: str
     ram_model: str
     code: Mapping[str, int] = field(default_factory=dict)
+    latency: LatencyProfile | None = None
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The additive metrics that mean something: the latency only with a latency profile."""
+        return ADDITIVE_METRICS if self.latency else tuple(m for m in ADDITIVE_METRICS if m != "latency")
 
     @property
     def size(self) -> int:
@@ -185,13 +194,13 @@ class Program:
             rows: [n, decisions] option indices; every row must be a possible network.
 
         Returns:
-            metric -> [n]: rom, ram (of the space's model), ram_pingpong, ram_liveness, params, macs, flops as int64,
-            entropy (EBS Eq. 6) as float64.
+            metric -> [n]: rom, ram (of the space's model), ram_pingpong, ram_liveness, params, macs, flops, and latency
+            in nanoseconds where there is a profile, as int64; entropy (EBS Eq. 6) as float64.
         """
         chain = self.chains[variant]
         rows = np.asarray(rows)
         states = chain.states(rows)
-        total = {m: np.full(len(rows), chain.base[m], np.int64) for m in ADDITIVE_METRICS}
+        total = {m: np.full(len(rows), chain.base[m], np.int64) for m in self.metrics}
         most = {m: np.full(len(rows), chain.base[m], np.int64) for m in ("even", "odd", "peak")}
         width = np.full(len(rows), chain.base["log_width"])
         for t, stage in enumerate(chain.stages):

@@ -25,7 +25,7 @@ __all__ = ["load_space", "read_space"]
 #: Items of a network whose place in the grammar is taken: one sub-network per option.
 _LATER = ("switch",)
 
-_RESERVED = {*METRICS, *DERIVED, "latency", "depth", "variant", "i", "and", "or", "not", "true", "false"}
+_RESERVED = {*METRICS, *DERIVED, "depth", "variant", "i", "and", "or", "not", "true", "false"}
 
 
 def load_space(name: str | Path, overrides: Iterable[str] = ()) -> Space:
@@ -58,6 +58,8 @@ class _SpaceReader:
         self.mistakes: list[Diagnostic] = []
         self.choices: dict[str, Choice] = {}
         self.cells: dict[str, Cell] = {}
+        #: Names with a meaning of their own.
+        self.reserved = frozenset(_RESERVED)
         #: Names that expressions may use besides choices.
         self.own_names: tuple[str, ...] = ()
         self.used: set[str] = set()
@@ -319,7 +321,7 @@ class _SpaceReader:
             return None
         for name in sorted(expression.names.difference(self.own_names)):
             if name not in self.choices:
-                known = (*self.choices, *self.own_names, *words)
+                known = (*(n for n, c in self.choices.items() if not c.cell), *self.own_names, *words)
                 hint = did_you_mean(name, known) if known else "declare it under `choices:`"
                 self.fail("unknown-name", f"unknown name `{name}` in `{text}`", path, hint)
                 return None
@@ -362,11 +364,16 @@ class _SpaceReader:
             self.mistakes.extend(error.diagnostics)
             return None
         edges = {c.name: Choice(c.name, tuple(c.operators), False, self.source.span(path)) for c in self.cells.values()}
-        self.mistakes.extend(check_constraint(expression, {**self.choices, **edges}))
+        choices = {name: choice for name, choice in self.choices.items() if not choice.cell}
+        self.mistakes.extend(check_constraint(expression, {**choices, **edges}))
         return expression
 
     def check_used(self) -> None:
-        for name in self.choices:
-            if name not in self.used:
+        for name, cell in self.cells.items():
+            if cell.label(0) not in self.used:
+                hint = "use it in the network, or remove it"
+                self.fail("unused-cell", f"the cell `{name}` is never used", ("cells", name), hint, key=True)
+        for name, choice in self.choices.items():
+            if name not in self.used and not choice.cell:
                 hint = "use it in the network, or remove it"
                 self.fail("unused-choice", f"the choice `{name}` is never used", ("choices", name), hint, key=True)

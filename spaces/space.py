@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["DERIVED", "METRICS", "Choice", "Group", "LayerSpec", "Repeat", "Settings", "Space", "option_label"]
 
 #: Metrics that add up over the layers, then the one that does not. All are integers: bytes, counts, nanoseconds.
-METRICS = ("rom", "params", "macs", "flops", "ram")
+METRICS = ("rom", "params", "macs", "flops", "latency", "ram")
 
 #: Derived quantities of numbered layers, usable in constraints as `height[3]`.
 DERIVED = ("channels", "height", "width")

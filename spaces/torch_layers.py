@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from spaces.tensors import Pads, Pair
 
-__all__ = ["PaddedAvgPool", "Zeros"]
+__all__ = ["PaddedAvgPool", "Scale", "Zeros"]
 
 
 class PaddedAvgPool(nn.Module):
@@ -39,6 +39,23 @@ class PaddedAvgPool(nn.Module):
         )
         # A window that lies in the padding altogether averages nothing: zero.
         return sums / counts.clamp(min=1)
+
+
+class Scale(nn.Module):
+    """The input times a constant.
+
+    Example:
+        >>> Scale(0.5)(torch.ones(2)).tolist()
+        [0.5, 0.5]
+    """
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[...] -> the same shape."""
+        return x * self.factor
 
 
 class Zeros(nn.Module):

@@ -16,10 +16,11 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
+from spaces.cell import Cell
 from spaces.compile import compile_space
 from spaces.errors import SpaceError
 from spaces.expressions import parse
-from spaces.program import ADDITIVE_METRICS, Budgets, Program
+from spaces.program import Budgets, Program
 from spaces.reader import read_space
 from spaces.space import Choice
 
@@ -56,6 +57,55 @@ TO_VECTOR = ["global_avg_pool", "global_max_pool", "flatten", "linear"]
 BLOCKS = {0: ["linear", "linear", "flatten", "relu"], 1: [*SERIES, *TO_VECTOR], 2: [*IMAGES, *TO_VECTOR]}
 
 
+#: Operators of cells: on images; those on series have the same names with `1d`.
+_NORMED: list[Any] = ["relu", {"conv": {"filters": "channels", "kernel": 1, "activation": "none"}}]
+OPERATORS: dict[str, Any] = {
+    "none": "zero",
+    "skip": "identity",
+    "conv": _NORMED,
+    "pool": [{"avg_pool": {"kernel": 3, "stride": 1, "padding": "same"}}],
+    "deep": [*_NORMED, "norm", "relu", {"depthwise": {}}],
+    "res": [{"residual": {"filters": "channels"}}, "relu"],
+    "inv": [{"inverted_residual": {"filters": "channels", "expansion": 2}}],
+    "relu": ["relu"],
+    "wide": [{"conv": {"filters": "2 * channels"}, "bias": True}],
+}
+IMAGE_OPERATORS = {"pre": [{"preact_residual": {"filters": "channels", "stride": 1}}]}
+
+
+def _series(block: Any) -> Any:
+    if not isinstance(block, dict):
+        return block
+    return {f"{key}1d" if isinstance(value, dict) else key: value for key, value in block.items()}
+
+
+@st.composite
+def cell_documents(
+    draw: st.DrawFn, rank: int, nodes: st.SearchStrategy[int], operators: st.SearchStrategy[int]
+) -> dict[str, Any]:
+    """A cell as plain data: nodes with random edges, and some operators for images (rank 2) or series (rank 1)."""
+    count = draw(nodes)
+    pool = OPERATORS | IMAGE_OPERATORS
+    if rank == 1:
+        pool = {n: [_series(b) for b in some] if isinstance(some, list) else some for n, some in OPERATORS.items()}
+    number = draw(operators)
+    some = draw(st.lists(st.sampled_from(list(pool)), min_size=number, max_size=number, unique=True))
+    keys: dict[str, Any] = {"nodes": count, "operators": {name: pool[name] for name in some}}
+    if draw(st.booleans()):
+        pairs = [[i, j] for j in range(1, count) for i in range(j)]
+        one_each = [[draw(st.integers(0, j - 1)), j] for j in range(1, count)]
+        more = draw(st.lists(st.sampled_from(pairs), max_size=len(pairs)))
+        keys["edges"] = [pair for pair in pairs if pair in one_each or pair in more]
+    if draw(st.booleans()):
+        keys["dead_edges"] = draw(st.sampled_from(["removed", "counted"]))
+    return keys
+
+
+def edges_of(cell: dict[str, Any]) -> int:
+    """The number of edges of a cell given as plain data."""
+    return len(cell.get("edges", range(cell["nodes"] * (cell["nodes"] - 1) // 2)))
+
+
 @dataclass
 class _Network:
     """Draws a network; keeps the number of its combinations below `room`."""
@@ -64,6 +114,7 @@ class _Network:
     room: int
     rank: int
     choices: dict[str, Any] = field(default_factory=dict)
+    cells: dict[str, Any] = field(default_factory=dict)
 
     def sizes(self, text: str) -> dict[str, int]:
         found = {}
@@ -160,7 +211,19 @@ class _Network:
         return [self.item() for _ in range(count)]
 
     def item(self) -> Any:
+        if self.rank and not self.draw(st.integers(0, 7)) and (self.cells or self.cell()):
+            return {"cell": "cell"} | ({"repeat": 2} if self.draw(st.booleans()) else {})
         return self.short(self.layer(False, 1)) if self.draw(st.integers(0, 5)) else self.group()
+
+    def cell(self) -> bool:
+        """Draw the network's cell, if there is room for its options."""
+        cell = self.draw(cell_documents(self.rank, st.integers(2, 3), st.integers(2, 3)))
+        cost = len(cell["operators"]) ** edges_of(cell)
+        if self.room // cost < 1:
+            return False
+        self.room //= cost
+        self.cells["cell"] = cell
+        return True
 
     def group(self) -> dict[str, Any]:
         repeat = self.draw(st.sampled_from([1, 2, [1, 2], "L"]))
@@ -209,6 +272,8 @@ def documents(draw: st.DrawFn, max_size: int) -> dict[str, Any]:
         if not draw(st.integers(0, 3)):
             keys[key] = draw(st.sampled_from(values))
     used = names_in(json.dumps(items))
+    if network.cells:
+        keys["cells"] = network.cells
     return {**keys, "choices": {n: d for n, d in network.choices.items() if n in used}, "network": items}
 
 
@@ -262,7 +327,11 @@ def _constraints(draw: st.DrawFn, program: Program) -> Iterator[str]:
         yield from (f"height[{depth}] <= height[1]", "ram < channels[1] * 500")
     if depth > 1:
         yield from ("channels[i] <= channels[i+1]", "width[i] * height[i] >= width[i+1]")
+    for cell in program.space.cells.values():
+        yield from _about_edges(draw, cell, min(c.variant.count(cell.name) for c in program.chains))
     for name, choice in program.space.choices.items():
+        if choice.cell:
+            continue
         yield from _about(draw, choice, max(c.variant.count(name) for c in program.chains), depth)
 
 
@@ -295,6 +364,14 @@ def _about(draw: st.DrawFn, choice: Choice, count: int, depth: int) -> Iterator[
         yield from ("R[1] == true", "not R[-1]")
 
 
+def _about_edges(draw: st.DrawFn, cell: Cell, count: int) -> Iterator[str]:
+    """Conditions about the operators of a cell."""
+    name, some = cell.name, draw(st.sampled_from(list(cell.operators)))
+    yield from (f'{name}[1] == "{some}"', f'{name}[-1] != "{some}"', f'{name}[i] != "{some}" or depth < 2')
+    if count > 1:
+        yield from (f"{name}[1] == {name}[2]", f"{name}[i] != {name}[i+1]", f'not ({name}[2] == "{some}") or ram < 900')
+
+
 def rows_of(program: Program, position: int) -> np.ndarray:
     """All option combinations of a variant, in order."""
     sizes = [len(d.options) for d in program.chains[position].variant.decisions]
@@ -310,7 +387,7 @@ def possible_rows(program: Program, position: int) -> np.ndarray:
 
 def cost_samples(program: Program) -> dict[str, np.ndarray]:
     """The costs of every possible network, in order."""
-    metrics = (*ADDITIVE_METRICS, "ram", "ram_pingpong", "ram_liveness", "entropy")
+    metrics = ("rom", "params", "macs", "flops", "ram", "ram_pingpong", "ram_liveness", "entropy")
     found = [{metric: np.zeros(0, np.int64) for metric in metrics}]
     found += [program.costs(v, possible_rows(program, v)) for v, c in enumerate(program.chains) if not c.impossible]
     return {metric: np.concatenate([costs[metric] for costs in found]) for metric in metrics}

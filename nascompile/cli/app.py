@@ -12,9 +12,11 @@ from nascompile.cli.check import check
 from nascompile.cli.compile import compile_space
 from nascompile.cli.diff import diff
 from nascompile.cli.explain import explain
+from nascompile.cli.latency import latency
 from nascompile.cli.listing import mcus, schema, spaces
-from nascompile.cli.output import err
+from nascompile.cli.output import Interrupted, err
 from nascompile.cli.reduce import count, reduce
+from nascompile.cli.score import score
 from nascompile.cli.show import export, show
 from spaces.errors import NascompileError
 
@@ -32,9 +34,10 @@ app = typer.Typer(
 )
 for name, function in {
     "reduce": reduce, "count": count, "show": show, "export": export, "check": check, "explain": explain, "diff": diff,
-    "compile": compile_space, "spaces": spaces, "mcus": mcus, "schema": schema,
+    "compile": compile_space, "spaces": spaces, "mcus": mcus, "schema": schema, "score": score,
 }.items():  # fmt: skip
     app.command(name)(function)
+app.add_typer(latency, name="latency")
 
 
 def _version(wanted: bool) -> None:
@@ -62,7 +65,7 @@ def main() -> None:
         sys.exit(2)
     except SystemExit as end:
         # Typer turns Ctrl-C into exit code 130, without a word.
-        if end.code == _INTERRUPTED:
+        if end.code == _INTERRUPTED and not isinstance(end, Interrupted):
             err.print("interrupted; nothing was written")
         raise
     except BrokenPipeError:

@@ -7,8 +7,10 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from nascompile.cli.cells import cell_data, print_cells
 from nascompile.cli.options import Json, Request, takes_request
 from nascompile.cli.output import emit_json, out, quantity, table
+from nascompile.cli.report import profile_data, profile_text
 from spaces.breakdown import LayerTerms, breakdown, derived, totals
 from spaces.candidate import Candidate, parse_candidate
 from spaces.constraints import ground
@@ -27,11 +29,14 @@ def check(
 ) -> None:
     """Check one network: every term of its costs, both RAM models, and which limit it breaks by how much.
 
+    For a cell also its index in the benchmark, the first cell that is the same function, and its dead edges.
     Exit code 1 if it breaks a limit.
 
-    Example:
+    Examples:
 
       nascompile check dscnn 84-112-84-84-84-196 --mcu stm32f412
+
+      nascompile check nasbench201 13714 --mcu stm32f746
     """
     program = request.program()
     member = parse_candidate(program, candidate)
@@ -58,7 +63,7 @@ def verdict(member: Candidate, layers: tuple[LayerTerms, ...]) -> dict[str, Any]
             "input": list(t.x.shape),
             "output": list(t.out.shape),
             "dtype": t.out.dtype,
-            **{name: getattr(t.cost, name) for name in ("rom", "params", "macs", "flops", "out_bytes", "peak")},
+            **{name: getattr(t.cost, name) for name in (*program.metrics, "out_bytes", "peak")},
         }
         for t in layers
     ]
@@ -68,12 +73,15 @@ def verdict(member: Candidate, layers: tuple[LayerTerms, ...]) -> dict[str, Any]
         for name, budget in program.budgets.items()
     ]
     broken = _broken_constraints(member, layers, costs)
+    cells = cell_data(member)
     return {
         "candidate": str(member),
+        **({"cells": cells} if cells else {}),
         "layers": rows,
         "input_bytes": program.space.input.nbytes,
         "costs": costs,
         "ram_model": program.ram_model,
+        **({"latency_profile": profile_data(program.latency)} if program.latency else {}),
         "limits": limits,
         "broken_constraints": broken,
         "feasible": not broken and not any(row["over"] for row in limits),
@@ -90,18 +98,21 @@ def _broken_constraints(member: Candidate, layers: tuple[LayerTerms, ...], costs
 
 
 def _print(member: Candidate, layers: tuple[LayerTerms, ...], data: dict[str, Any]) -> None:
-    out.print(f"[bold]{member}[/bold]")
+    out.print(f"[bold]{escape(str(member))}[/bold]", soft_wrap=True)
     out.print()
-    rows = table("layer", "block", "output", ">ROM B", ">MACs", ">buffer B", ">live peak B")
+    print_cells(data.get("cells", []))
+    latency = member.program.latency is not None
+    columns = [">latency us"] if latency else []
+    rows = table("layer", "block", "output", ">ROM B", ">MACs", *columns, ">buffer B", ">live peak B")
     shape = member.program.space.input
-    rows.add_row("0", "input", str(shape.shape), "", "", f"even {shape.nbytes:,}", "")
+    rows.add_row("0", "input", str(shape.shape), "", "", *[""] * latency, f"even {shape.nbytes:,}", "")
     for t in layers:
         side = "" if t.number is None else "even" if t.number % 2 == 0 else "odd"
         buffer = f"{side} {t.cost.out_bytes:,}" if t.number else "-"
         number = "-" if t.number is None else str(t.number)
-        rows.add_row(
-            number, t.block, str(t.out.shape), f"{t.cost.rom:,}", f"{t.cost.macs:,}", buffer, f"{t.cost.peak:,}"
-        )
+        time = [f"{t.cost.latency / 1000:,.1f}"] if latency else []
+        cost = [f"{t.cost.rom:,}", f"{t.cost.macs:,}", *time, buffer, f"{t.cost.peak:,}"]
+        rows.add_row(number, t.block, str(t.out.shape), *cost)
     out.print(rows)
     out.print()
     _print_totals(layers, data)
@@ -127,10 +138,18 @@ def _print_totals(layers: tuple[LayerTerms, ...], data: dict[str, Any]) -> None:
         "flops": ("FLOPs", "2 per multiply-accumulate (EBS Eq. 5)"),
         "entropy": ("entropy", "log2(u_L) * sum log2(w) (EBS Eq. 6)"),
     }
+    if "latency_profile" in data:
+        names["latency"] = ("latency", profile_text(data["latency_profile"]))
     rows = table("total", ">value", ">budget", "", "~made of")
     for name, (title, terms) in names.items():
         limit = budgets.get("ram" if name == f"ram_{model}" else name)
-        budget = f"{limit['budget']:,}" if limit else ""
-        mark = "" if limit is None else f"[red]{limit['over']:,} over[/red]" if limit["over"] else "[green]ok[/green]"
+        budget = quantity(name, limit["budget"]).removesuffix(" B") if limit else ""
+        mark = (
+            ""
+            if limit is None
+            else f"[red]{quantity(name, limit['over']).removesuffix(' B')} over[/red]"
+            if limit["over"]
+            else "[green]ok[/green]"
+        )
         rows.add_row(title, quantity(name, costs[name]), budget, mark, terms)
     out.print(rows)

@@ -43,6 +43,17 @@ Flops = Annotated[
     str | None, typer.Option("--flops", help="Limit on FLOPs (2 per multiply-accumulate): 10M.", metavar="COUNT")
 ]
 Macs = Annotated[str | None, typer.Option("--macs", help="Limit on multiply-accumulates: 5M.", metavar="COUNT")]
+Latency = Annotated[
+    str | None, typer.Option("--latency", help="Limit on the latency, by a latency profile: 50ms.", metavar="TIME")
+]
+Profile = Annotated[
+    str | None,
+    typer.Option(
+        "--latency-profile",
+        help="Name or file of the latency profile (`nascompile latency list`). Default: the MCU's, or one of its core.",
+        metavar="NAME",
+    ),
+]
 RamModel = Annotated[
     str | None,
     typer.Option(
@@ -75,6 +86,8 @@ class Request:
     ram: Ram = None
     flops: Flops = None
     macs: Macs = None
+    latency: Latency = None
+    latency_profile: Profile = None
     ram_model: RamModel = None
 
     def program(self) -> Program:
@@ -105,7 +118,8 @@ class Request:
         return FeasibleSet.load(self.space)
 
     def _limits(self) -> dict[str, str | None]:
-        return {name: getattr(self, name) for name in ("mcu", "rom", "ram", "flops", "macs", "ram_model")}
+        names = ("mcu", "rom", "ram", "flops", "macs", "latency", "latency_profile", "ram_model")
+        return {name: getattr(self, name) for name in names}
 
 
 class SetRequest(Request):

@@ -16,8 +16,9 @@ from rich.console import Console
 from rich.table import Table
 
 from solvers.base import Progress
+from spaces.units import format_time_ns
 
-__all__ = ["emit_json", "out", "quantity", "say", "share", "span_text", "table", "working"]
+__all__ = ["Interrupted", "emit_json", "out", "quantity", "say", "share", "span_text", "table", "working"]
 
 _PATIENCE = 1.5
 
@@ -28,6 +29,13 @@ _WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200
 out = Console(highlight=False, width=_WIDTH)
 #: Talk.
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Interrupted(SystemExit):
+    """Ctrl-C in a command that has said itself what became of its work."""
+
+    def __init__(self) -> None:
+        super().__init__(130)
 
 
 def say(text: str) -> None:
@@ -72,6 +80,8 @@ def share(part: int, whole: int) -> str:
 
 def quantity(metric: str, value: int | float) -> str:
     """A cost with its unit: bytes for memories, plain counts else."""
+    if metric == "latency":
+        return format_time_ns(int(value))
     if isinstance(value, float):
         return f"{value:,.2f}"
     return f"{value:,} B" if metric.startswith(("rom", "ram")) else f"{value:,}"

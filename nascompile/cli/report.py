@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from fractions import Fraction
 from typing import Any
 
 from rich.markup import escape
 
+from nascompile.cli.cells import function_counts, print_function_counts
 from nascompile.cli.output import out, share, span_text, table
 from solvers.attribution import RELATIONS, counts_alone
 from solvers.feasible_set import FeasibleSet
+from spaces.latency import LatencyProfile
 from spaces.program import Program
 from spaces.space import option_label
-from spaces.units import format_bytes, format_count
+from spaces.units import format_bytes, format_count, format_time_ns
 
-__all__ = ["print_report", "report"]
+__all__ = ["print_report", "profile_data", "profile_text", "report"]
 
 
 def report(fs: FeasibleSet, attribute: bool = True) -> dict[str, Any]:
@@ -36,9 +39,28 @@ def report(fs: FeasibleSet, attribute: bool = True) -> dict[str, Any]:
         "tree": {"nodes": fs.node_count, "bytes": fs.nbytes},
         "digest": fs.digest,
     }
+    if program.latency:
+        data["latency_profile"] = profile_data(program.latency)
     if attribute and not fs.origin:
         data["limits"] = [_limit(program, name, count) for name, count in counts_alone(program).items()]
+    functions = function_counts(fs) if attribute else None
+    if functions:
+        data["functions"] = functions
     return data
+
+
+def profile_data(profile: LatencyProfile) -> dict[str, Any]:
+    """Where latencies come from and how wrong they are, as plain data."""
+    stated = asdict(profile.error) if profile.error else None
+    return {"name": profile.name, "source": profile.source, "error": stated}
+
+
+def profile_text(data: dict[str, Any]) -> str:
+    """The same in words: latencies are estimates, and of this kind."""
+    error = data["error"]
+    wrong = f"median error {error['median']:.2g} % of {error['rows']} held-out networks" if error else "no stated error"
+    moved = ", its cycles taken at this clock" if "@" in data["name"] else ""
+    return f"latencies are estimates by the profile {data['name']}: {wrong}{moved}"
 
 
 def _variant(fs: FeasibleSet, position: int) -> dict[str, Any]:
@@ -80,6 +102,10 @@ def _limit(program: Program, name: str, count: int | None) -> dict[str, Any]:
 def print_report(data: dict[str, Any]) -> None:
     """The report for a person."""
     print_head(data)
+    if data.get("latency_profile"):
+        out.print(profile_text(data["latency_profile"]))
+    if data.get("functions"):
+        print_function_counts(data["functions"])
     out.print()
     depths = table("variant", ">networks", ">feasible", ">share", "~reduced ranges")
     for row in data["variants"]:
@@ -109,11 +135,9 @@ def print_head(data: dict[str, Any]) -> None:
 
 def budget_text(budgets: dict[str, int], ram_model: str) -> str:
     """The budgets in words."""
-    names = {"ram": f"RAM ({ram_model})", "rom": "ROM", "flops": "FLOPs", "macs": "MACs"}
-    parts = [
-        f"{names[name]} <= {format_bytes(value) if name in ('rom', 'ram') else format_count(value)}"
-        for name, value in budgets.items()
-    ]
+    names = {"ram": f"RAM ({ram_model})", "rom": "ROM", "flops": "FLOPs", "macs": "MACs", "latency": "latency"}
+    forms = {"rom": format_bytes, "ram": format_bytes, "latency": format_time_ns}
+    parts = [f"{names[name]} <= {forms.get(name, format_count)(value)}" for name, value in budgets.items()]
     return ", ".join(parts) or "no budgets"
 
 
@@ -125,6 +149,7 @@ def print_limits(data: dict[str, Any]) -> None:
     rows = table(f"~{title}", ">budget", ">keeps", ">removes", ">share removed")
     for row in data["limits"]:
         budget = "" if row["budget"] is None else f"{row['budget']:,}"
+        budget = format_time_ns(row["budget"]) if row["limit"] == "latency" and row["budget"] else budget
         name = "constraints, shapes alone" if row["limit"] == RELATIONS else escape(row["limit"])
         if row["alone_keeps"] is None:
             rows.add_row(name, budget, "not counted", "", "")

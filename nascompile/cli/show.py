@@ -14,7 +14,9 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+from rich.markup import escape
 
+from nascompile.cli.cells import distinct_members, number_columns, refuse_distinct
 from nascompile.cli.options import Json, SetRequest, takes_request
 from nascompile.cli.output import emit_json, out, quantity, say, table, working
 from nascompile.cli.report import print_head, report
@@ -27,6 +29,9 @@ from spaces.files import write_atomically
 
 __all__ = ["export", "show"]
 
+Distinct = Annotated[
+    bool, typer.Option("--distinct", help="Of members whose cells are the same function, only the first.")
+]
 COLUMNS = ("rom", "ram_pingpong", "ram_liveness", "params", "macs", "flops", "entropy")
 _LIMIT = 2_000_000
 
@@ -45,6 +50,7 @@ def show(
         str | None, typer.Option("--least", help="List the members with the least METRIC.", metavar="METRIC")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="List members drawn uniformly with this seed.")] = None,
+    distinct: Distinct = False,
     verify: Annotated[bool, typer.Option("--verify", help="Solve anew and compare with the file.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -64,9 +70,9 @@ def show(
         )
     fs = request.feasible_set()
     with working("looking"):
-        members = _members(fs, number, top, least, seed)
+        members = _members(fs, number, top, least, seed, distinct)
         same = verify_set(fs) if verify else None
-    data = {**report(fs, attribute=False), "members": [_row(c) for c in members]}
+    data = {**report(fs, attribute=False), "members": _rows(fs, members)}
     if same is not None:
         data["verified"] = same
     if as_json:
@@ -75,15 +81,25 @@ def show(
         print_head(data)
         if members:
             out.print()
-            _print_members(members)
+            _print_members(data["members"])
         if same is not None:
             say("verified: solving anew gives the same set" if same else "NOT VERIFIED: solving anew gives another set")
     if same is False:
         raise typer.Exit(1)
 
 
-def _members(fs: FeasibleSet, number: int, top: str | None, least: str | None, seed: int | None) -> list[Candidate]:
-    number = min(number, fs.size)
+def _members(
+    fs: FeasibleSet, number: int, top: str | None, least: str | None, seed: int | None, once: bool
+) -> list[Candidate]:
+    if once:
+        # What comes first in the order asked for; how far down that reaches shows only on the way.
+        refuse_distinct(fs)
+        listed = _listed(fs, min(number, 1) if number < 2 else fs.size, top, least, seed)
+        return list(islice(distinct_members(listed), number))
+    return _listed(fs, min(number, fs.size), top, least, seed)
+
+
+def _listed(fs: FeasibleSet, number: int, top: str | None, least: str | None, seed: int | None) -> list[Candidate]:
     if (top or least) and number == 1:
         return [fs.best(top or least or "", "max" if top else "min")]
     if top is not None or least is not None:
@@ -91,16 +107,22 @@ def _members(fs: FeasibleSet, number: int, top: str | None, least: str | None, s
     return fs.sample(number, seed) if seed is not None else list(fs.at(range(number)))
 
 
-def _row(candidate: Candidate) -> dict[str, Any]:
-    return {"candidate": str(candidate), **{name: candidate.costs[name] for name in COLUMNS}}
+def _rows(fs: FeasibleSet, members: list[Candidate]) -> list[dict[str, Any]]:
+    numbers = {name: column.tolist() for name, column in number_columns(fs.program, members).items()}
+    return [
+        {"candidate": str(c), **{n: column[k] for n, column in numbers.items()}, **{n: c.costs[n] for n in COLUMNS}}
+        for k, c in enumerate(members)
+    ]
 
 
-def _print_members(members: list[Candidate]) -> None:
-    rows = table("~candidate", ">ROM", ">RAM even/odd", ">RAM live", ">MACs", ">entropy")
-    for member in members:
-        costs = member.costs
-        shown = ("rom", "ram_pingpong", "ram_liveness", "macs", "entropy")
-        rows.add_row(str(member), *(quantity(name, costs[name]) for name in shown))
+def _print_members(members: list[dict[str, Any]]) -> None:
+    numbers = [name for name in ("index", "duplicate_of") if name in members[0]]
+    titles = [">index", ">first alike"] if numbers else []
+    rows = table("~candidate", *titles, ">ROM", ">RAM even/odd", ">RAM live", ">MACs", ">entropy")
+    shown = ("rom", "ram_pingpong", "ram_liveness", "macs", "entropy")
+    for row in members:
+        costs = (quantity(name, row[name]) for name in shown)
+        rows.add_row(escape(row["candidate"]), *(str(row[name]) for name in numbers), *costs)
     out.print(rows)
 
 
@@ -116,11 +138,13 @@ def export(
     ] = None,
     number: Annotated[int | None, typer.Option("-n", "--number", min=0, help="Only so many members.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Draw the -n members uniformly with this seed.")] = None,
+    distinct: Distinct = False,
 ) -> None:
     """Write the members of a set with all their costs.
 
     csv and json hold one candidate per row with its costs; npz holds `options` (option values, -1 beyond a shorter
-    variant's end), `variant`, and one array per cost.
+    variant's end), `variant`, and one array per cost. Where a benchmark numbers the networks, each has its `index`
+    there, and `duplicate_of`, the first index with the same function.
 
     Examples:
 
@@ -133,7 +157,7 @@ def export(
         hint = "use csv, json or npz" if form != "npz" else "npz needs a file: --out members.npz"
         raise NascompileError(Diagnostic("bad-option", f"cannot export as `{form}` here", None, hint))
     fs = request.feasible_set()
-    ranks = _ranks(fs, number, seed)
+    ranks = _distinct_ranks(fs, number, seed) if distinct else _ranks(fs, number, seed)
     with working("exporting") as progress:
         text = {"csv": _csv, "json": _json}
         if form == "npz":
@@ -158,14 +182,25 @@ def _ranks(fs: FeasibleSet, number: int | None, seed: int | None) -> range | lis
     return distinct_draws(fs.size, count, random.Random(seed)) if seed is not None else range(count)
 
 
+def _distinct_ranks(fs: FeasibleSet, number: int | None, seed: int | None) -> list[int]:
+    refuse_distinct(fs)
+    members = fs.at(_ranks(fs, None, seed))
+    return [fs.index(c) for c in islice(distinct_members(members), number)]
+
+
+def _names(fs: FeasibleSet) -> tuple[str, ...]:
+    return (*number_columns(fs.program, ()), *COLUMNS)
+
+
 def _blocks(fs: FeasibleSet, ranks: range | list[int]) -> Iterator[list[tuple[Any, ...]]]:
-    """Rows (candidate's line, costs...) in blocks, costs computed a block at a time."""
+    """Rows (candidate's line, numbers, costs...) in blocks, costs computed a block at a time."""
     for start in range(0, len(ranks), 65536):
-        for candidates, columns in _costed(fs, ranks[start : start + 65536]):
-            yield list(zip(map(str, candidates), *(c.tolist() for c in columns), strict=True))
+        candidates, columns = _costed(fs, ranks[start : start + 65536])
+        yield list(zip(map(str, candidates), *(c.tolist() for c in columns), strict=True))
 
 
-def _costed(fs: FeasibleSet, ranks: Any) -> Iterator[tuple[list[Candidate], list[Any]]]:
+def _costed(fs: FeasibleSet, ranks: Any) -> tuple[list[Candidate], list[Any]]:
+    """Candidates, and a column for each of `_names`."""
     candidates = list(fs.at(ranks))
     positions = np.array([c.position for c in candidates])
     columns = [np.zeros(len(candidates), np.float64 if name == "entropy" else np.int64) for name in COLUMNS]
@@ -174,11 +209,11 @@ def _costed(fs: FeasibleSet, ranks: Any) -> Iterator[tuple[list[Candidate], list
         costs = fs.program.costs(int(v), np.array([candidates[i].row for i in here]).reshape(len(here), -1))
         for column, name in zip(columns, COLUMNS, strict=True):
             column[here] = costs[name]
-    yield candidates, columns
+    return candidates, [*number_columns(fs.program, candidates).values(), *columns]
 
 
 def _csv(fs: FeasibleSet, ranks: range | list[int]) -> Iterator[str]:
-    yield ",".join(("candidate", *COLUMNS)) + "\n"
+    yield ",".join(("candidate", *_names(fs))) + "\n"
     for block in _blocks(fs, ranks):
         buffer = io.StringIO()
         csv.writer(buffer, lineterminator="\n").writerows(block)
@@ -186,22 +221,24 @@ def _csv(fs: FeasibleSet, ranks: range | list[int]) -> Iterator[str]:
 
 
 def _json(fs: FeasibleSet, ranks: range | list[int]) -> Iterator[str]:
+    names = ("candidate", *_names(fs))
     yield "["
     comma = "\n"
     for block in _blocks(fs, ranks):
         for row in block:
-            yield comma + json.dumps(dict(zip(("candidate", *COLUMNS), row, strict=True)))
+            yield comma + json.dumps(dict(zip(names, row, strict=True)))
             comma = ",\n"
     yield "\n]\n"
 
 
 def _npz(fs: FeasibleSet, ranks: range | list[int]) -> bytes:
-    parts: dict[str, list[Any]] = {name: [] for name in ("variant", *COLUMNS)}
+    names = _names(fs)
+    parts: dict[str, list[Any]] = {name: [] for name in ("variant", *names)}
     for start in range(0, len(ranks), 65536):
-        for candidates, columns in _costed(fs, ranks[start : start + 65536]):
-            parts["variant"].append(np.array([c.variant.label for c in candidates]))
-            for name, column in zip(COLUMNS, columns, strict=True):
-                parts[name].append(column)
+        candidates, columns = _costed(fs, ranks[start : start + 65536])
+        parts["variant"].append(np.array([c.variant.label for c in candidates]))
+        for name, column in zip(names, columns, strict=True):
+            parts[name].append(column)
     options = fs.to_numpy(ranks)
     if options.dtype == object:
         options = options.astype(str)

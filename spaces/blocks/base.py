@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
@@ -32,7 +32,7 @@ class Op:
 
     Args:
         kind: conv, depthwise, pointwise, linear, max_pool, avg_pool, global_max_pool, global_avg_pool, add, flatten,
-            relu, batch_norm, identity or zeros.
+            relu, batch_norm, identity, zeros or scale.
         inputs: where its operands come from: 0 is the block's input, k the output of the block's k-th operator.
         out: shape of its output.
         weights: number of weights, without bias and batch norm.
@@ -46,6 +46,8 @@ class Op:
         groups: of a convolution.
         norm: a batch norm follows where the space keeps them.
         bias: whether it has a bias; None leaves it to the space.
+        scale: factor of a `scale` operator.
+        origin: the edge and operator of a cell that it belongs to, `cell[3] conv`; no part of what it computes.
     """
 
     kind: str
@@ -62,6 +64,8 @@ class Op:
     groups: int = 1
     norm: bool = False
     bias: bool | None = None
+    scale: float = 1.0
+    origin: str = field(default="", compare=False)
 
     @property
     def has_weights(self) -> bool:

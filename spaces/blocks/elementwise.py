@@ -10,7 +10,7 @@ from spaces.tensors import Shape
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["batch_norm_module", "norm", "relu", "sum_module", "zeros_module"]
+__all__ = ["batch_norm_module", "norm", "relu", "scale_module", "sum_module", "zeros_module"]
 
 
 @block("relu", numbered=False, ranks=(0, 1, 2))
@@ -52,3 +52,11 @@ def zeros_module(op: Op, x: Shape, bias: bool) -> nn.Module:
     from spaces.torch_layers import Zeros
 
     return Zeros()
+
+
+@torch_module("scale")
+def scale_module(op: Op, x: Shape, bias: bool) -> nn.Module:
+    """The input times a constant."""
+    from spaces.torch_layers import Scale
+
+    return Scale(op.scale)

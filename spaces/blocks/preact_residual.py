@@ -16,13 +16,14 @@ __all__ = ["preact_residual"]
 def preact_residual(x: Shape, *, filters: Count, kernel: Window = (3, 3), stride: Window = (2, 2)) -> Ops:
     """ReLU-conv-norm twice; the skip averages each window of the stride, then a bare 1x1 convolution.
 
-    The skip is computed first, so that the ReLU may overwrite the input.
+    The skip is computed first, so that the ReLU may overwrite the input. Where a stride does not divide a side, its
+    last window averages the elements that there are, so that both branches agree.
 
     Example:
         >>> [op.kind for op in preact_residual(Shape(16, 32, 32), filters=32)]
         ['avg_pool', 'pointwise', 'relu', 'conv', 'conv', 'add']
     """
-    pooled = pool_op("avg_pool", x, stride, stride, "valid")
+    pooled = pool_op("avg_pool", x, stride, stride, "same")
     skip = conv_op(pooled.out, filters, (1, 1), (1, 1), "same", kind="pointwise", source=1, norm=False)
     active = Op("relu", (0,), x, activation="relu", in_place=True)
     first = conv_op(x, filters, kernel, stride, "same", activation="relu", source=3)

@@ -62,17 +62,24 @@ def test_the_tables_know_which_networks_cannot_be(text: str, data: st.DataObject
 
 
 def most_bytes(ops: Ops, sizes: list[int]) -> int:
-    """The most bytes allocated while the operators run one after another, each tensor freed after its last use."""
+    """The most bytes allocated while the operators run one after another, each tensor freed after its last use.
+
+    A buffer has room, from the start, for the widest tensor that is ever written into it.
+    """
     needed = {0: 0, len(ops): len(ops) + 1}
     for k, op in enumerate(ops, start=1):
         for source in op.inputs:
             needed[source] = max(needed.get(source, 0), k)
     tensors = {0: "input"}
-    buffers = {"input": sizes[0]}
-    most = 0
     for k, op in enumerate(ops, start=1):
         tensors[k] = tensors[op.inputs[-1]] if op.in_place else f"made at {k}"
-        buffers[tensors[k]] = max(buffers.get(tensors[k], 0), sizes[k])
+    room: dict[str, int] = {}
+    for k, size in enumerate(sizes):
+        room[tensors[k]] = max(room.get(tensors[k], 0), size)
+    buffers = {"input": room["input"]}
+    most = 0
+    for k in range(1, len(ops) + 1):
+        buffers[tensors[k]] = room[tensors[k]]
         most = max(most, sum(buffers.values()))
         wanted = {tensors[t] for t in tensors if needed.get(t, 0) > k}
         buffers = {name: size for name, size in buffers.items() if name in wanted}

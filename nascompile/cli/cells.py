@@ -1,0 +1,148 @@
+"""What commands say about cell spaces: an index in a benchmark, twins, dead edges, and both ways to count these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.markup import escape
+
+from nascompile.cli.output import out, quantity, table
+from solvers.feasible_set import FeasibleSet
+from spaces.breakdown import totals
+from spaces.candidate import Candidate
+from spaces.cell import Cell, live_edges
+from spaces.cell_text import cell_word
+from spaces.duplicates import MOST_CELLS, chosen, first_alike, function_of, numbered_cell, originals
+from spaces.errors import Diagnostic, NascompileError
+from spaces.isomorphism import canonical_cell
+from spaces.numbering import index_of
+from spaces.program import Program
+from spaces.recosted import recosted
+
+__all__ = [
+    "cell_data", "distinct_members", "function_counts", "number_columns", "print_cells",
+    "print_function_counts", "refuse_distinct",
+]  # fmt: skip
+
+_SHOWN = ("rom", "ram", "params", "macs")
+
+
+def cell_data(member: Candidate) -> list[dict[str, Any]]:
+    """Per cell that a network uses: its index, the first cell alike, its dead edges, both ways to count them."""
+    decided = {d.choice for d in member.variant.decisions}
+    return [_cell(member, cell) for name, cell in member.program.space.cells.items() if name in decided]
+
+
+def _cell(member: Candidate, cell: Cell) -> dict[str, Any]:
+    names = chosen(member, cell)
+    live = live_edges(cell, [(name,) for name in names])
+    first = first_alike(cell, names)
+    key = f"cells.{cell.name}.dead_edges"
+    costs = {way: totals(recosted(member, [f"{key}={way}"])) for way in ("removed", "counted")}
+    return {
+        "cell": cell.name,
+        "operators": cell_word(cell, names),
+        "index": _index(cell, names),
+        "first_alike": cell_word(cell, first) if first else None,
+        "first_alike_index": _index(cell, first),
+        "dead_edges": [
+            {"label": cell.label(k), "from": edge[0], "to": edge[1], "operator": names[k]}
+            for k, edge in enumerate(cell.edges)
+            if not live[k]
+        ],
+        "dead_edges_are": cell.dead_edges,
+        "costs": {way: {name: found[name] for name in _SHOWN} for way, found in costs.items()},
+    }
+
+
+def _index(cell: Cell, names: tuple[str, ...] | None) -> int | None:
+    if not cell.numbering or names is None:
+        return None
+    operators = tuple(cell.operators)
+    return int(index_of(cell.numbering, np.array([[operators.index(n) for n in names]]), len(operators))[0])
+
+
+def print_cells(cells: list[dict[str, Any]]) -> None:
+    """The same for a person."""
+    for data in cells:
+        index = "" if data["index"] is None else f", index {data['index']:,}"
+        out.print(escape(f"{data['cell']}: {data['operators']}{index}{_twin(data)}"), soft_wrap=True)
+        out.print(f"dead edges: {escape(_dead(data)) or 'none'}", soft_wrap=True)
+        if data["dead_edges"]:
+            rows = table("dead edges", *(f">{name.upper()}" for name in _SHOWN), "")
+            for way, costs in data["costs"].items():
+                mark = "<- this space" if way == data["dead_edges_are"] else ""
+                rows.add_row(way, *(quantity(name, costs[name]) for name in _SHOWN), mark)
+            out.print(rows)
+        out.print()
+
+
+def _twin(data: dict[str, Any]) -> str:
+    first, index = data["first_alike"], data["first_alike_index"]
+    if first in (None, data["operators"]):
+        return ""
+    return f": same function as {first if index is None else index}"
+
+
+def _dead(data: dict[str, Any]) -> str:
+    return ", ".join(f"{e['label']} {e['from']}->{e['to']} {e['operator']}" for e in data["dead_edges"])
+
+
+# -- sets --------------------------------------------------------------------------------------------------------------
+
+
+def function_counts(fs: FeasibleSet) -> dict[str, int] | None:
+    """How many functions a set's members are, by each of the two rules; None without cells, or for too many members."""
+    if not fs.program.space.cells or fs.size > MOST_CELLS:
+        return None
+    members = list(fs)
+    return {
+        "benchmark_form": len({function_of(c) for c in members}),
+        "canonical_cell": len({function_of(c, canonical_cell) for c in members}),
+    }
+
+
+def print_function_counts(counts: dict[str, int]) -> None:
+    """The same for a person."""
+    out.print(
+        f"distinct functions: {counts['benchmark_form']:,} by the benchmark's rule (equal texts), "
+        f"{counts['canonical_cell']:,} with sums flattened and zeros carried through"
+    )
+
+
+def number_columns(program: Program, candidates: Sequence[Candidate]) -> dict[str, NDArray[np.int64]]:
+    """`index` in the benchmark, and `duplicate_of`, the first index with the same form; empty where none has one."""
+    cell = numbered_cell(program)
+    if cell is None:
+        return {}
+    rows = np.array([c.row for c in candidates], np.int64).reshape(-1, len(cell.edges))
+    indices = index_of(cell.numbering, rows, len(cell.operators))
+    return {"index": indices, "duplicate_of": originals(cell)[indices]}
+
+
+def refuse_distinct(fs: FeasibleSet) -> None:
+    """Refuse `--distinct` where it means nothing, or takes too long.
+
+    Raises:
+        NascompileError: a space without cells, or a set of too many members.
+    """
+    name = fs.program.space.name
+    if not fs.program.space.cells:
+        message = f"--distinct is for cells that compute the same, and `{name}` has no cells"
+        raise NascompileError(Diagnostic("bad-option", message, None, "leave it out: all its networks differ"))
+    if fs.size > MOST_CELLS:
+        message = f"--distinct compares all members, and {fs.size:,} are too many; at most {MOST_CELLS:,}"
+        raise NascompileError(Diagnostic("too-many", message, None, "tighten the budgets"))
+
+
+def distinct_members(members: Iterable[Candidate]) -> Iterator[Candidate]:
+    """The members without those whose function came before."""
+    seen = set()
+    for member in members:
+        function = function_of(member)
+        if function not in seen:
+            seen.add(function)
+            yield member

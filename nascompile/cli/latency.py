@@ -1,0 +1,210 @@
+"""`nascompile latency`: make, list and show latency profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from nascompile.api import compile as compile_program
+from nascompile.cli.options import Json
+from nascompile.cli.output import emit_json, out, say, table, working
+from spaces.errors import Diagnostic, NascompileError, did_you_mean
+from spaces.latency import LatencyProfile
+from spaces.latency_file import check_name, profile_text, write_profile
+from spaces.latency_profiles import load_profile, profiles
+from spaces.tensors import DTYPES
+from spaces.units import parse_hz
+
+if TYPE_CHECKING:
+    from nascompile.latency_data import Feature
+    from nascompile.latency_fit import Errors, Fit
+
+__all__ = ["latency"]
+
+latency = typer.Typer(no_args_is_help=True, help="Latency profiles of devices: make, list and show them.")
+
+
+@latency.command()
+def fit(
+    measurements: Annotated[
+        Path, typer.Argument(metavar="CSV", help="A file with a latency and the features of one network per row.")
+    ],
+    name: Annotated[str, typer.Option("--name", help="Name of the profile: that of its MCU.", metavar="NAME")],
+    space: Annotated[
+        str | None,
+        typer.Option("--space", help="Count the features of the networks in column `candidate` or `arch` of SPACE."),
+    ] = None,
+    clock: Annotated[str | None, typer.Option("--clock", help="Clock while measuring: 128MHz.", metavar="HZ")] = None,
+    core: Annotated[str, typer.Option("--core", help="Core of the processor: Cortex-M33.", metavar="CORE")] = "",
+    dtype: Annotated[
+        str, typer.Option("--dtype", help="Data type the networks ran with: int8, int16, float16 or float32.")
+    ] = "int8",
+    source: Annotated[
+        str, typer.Option("--source", help="Where the measurements come from. Default: the file's name.")
+    ] = "",
+    group: Annotated[
+        str | None,
+        typer.Option(
+            "--group",
+            help="Column whose equal values mark networks of one kind: never some to fit, some to check with. "
+            "Default: iso_rep_idx if there, else networks with equal features.",
+            metavar="COLUMN",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the cross-validation's folds.")] = 0,
+    output: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File to write. Default: NAME.yaml here.", metavar="FILE")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Fit a latency profile to measured networks, and write it to a file.
+
+    A column holds the latency (latency_ms, latency_s, latency_us, latency_ns or inference_ms). The others hold macs,
+    outputs and ops of the network, or conv.macs, conv.outputs, conv.ops, ... per operator kind; or `candidate`, a
+    network of --space. Reports the error on networks held out of the fit, beside that of MACs alone.
+
+    Examples:
+
+      nascompile latency fit measured.csv --name my-board --clock 128MHz
+
+      nascompile latency fit cells.csv --name nrf5340 --space nasbench201 -o nrf5340.yaml
+    """
+    from nascompile.latency_data import read_measurements
+    from nascompile.latency_fit import fit_profile
+
+    check_name(name)
+    path = _free(output or Path(f"{name}.yaml"), force)
+    if dtype not in DTYPES:
+        message = f"there is no data type `{dtype}`"
+        raise NascompileError(Diagnostic("bad-option", message, None, did_you_mean(dtype, DTYPES)))
+    clock_hz = parse_hz(clock) if clock is not None else 0
+    with working(f"fitting {measurements}"):
+        data = read_measurements(measurements, compile_program(space) if space else None, group)
+        about = {"dtype": dtype, "core": core.strip(), "source": source.strip() or measurements.name}
+        found = fit_profile(data, name, **about, clock_hz=clock_hz, seed=seed)
+    write_profile(found.profile, path)
+    if as_json:
+        emit_json({**_fit_data(found), "file": str(path)})
+    else:
+        _print_fit(found)
+    say(f"written: {path}")
+
+
+def _free(path: Path, force: bool) -> Path:
+    if path.exists() and not force:
+        message = f"`{path}` is there already"
+        raise NascompileError(Diagnostic("file-exists", message, None, "give another --out, or --force to overwrite"))
+    return path
+
+
+def _fit_data(found: Fit) -> dict[str, Any]:
+    return {
+        "profile": _profile_data(found.profile),
+        "errors": vars(found.errors),
+        "macs_alone": vars(found.baseline) if found.baseline else None,
+        "rows": found.rows,
+        "groups": found.groups,
+        "folds": found.folds,
+        "features": {
+            "used": list(map(str, found.used)),
+            "constant": list(map(str, found.constant)),
+            "determined_by_others": list(map(str, found.dependent)),
+        },
+        "outliers": [
+            {"line": o.line, "network": o.label, "measured_ns": o.measured, "predicted_ns": o.predicted}
+            for o in found.outliers
+        ],
+    }
+
+
+def _print_fit(found: Fit) -> None:
+    out.print(
+        f"[bold]{escape(found.profile.name)}[/bold]: {found.rows:,} networks in {found.groups:,} groups; "
+        f"errors of {found.folds}-fold cross-validation"
+    )
+    out.print()
+    rows = table("model", ">median error", ">90th percentile", ">largest", ">Spearman", ">Kendall")
+    rows.add_row("profile", *_errors_row(found.errors))
+    if found.baseline:
+        rows.add_row("MACs alone", *_errors_row(found.baseline))
+    out.print(rows)
+    out.print()
+    _print_terms(found.profile)
+    if found.constant:
+        _print_features("the same in every row, so part of the constant per network", found.constant)
+    if found.dependent:
+        _print_features("determined by the others, so part of their terms", found.dependent)
+    if found.outliers:
+        out.print(f"\n{len(found.outliers)} rows are far from the profile, which leaves them out:")
+        far = table(">line", ">measured ms", ">predicted ms", ">off by", "~network")
+        for o in found.outliers:
+            off = f"{o.percent:+.0f} %"
+            far.add_row(str(o.line), f"{o.measured / 1e6:,.3f}", f"{o.predicted / 1e6:,.3f}", off, escape(o.label))
+        out.print(far)
+
+
+def _print_features(what: str, features: Sequence[Feature]) -> None:
+    out.print(f"{what}: {escape(', '.join(map(str, features)))}")
+
+
+def _errors_row(errors: Errors) -> list[str]:
+    percents = (errors.median, errors.p90, errors.largest)
+    return [*(f"{p:.3g} %" for p in percents), f"{errors.spearman:.3f}", f"{errors.kendall:.3f}"]
+
+
+@latency.command("list")
+def list_profiles(as_json: Json = False) -> None:
+    """List the library's latency profiles and their stated errors."""
+    found = [load_profile(name) for name in profiles()]
+    if as_json:
+        emit_json([_profile_data(profile) for profile in found])
+        return
+    rows = table("name", "core", ">MHz", "type", ">networks", ">median error", ">90th percentile", "~source")
+    for p in found:
+        clock = f"{p.clock_hz / 1e6:g}" if p.clock_hz else "-"
+        errors = (str(p.error.rows), f"{p.error.median:.3g} %", f"{p.error.p90:.3g} %") if p.error else ("-", "-", "-")
+        rows.add_row(escape(p.name), escape(p.core or "-"), clock, p.dtype, *errors, escape(p.source))
+    out.print(rows)
+
+
+@latency.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A profile of the library, or a profile file.")],
+    as_json: Json = False,
+) -> None:
+    """Print a latency profile as the YAML file that it is."""
+    profile = load_profile(name)
+    if as_json:
+        emit_json(_profile_data(profile))
+    else:
+        print(profile_text(profile), end="")
+
+
+def _profile_data(profile: LatencyProfile) -> dict[str, Any]:
+    return {
+        "name": profile.name,
+        "dtype": profile.dtype,
+        "core": profile.core,
+        "clock_hz": profile.clock_hz,
+        "source": profile.source,
+        "unit": profile.unit,
+        "network": profile.network,
+        "kinds": {kind: vars(terms) for kind, terms in profile.kinds.items()},
+        "default": vars(profile.default) if profile.default else None,
+        "table": profile.table,
+        "error": vars(profile.error) if profile.error else None,
+    }
+
+
+def _print_terms(profile: LatencyProfile) -> None:
+    rows = table("operator", f">{profile.unit} per MAC", ">per output", ">per operator")
+    named = [*profile.kinds.items(), *([("any other", profile.default)] if profile.default else [])]
+    for kind, terms in named:
+        rows.add_row(escape(kind), *(f"{float(x):,.6g}" if x else "-" for x in (terms.mac, terms.output, terms.op)))
+    out.print(rows)
+    out.print(f"and {float(profile.network):,.6g} {profile.unit} per network")

@@ -1,0 +1,328 @@
+"""`nascompile score`: zero-cost proxies of many candidates, in a file that an interrupted run continues."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import random
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+
+from nascompile import __version__
+from nascompile.cli.cells import distinct_members, refuse_distinct
+from nascompile.cli.options import Json, SetRequest, takes_request
+from nascompile.cli.output import Interrupted, emit_json, say, working
+from nascompile.cli.score_report import Report, print_scores, scores_data
+from samplers.proxies.base import Proxy
+from samplers.score_file import ScoreFile
+from solvers.base import Progress
+from solvers.feasible_set import FeasibleSet
+from solvers.ranking import distinct_draws
+from spaces.candidate import Candidate
+from spaces.duplicates import numbered_cell
+from spaces.errors import Diagnostic, NascompileError
+from spaces.files import write_atomically
+from spaces.program import Program
+
+if TYPE_CHECKING:
+    from samplers.proxies.data import Data
+    from samplers.scoring import Scored
+
+__all__ = ["score"]
+
+#: Starting a process takes as long as scoring some small networks.
+_WORTH_A_PROCESS = 16
+
+
+@dataclass(frozen=True)
+class _How:
+    """How candidates are scored, as the command line has it."""
+
+    seed: int
+    batch: int
+    batch_norm: str
+    device: str
+    jobs: int | None
+
+
+@takes_request
+def score(
+    request: SetRequest,
+    proxies: Annotated[
+        str,
+        typer.Option("--proxies", help="Which, comma-separated: zico, ntk, synflow, ...", metavar="NAMES"),
+    ] = "meco,zico,naswot,snip",
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            help="Labelled examples: an .npz file, x [n, channels, height, width] and y [n]. Default: noise.",
+            metavar="FILE",
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Draw so many candidates, if there are more.")] = 500,
+    distinct: Annotated[
+        bool, typer.Option("--distinct", help="Of members whose cells are the same function, only the first.")
+    ] = False,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the draw, the examples and the weights.")] = 0,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Examples per batch (ntk: at most 32).")] = 128,
+    batch_norm: Annotated[
+        str, typer.Option("--batch-norm", help="kept (as networks are trained) or folded.", metavar="HOW")
+    ] = "kept",
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", "-j", min=1, help="Processes; the scores are the same. Default: one per core."),
+    ] = None,
+    device: Annotated[str, typer.Option("--device", help="cpu or cuda.", metavar="NAME")] = "cpu",
+    output: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="File to write and to continue: .csv, or .npz beside a .csv.", metavar="FILE"),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Begin the file anew, whatever is in it.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Score the networks of a set by zero-cost proxies, with MACs and parameters beside them.
+
+    Scores all members, or a uniform draw of --limit. A proxy says nothing by itself: it has to rank networks better
+    than MACs and parameters do. Scores depend on the data, the batch and the seed; compare those of one run only.
+
+    With --out, every row is on disk as soon as it is known; after an interruption the same command goes on from there.
+    FILE.json beside it records what the scores depend on.
+
+    Examples:
+
+      nascompile score dscnn-stm32f412.nasset --data keywords.npz -o scores.csv
+
+      nascompile score nasbench201 --distinct --proxies zico,synflow,ntk --limit 100 --jobs 8 -o cells.npz
+    """
+    how = _How(seed, batch, batch_norm, device, jobs)
+    _check_options(how, output)
+    chosen = _proxies(proxies, batch)
+    fs = _members(request)
+    ranks, selection = _selection(fs, limit, seed, distinct)
+    examples = _examples(fs, chosen, data, how)
+    _check_device(device)
+    with TemporaryDirectory() as folder:
+        path = output.with_suffix(".csv") if output else Path(folder) / "scores.csv"
+        table = ScoreFile(path, _columns(fs.program, chosen), _run_of(fs, selection, chosen, examples, data, how))
+        _fill(table, fs, ranks, chosen, examples, how, force, bool(output))
+        report = Report(fs.program, selection, examples.source, batch_norm, chosen, table.numbers())
+    if output and output.suffix == ".npz":
+        write_atomically(output, _npz(report, table))
+    if as_json:
+        emit_json({**scores_data(report), "file": str(output) if output else None})
+    else:
+        print_scores(report)
+    if output:
+        say(f"written: {output} ({len(ranks):,} candidates)")
+
+
+# -- what is asked for -------------------------------------------------------------------------------------------------
+
+
+def _check_options(how: _How, output: Path | None) -> None:
+    for name, value, known in (
+        ("--batch-norm", how.batch_norm, ("kept", "folded")),
+        ("--device", how.device, ("cpu", "cuda")),
+    ):
+        if value not in known:
+            raise _error("wrong-value", f"{name} cannot be `{value}`", f"it is {' or '.join(known)}")
+    if output and output.suffix not in (".csv", ".npz"):
+        raise _error("bad-option", f"cannot write scores to `{output}`", "give a file that ends in .csv or .npz")
+
+
+def _proxies(names: str, batch: int) -> list[Proxy]:
+    from samplers.scoring import batched
+
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    if not wanted:
+        raise _error("bad-option", "--proxies names none", "give some, such as zico,snip")
+    if twice := [name for name in wanted if wanted.count(name) > 1]:
+        raise _error("bad-option", f"--proxies names `{twice[0]}` twice", "give each once")
+    return batched(wanted, batch)
+
+
+def _members(request: SetRequest) -> FeasibleSet:
+    fs = request.feasible_set()
+    if not fs:
+        hint = "`nascompile explain` says what the budgets lack"
+        raise _error("empty-set", f"no network of `{fs.program.space.name}` fits, so there is nothing to score", hint)
+    return fs
+
+
+def _selection(fs: FeasibleSet, limit: int, seed: int, distinct: bool) -> tuple[Sequence[int], str]:
+    """The ranks of the members to score, and in words which these are."""
+    ranks: Sequence[int] = range(fs.size)
+    what = "candidates"
+    if distinct:
+        refuse_distinct(fs)
+        with working("comparing cells"):
+            ranks = [fs.index(member) for member in distinct_members(fs)]
+        what = "distinct functions"
+    if len(ranks) <= limit:
+        return ranks, f"all {len(ranks):,} {what}"
+    drawn = distinct_draws(len(ranks), limit, random.Random(seed))
+    return [ranks[k] for k in drawn], f"{limit:,} of {len(ranks):,} {what}, drawn uniformly with seed {seed}"
+
+
+def _examples(fs: FeasibleSet, proxies: Sequence[Proxy], path: Path | None, how: _How) -> Data:
+    """The user's data, or noise: two batches."""
+    from samplers.proxies.data import Data
+    from spaces.breakdown import lowered
+
+    first = next(fs.at([0]))
+    shape = first.build(batch_norm=how.batch_norm).input_shape
+    classes = [step.out for step in lowered(first)][-1].shape.channels
+    if path is None:
+        return Data.gaussian(shape, classes, 2 * how.batch, how.seed)
+    try:
+        data = Data.load(path, shape, 2 * how.batch, how.seed)
+    except NascompileError:
+        if any(p.name == "zico" for p in proxies):
+            raise
+        data = Data.load(path, shape, how.batch, how.seed)
+    if int(data.labels.max()) >= classes:
+        message = f"`{path}` has the label {int(data.labels.max())}, and the networks tell {classes} classes apart"
+        raise _error("bad-data", message, "number the classes from 0, or change the units of the space's last layer")
+    return data
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise _error("no-gpu", "this machine has no CUDA device that PyTorch can use", "leave out --device")
+
+
+# -- the table ---------------------------------------------------------------------------------------------------------
+
+
+def _costs(program: Program) -> tuple[str, ...]:
+    """The costs beside the proxies."""
+    return ("macs", "params", "latency") if program.latency else ("macs", "params")
+
+
+def _columns(program: Program, proxies: Sequence[Proxy]) -> tuple[str, ...]:
+    index = ["index"] if numbered_cell(program) else []
+    return tuple(dict.fromkeys(["candidate", *index, *(p.name for p in proxies), *_costs(program)]))
+
+
+def _run_of(
+    fs: FeasibleSet, selection: str, proxies: Sequence[Proxy], data: Data, path: Path | None, how: _How
+) -> dict[str, Any]:
+    """All that the table depends on. The number of processes is not among it."""
+    import torch
+
+    latency = fs.program.latency
+    examples = hashlib.sha256(data.images.numpy().tobytes() + data.labels.numpy().tobytes())
+    return {
+        "nascompile": __version__,
+        "torch": torch.__version__,
+        "space": fs.program.space.name,
+        "space_sha256": hashlib.sha256(fs.program.space.text.encode()).hexdigest(),
+        "set_sha256": fs.digest,
+        "selection": selection,
+        "seed": how.seed,
+        "proxies": {p.name: p.options for p in proxies},
+        "data": data.source.replace(str(path), path.name) if path else data.source,
+        "data_sha256": examples.hexdigest(),
+        "batch_norm": how.batch_norm,
+        "device": how.device,
+        "latency_profile": latency.name if latency else None,
+    }
+
+
+def _fill(
+    table: ScoreFile, fs: FeasibleSet, ranks: Sequence[int], proxies: Sequence[Proxy], data: Data, how: _How,
+    force: bool, kept: bool,
+) -> None:  # fmt: skip
+    """Add the rows that the table lacks."""
+    from samplers.scoring import score as scores
+
+    with table.open(force) as append, working(f"scoring {fs.program.space.name}") as progress:
+        there = _there(table, fs, ranks)
+        if there:
+            say(f"{there:,} of {len(ranks):,} candidates are in {table.path} already")
+        jobs = _jobs(how, len(ranks) - there)
+        remaining = fs.at(ranks[there:])
+        settings = {"batch_norm": how.batch_norm, "device": how.device, "jobs": jobs}
+        pace = _Pace(progress, there, len(ranks))
+        try:
+            with closing(scores(remaining, proxies, data, how.seed, **settings)) as found:
+                for one in found:
+                    append(_row(one, table.columns))
+                    pace.step()
+        except KeyboardInterrupt:
+            if not kept:
+                raise
+            say(f"interrupted: {pace.at:,} of {len(ranks):,} candidates are in {table.path}; the same command goes on")
+            raise Interrupted from None
+
+
+def _there(table: ScoreFile, fs: FeasibleSet, ranks: Sequence[int]) -> int:
+    """How many rows there are, which must be those of the first candidates."""
+    rows = [row["candidate"] for row in table.rows()]
+    expected = [str(c) for c in fs.at(ranks[: len(rows)])]
+    for k, line in enumerate(rows):
+        if k >= len(expected) or line != expected[k]:
+            message = f"`{table.path}`, line {k + 2}: `{line}` is not the candidate that belongs there"
+            raise _error("damaged-table", message, "write to another file, or begin this one anew with --force")
+    return len(rows)
+
+
+def _jobs(how: _How, remaining: int) -> int:
+    if how.jobs is not None:
+        return max(1, min(how.jobs, remaining))
+    if how.device != "cpu":
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, remaining // _WORTH_A_PROCESS))
+
+
+class _Pace:
+    """Tells how far a run is, how fast it is, and how long it will take."""
+
+    def __init__(self, progress: Progress, there: int, total: int) -> None:
+        self.at = there
+        self._progress, self._there, self._total = progress, there, total
+        self._start = time.monotonic()
+
+    def step(self) -> None:
+        """One more candidate is scored."""
+        self.at += 1
+        rate = (self.at - self._there) / max(time.monotonic() - self._start, 1e-9)
+        left = _duration((self._total - self.at) / rate)
+        self._progress(f"{self.at:,} of {self._total:,}, {rate:.3g} a second, {left} left", 0)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _row(one: Scored, columns: Sequence[str]) -> list[Any]:
+    candidate: Candidate = one.candidate
+    values = {**one.scores, **candidate.costs, "candidate": str(candidate), "index": candidate.number}
+    return [values[name] for name in columns]
+
+
+def _npz(report: Report, table: ScoreFile) -> bytes:
+    buffer = io.BytesIO()
+    run = np.array(json.dumps(dict(table.run), ensure_ascii=False))
+    np.savez_compressed(buffer, allow_pickle=False, run=run, **report.columns)
+    return buffer.getvalue()
+
+
+def _error(code: str, message: str, hint: str) -> NascompileError:
+    return NascompileError(Diagnostic(code, message, None, hint))

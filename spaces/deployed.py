@@ -1,0 +1,132 @@
+"""What is left of a layer's operators on a device: views cost nothing, equal operators run once, ReLUs are fused.
+
+The rules were read off measurements, not off a manual: for 107 connected NAS-Bench-201 cells as TensorFlow Lite Micro
+ran them on an nRF5340 (NATS-Bench-MCU), they give the published number of operators of all but 7, which differ by one.
+Without the fusing of ReLUs an additive model of these cells is wrong by 7 % (median) instead of 0.2 %.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from spaces.blocks.base import Op, Ops
+from spaces.tensors import Shape
+
+__all__ = ["DeployedOp", "deployed", "shape_key"]
+
+_VIEWS = ("identity", "flatten", "scale")
+#: Operators that end in a clamp of their output, so that a ReLU behind them is free.
+_CLAMPING = ("conv", "depthwise", "pointwise", "linear", "add", "max_pool", "avg_pool", "batch_norm")
+
+
+class DeployedOp(NamedTuple):
+    """An operator that a device runs.
+
+    Args:
+        kind: operator kind, as `Op.kind`.
+        macs: multiply-accumulates.
+        outputs: elements it writes.
+        shape_key: what a latency table knows it by; see `shape_key`.
+    """
+
+    kind: str
+    macs: int
+    outputs: int
+    shape_key: str
+
+
+def shape_key(x: Shape, op: Op) -> str:
+    """The shape of an operator as one word: input, window and stride, groups where there are several, output.
+
+    Example:
+        >>> from spaces.blocks.conv import conv
+        >>> x = Shape(1, 49, 10)
+        >>> shape_key(x, conv(x, filters=84, kernel=(10, 4), stride=(2, 2))[0])
+        '1x49x10-10x4s2x2-84x25x5'
+    """
+    window = f"{op.kernel[0]}x{op.kernel[1]}s{op.stride[0]}x{op.stride[1]}" if op.kernel != (1, 1) else ""
+    stride = f"s{op.stride[0]}x{op.stride[1]}" if not window and op.stride != (1, 1) else ""
+    groups = f"g{op.groups}" if op.groups > 1 and op.kind != "depthwise" else ""
+    return "-".join(filter(None, (str(x), window + stride + groups, str(op.out))))
+
+
+def deployed(ops: Ops, x: Shape) -> tuple[DeployedOp, ...]:
+    """The operators of a layer that run on a device.
+
+    * A view (identity, flatten) is its operand.
+    * Two operators without weights that do the same to the same operand are one.
+    * A ReLU is part of the operator before it if nothing else reads that one's output. The operator before a layer's
+      input lies in an earlier layer and is taken to be one that can.
+    * A convolution with a 1x1 window is pointwise; one with a group per input channel is depthwise.
+    * A sum of k operands is k - 1 additions; an operator of another kind with k > 1 operands adds them first.
+
+    Args:
+        ops: the block's operators; operand 0 is the layer's input.
+        x: shape of the layer's input.
+
+    Example:
+        >>> x = Shape(16, 8, 8)
+        >>> relu, pool = Op("relu", (0,), x), Op("avg_pool", (0,), x, kernel=(3, 3))
+        >>> conv = Op("conv", (1,), x, weights=2304, macs=147_456, kernel=(3, 3))
+        >>> [op.kind for op in deployed((relu, conv), x)]
+        ['conv']
+        >>> [op.kind for op in deployed((relu, conv, pool), x)]
+        ['relu', 'conv', 'avg_pool']
+    """
+    graph = _Graph(ops, x)
+    return tuple(d for k in graph.kept if not graph.is_fused(k) for d in graph.run(k))
+
+
+class _Graph:
+    """The operators of a layer once views and repetitions are gone; 0 is the input, k the k-th operator."""
+
+    def __init__(self, ops: Ops, x: Shape) -> None:
+        self.ops = ops
+        self.shapes = [x, *(op.out for op in ops)]
+        self.same: list[int] = [0]
+        self.kept: list[int] = []
+        known: dict[object, int] = {}
+        for k, op in enumerate(ops, start=1):
+            self.same.append(self._first(k, op, known))
+        self.readers: dict[int, list[int]] = {}
+        for k in self.kept:
+            for source in self.operands(k):
+                self.readers.setdefault(source, []).append(k)
+
+    def _first(self, k: int, op: Op, known: dict[object, int]) -> int:
+        """The operator whose output this one's is: an earlier one, or itself."""
+        operands = self._resolved(op.inputs)
+        if op.kind in _VIEWS and len(operands) == 1:
+            return operands[0]
+        key = k if op.has_weights else (op.kind, operands, op.out, op.kernel, op.stride, op.pads)
+        if key not in known:
+            known[key] = k
+            self.kept.append(k)
+        return known[key]
+
+    def _resolved(self, inputs: Iterable[int]) -> tuple[int, ...]:
+        return tuple(self.same[source] for source in inputs)
+
+    def operands(self, k: int) -> tuple[int, ...]:
+        return self._resolved(self.ops[k - 1].inputs)
+
+    def is_fused(self, k: int) -> bool:
+        op, source = self.ops[k - 1], self.operands(k)[0]
+        able = source == 0 or self.ops[source - 1].kind in _CLAMPING
+        return op.kind == "relu" and able and self.readers[source] == [k] and self.same[-1] != source
+
+    def run(self, k: int) -> Iterator[DeployedOp]:
+        op, operands = self.ops[k - 1], self.operands(k)
+        x = self.shapes[operands[0]]
+        addition = DeployedOp("add", 0, x.size, shape_key(x, Op("add", operands, x)))
+        yield from [addition] * (len(operands) - 1)
+        if op.kind not in (*_VIEWS, "add"):
+            yield DeployedOp(_kernel(x, op), op.macs, op.out.size, shape_key(x, op))
+
+
+def _kernel(x: Shape, op: Op) -> str:
+    """The kind of kernel that computes an operator: runtimes have special ones for two special convolutions."""
+    if op.kind == "conv" and op.groups == x.channels > 1:
+        return "depthwise"
+    return "pointwise" if op.kind == "conv" and op.groups == 1 and op.kernel == (1, 1) else op.kind
