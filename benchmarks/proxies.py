@@ -13,7 +13,8 @@ One process, one thread. What differs from the published set-ups, and so explain
 * Images are JPEG copies of CIFAR-10, without augmentation, one mini-batch for all cells; standardised over that batch.
 * MeCo sums over all modules that are called, containers too, so the sum depends on the module tree. Ours has one
   container per operator and one per cell where the authors' has `ReLUConvBN`, `Sequential` and the cell: conv terms are
-  counted another number of times, the ranking is nearly the same.
+  counted another number of times. On 120 cells of seed 0 the authors' tree reached Kendall .768 and Spearman .927, ours
+  .759 and .920, and the two agreed by .888 and .981.
 * NASWOT counts each ReLU once, the authors' hook those in `ReLUConvBN` twice; and it takes `--batch` images, not 128.
 * ZiCo, SNIP and grad-norm take `--batch` images instead of 128, 64 and 64; GraSP and Zen `--dear-batch` instead of 64.
 * The published scores of single cells (SNIP, grad-norm, GraSP, SynFlow) come from another network than the benchmark's:

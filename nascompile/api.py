@@ -48,7 +48,7 @@ def compile(
         macs: limit on multiply-accumulates.
         latency: limit on the latency, text such as `"50 ms"` or nanoseconds.
         latency_profile: name or file of a latency profile. Where latency is limited, the MCU's own by default, or one
-            of the same core, its cycles taken at the MCU's clock (`stm32h747@216MHz`).
+            of the same core, its cycles taken at the MCU's clock (`stm32h747@216MHz`); `auto` takes it in any case.
         ram_model: `pingpong` or `liveness`; the space's own by default.
         overrides: `key.path=value` strings for the space.
 
@@ -64,9 +64,7 @@ def compile(
     target = load_target(mcu) if isinstance(mcu, str) else mcu
     budgets = budgets_of(target, rom=rom, ram=ram, flops=flops, macs=macs, latency=latency)
     limited = budgets.latency is not None or any("latency" in c.names for c in source.constraints)
-    profile = load_profile(latency_profile) if isinstance(latency_profile, str | Path) else latency_profile
-    if profile is None and limited and target:
-        profile = profile_for(target)
+    profile = _profile(latency_profile, target, limited)
     name, code = (target.name, dict(target.runtime)) if target else ("", {})
     return compile_space(source, budgets, target=name, ram_model=ram_model, code=code, latency=profile)
 
@@ -106,6 +104,13 @@ def reduce(
         ram_model=ram_model, overrides=overrides,
     )  # fmt: skip
     return solve(program, solver, progress)
+
+
+def _profile(given: str | Path | LatencyProfile | None, target: Target | None, limited: bool) -> LatencyProfile | None:
+    """The latency profile that was given; the target's, where latency is limited or `auto` was given."""
+    if given == "auto" or (given is None and limited):
+        return profile_for(target) if target else None
+    return load_profile(given) if isinstance(given, str | Path) else given
 
 
 def budgets_of(target: Target | None, **limits: Quantity) -> Budgets:

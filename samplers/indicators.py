@@ -85,7 +85,7 @@ class Indicators:
         """The indicators of the super-network with these operators: a plain network where every edge has one."""
         key = tuple(remaining.items())
         if key not in self.known:
-            flops, latency = self._deployed(remaining)
+            flops, latency = self.deployed(remaining)
             meco = self._meco(remaining) if self.meco else float("nan")
             self.known[key] = Measured(self._k(remaining), self._regions(remaining), flops, latency, meco)
         return self.known[key]
@@ -139,7 +139,8 @@ class Indicators:
                 text = f"{self.seed} {repeat} {key} {seen[key]}"
                 kaiming_normal_(operator, mode, torch.Generator().manual_seed(crc32(text.encode())))
 
-    def _deployed(self, remaining: Remaining) -> tuple[int, int | None]:
+    def deployed(self, remaining: Remaining) -> tuple[int, int | None]:
+        """FLOPs, and nanoseconds where there is a latency profile, of the super-network with these operators."""
         program = self.program
         (chain,) = program.chains
         costs = [

@@ -12,14 +12,17 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from networkx import all_simple_paths
 from numpy.typing import NDArray
 
 from solvers.feasible_set import FeasibleSet
 from solvers.ranking import distinct_draws
 from spaces.candidate import Candidate
+from spaces.cell import Cell
 from spaces.errors import Diagnostic, EngineError
 from spaces.program import Chain
 
@@ -43,7 +46,8 @@ class Row:
     Args:
         edge: label of the edge.
         operator: its name.
-        k: K_2 of the super-network without it (lower is better); by the rule `cells` the median of cells with it.
+        k: K_2 of the super-network without it (lower is better); by the rule `cells` the median of the measured cells
+            with it, None where there is none.
         regions: linear regions, likewise (higher is better).
         flops: FLOPs, likewise.
         latency: nanoseconds, likewise; None without a latency profile.
@@ -53,9 +57,9 @@ class Row:
 
     edge: str
     operator: str
-    k: float
-    regions: float
-    flops: float
+    k: float | None
+    regions: float | None
+    flops: float | None
     latency: float | None
     score: float
     fate: str = "kept"
@@ -85,21 +89,24 @@ class MonasSampler:
         score = (1 - w) / 2 * rank(K) + (1 - w) / 2 * rank(R) + w * rank(F or L)          (MONAS Eq. 3)
 
     By the rule `paper` the ranks are of super-networks without the operator: first, and so pruned, comes the one whose
-    removal lowers K most, costs fewest regions, or saves most FLOPs or latency. By the rule `cells` the ranks are of
-    cells, with MeCo as a third indicator beside K and R, and an operator's score is its effect in a linear model of
-    the scores of all cells measured so far.
+    removal lowers K most, costs fewest regions, or saves most FLOPs or latency. By the rule `cells` what an operator
+    does to K and R, and to MeCo as a third indicator beside them, is its effect in a linear model of all cells measured
+    so far; FLOPs and latency are those of the super-network, as in the paper.
 
-    An operator is not pruned where no feasible cell would be left, so that the search always ends at a feasible cell:
-    with respect to RAM, ROM and whatever else the feasible set was made for, the paper's stated future work.
+    An operator is not pruned where no feasible cell with a path from input to output would be left, so that the search
+    always ends at one: with respect to RAM, ROM and whatever else the feasible set was made for, the paper's stated
+    future work.
 
     Args:
         lam: weight w of FLOPs, from 0 to below 1.
         mu: weight w of latency; at most one of the two is set.
         rule: `cells` or `paper`.
         prune: operators pruned per edge and round.
-        cells: cells measured per round, by the rule `cells`.
-        repeats: measurements of K and R averaged.
-        thin: overrides under which K is measured; a thin network tells the same at a fraction of the cost.
+        cells: cells measured per round, by the rule `cells`; 21 in 4 rounds are as many measurements as the paper makes
+            on NAS-Bench-201.
+        repeats: measurements of K and R averaged; by default 1 for the rule `cells`, which averages over cells, else 3.
+        thin: overrides under which K is measured; by default those of the space. A thin network tells the same at a
+            fraction of the cost.
         seed: of weights, windows and draws.
     """
 
@@ -107,9 +114,9 @@ class MonasSampler:
     mu: float = 0.0
     rule: Literal["cells", "paper"] = "cells"
     prune: int = 1
-    cells: int = 30
-    repeats: int = 3
-    thin: tuple[str, ...] = ()
+    cells: int = 21
+    repeats: int | None = None
+    thin: tuple[str, ...] | None = None
     seed: int = 0
 
     def ask(self, fs: FeasibleSet, images: torch.Tensor, n: int = 1) -> Iterator[Candidate]:
@@ -151,13 +158,15 @@ class MonasSampler:
         from samplers.indicators import Indicators
 
         cells = self.rule == "cells"
-        return Indicators(fs.program, images, self.repeats, self.seed, self.thin, common=cells, meco=cells)
+        thin = fs.program.space.thin if self.thin is None else self.thin
+        repeats = self.repeats or (1 if cells else 3)
+        return Indicators(fs.program, images, repeats, self.seed, thin, common=cells, meco=cells)
 
     def search_with(
         self, fs: FeasibleSet, indicators: Indicators, done: Sequence[Round] = (), progress: Progress | None = None
     ) -> Iterator[Round]:
         """`search`, with indicators that may already know some measurements."""
-        self._check(fs)
+        self.check(fs)
         rule = _Cells(self, fs, indicators) if self.rule == "cells" else _Paper(self, fs, indicators)
         remaining = done[-1].after if done else {d.label: d.options for d in _chain(fs).variant.decisions}
         number = len(done)
@@ -170,24 +179,42 @@ class MonasSampler:
             remaining = found.after
             yield found
 
-    def _check(self, fs: FeasibleSet) -> None:
+    def check_weights(self) -> None:
+        """Whether the parameters can be.
+
+        Raises:
+            EngineError: they cannot; it says which.
+        """
         if not (0 <= self.lam < 1 and 0 <= self.mu < 1) or (self.lam and self.mu):
             message = f"the weights lambda = {self.lam:g} and mu = {self.mu:g} cannot be"
             raise _error("bad-weight", message, "give one of them, from 0 to below 1 (MONAS Eq. 3)")
         if self.rule not in ("cells", "paper"):
             raise _error("bad-rule", f"there is no rule `{self.rule}`", "it is `cells` or `paper`")
-        if min(self.prune, self.cells, self.repeats) < 1:
-            raise _error("bad-count", "`prune`, `cells` and `repeats` must be at least 1", "")
+        if min(self.prune, self.cells) < 1 or (self.repeats is not None and self.repeats < 1):
+            raise _error("bad-count", "`prune`, `cells` and `repeats` are whole numbers from 1 up", "")
+
+    def check(self, fs: FeasibleSet) -> None:
+        """Whether this sampler can search a set.
+
+        Raises:
+            EngineError: parameters that cannot be, another kind of space, an empty set, or no latency profile for mu.
+        """
+        self.check_weights()
+        _chain(fs)
         if self.mu and fs.program.latency is None:
             hint = "name one (`nascompile latency list`), or weigh FLOPs by lambda"
             raise _error("no-latency-profile", "the weight mu needs a latency profile", hint)
-        _chain(fs)
 
-    def combined(self, indicators: Sequence[NDArray[np.float64]], cost: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Eq. 3 on ranks, worst first: indicators of quality share 1 - w, the cost has w."""
+    def combined(self, indicators: Sequence[NDArray[np.float64]], saved: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Eq. 3 on ranks of operators, the one to prune first.
+
+        Args:
+            indicators: per indicator, how good each operator is; they share the weight 1 - w.
+            saved: what pruning each saves, in FLOPs or time.
+        """
         weight = self.lam or self.mu
         quality = sum(ranks(values) for values in indicators) / len(indicators)
-        return (1 - weight) * quality + weight * ranks(cost)
+        return (1 - weight) * quality + weight * ranks(-saved)
 
 
 class _Paper:
@@ -208,11 +235,11 @@ class _Paper:
                 progress(number, f"{edge} without {operator}", k, len(removable))
             without = {**remaining, edge: tuple(o for o in remaining[edge] if o != operator)}
             measured.append(self.indicators.measure(without))
-        # Worst first: an operator is worse the better the network is without it.
+        # An operator is as good as the network without it is bad; what is left without it has been saved less.
         k2 = np.array([m.k for m in measured])
         regions = -np.array([m.regions for m in measured])
-        cost = np.array([m.latency if self.sampler.mu else m.flops for m in measured], float)
-        scores = self.sampler.combined([k2, regions], cost)
+        left = np.array([m.latency if self.sampler.mu else m.flops for m in measured], float)
+        scores = self.sampler.combined([k2, regions], -left)
         return [
             Row(edge, operator, m.k, m.regions, m.flops, m.latency, float(score))
             for (edge, operator), m, score in zip(removable, measured, scores, strict=True)
@@ -246,39 +273,47 @@ class _Cells:
 
     def scored(self, remaining: Operators, number: int, progress: Progress | None) -> list[Row]:
         self._draw(remaining, number, progress)
-        measured = list(self.seen.values())
-        # Worst first: a high K, few regions, a low MeCo, a high cost.
-        k2 = -np.array([m.k for m in measured])
-        regions = np.array([m.regions for m in measured])
-        meco = np.array([m.meco for m in measured])
-        cost = -np.array([m.latency if self.sampler.mu else m.flops for m in measured], float)
-        scores = self.sampler.combined([k2, regions, meco], cost)
-        return self._effects(remaining, measured, scores)
-
-    def _effects(self, remaining: Operators, measured: list[Measured], scores: NDArray[np.float64]) -> list[Row]:
-        """The effect of each operator in a linear model of the cells' scores, shrunk a little (ridge, 1)."""
-        pairs = [(edge, o) for edge, options in self._all().items() for o in options]
+        pairs = [(edge, o) for edge, names in self._all().items() for o in names]
         has = np.array([[cell.values[edge] == o for edge, o in pairs] for cell in self.seen], float)
-        centred = (scores - scores.mean()) / (scores.std() or 1.0)
-        effects = np.linalg.solve(has.T @ has + np.eye(len(pairs)), has.T @ centred)
-        rows = []
-        for j, (edge, operator) in enumerate(pairs):
-            if len(remaining[edge]) > 1 and operator in remaining[edge]:
-                mine = [m for m, there in zip(measured, has[:, j], strict=True) if there]
-                rows.append(Row(edge, operator, *_medians(mine), score=float(effects[j])))
-        return rows
+        rows = [self._row(has[:, j], *pair, remaining) for j, pair in enumerate(pairs)]
+        removable = [j for j, (edge, o) in enumerate(pairs) if len(remaining[edge]) > 1 and o in remaining[edge]]
+        measured = list(self.seen.values())
+        good = ([-m.k for m in measured], [m.regions for m in measured], [m.meco for m in measured])
+        effects = [_effects(has, ranks(np.array(values)))[removable] for values in good]
+        scores = self.sampler.combined(effects, np.array([self._saved(remaining, *pairs[j]) for j in removable]))
+        return [replace(rows[j], score=float(score)) for j, score in zip(removable, scores, strict=True)]
+
+    def _saved(self, remaining: Operators, edge: str, operator: str) -> float:
+        """What the super-network saves without an operator, exactly; as in the paper."""
+        without = {**remaining, edge: tuple(o for o in remaining[edge] if o != operator)}
+        position = 1 if self.sampler.mu else 0
+        before, after = (self.indicators.deployed(operators)[position] for operators in (remaining, without))
+        return float((before or 0) - (after or 0))
+
+    def _row(self, has: NDArray[np.float64], edge: str, operator: str, remaining: Operators) -> Row:
+        mine = [m for m, there in zip(self.seen.values(), has, strict=True) if there]
+        k, regions, flops, latency = _medians(mine)
+        return Row(edge, operator, k, regions, flops, latency, 0.0)
 
     def _all(self) -> Operators:
         return {d.label: d.options for d in _chain(self.fs).variant.decisions}
 
 
-def _medians(measured: list[Measured]) -> tuple[float, float, float, float | None]:
-    """Of K, regions, FLOPs and latency; NaN where there is nothing."""
-    if not measured:
-        return float("nan"), float("nan"), float("nan"), None
-    k, regions, flops = (float(np.median([getattr(m, n) for m in measured])) for n in ("k", "regions", "flops"))
-    latencies = [m.latency for m in measured if m.latency is not None]
-    return k, regions, flops, float(np.median(latencies)) if latencies else None
+def _effects(has: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The effect of each operator in a linear model of the cells' values, shrunk a little (ridge, 1).
+
+    Args:
+        has: [cells, operators], 1 where a cell has an operator.
+        values: [cells].
+    """
+    centred = (values - values.mean()) / (values.std() or 1.0)
+    return np.linalg.solve(has.T @ has + np.eye(has.shape[1]), has.T @ centred)
+
+
+def _medians(measured: list[Measured]) -> tuple[float | None, ...]:
+    """Of K, regions, FLOPs and latency; None where there is nothing to take it of."""
+    columns = ([getattr(m, name) for m in measured] for name in ("k", "regions", "flops", "latency"))
+    return tuple(None if None in column or not column else float(np.median(column)) for column in columns)
 
 
 def _pruned(fs: FeasibleSet, remaining: Operators, rows: list[Row], most: int) -> list[Row]:
@@ -290,7 +325,7 @@ def _pruned(fs: FeasibleSet, remaining: Operators, rows: list[Row], most: int) -
         if pruned[row.edge] >= most or len(left[row.edge]) == 1:
             continue
         without = {**left, row.edge: tuple(o for o in left[row.edge] if o != row.operator)}
-        if not within(fs, without):
+        if not _connected(fs, without):
             fates[row.edge, row.operator] = "needed"
             continue
         left, fates[row.edge, row.operator] = without, "pruned"
@@ -316,6 +351,31 @@ def within(fs: FeasibleSet, remaining: Operators) -> FeasibleSet:
         cell, _, position = label.rstrip("]").partition("[")
         choices.setdefault(cell, {})[int(position)] = list(names)
     return fs.where(None, **choices)
+
+
+def _connected(fs: FeasibleSet, remaining: Operators) -> bool:
+    """Whether a feasible cell with these operators has a path from each cell's input to its output.
+
+    A cell without such a path gives the same output whatever it is shown, and costs least.
+    """
+    left = within(fs, remaining)
+    return left.size > 0 and any(
+        within(left, {**remaining, **_nonzero(cells, remaining)}).size > 0
+        for cells in product(*(_paths(cell) for cell in fs.program.space.cells.values()))
+        if all(_nonzero(cells, remaining).values())
+    )
+
+
+def _paths(cell: Cell) -> list[tuple[Cell, list[str]]]:
+    """The paths of a cell from input to output, each as the labels of its edges."""
+    labels = {edge: cell.label(k) for k, edge in enumerate(cell.edges)}
+    paths = all_simple_paths(cell.graph, 0, cell.last)
+    return [(cell, [labels[i, j] for i, j in pairwise(nodes)]) for nodes in paths]
+
+
+def _nonzero(cells: Sequence[tuple[Cell, list[str]]], remaining: Operators) -> Operators:
+    """For the edges of some paths, what is left on them and connects."""
+    return {label: tuple(o for o in remaining[label] if o not in cell.zeros) for cell, path in cells for label in path}
 
 
 def found_cell(fs: FeasibleSet, rounds: Sequence[Round]) -> Candidate:

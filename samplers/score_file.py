@@ -10,16 +10,22 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from os import SEEK_END
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spaces.errors import Diagnostic, FileError, Span
 from spaces.files import write_atomically
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 __all__ = ["Append", "ScoreFile", "cell_text"]
 
@@ -70,18 +76,18 @@ class ScoreFile:
             A function that adds a row.
 
         Raises:
-            FileError: the file is there and belongs to another run, or to none; or it cannot be written.
+            FileError: the file is there and belongs to another run, or to none; another process is writing it; or it
+                cannot be written.
         """
-        if force or not self._continues():
-            write_atomically(self.record, (json.dumps(dict(self.run), indent=2, ensure_ascii=False) + "\n").encode())
-            write_atomically(self.path, _line(self.columns))
-        else:
-            self._cut()
-        try:
-            file = self.path.open("ab")
-        except OSError as cause:
-            raise self._unwritable(cause) from None
-        with file:
+        with self._alone():
+            if force or not self._continues():
+                # The empty table first: whenever this is cut short, no old row stands beside a new record.
+                write_atomically(self.path, _line(self.columns))
+                record = json.dumps(dict(self.run), indent=2, ensure_ascii=False) + "\n"
+                write_atomically(self.record, record.encode())
+        with self._alone() as file:
+            assert file is not None
+            self._cut(file)
 
             def append(row: Sequence[Any]) -> None:
                 try:
@@ -135,15 +141,18 @@ class ScoreFile:
         try:
             if not self.path.exists():
                 return False  # a record alone is that of a run which got nowhere
-            there = json.loads(self.record.read_text(encoding="utf-8"))
+            data = self.path.read_bytes()
+            if data == _line(self.columns):
+                return False  # no row yet: nothing is lost
+            there = dict(json.loads(self.record.read_text(encoding="utf-8")))
         except FileNotFoundError:
             message = f"the file is there, and no `{self.record.name}` tells which run made it"
             raise self._error("other-run", message, _ELSE) from None
-        except (OSError, ValueError) as cause:
+        except (OSError, TypeError, ValueError) as cause:
             raise self._error("other-run", f"`{self.record.name}` cannot be read: {cause}", _ELSE) from None
         wanted = json.loads(json.dumps(dict(self.run)))
-        if self.path.read_bytes().count(b"\n") <= 1:
-            return False  # no row yet: nothing is lost
+        if data.count(b"\n") <= 1:
+            return False  # another run's, without a row
         different = [name for name in {**there, **wanted} if there.get(name) != wanted.get(name)]
         if different:
             each = "; ".join(
@@ -152,19 +161,31 @@ class ScoreFile:
             raise self._error("other-run", f"the file holds scores of another run ({each})", _ELSE)
         return True
 
-    def _cut(self) -> None:
-        """Remove what stands behind the last line break; begin anew where not even the header is whole."""
+    @contextmanager
+    def _alone(self) -> Iterator[BinaryIO | None]:
+        """The file, if there is one, locked where the system has locks: two runs at once would mix their rows."""
         try:
-            with self.path.open("r+b") as file:
-                data = file.read()
-                whole = data.rfind(b"\n") + 1
-                if whole < len(data):
-                    file.truncate(whole)
-                if data[:whole].partition(b"\n")[0] + b"\n" != _line(self.columns):
-                    message = "the columns of the file are not those of its run"
-                    raise self._error("damaged-table", message, _ELSE)
+            file = self.path.open("r+b") if self.path.exists() else None
         except OSError as cause:
             raise self._unwritable(cause) from None
+        with file or nullcontext():
+            if file is not None and fcntl is not None:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    message = "another process is writing this file"
+                    raise self._error("busy-file", message, "wait for it, or write to another file") from None
+                except OSError:
+                    pass  # a file system without locks
+            yield file
+
+    def _cut(self, file: BinaryIO) -> None:
+        """Remove what stands behind the last line break, and go there."""
+        data = file.read()
+        if not data.startswith(_line(self.columns)):
+            raise self._error("damaged-table", "the columns of the file are not those of its run", _ELSE)
+        file.truncate(data.rfind(b"\n") + 1)
+        file.seek(0, SEEK_END)
 
     def _unwritable(self, cause: OSError) -> FileError:
         hint = "check that the folder exists, is writable and has room, or give another file with --out"

@@ -96,7 +96,8 @@ def score(
         Each candidate with its scores.
 
     Raises:
-        ProxyError: a proxy is unknown, a network or the data do not fit it, or memory does not suffice.
+        ProxyError: a proxy is unknown, a network or the data do not fit it, memory does not suffice, or the candidates
+            are of several spaces.
 
     Example:
         >>> from solvers.base import solve
@@ -143,9 +144,18 @@ class _Kept:
     def __init__(self, candidates: Iterable[Candidate]) -> None:
         self._candidates = candidates
         self._waiting: list[Candidate] = []
+        self._last: Candidate | None = None
 
     def __iter__(self) -> Iterator[Candidate]:
+        program = None
         for candidate in self._candidates:
+            program = program or candidate.program
+            if candidate.program is not program and candidate.program.space.text != program.space.text:
+                message = f"`{candidate}` and `{self._last}` are of different spaces"
+                raise ProxyError(
+                    Diagnostic("different-spaces", message, None, "score the candidates of each on their own")
+                )
+            self._last = candidate
             self._waiting.append(candidate)
             yield candidate
 
@@ -182,7 +192,7 @@ class _Setting:
     def of(
         cls, program: Program, proxies: Sequence[Proxy], data: Data | None, seed: int, batch_norm: str, device: str
     ) -> _Setting:
-        examples = None if data is None else (data.images.numpy(), data.labels.numpy(), data.source)
+        examples = None if data is None else (data.images.cpu().numpy(), data.labels.cpu().numpy(), data.source)
         return cls(program.space.text, tuple(proxies), examples, seed, batch_norm, device)
 
 

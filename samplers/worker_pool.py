@@ -49,8 +49,10 @@ def ordered(
         WorkerError: a process ended, as when memory runs out.
         RuntimeError: any other error in a process, with its traceback.
     """
-    workers = [_start(make, setting) for _ in range(jobs)]
+    workers: list[_Worker] = []
     try:
+        for _ in range(jobs):
+            workers.append(_start(make, setting))
         yield from _run(workers, enumerate(tasks))
     finally:
         for worker in workers:

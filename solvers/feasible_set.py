@@ -22,6 +22,7 @@ from solvers.tree import Tree, join, merge_pairs
 from spaces.candidate import Candidate, candidate_of, parse_candidate
 from spaces.errors import CandidateError, Diagnostic, EngineError
 from spaces.program import Program
+from spaces.units import format_time_ns
 
 if TYPE_CHECKING:
     from solvers.metrics import Metrics
@@ -94,8 +95,11 @@ class FeasibleSet(Sequence[Candidate]):
     @property
     def description(self) -> str:
         """What the set holds, in words: its origin, or the budgets."""
-        limits = ", ".join(f"{name} <= {value:,}" for name, value in self.program.budgets.items())
-        return self.origin or limits or "no budgets"
+        limits = [
+            f"{name} <= {format_time_ns(value) if name == 'latency' else f'{value:,}'}"
+            for name, value in self.program.budgets.items()
+        ]
+        return self.origin or ", ".join(limits) or "no budgets"
 
     def __len__(self) -> int:
         return self.size

@@ -110,7 +110,8 @@ class Metrics:
 
     def _check(self, metric: str, known: set[str]) -> None:
         if metric not in known:
-            hint = did_you_mean(metric, known)
+            missing = "there are latencies only with a latency profile: --latency-profile NAME"
+            hint = missing if metric == "latency" else did_you_mean(metric, known)
             raise EngineError(Diagnostic("unknown-metric", f"there is no metric `{metric}` here", None, hint))
         if not self.fs:
             raise EngineError(Diagnostic("empty-set", "the set is empty", None, "`nascompile explain` says why"))

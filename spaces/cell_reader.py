@@ -15,10 +15,11 @@ from spaces.space import Choice, Group, LayerSpec, Repeat
 if TYPE_CHECKING:
     from spaces.reader import _SpaceReader
 
-__all__ = ["read_cell", "read_cell_use"]
+__all__ = ["MAX_NODES", "read_cell", "read_cell_use"]
 
 _KEYS = ("nodes", "edges", "operators", "dead_edges", "numbering")
-_MAX_NODES = 12
+#: Cells of more nodes are refused: their edges grow as the square.
+MAX_NODES = 12
 
 
 def read_cell(reader: _SpaceReader, name: str, data: Any) -> dict[str, Cell]:
@@ -61,10 +62,10 @@ def read_cell(reader: _SpaceReader, name: str, data: Any) -> dict[str, Cell]:
 def _edges(reader: _SpaceReader, data: dict[str, Any], path: Path_) -> tuple[Edge, ...]:
     """All i -> j with i < j of `nodes`, or the `edges` listed."""
     nodes = data.get("nodes")
-    if isinstance(nodes, bool) or not isinstance(nodes, int) or not 2 <= nodes <= _MAX_NODES:
+    if isinstance(nodes, bool) or not isinstance(nodes, int) or not 2 <= nodes <= MAX_NODES:
         hint = "node 0 is the input, the last one the output"
         place, key = ((*path, "nodes"), False) if "nodes" in data else (path, True)
-        reader.fail("wrong-value", f"`nodes` must be a whole number from 2 to {_MAX_NODES}", place, hint, key=key)
+        reader.fail("wrong-value", f"`nodes` must be a whole number from 2 to {MAX_NODES}", place, hint, key=key)
         return ()
     if "edges" not in data:
         return tuple(sorted(combinations(range(nodes), 2), key=lambda e: (e[1], e[0])))

@@ -64,7 +64,7 @@ def compile_space(
         >>> program.size, [stage.shape for stage in program.chains[0].stages]
         (64, [(1, 8), (8, 8)])
     """
-    _check_latency(space, budgets, latency)
+    _check_latency(space, budgets, latency, target)
     variants = unroll(space)
     conditions = [_conditions(space, variant) for variant in variants]
     for k, constraint in enumerate(space.constraints):
@@ -79,11 +79,12 @@ def compile_space(
     return Program(space, chains, budgets, target, ram_model or space.ram_model, dict(code or {}), latency)
 
 
-def _check_latency(space: Space, budgets: Budgets, profile: LatencyProfile | None) -> None:
+def _check_latency(space: Space, budgets: Budgets, profile: LatencyProfile | None, target: str) -> None:
     """A limit on the latency needs a profile, and one of the space's data type."""
     limiting = next((c for c in space.constraints if "latency" in c.names), None)
     if profile is None and (limiting or budgets.latency is not None):
-        message = f"`{limiting or 'the latency budget'}` needs a latency profile, and there is none for this target"
+        whom = f"`{target}`" if target else "this target"
+        message = f"`{limiting or 'the latency budget'}` needs a latency profile, and there is none for {whom}"
         hint = "name one (`nascompile latency list`), or fit one to your measurements (`nascompile latency fit`)"
         raise LatencyError(Diagnostic("no-latency-profile", message, limiting.span if limiting else None, hint))
     if profile and profile.dtype != space.settings.dtype:

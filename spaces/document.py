@@ -57,6 +57,10 @@ class Header(_Strict):
     cells: dict[str, Any] = Field(default_factory=dict)
     network: list[Any] = Field(min_length=1)
     constraints: list[str] = Field(default_factory=list)
+    thin: list[str] = Field(
+        default_factory=list,
+        description="overrides that make the networks small, for indicators that thin networks tell as well",
+    )
 
 
 @dataclass(frozen=True)

@@ -168,19 +168,22 @@ class LatencyProfile:
     def at_clock(self, clock_hz: int) -> LatencyProfile:
         """The profile at another clock of the same core: cycles stay, which memories that keep their pace make a guess.
 
+        The result counts in cycles: unlike nanoseconds at the other clock they have a last digit, so that a file holds
+        them exactly.
+
         Example:
             >>> profile = LatencyProfile("m7", "int8", clock_hz=400, default=Terms(op=Fraction(10)))
             >>> profile.at_clock(200).op_ns("conv", 0, 0)
             20
         """
-        factor = Fraction(self.clock_hz, clock_hz) if self.unit == "ns" else Fraction(1)
+        factor = Fraction(self.clock_hz, _SECOND) if self.unit == "ns" else Fraction(1)
         kinds = {kind: terms.times(factor) for kind, terms in self.kinds.items()}
         table = {k: {key: factor * v for key, v in rows.items()} for k, rows in self.table.items()}
         default = self.default.times(factor) if self.default else None
         name = f"{self.name}@{format_hz(clock_hz).replace(' ', '')}"
-        return replace(
-            self, name=name, clock_hz=clock_hz, network=factor * self.network, kinds=kinds, table=table, default=default
-        )
+        network = factor * self.network
+        moved = replace(self, name=name, clock_hz=clock_hz, unit="cycles", network=network)
+        return replace(moved, kinds=kinds, default=default, table=table)
 
     def _ns(self, amount: Fraction) -> int:
         ns = amount * _SECOND / self.clock_hz if self.unit == "cycles" else amount

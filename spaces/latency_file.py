@@ -39,7 +39,7 @@ _MODEL = ("kinds", "default", "table")
 _KEYS = (*_REQUIRED, "core", "clock", "source", "unit", "network", *_MODEL, "error")
 _TERMS = ("mac", "output", "op")
 _ERROR = {"median": "in percent", "p90": "in percent", "spearman": "between -1 and 1", "rows": "a whole number"}
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,59}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+@-]{0,59}")
 _NAME_HINT = "at most 60 letters, digits, spaces and `.`, `_`, `+`, `-`, the first a letter or digit"
 #: Nanoseconds of a day; a larger number is a slip of the unit.
 _LARGEST = 86_400 * 10**9
@@ -113,7 +113,7 @@ class _Reader:
         for key, example in _REQUIRED.items():
             if key not in self.data:
                 self.fail("missing-key", f"the key `{key}` is missing", (), f"add for example `{example}`")
-        if not any(self.data.get(key) for key in _MODEL):
+        if not any(self.data.get(key) for key in _MODEL) and "default" not in self.data:
             hint = "add for example `kinds: {conv: {mac: 42.6}}`"
             self.fail("missing-key", "the profile says nothing about operators", (), hint)
 
@@ -240,12 +240,12 @@ def _show(value: Any) -> str:
 
 
 def check_name(name: str) -> None:
-    """Refuse a name that a profile file could not hold.
+    """Refuse a name that no file could hold, or that of a profile taken at another clock (`m7@216MHz`).
 
     Raises:
         LatencyError: with the letters that a name is made of.
     """
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) or "@" in name:
         raise LatencyError(Diagnostic("wrong-name", f"{_show(name)} is not a name", None, _NAME_HINT))
 
 

@@ -83,7 +83,7 @@ class _SpaceReader:
         settings = Settings(header.dtype, header.bias, header.batch_norm == "kept", header.count_activations)
         return Space(
             header.space, header.doc, tensor, settings, header.ram_model, self.choices, network,
-            tuple(c for c in constraints if c), self.document, self.cells,
+            tuple(c for c in constraints if c), self.document, self.cells, tuple(header.thin),
         )  # fmt: skip
 
     def input(self, keys: InputKeys) -> Tensor:

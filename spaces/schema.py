@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from spaces.blocks import BLOCKS, Block
+from spaces.cell import IDENTITY, ZERO
+from spaces.cell_reader import MAX_NODES
 from spaces.document import Header
+from spaces.numbering import NUMBERINGS
 from spaces.tensors import DTYPES
 
 __all__ = ["json_schema"]
@@ -32,6 +35,7 @@ def json_schema() -> dict[str, Any]:
     definitions = schema.setdefault("$defs", {})
     definitions["repeat"] = _repeat()
     definitions["item"] = _item()
+    schema["properties"]["cells"] = {"type": "object", "additionalProperties": _cell()}
     schema["properties"]["choices"] = {"type": "object", "additionalProperties": _choice()}
     schema["properties"]["network"] = {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/item"}}
     return schema
@@ -43,6 +47,25 @@ def _choice() -> dict[str, Any]:
     ranged = _object({**_RANGE, "shared": shared}, ["start", "stop"])
     listed = _object({"options": options, "shared": shared}, ["options"])
     return {"anyOf": [_OPTION, options, ranged, listed, {"type": "null"}]}
+
+
+def _cell() -> dict[str, Any]:
+    blocks = {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/item"}}
+    node = {"type": "integer", "minimum": 0, "maximum": MAX_NODES - 1}
+    edge = {"type": "array", "items": node, "minItems": 2, "maxItems": 2}
+    properties = {
+        "nodes": {"type": "integer", "minimum": 2, "maximum": MAX_NODES, "description": "input and output included"},
+        "edges": {"type": "array", "minItems": 1, "items": edge, "description": "from, to; all by default"},
+        "operators": {
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": {"anyOf": [{"enum": [ZERO, IDENTITY]}, blocks]},
+        },
+        "dead_edges": {"enum": ["removed", "counted"], "default": "removed"},
+        "numbering": {"enum": [*NUMBERINGS, "", None], "description": "by which a benchmark knows its cells"},
+    }
+    # Nothing is required: a file that extends another may change a single key of its cell.
+    return {"anyOf": [_object(properties, []), {"type": "null"}]}
 
 
 def _repeat() -> dict[str, Any]:
@@ -57,7 +80,8 @@ def _item() -> dict[str, Any]:
     repeat = {"$ref": "#/$defs/repeat"}
     blocks = {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/item"}}
     group = _object({"group": {"type": "string"}, "blocks": blocks, "repeat": repeat}, ["blocks"])
-    return {"anyOf": [bare, group, *(_entry(block, repeat) for block in BLOCKS.values())]}
+    use = {"cell": {"type": "string"}, "repeat": repeat, "numbered": {"type": "boolean"}}
+    return {"anyOf": [bare, group, _object(use, ["cell"]), *(_entry(block, repeat) for block in BLOCKS.values())]}
 
 
 def _entry(block: Block, repeat: dict[str, Any]) -> dict[str, Any]:

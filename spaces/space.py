@@ -177,7 +177,7 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class Space:
-    """A search space: input, choices, network, constraints.
+    """A search space: input, choices, network, constraints; and the overrides under which its networks are thin.
 
     Example:
         >>> from spaces.reader import load_space
@@ -195,6 +195,7 @@ class Space:
     constraints: tuple[Expression, ...]
     document: Document
     cells: Mapping[str, Cell] = field(default_factory=dict)
+    thin: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:

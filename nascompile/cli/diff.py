@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
-from nascompile.cli.options import Flops, Json, Macs, RamModel, Request, is_set_file
+from nascompile.cli.options import Flops, Json, Latency, Macs, Profile, RamModel, Request, is_set_file
 from nascompile.cli.output import emit_json, out, share, table
+from nascompile.cli.report import budget_text, profile_data, profile_text
 from solvers.feasible_set import FeasibleSet
 from spaces.errors import Diagnostic, NascompileError
 
@@ -24,6 +26,8 @@ def diff(
     ] = None,
     flops: Flops = None,
     macs: Macs = None,
+    latency: Latency = None,
+    latency_profile: Profile = None,
     ram_model: RamModel = None,
     number: Annotated[int, typer.Option("-n", "--number", min=0, help="How many members of each side to show.")] = 3,
     as_json: Json = False,
@@ -38,11 +42,14 @@ def diff(
 
       nascompile diff a.nasset b.nasset
     """
-    names, (a, b) = _pair(first, rest or [], mcu or [], flops=flops, macs=macs, ram_model=ram_model)
+    limits = {"flops": flops, "macs": macs, "latency": latency, "latency_profile": latency_profile}
+    names, (a, b) = _pair(first, rest or [], mcu or [], **limits, ram_model=ram_model)
     parts = {"both": a & b, f"only {names[0]}": a - b, f"only {names[1]}": b - a}
     data = {
         "space": a.program.space.name,
         "size": a.program.size,
+        "budgets": [dict(fs.program.budgets.items()) for fs in (a, b)],
+        "latency_profiles": [profile_data(fs.program.latency) if fs.program.latency else None for fs in (a, b)],
         "counts": {names[0]: a.size, names[1]: b.size} | {name: part.size for name, part in parts.items()},
         "variants": {label: {name: part.counts[label] for name, part in parts.items()} for label in a.program.by_label},
         "members": {name: [str(c) for c in part.at(range(min(number, part.size)))] for name, part in parts.items()},
@@ -50,7 +57,7 @@ def diff(
     if as_json:
         emit_json(data)
     else:
-        _print(data, names, parts)
+        _print(data, names, (a, b), parts)
     if a != b:
         raise typer.Exit(1)
 
@@ -76,8 +83,16 @@ def _usage(message: str) -> NascompileError:
     return NascompileError(Diagnostic("bad-option", message, None, hint))
 
 
-def _print(data: dict[str, Any], names: tuple[str, str], parts: dict[str, FeasibleSet]) -> None:
+def _print(
+    data: dict[str, Any], names: tuple[str, str], sets: tuple[FeasibleSet, ...], parts: dict[str, FeasibleSet]
+) -> None:
     out.print(f"[bold]{data['space']}[/bold]: |X| = {data['size']:,}")
+    for name, fs, profile in zip(names, sets, data["latency_profiles"], strict=True):
+        limits = fs.origin or budget_text(dict(fs.program.budgets.items()), fs.program.ram_model)
+        out.print(f"{escape(name)}: {escape(limits)}")
+        if profile:
+            out.print(f"  {escape(profile_text(profile))}")
+    out.print()
     rows = table("variant", *(f">{name}" for name in parts))
     for label, counts in data["variants"].items():
         rows.add_row(label or "-", *(f"{counts[name]:,}" for name in parts))

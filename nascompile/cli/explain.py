@@ -103,8 +103,8 @@ def _print_conflict(report: VariantReport) -> None:
 
 
 def _network(network: Network) -> str:
-    shown = ("rom", "ram", "macs")
-    costs = ", ".join(f"{name.upper()} {quantity(name, network.costs[name])}" for name in shown)
+    shown = {"rom": "ROM", "ram": "RAM", "macs": "MACs", "latency": "latency"}
+    costs = ", ".join(f"{t} {quantity(n, network.costs[n])}" for n, t in shown.items() if n in network.costs)
     return f"{network.text} ({costs})"
 
 

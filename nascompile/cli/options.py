@@ -18,7 +18,19 @@ from solvers.feasible_set import FeasibleSet
 from spaces.errors import Diagnostic, NascompileError
 from spaces.program import Program
 
-__all__ = ["Flops", "Json", "Macs", "RamModel", "Request", "SetRequest", "Solver", "is_set_file", "takes_request"]
+__all__ = [
+    "Flops",
+    "Json",
+    "Latency",
+    "Macs",
+    "Profile",
+    "RamModel",
+    "Request",
+    "SetRequest",
+    "Solver",
+    "is_set_file",
+    "takes_request",
+]
 
 SpaceName = Annotated[
     str, typer.Argument(metavar="SPACE", help="A space file, or the name of a library space (`nascompile spaces`).")
@@ -50,7 +62,8 @@ Profile = Annotated[
     str | None,
     typer.Option(
         "--latency-profile",
-        help="Name or file of the latency profile (`nascompile latency list`). Default: the MCU's, or one of its core.",
+        help="Name or file of the latency profile (`nascompile latency list`). Default where latency is limited, and "
+        "with `auto` always: the MCU's, or one of its core.",
         metavar="NAME",
     ),
 ]

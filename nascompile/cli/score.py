@@ -23,7 +23,7 @@ from nascompile.cli.cells import distinct_members, refuse_distinct
 from nascompile.cli.options import Json, SetRequest, takes_request
 from nascompile.cli.output import Interrupted, emit_json, say, working
 from nascompile.cli.score_report import Report, print_scores, scores_data
-from samplers.proxies.base import Proxy
+from samplers.proxies.base import PROXIES, Proxy
 from samplers.score_file import ScoreFile
 from solvers.base import Progress
 from solvers.feasible_set import FeasibleSet
@@ -60,7 +60,7 @@ def score(
     request: SetRequest,
     proxies: Annotated[
         str,
-        typer.Option("--proxies", help="Which, comma-separated: zico, ntk, synflow, ...", metavar="NAMES"),
+        typer.Option("--proxies", help=f"Which, comma-separated: {', '.join(PROXIES)}.", metavar="NAMES"),
     ] = "meco,zico,naswot,snip",
     data: Annotated[
         Path | None,
@@ -81,7 +81,7 @@ def score(
     ] = "kept",
     jobs: Annotated[
         int | None,
-        typer.Option("--jobs", "-j", min=1, help="Processes; the scores are the same. Default: one per core."),
+        typer.Option("--jobs", "-j", min=1, help="Processes; the scores are the same. Default: up to one per core."),
     ] = None,
     device: Annotated[str, typer.Option("--device", help="cpu or cuda.", metavar="NAME")] = "cpu",
     output: Annotated[

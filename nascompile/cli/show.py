@@ -26,13 +26,13 @@ from solvers.set_file import verify as verify_set
 from spaces.candidate import Candidate
 from spaces.errors import Diagnostic, NascompileError
 from spaces.files import write_atomically
+from spaces.program import Program
 
 __all__ = ["export", "show"]
 
 Distinct = Annotated[
     bool, typer.Option("--distinct", help="Of members whose cells are the same function, only the first.")
 ]
-COLUMNS = ("rom", "ram_pingpong", "ram_liveness", "params", "macs", "flops", "entropy")
 _LIMIT = 2_000_000
 
 
@@ -43,7 +43,9 @@ def show(
     top: Annotated[
         str | None,
         typer.Option(
-            "--top", help="List the members with the largest METRIC (entropy, rom, macs, M[1], ...).", metavar="METRIC"
+            "--top",
+            help="List the members with the largest METRIC (entropy, rom, macs, latency, M[1], ...).",
+            metavar="METRIC",
         ),
     ] = None,
     least: Annotated[
@@ -109,8 +111,9 @@ def _listed(fs: FeasibleSet, number: int, top: str | None, least: str | None, se
 
 def _rows(fs: FeasibleSet, members: list[Candidate]) -> list[dict[str, Any]]:
     numbers = {name: column.tolist() for name, column in number_columns(fs.program, members).items()}
+    columns = _columns(fs.program)
     return [
-        {"candidate": str(c), **{n: column[k] for n, column in numbers.items()}, **{n: c.costs[n] for n in COLUMNS}}
+        {"candidate": str(c), **{n: column[k] for n, column in numbers.items()}, **{n: c.costs[n] for n in columns}}
         for k, c in enumerate(members)
     ]
 
@@ -118,8 +121,10 @@ def _rows(fs: FeasibleSet, members: list[Candidate]) -> list[dict[str, Any]]:
 def _print_members(members: list[dict[str, Any]]) -> None:
     numbers = [name for name in ("index", "duplicate_of") if name in members[0]]
     titles = [">index", ">first alike"] if numbers else []
-    rows = table("~candidate", *titles, ">ROM", ">RAM even/odd", ">RAM live", ">MACs", ">entropy")
-    shown = ("rom", "ram_pingpong", "ram_liveness", "macs", "entropy")
+    shown = {"rom": "ROM", "ram_pingpong": "RAM even/odd", "ram_liveness": "RAM live", "macs": "MACs"}
+    shown |= {"latency": "latency"} if "latency" in members[0] else {}
+    shown |= {"entropy": "entropy"}
+    rows = table("~candidate", *titles, *(f">{title}" for title in shown.values()))
     for row in members:
         costs = (quantity(name, row[name]) for name in shown)
         rows.add_row(escape(row["candidate"]), *(str(row[name]) for name in numbers), *costs)
@@ -142,9 +147,10 @@ def export(
 ) -> None:
     """Write the members of a set with all their costs.
 
-    csv and json hold one candidate per row with its costs; npz holds `options` (option values, -1 beyond a shorter
-    variant's end), `variant`, and one array per cost. Where a benchmark numbers the networks, each has its `index`
-    there, and `duplicate_of`, the first index with the same function.
+    csv and json hold one candidate per row with its costs, the latency in nanoseconds where there is a profile; npz
+    holds `options` (option values, -1 beyond a shorter variant's end), `variant`, and one array per cost. Where a
+    benchmark numbers the networks, each has its `index` there, and `duplicate_of`, the first index with the same
+    function.
 
     Examples:
 
@@ -188,8 +194,14 @@ def _distinct_ranks(fs: FeasibleSet, number: int | None, seed: int | None) -> li
     return [fs.index(c) for c in islice(distinct_members(members), number)]
 
 
+def _columns(program: Program) -> tuple[str, ...]:
+    """The costs that are listed: the latency, in nanoseconds, where a profile gives one."""
+    latency = ("latency",) if program.latency else ()
+    return ("rom", "ram_pingpong", "ram_liveness", "params", "macs", "flops", *latency, "entropy")
+
+
 def _names(fs: FeasibleSet) -> tuple[str, ...]:
-    return (*number_columns(fs.program, ()), *COLUMNS)
+    return (*number_columns(fs.program, ()), *_columns(fs.program))
 
 
 def _blocks(fs: FeasibleSet, ranks: range | list[int]) -> Iterator[list[tuple[Any, ...]]]:
@@ -203,11 +215,12 @@ def _costed(fs: FeasibleSet, ranks: Any) -> tuple[list[Candidate], list[Any]]:
     """Candidates, and a column for each of `_names`."""
     candidates = list(fs.at(ranks))
     positions = np.array([c.position for c in candidates])
-    columns = [np.zeros(len(candidates), np.float64 if name == "entropy" else np.int64) for name in COLUMNS]
+    names = _columns(fs.program)
+    columns = [np.zeros(len(candidates), np.float64 if name == "entropy" else np.int64) for name in names]
     for v in np.unique(positions):
         here = np.flatnonzero(positions == v)
         costs = fs.program.costs(int(v), np.array([candidates[i].row for i in here]).reshape(len(here), -1))
-        for column, name in zip(columns, COLUMNS, strict=True):
+        for column, name in zip(columns, names, strict=True):
             column[here] = costs[name]
     return candidates, [*number_columns(fs.program, candidates).values(), *columns]
 

@@ -182,7 +182,7 @@ class FlagKind(Kind):
     """`true` or `false`."""
 
     expected = "`true` or `false`"
-    schema = {"type": "boolean"}  # noqa: RUF012 - constant
+    schema = {"anyOf": [{"type": "boolean"}, _EXPRESSION]}  # noqa: RUF012 - constant
 
     def read(self, value: Any) -> bool:
         """See `Kind.read`."""

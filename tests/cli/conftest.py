@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from nascompile.cli import main, output
+
+
+class Done(NamedTuple):
+    """What a command did."""
+
+    code: int
+    stdout: str
+    stderr: str
 
 
 class Run:
@@ -19,7 +28,7 @@ class Run:
         # As wide as a pipe: a test runner may pretend to a narrow terminal, where tables fold.
         monkeypatch.setattr(output.out, "width", 200)
 
-    def __call__(self, *arguments: str) -> tuple[int, str, str]:
+    def __call__(self, *arguments: str) -> Done:
         self.monkeypatch.setattr(sys, "argv", ["nascompile", *arguments])
         self.capsys.readouterr()
         try:
@@ -28,7 +37,7 @@ class Run:
         except SystemExit as end:
             code = int(end.code or 0)
         out, err = self.capsys.readouterr()
-        return code, out, err
+        return Done(code, out, err)
 
 
 @pytest.fixture

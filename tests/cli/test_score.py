@@ -97,7 +97,10 @@ def test_ctrl_c_loses_nothing(run: Run) -> None:
     """With worker processes; the uninterrupted run has none, and the bytes are the same."""
     arguments = ("mlp2", "choices.M.step=2", "--batch", "64", "--limit", "4000", "--proxies", "zico,snip,grad_norm")
     command = [sys.executable, "-c", "from nascompile.cli import main; main()", "score", *arguments]
-    process = subprocess.Popen([*command, "--jobs", "2", "-o", "s.csv"], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*command, "--jobs", "2", "-o", "s.csv"], stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
     path = run.folder / "s.csv"
     deadline = time.monotonic() + 120
     while not path.exists() or path.read_bytes().count(b"\n") < 20:
@@ -255,7 +258,7 @@ def test_user_data(run: Run) -> None:
         (("--batch-norm", "gone"), "--batch-norm cannot be `gone` [wrong-value]\n  it is kept or folded"),
         (("--device", "tpu"), "--device cannot be `tpu`"),
         (("-o", "s.txt"), "cannot write scores to `s.txt` [bad-option]\n  give a file that ends in .csv or .npz"),
-        (("-o", "missing/s.csv"), "s.csv.json:1:1: cannot write the file: No such file or directory [unwritable]"),
+        (("-o", "missing/s.csv"), "missing/s.csv:1:1: cannot write the file: No such file or directory [unwritable]"),
         (("--distinct",), "--distinct is for cells that compute the same, and `mlp2` has no cells"),
         (("--proxies", "latency"), "`latency` is not among the costs of `mlp2: 16-16`"),
         (("--data", "missing.npz"), "`missing.npz` cannot be read"),

@@ -101,6 +101,14 @@ def test_one_thread_and_no_trace(members: FeasibleSet, vectors: Data, monkeypatc
     assert torch.equal(before, torch.get_rng_state())
 
 
+def test_candidates_of_two_spaces_do_not_mix(members: FeasibleSet, vectors: Data) -> None:
+    other = nc.reduce("mlp2", overrides=["choices.M.step=8"])
+    again = nc.reduce("mlp2", rom=13_600)
+    assert len(list(score([members[0], again[1]], batched(["snip"], 4), vectors))) == 2
+    with pytest.raises(ProxyError, match="`mlp2: 16-24` and `mlp2: 16-16` are of different spaces"):
+        list(score([members[0], other[1]], batched(["snip"], 4), vectors))
+
+
 def test_closed_forms_build_nothing(members: FeasibleSet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Candidate, "build", None)
     found = lines(score(members, ["macs", "entropy"]))
@@ -226,17 +234,32 @@ def test_another_run_is_refused_and_says_why(tmp_path: Path) -> None:
         assert table(tmp_path).rows() == []
 
 
+def test_two_runs_do_not_mix(tmp_path: Path) -> None:
+    with table(tmp_path).open() as append:
+        append(["a", 1.0, 1])
+        for force in (False, True):
+            with pytest.raises(FileError, match="another process is writing this file"):
+                table(tmp_path).open(force).__enter__()
+        append(["b", 2.0, 2])
+    assert [row["candidate"] for row in table(tmp_path).rows()] == ["a", "b"]
+
+
 def test_a_table_without_rows_binds_nobody(tmp_path: Path) -> None:
     with table(tmp_path).open():
         pass
     with table(tmp_path, seed=1).open():
         assert json.loads(table(tmp_path).record.read_text())["seed"] == 1
+    table(tmp_path).record.unlink()  # stopped between the table and its record
+    with table(tmp_path).open():
+        assert json.loads(table(tmp_path).record.read_text())["seed"] == 0
 
 
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
+        (lambda t: t.record.unlink() or t.path.write_text("one line"), "no `scores.csv.json` tells which run made it"),
         (lambda t: t.record.unlink(), "no `scores.csv.json` tells which run made it"),
+        (lambda t: t.record.write_text("3"), r"`scores.csv.json` cannot be read"),
         (lambda t: t.record.write_text("{"), r"`scores.csv.json` cannot be read"),
         (lambda t: t.path.write_bytes(t.path.read_bytes().replace(b"zico", b"zen")), "columns of the file are not"),
     ],

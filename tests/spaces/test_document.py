@@ -125,7 +125,7 @@ def test_override_adds_a_key() -> None:
         ("network.x=flatten", "override:1:1: there is no `network.x` to override [bad-override] known: 0, 1"),
         ("bias.x=3", "override:1:1: `bias.x` cannot be set: `bias` is a single value [bad-override] override the value itself"),
         ("bias.x.y=3", "override:1:1: there is no `bias.x` to override [bad-override] override the value itself"),
-        ("nonsense=3", "override:1:1: unknown key `nonsense` [unknown-key] known: batch_norm, bias, cells, choices, constraints, count_activations, doc, dtype, extends, input, network, ram_model, space"),
+        ("nonsense=3", "override:1:1: unknown key `nonsense` [unknown-key] known: batch_norm, bias, cells, choices, constraints, count_activations, doc, dtype, extends, input, network, ram_model, space, thin"),
         ("bias=", "override:1:1: `bias`: input should be a valid boolean, not null [wrong-type] "),
         ("choices.M.step=0", "override:1:1: the step is 0 [bad-step] a step is greater than 0"),
         ("choices.M={start: 9, stop: 1}", "override:1:1: the range stops at 1, before its start 9 [bad-range] a range is inclusive and goes up"),

@@ -1,0 +1,252 @@
+"""Latency profiles and latency budgets on the command line.
+
+The two-layer MLP takes under MINE what four terms say: 18 a + a b + 12 b multiply-accumulates, a + b + 12 outputs and
+three operators for widths a and b.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from itertools import pairwise, product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nascompile as nc
+from spaces.latency_profiles import load_profile
+from tests.cli.conftest import Run
+
+MINE = "name: mine\ndtype: int8\nnetwork: 5000\ndefault: {mac: 2.5, output: 3, op: 1000}\n"
+WIDTHS = range(16, 129, 16)
+
+
+def mine_ns(a: int, b: int) -> int:
+    """The latency of `mlp2: a-b`; a half nanosecond is rounded up operator by operator."""
+    macs, outputs = (18 * a, a * b, 12 * b), (a, b, 12)
+    return 5000 + sum((5 * m + 1) // 2 + 3 * o + 1000 for m, o in zip(macs, outputs, strict=True))
+
+
+def fitting(bound: int) -> list[str]:
+    return [f"mlp2: {a}-{b}" for a, b in product(WIDTHS, WIDTHS) if mine_ns(a, b) <= bound]
+
+
+@pytest.fixture
+def mine(run: Run) -> list[str]:
+    """Options that give mlp2 a profile of its own."""
+    (run.folder / "mine.yaml").write_text(MINE)
+    return ["dtype=int8", "--latency-profile", "mine.yaml"]
+
+
+@pytest.mark.parametrize("solver", ["auto", "diagram", "cp-sat", "exhaustive"])
+def test_count_is_that_of_the_closed_form(solver: str, run: Run, mine: list[str]) -> None:
+    count = len(fitting(20_000))
+    assert 0 < count < 64
+    assert run("count", "mlp2", *mine, "--latency", "20us", "--solver", solver) == (0, f"{count}\n", "")
+
+
+def test_a_constraint_of_the_space_says_the_same(run: Run, mine: list[str]) -> None:
+    text = "extends: mlp2\nspace: timed\nconstraints:\n  - latency <= 20 us\n"
+    (run.folder / "timed.yaml").write_text(text)
+    assert run("count", "timed.yaml", *mine)[1] == f"{len(fitting(20_000))}\n"
+
+
+def test_reduce_names_the_profile_and_its_error(run: Run) -> None:
+    code, out, _ = run("reduce", "dscnn", "dtype=int8", "--mcu", "stm32f746", "--latency", "60ms", "--no-save")
+    assert code == 0
+    assert "latency <= 60 ms" in out
+    assert "estimates by the profile stm32h747@216MHz: median error 11 % of 44 held-out networks" in out
+    data = json.loads(
+        run("reduce", "dscnn", "dtype=int8", "--mcu", "stm32f746", "--latency", "60ms", "--no-save", "--json")[1]
+    )
+    assert data["budgets"]["latency"] == 60_000_000
+    assert data["latency_profile"]["error"]["rows"] == 44
+    assert 0 < data["count"] < data["size"]
+
+
+def test_check_splits_the_latency_by_layer(run: Run, mine: list[str]) -> None:
+    code, out, _ = run("check", "mlp2", "32-16", *mine, "--latency", "11us", "--json")
+    data = json.loads(out)
+    assert code == 1
+    assert [layer["latency"] for layer in data["layers"]] == [2536, 2328, 1516]
+    assert data["costs"]["latency"] == 2536 + 2328 + 1516 + 5000 == mine_ns(32, 16)
+    assert data["limits"] == [{"limit": "latency", "budget": 11_000, "value": 11_380, "over": 380}]
+    assert "0.38 us over" in run("check", "mlp2", "32-16", *mine, "--latency", "11us")[1]
+    assert run("check", "mlp2", "32-16", *mine, "--latency", "11.38us")[0] == 0
+
+
+def test_auto_takes_the_mcus_profile_without_a_limit(run: Run) -> None:
+    check = ("check", "mlp2", "32-16", "dtype=int8", "--mcu", "stm32f746", "--json")
+    assert "latency" not in json.loads(run(*check)[1])["costs"]
+    data = json.loads(run(*check, "--latency-profile", "auto")[1])
+    assert data["latency_profile"]["name"] == "stm32h747@216MHz"
+    assert data["costs"]["latency"] > 0
+    assert [limit["limit"] for limit in data["limits"]] == ["rom", "ram"]
+
+
+def test_the_set_file_keeps_the_profile(run: Run, mine: list[str]) -> None:
+    assert run("reduce", "mlp2", *mine, "--latency", "20us", "-o", "a.nasset")[0] == 0
+    (run.folder / "mine.yaml").unlink()
+    fs = nc.load_set(run.folder / "a.nasset")
+    assert [str(c) for c in fs] == fitting(20_000)
+    assert fs.best("latency", "min").costs["latency"] == mine_ns(16, 16)
+    code, out, err = run("show", "a.nasset", "--top", "latency", "-n", "3", "--verify")
+    assert code == 0
+    assert "verified" in err
+    assert "latency <= 20 us" in out
+
+
+def test_a_profile_at_another_clock_survives_a_set_file_exactly(run: Run) -> None:
+    arguments = ("dtype=int8", "--mcu", "stm32f746", "--latency", "50ms")
+    run("reduce", "dscnn", *arguments, "-o", "a.nasset")
+    code, out, _ = run("show", "a.nasset", "--least", "latency", "-n", "2", "--verify", "--json")
+    data = json.loads(out)
+    assert (code, data["verified"], data["latency_profile"]["name"]) == (0, True, "stm32h747@216MHz")
+    made = nc.reduce("dscnn", mcu="stm32f746", latency="50ms", overrides=["dtype=int8"])
+    assert nc.load_set(run.folder / "a.nasset").program.latency == made.program.latency
+    assert [m["latency"] for m in data["members"]] == [c.costs["latency"] for c in made.top("latency", 2, "min")]
+
+
+def test_show_and_export_have_a_latency_column_where_there_is_a_profile(run: Run, mine: list[str]) -> None:
+    run("reduce", "mlp2", *mine, "--latency", "20us", "-o", "a.nasset")
+    header = next(row for row in run("show", "a.nasset")[1].splitlines() if row.startswith("candidate"))
+    assert "latency" in header
+    rows = list(csv.DictReader(io.StringIO(run("export", "a.nasset")[1])))
+    for row in rows:
+        a, b = map(int, row["candidate"].removeprefix("mlp2: ").split("-"))
+        assert int(row["latency"]) == mine_ns(a, b)
+    assert json.loads(run("export", "a.nasset", "-f", "json")[1])[4]["latency"] == int(rows[4]["latency"])
+    run("export", "a.nasset", "-o", "a.npz")
+    assert np.load(run.folder / "a.npz")["latency"].tolist() == [int(row["latency"]) for row in rows]
+    assert "latency" not in run("show", "mlp2")[1]
+    assert "latency" not in run("export", "mlp2", "-n", "1")[1]
+    code, _, err = run("show", "mlp2", "--top", "latency")
+    assert code == 2
+    assert "there is no metric `latency` here" in err
+    assert "--latency-profile" in err
+
+
+def test_explain_offers_a_budget_in_readable_units(run: Run, mine: list[str]) -> None:
+    code, out, _ = run("explain", "mlp2", *mine, "--latency", "9us")
+    text = " ".join(out.split())
+    assert code == 1
+    assert f"raising latency from 9 us to {mine_ns(16, 16) / 1000:g} us admits mlp2: 16-16" in text
+    assert "latency 9 us" in text
+    assert run("explain", "mlp2", *mine, "--latency", "1ms")[0] == 0
+
+
+def test_diff_takes_a_latency_and_tells_both_sides(run: Run, mine: list[str]) -> None:
+    arguments = ("diff", "dscnn", "dtype=int8", "--mcu", "stm32f746", "--mcu", "stm32h743", "--latency", "60ms")
+    code, out, _ = run(*arguments)
+    assert code == 1
+    assert out.count("latency <= 60 ms") == 2
+    assert "stm32h747@216MHz" in out
+    assert "stm32h747@480MHz" in out
+    counts = json.loads(run(*arguments, "--json")[1])["counts"]
+    assert 0 < counts["stm32f746"] == counts["both"] < counts["stm32h743"]
+    run("reduce", "mlp2", *mine, "--latency", "20us", "-o", "a.nasset")
+    run("reduce", "mlp2", *mine, "--latency", "30us", "-o", "b.nasset")
+    code, out, _ = run("diff", "a.nasset", "b.nasset", "--json")
+    expected = {"both": len(fitting(20_000)), "only a.nasset": 0, "only b.nasset": len(fitting(30_000))}
+    expected["only b.nasset"] -= expected["both"]
+    assert {name: json.loads(out)["counts"][name] for name in expected} == expected
+    assert run("diff", "a.nasset", "b.nasset", "--latency", "1ms")[0] == 2
+
+
+@pytest.mark.parametrize("stage", ["document", "program", "cpsat", "mzn", "dot"])
+def test_compile_emits_every_stage_under_a_latency_budget(stage: str, run: Run, mine: list[str]) -> None:
+    code, out, err = run("compile", "mlp2", *mine, "--latency", "20us", "--emit", stage)
+    assert (code, err) == (0, "")
+    if stage == "program":
+        assert "limit latency <= 20000" in out
+    if stage == "mzn":
+        assert "constraint 5000 + 'latency 1' + 'latency 2' <= 20000;" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--latency", "20us"], "`the latency budget` needs a latency profile, and there is none for this target"),
+        (["--latency", "20us", "--mcu", "rp2040"], "and there is none for `rp2040`"),
+        (["--latency", "20us", "--latency-profile", "nosuch"], "there is no latency profile `nosuch`"),
+        (["--latency", "20us", "--latency-profile", "no/such.yaml"], "no/such.yaml"),
+        (["--latency", "20"], "latency: `20`"),
+        (["--latency", "20kB"], "latency: "),
+        (["--latency", "20us", "--latency-profile", "mine.yaml", "dtype=float32"], "is of int8 networks, and `mlp2`"),
+        (["--latency", "20us", "--latency-profile", "broken.yaml"], "broken.yaml:4:16"),
+    ],
+)
+def test_mistakes_have_one_message_and_exit_2(arguments: list[str], expected: str, run: Run, mine: list[str]) -> None:
+    (run.folder / "broken.yaml").write_text(MINE.replace("2.5", "-1"))
+    own = [] if any(a.startswith("dtype") for a in arguments) else ["dtype=int8"]
+    code, out, err = run("count", "mlp2", *own, *arguments)
+    assert (code, out) == (2, "")
+    assert expected in err
+    assert "Traceback" not in err
+
+
+def test_an_operator_that_a_profile_does_not_cover_is_named(run: Run) -> None:
+    (run.folder / "conv.yaml").write_text("name: c\ndtype: int8\nkinds: {conv: {mac: 2}}\n")
+    code, _, err = run("count", "mlp2", "dtype=int8", "--latency", "1ms", "--latency-profile", "conv.yaml")
+    assert code == 2
+    assert "the latency profile `c` has no operator kind `linear`" in err
+
+
+def measured(folder: Path) -> Path:
+    """Measurements of mlp2's networks as MINE has them."""
+    rows = [f"{a}-{b},{mine_ns(a, b)}" for a, b in product(WIDTHS, WIDTHS)]
+    path = folder / "measured.csv"
+    path.write_text("\n".join(["candidate,latency_ns", *rows]) + "\n")
+    return path
+
+
+def test_a_fitted_profile_can_be_shown_and_limits_a_space(run: Run) -> None:
+    measured(run.folder)
+    fit = ("latency", "fit", "measured.csv", "--name", "board", "--space", "mlp2", "--clock", "64MHz")
+    code, out, err = run(*fit)
+    assert (code, "written: board.yaml" in err) == (0, True)
+    assert "linear" in out
+    profile = load_profile(run.folder / "board.yaml")
+    assert profile.error is not None
+    assert profile.error.median < 0.01
+    assert run("latency", "show", "./board.yaml")[1] == (run.folder / "board.yaml").read_text()
+    assert json.loads(run("latency", "show", "board.yaml", "--json")[1])["clock_hz"] == 64_000_000
+    # Half-way between two networks, so that rounding in the fit does not matter.
+    times = sorted({mine_ns(a, b) for a, b in product(WIDTHS, WIDTHS)})
+    bound = next((one + other) // 2 for one, other in pairwise(times[20:]) if other - one > 50)
+    limited = ("count", "mlp2", "dtype=int8", "--latency-profile", "board.yaml", "--latency", f"{bound / 1000}us")
+    assert run(*limited)[1] == f"{len(fitting(bound))}\n"
+    assert run(*fit)[0] == 2
+
+
+def test_a_name_that_looks_scaled_is_refused(run: Run) -> None:
+    measured(run.folder)
+    code, _, err = run("latency", "fit", "measured.csv", "--name", "m7@216MHz", "--space", "mlp2")
+    assert code == 2
+    assert "`m7@216MHz` is not a name" in err
+
+
+def test_list_names_the_library(run: Run) -> None:
+    assert [p["name"] for p in json.loads(run("latency", "list", "--json")[1])] == ["nrf5340", "stm32h747"]
+    assert "nrf5340" in run("latency", "list")[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "measured.csv:1:1: the file has no measurements"),
+        ("macs,latency_ms\n1,2\n3\n", "measured.csv:3:1: a row of 1 fields under 2 columns"),
+        ("macs,latency_ms\n1,fast\n", "`latency_ms` is `fast`, not a number"),
+        ("macs,time\n1,2\n", "there is no column with a latency"),
+        ("candidate,latency_ms\n16-16,2\n", "the networks of column `candidate` belong to no space"),
+    ],
+)
+def test_a_bad_csv_writes_nothing(text: str, expected: str, run: Run) -> None:
+    (run.folder / "measured.csv").write_text(text)
+    code, out, err = run("latency", "fit", "measured.csv", "--name", "board")
+    assert (code, out) == (2, "")
+    assert expected in err
+    assert os.listdir(run.folder) == ["measured.csv"]
