@@ -24,7 +24,8 @@ from cifar import cifar10
 
 import nascompile as nc
 from samplers.indicators import Indicators
-from samplers.monas import MonasSampler, found_cell, ranks
+from samplers.monas import MonasSampler, found_cell
+from samplers.monas_rules import ranks
 from solvers.feasible_set import FeasibleSet
 
 FIELDS = ("search", "weight", "seed", "index", "accuracy", "macs", "latency_ms", "feasible", "evaluations", "seconds")

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from samplers.monas import Round, Row
+from samplers.monas_rules import Round, Row
 from spaces.errors import Diagnostic, FileError, Span
 
 __all__ = ["SearchLog"]

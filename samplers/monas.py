@@ -9,75 +9,23 @@ scores of the cells that have them; see `docs/decisions/003-monas-measures-cells
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise, product
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-from networkx import all_simple_paths
-from numpy.typing import NDArray
-
+from samplers.cell_sets import Operators, connected, within
+from samplers.monas_rules import Cells, Paper, Progress, Round, Row, Rule
 from solvers.feasible_set import FeasibleSet
-from solvers.ranking import distinct_draws
 from spaces.candidate import Candidate
-from spaces.cell import Cell
 from spaces.errors import Diagnostic, EngineError
 from spaces.program import Chain
 
 if TYPE_CHECKING:
     import torch
 
-    from samplers.indicators import Indicators, Measured
+    from samplers.indicators import Indicators
 
 __all__ = ["MonasSampler", "Round", "Row"]
-
-#: Called before each measurement: the round, what is measured, how many of how many.
-Progress = Callable[[int, str, int, int], None]
-
-Operators = dict[str, tuple[str, ...]]
-
-
-@dataclass(frozen=True)
-class Row:
-    """One operator of one edge in a round.
-
-    Args:
-        edge: label of the edge.
-        operator: its name.
-        k: K_2 of the super-network without it (lower is better); by the rule `cells` the median of the measured cells
-            with it, None where there is none.
-        regions: linear regions, likewise (higher is better).
-        flops: FLOPs, likewise.
-        latency: nanoseconds, likewise; None without a latency profile.
-        score: Eq. 3; the lowest of an edge is pruned.
-        fate: `kept`, `pruned`, or `needed` where pruning it would have left no feasible cell.
-    """
-
-    edge: str
-    operator: str
-    k: float | None
-    regions: float | None
-    flops: float | None
-    latency: float | None
-    score: float
-    fate: str = "kept"
-
-
-@dataclass(frozen=True)
-class Round:
-    """One round: the operators it started from, and what became of each."""
-
-    number: int
-    before: Operators
-    rows: tuple[Row, ...]
-
-    @property
-    def after(self) -> Operators:
-        """Label of each edge -> the operators left on it."""
-        gone = {(row.edge, row.operator) for row in self.rows if row.fate == "pruned"}
-        return {edge: tuple(o for o in names if (edge, o) not in gone) for edge, names in self.before.items()}
 
 
 @dataclass(frozen=True)
@@ -167,7 +115,7 @@ class MonasSampler:
     ) -> Iterator[Round]:
         """`search`, with indicators that may already know some measurements."""
         self.check(fs)
-        rule = _Cells(self, fs, indicators) if self.rule == "cells" else _Paper(self, fs, indicators)
+        rule = self._rule(fs, indicators)
         remaining = done[-1].after if done else {d.label: d.options for d in _chain(fs).variant.decisions}
         number = len(done)
         for earlier in done:
@@ -178,6 +126,11 @@ class MonasSampler:
             found = Round(number, dict(remaining), tuple(rows))
             remaining = found.after
             yield found
+
+    def _rule(self, fs: FeasibleSet, indicators: Indicators) -> Rule:
+        if self.rule == "paper":
+            return Paper(fs, indicators, self.lam, self.mu)
+        return Cells(fs, indicators, self.lam, self.mu, self.cells, self.seed)
 
     def check_weights(self) -> None:
         """Whether the parameters can be.
@@ -205,116 +158,6 @@ class MonasSampler:
             hint = "name one (`nascompile latency list`), or weigh FLOPs by lambda"
             raise _error("no-latency-profile", "the weight mu needs a latency profile", hint)
 
-    def combined(self, indicators: Sequence[NDArray[np.float64]], saved: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Eq. 3 on ranks of operators, the one to prune first.
-
-        Args:
-            indicators: per indicator, how good each operator is; they share the weight 1 - w.
-            saved: what pruning each saves, in FLOPs or time.
-        """
-        weight = self.lam or self.mu
-        quality = sum(ranks(values) for values in indicators) / len(indicators)
-        return (1 - weight) * quality + weight * ranks(-saved)
-
-
-class _Paper:
-    """Every operator by the super-network without it."""
-
-    def __init__(self, sampler: MonasSampler, fs: FeasibleSet, indicators: Indicators) -> None:
-        self.sampler = sampler
-        self.indicators = indicators
-
-    def recall(self, earlier: Round) -> None:
-        """A super-network is measured anew in every round, so nothing is to be remembered."""
-
-    def scored(self, remaining: Operators, number: int, progress: Progress | None) -> list[Row]:
-        removable = [(edge, o) for edge, names in remaining.items() if len(names) > 1 for o in names]
-        measured: list[Measured] = []
-        for k, (edge, operator) in enumerate(removable):
-            if progress:
-                progress(number, f"{edge} without {operator}", k, len(removable))
-            without = {**remaining, edge: tuple(o for o in remaining[edge] if o != operator)}
-            measured.append(self.indicators.measure(without))
-        # An operator is as good as the network without it is bad; what is left without it has been saved less.
-        k2 = np.array([m.k for m in measured])
-        regions = -np.array([m.regions for m in measured])
-        left = np.array([m.latency if self.sampler.mu else m.flops for m in measured], float)
-        scores = self.sampler.combined([k2, regions], -left)
-        return [
-            Row(edge, operator, m.k, m.regions, m.flops, m.latency, float(score))
-            for (edge, operator), m, score in zip(removable, measured, scores, strict=True)
-        ]
-
-
-class _Cells:
-    """Every operator by the feasible cells that have it."""
-
-    def __init__(self, sampler: MonasSampler, fs: FeasibleSet, indicators: Indicators) -> None:
-        self.sampler = sampler
-        self.fs = fs
-        self.indicators = indicators
-        self.seen: dict[Candidate, Measured] = {}
-
-    def recall(self, earlier: Round) -> None:
-        """Measure again what an earlier round has measured: draws and weights depend on the seed alone."""
-        self._draw(earlier.before, earlier.number, None)
-
-    def _draw(self, remaining: Operators, number: int, progress: Progress | None) -> None:
-        """Measure cells drawn uniformly from the feasible ones that are left, without repeating any."""
-        left = within(self.fs, remaining)
-        draws = random.Random(self.sampler.seed * 1000 + number)
-        count = min(self.sampler.cells, left.size)
-        for k, cell in enumerate(left.at(distinct_draws(left.size, count, draws))):
-            if progress:
-                progress(number, str(cell), k, count)
-            if cell not in self.seen:
-                operators = {label: (name,) for label, name in cell.values.items() if label in remaining}
-                self.seen[cell] = self.indicators.measure(operators)
-
-    def scored(self, remaining: Operators, number: int, progress: Progress | None) -> list[Row]:
-        self._draw(remaining, number, progress)
-        pairs = [(edge, o) for edge, names in self._all().items() for o in names]
-        has = np.array([[cell.values[edge] == o for edge, o in pairs] for cell in self.seen], float)
-        rows = [self._row(has[:, j], *pair, remaining) for j, pair in enumerate(pairs)]
-        removable = [j for j, (edge, o) in enumerate(pairs) if len(remaining[edge]) > 1 and o in remaining[edge]]
-        measured = list(self.seen.values())
-        good = ([-m.k for m in measured], [m.regions for m in measured], [m.meco for m in measured])
-        effects = [_effects(has, ranks(np.array(values)))[removable] for values in good]
-        scores = self.sampler.combined(effects, np.array([self._saved(remaining, *pairs[j]) for j in removable]))
-        return [replace(rows[j], score=float(score)) for j, score in zip(removable, scores, strict=True)]
-
-    def _saved(self, remaining: Operators, edge: str, operator: str) -> float:
-        """What the super-network saves without an operator, exactly; as in the paper."""
-        without = {**remaining, edge: tuple(o for o in remaining[edge] if o != operator)}
-        position = 1 if self.sampler.mu else 0
-        before, after = (self.indicators.deployed(operators)[position] for operators in (remaining, without))
-        return float((before or 0) - (after or 0))
-
-    def _row(self, has: NDArray[np.float64], edge: str, operator: str, remaining: Operators) -> Row:
-        mine = [m for m, there in zip(self.seen.values(), has, strict=True) if there]
-        k, regions, flops, latency = _medians(mine)
-        return Row(edge, operator, k, regions, flops, latency, 0.0)
-
-    def _all(self) -> Operators:
-        return {d.label: d.options for d in _chain(self.fs).variant.decisions}
-
-
-def _effects(has: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The effect of each operator in a linear model of the cells' values, shrunk a little (ridge, 1).
-
-    Args:
-        has: [cells, operators], 1 where a cell has an operator.
-        values: [cells].
-    """
-    centred = (values - values.mean()) / (values.std() or 1.0)
-    return np.linalg.solve(has.T @ has + np.eye(has.shape[1]), has.T @ centred)
-
-
-def _medians(measured: list[Measured]) -> tuple[float | None, ...]:
-    """Of K, regions, FLOPs and latency; None where there is nothing to take it of."""
-    columns = ([getattr(m, name) for m in measured] for name in ("k", "regions", "flops", "latency"))
-    return tuple(None if None in column or not column else float(np.median(column)) for column in columns)
-
 
 def _pruned(fs: FeasibleSet, remaining: Operators, rows: list[Row], most: int) -> list[Row]:
     """The rows with their fates: lowest score first, at most so many per edge, and never to an empty set."""
@@ -325,57 +168,12 @@ def _pruned(fs: FeasibleSet, remaining: Operators, rows: list[Row], most: int) -
         if pruned[row.edge] >= most or len(left[row.edge]) == 1:
             continue
         without = {**left, row.edge: tuple(o for o in left[row.edge] if o != row.operator)}
-        if not _connected(fs, without):
+        if not connected(fs, without):
             fates[row.edge, row.operator] = "needed"
             continue
         left, fates[row.edge, row.operator] = without, "pruned"
         pruned[row.edge] += 1
     return [replace(row, fate=fates.get((row.edge, row.operator), "kept")) for row in rows]
-
-
-def ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ascending ranks from 0; equal values share the mean of theirs.
-
-    Example:
-        >>> ranks(np.array([3.0, 1.0, 3.0, np.inf])).tolist()
-        [1.5, 0.0, 1.5, 3.0]
-    """
-    _, group, sizes = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(sizes) - (sizes + 1) / 2)[group]
-
-
-def within(fs: FeasibleSet, remaining: Operators) -> FeasibleSet:
-    """The members of a feasible set whose edges have only these operators."""
-    choices: dict[str, Any] = {}
-    for label, names in remaining.items():
-        cell, _, position = label.rstrip("]").partition("[")
-        choices.setdefault(cell, {})[int(position)] = list(names)
-    return fs.where(None, **choices)
-
-
-def _connected(fs: FeasibleSet, remaining: Operators) -> bool:
-    """Whether a feasible cell with these operators has a path from each cell's input to its output.
-
-    A cell without such a path gives the same output whatever it is shown, and costs least.
-    """
-    left = within(fs, remaining)
-    return left.size > 0 and any(
-        within(left, {**remaining, **_nonzero(cells, remaining)}).size > 0
-        for cells in product(*(_paths(cell) for cell in fs.program.space.cells.values()))
-        if all(_nonzero(cells, remaining).values())
-    )
-
-
-def _paths(cell: Cell) -> list[tuple[Cell, list[str]]]:
-    """The paths of a cell from input to output, each as the labels of its edges."""
-    labels = {edge: cell.label(k) for k, edge in enumerate(cell.edges)}
-    paths = all_simple_paths(cell.graph, 0, cell.last)
-    return [(cell, [labels[i, j] for i, j in pairwise(nodes)]) for nodes in paths]
-
-
-def _nonzero(cells: Sequence[tuple[Cell, list[str]]], remaining: Operators) -> Operators:
-    """For the edges of some paths, what is left on them and connects."""
-    return {label: tuple(o for o in remaining[label] if o not in cell.zeros) for cell, path in cells for label in path}
 
 
 def found_cell(fs: FeasibleSet, rounds: Sequence[Round]) -> Candidate:

@@ -14,7 +14,8 @@ from nascompile.cli.options import Json, Request, takes_request
 from nascompile.cli.output import Interrupted, emit_json, err, out, quantity, say, table, working
 from nascompile.cli.report import budget_text, profile_data, profile_text
 from nascompile.search_log import SearchLog
-from samplers.monas import MonasSampler, Round, found_cell
+from samplers.monas import MonasSampler, found_cell
+from samplers.monas_rules import Round
 from solvers.base import solve
 from solvers.feasible_set import FeasibleSet
 from spaces.candidate import Candidate

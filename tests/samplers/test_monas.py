@@ -10,8 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from samplers.cell_sets import within
 from samplers.indicators import Indicators
-from samplers.monas import MonasSampler, Round, found_cell, ranks, within
+from samplers.monas import MonasSampler, found_cell
+from samplers.monas_rules import Round, ranks
 from solvers.base import solve
 from solvers.feasible_set import FeasibleSet
 from spaces.compile import compile_space
