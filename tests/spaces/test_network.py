@@ -18,7 +18,7 @@ from spaces.compile import compile_space
 from spaces.library import library
 from spaces.program import Program
 from spaces.reader import load_space, read_space
-from spaces.tensors import Shape
+from spaces.tensors import DTYPES, Shape
 from tests.strategies import possible_rows, small_spaces
 
 torch = pytest.importorskip("torch")
@@ -100,7 +100,7 @@ def check_liveness(candidate: Candidate) -> None:
     for step, layer in zip(steps, net.layers, strict=True):
         assert isinstance(layer, Layer)
         peak = max(peak, measured_peak(layer, torch.randn(1, *_dims(step.x.shape, step.x.rank))))
-    width = {"float32": 4, "int8": 1}[candidate.program.space.settings.dtype]
+    width = DTYPES[candidate.program.space.settings.dtype]
     assert peak * width == candidate.costs["ram_liveness"]
 
 
@@ -113,6 +113,9 @@ def test_counts_and_shapes_of_random_spaces(text: str, picks: list[int]) -> None
     for candidate in members(compile_space(read_space(text)), picks):
         check_counts(candidate)
         check_shapes(candidate)
+        dtypes = {step.out.dtype for step in lowered(candidate)} | {candidate.program.space.input.dtype}
+        if len(dtypes) == 1:
+            check_liveness(candidate)
 
 
 @pytest.mark.parametrize("name", library())
