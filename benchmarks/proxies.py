@@ -8,10 +8,12 @@ epochs), `nb201/zc_proxies_c10.csv.gz` (published scores of single cells) and `d
 drawn from the 6,461 distinct ones with a path from input to output. Every row is on disk as soon as it is computed, and
 the same command goes on where it was stopped; with a larger `--cells` too. `--report` prints what is there so far.
 
-One process, one thread. As it stands, 500 cells take 36 minutes of CPU time; the authors' batch sizes (`--batch 128
---dear-batch 64 --kernel-repeats 3`) about twice that. What differs from the published set-ups, and so explains differences in the values:
+One process, one thread; as it stands, 500 cells take 36 minutes of CPU time (`--batch 128 --dear-batch 64
+--kernel-repeats 3` is nearer to the authors' settings, and takes longer).
 
-* Cells are distinct functions with a path from input to output; papers take all 15,625, most of them more than once.
+What differs from the published set-ups, and so explains differences in the values:
+
+* Cells are distinct functions with a path from input to output; the papers take all 15,625 cells, twins included.
 * Images are JPEG copies of CIFAR-10, without augmentation, one mini-batch for all cells; standardised over that batch.
 * MeCo sums over all modules that are called, containers too, so the sum depends on the module tree. Ours has one
   container per operator and one per cell where the authors' has `ReLUConvBN`, `Sequential` and the cell: conv terms are
