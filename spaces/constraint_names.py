@@ -75,9 +75,23 @@ class _Checker:
             case Call(function, arguments):
                 for argument in arguments:
                     yield from self.names(argument, function in _AGGREGATES)
+            case Binary("==" | "!=", left, right):
+                yield from self.word(left, right)
+                yield from self.word(right, left)
+                yield from self.names(left)
+                yield from self.names(right)
             case _:
                 for child in children(tree):
                     yield from self.names(child)
+
+    def word(self, choice: Expr, value: Expr) -> Iterator[_Mistake]:
+        """A choice of words compared with a word that it does not have: always the same answer."""
+        name = choice.name if isinstance(choice, Name | Index) else ""
+        if name in self.choices and isinstance(value, Literal) and isinstance(value.value, str):
+            options = [str(o) for o in self.choices[name].options]
+            if value.value not in options:
+                message = f"`{name}` has no option `{value.value}`"
+                yield "unknown-option", message, did_you_mean(value.value, options)
 
     def unknown(self, name: str) -> Iterator[_Mistake]:
         if name not in self.known:

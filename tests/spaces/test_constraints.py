@@ -39,7 +39,10 @@ def names_of(candidate: Candidate) -> dict[str, Any]:
     found: dict[str, Any] = {**totals(candidate), **variant.constants, "depth": variant.depth}
     for name, choice in candidate.program.space.choices.items():
         chosen = [candidate.values[d.label] for d in variant.decisions if d.choice == name]
-        if choice.shared is not True:
+        if choice.cell:
+            # The edges of a cell are indexed like the uses of a choice.
+            found[choice.cell] = Many([candidate.values[d.label] for d in variant.decisions if d.choice == choice.cell])
+        elif choice.shared is not True:
             found[name] = Many(chosen)
         elif name not in found:
             found[name] = chosen[0] if chosen else None

@@ -134,6 +134,7 @@ CONSTRAINTS = [
     ("M[1] and M[2] > 1", ["not-a-condition: `M[1] and M[2] > 1` is a value, not a condition; a constraint compares: `M[i] >= M[i+1]`, `sum(M) <= 1024`"]),
     ("not W", ["not-a-condition: `not W` is a value, not a condition; a constraint compares: `M[i] >= M[i+1]`, `sum(M) <= 1024`"]),
     ("latency <= 50 ms", ["no-latency-profile: `latency <= 50 ms` needs a latency profile, and there is none for this target; name one (`nascompile latency list`), or fit one to your measurements (`nascompile latency fit`)"]),
+    ('M[1] == "two"', ["unknown-option: `M` has no option `two`; known: 1, 2, 3"]),
     ("latency[1] <= 50 ms", ["index-on-value: `latency` in `latency[1] <= 50 ms` is one value of the whole network; write `latency` without an index"]),
     ("ram <= 200 KB", ["unit-ambiguous: `200 KB` is ambiguous: `KB` is 1,024 bytes in some data sheets and 1,000 in others; write `200 KiB` (204,800 B) or `200 kB` (200,000 B)"]),
     ("macs <= 10 M", ["unit-unknown: `10 M` is not a quantity; write `10M`; a product needs a `*`"]),
