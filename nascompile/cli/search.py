@@ -142,13 +142,15 @@ def _rounds(sampler: MonasSampler, fs: FeasibleSet, data: Data, log: SearchLog) 
 
 def _print_round(found: Round) -> None:
     """The state of each edge, on stderr."""
-    rows = table(f"round {found.number}", "~operators left", "~pruned", "~needed by every feasible cell")
+    rows = table(f"round {found.number}", "left", "pruned", "~")
     for edge, names in found.after.items():
-        fates = {
-            fate: [r.operator for r in found.rows if (r.edge, r.fate) == (edge, fate)] for fate in ("pruned", "needed")
-        }
-        rows.add_row(escape(edge), ", ".join(names), ", ".join(fates["pruned"]), ", ".join(fates["needed"]))
-    err.print(rows)
+        pruned, needed = (
+            ", ".join(r.operator for r in found.rows if (r.edge, r.fate) == (edge, fate))
+            for fate in ("pruned", "needed")
+        )
+        why = f"not {needed}, which every feasible cell needs" if needed else ""
+        rows.add_row(escape(edge), ", ".join(names), pruned, why)
+    err.print(rows, width=max(err.width, 120))
 
 
 def _result(
