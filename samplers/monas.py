@@ -187,11 +187,16 @@ def _chain(fs: FeasibleSet) -> Chain:
     if len(fs.program.chains) != 1 or any(d.choice not in space.cells for d in fs.program.chains[0].variant.decisions):
         message = f"MONAS prunes the edges of cells, and `{space.name}` has other decisions"
         raise _error("no-cell-space", message, "take a cell space, such as `nasbench201`")
+    if space.input.rank != 2:
+        raise _error("no-images", f"MONAS measures networks of images, and `{space.name}` has none", "")
     if not fs:
-        raise _error(
-            "empty-set", f"no network of `{space.name}` is feasible", "`nascompile explain` says what is missing"
-        )
-    return fs.program.chains[0]
+        message = f"no network of `{space.name}` is feasible"
+        raise _error("empty-set", message, "`nascompile explain` says what is missing")
+    (chain,) = fs.program.chains
+    if not connected(fs, {d.label: d.options for d in chain.variant.decisions}):
+        message = f"no feasible cell of `{space.name}` connects its input with its output"
+        raise _error("no-connected-cell", message, "raise the budgets: only networks with a constant output fit them")
+    return chain
 
 
 def _error(code: str, message: str, hint: str) -> EngineError:

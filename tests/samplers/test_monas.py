@@ -16,6 +16,7 @@ from samplers.monas import MonasSampler, found_cell
 from samplers.monas_rules import Round, ranks
 from solvers.base import solve
 from solvers.feasible_set import FeasibleSet
+from spaces.cell import live_edges
 from spaces.compile import compile_space
 from spaces.errors import EngineError
 from spaces.latency_profiles import load_profile
@@ -44,6 +45,12 @@ network:
   - global_avg_pool
   - linear: {units: 4}
 """
+SERIES = """
+space: series
+input: {channels: 2, length: 8}
+cells: {cell: {nodes: 2, operators: {none: zero, skip: identity}}}
+network: [{cell: cell}, flatten]
+"""
 IMAGES = torch.randn(6, 2, 8, 8, generator=torch.Generator().manual_seed(0))
 
 
@@ -65,7 +72,9 @@ def run(fs: FeasibleSet, **arguments: object) -> list[Round]:
 def test_a_search_ends_at_a_feasible_cell(rom: int, rule: str, prune: int, seed: int) -> None:
     fs = tiny(rom=rom)
     rounds = run(fs, rule=rule, prune=prune, seed=seed)
-    assert found_cell(fs, rounds) in fs
+    found = found_cell(fs, rounds)
+    assert found in fs
+    assert any(live_edges(found.program.space.cells["cell"], [(found.values[f"cell[{k}]"],) for k in (1, 2, 3)]))
     assert all(len(names) == 1 for names in rounds[-1].after.values())
     for before, after in pairwise(rounds):
         assert after.before == before.after
@@ -169,6 +178,8 @@ def test_sets_that_cannot_be_searched() -> None:
     for fs, sampler, code in (
         (solve(compile_space(load_space("mlp2"))), MonasSampler(), "no-cell-space"),
         (tiny(rom=1), MonasSampler(), "empty-set"),
+        (solve(compile_space(read_space(SERIES))), MonasSampler(), "no-images"),
+        (WHOLE.where(None, cell={1: "none", 2: "none"}), MonasSampler(), "no-connected-cell"),
         (solve(compile_space(read_space(SPACE))), MonasSampler(mu=0.5), "no-latency-profile"),
     ):
         with pytest.raises(EngineError) as caught:
