@@ -11,10 +11,25 @@ from networkx import all_simple_paths
 from solvers.feasible_set import FeasibleSet
 from spaces.cell import Cell
 
-__all__ = ["Operators", "connected", "within"]
+__all__ = ["Operators", "connected", "removable", "within", "without"]
 
 #: Label of each edge -> the operators left on it.
 Operators = dict[str, tuple[str, ...]]
+
+
+def removable(remaining: Operators) -> list[tuple[str, str]]:
+    """Every (edge, operator) that could be pruned: those of edges with more than one."""
+    return [(edge, o) for edge, names in remaining.items() if len(names) > 1 for o in names]
+
+
+def without(remaining: Operators, edge: str, operator: str) -> Operators:
+    """The operators that are left when one of them is pruned.
+
+    Example:
+        >>> without({"cell[1]": ("none", "skip"), "cell[2]": ("skip",)}, "cell[1]", "none")
+        {'cell[1]': ('skip',), 'cell[2]': ('skip',)}
+    """
+    return {**remaining, edge: tuple(o for o in remaining[edge] if o != operator)}
 
 
 def within(fs: FeasibleSet, remaining: Operators) -> FeasibleSet:

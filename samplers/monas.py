@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from samplers.cell_sets import Operators, connected, within
+from samplers.cell_sets import Operators, connected, within, without
 from samplers.monas_rules import Cells, Paper, Progress, Round, Row, Rule
 from solvers.feasible_set import FeasibleSet
 from spaces.candidate import Candidate
@@ -167,11 +167,11 @@ def _pruned(fs: FeasibleSet, remaining: Operators, rows: list[Row], most: int) -
     for row in sorted(rows, key=lambda r: r.score):
         if pruned[row.edge] >= most or len(left[row.edge]) == 1:
             continue
-        without = {**left, row.edge: tuple(o for o in left[row.edge] if o != row.operator)}
-        if not connected(fs, without):
+        fewer = without(left, row.edge, row.operator)
+        if not connected(fs, fewer):
             fates[row.edge, row.operator] = "needed"
             continue
-        left, fates[row.edge, row.operator] = without, "pruned"
+        left, fates[row.edge, row.operator] = fewer, "pruned"
         pruned[row.edge] += 1
     return [replace(row, fate=fates.get((row.edge, row.operator), "kept")) for row in rows]
 

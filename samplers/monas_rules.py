@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from samplers.cell_sets import Operators, within
+from samplers.cell_sets import Operators, removable, within, without
 from solvers.feasible_set import FeasibleSet
 from solvers.ranking import distinct_draws
 from spaces.candidate import Candidate
@@ -96,16 +96,16 @@ class Rule(ABC):
         flops, latency = self.indicators.deployed(remaining)
         return (latency or 0) if self.mu else flops
 
-    def combined(self, indicators: Sequence[NDArray[np.float64]], saved: NDArray[np.float64]) -> NDArray[np.float64]:
+    def combined(self, indicators: Sequence[NDArray[np.float64]], left: Sequence[int]) -> NDArray[np.float64]:
         """Eq. 3 on ranks of operators, the one to prune first.
 
         Args:
             indicators: per indicator, how good each operator is; they share the weight 1 - w.
-            saved: what pruning each saves, in FLOPs or time.
+            left: per operator, the FLOPs or time of the super-network without it.
         """
         weight = self.lam or self.mu
         quality = sum(ranks(values) for values in indicators) / len(indicators)
-        return (1 - weight) * quality + weight * ranks(-saved)
+        return (1 - weight) * quality + weight * ranks(np.array(left, float))
 
 
 class Paper(Rule):
@@ -113,21 +113,20 @@ class Paper(Rule):
 
     def scored(self, remaining: Operators, number: int, progress: Progress | None) -> list[Row]:
         """See `Rule.scored`."""
-        removable = [(edge, o) for edge, names in remaining.items() if len(names) > 1 for o in names]
+        pairs = removable(remaining)
         measured: list[Measured] = []
-        for k, (edge, operator) in enumerate(removable):
+        for k, (edge, operator) in enumerate(pairs):
             if progress:
-                progress(number, f"{edge} without {operator}", k, len(removable))
-            without = {**remaining, edge: tuple(o for o in remaining[edge] if o != operator)}
-            measured.append(self.indicators.measure(without))
-        # An operator is as good as the network without it is bad; what is left without it has been saved less.
+                progress(number, f"{edge} without {operator}", k, len(pairs))
+            measured.append(self.indicators.measure(without(remaining, edge, operator)))
+        # An operator is as good as the network without it is bad.
         k2 = np.array([m.k for m in measured])
         regions = -np.array([m.regions for m in measured])
-        left = np.array([m.latency if self.mu else m.flops for m in measured], float)
-        scores = self.combined([k2, regions], -left)
+        left = [(m.latency or 0) if self.mu else m.flops for m in measured]
+        scores = self.combined([k2, regions], left)
         return [
             Row(edge, operator, m.k, m.regions, m.flops, m.latency, float(score))
-            for (edge, operator), m, score in zip(removable, measured, scores, strict=True)
+            for (edge, operator), m, score in zip(pairs, measured, scores, strict=True)
         ]
 
 
@@ -163,25 +162,20 @@ class Cells(Rule):
     def scored(self, remaining: Operators, number: int, progress: Progress | None) -> list[Row]:
         """See `Rule.scored`."""
         self._draw(remaining, number, progress)
-        pairs = [(edge, o) for edge, names in self._all().items() for o in names]
-        has = np.array([[cell.values[edge] == o for edge, o in pairs] for cell in self.seen], float)
-        rows = [self._row(has[:, j], *pair, remaining) for j, pair in enumerate(pairs)]
-        removable = [j for j, (edge, o) in enumerate(pairs) if len(remaining[edge]) > 1 and o in remaining[edge]]
+        every = [(edge, o) for edge, names in self._all().items() for o in names]
+        has = np.array([[cell.values[edge] == o for edge, o in every] for cell in self.seen], float)
+        pairs = removable(remaining)
+        columns = [every.index(pair) for pair in pairs]
         measured = list(self.seen.values())
         good = ([-m.k for m in measured], [m.regions for m in measured], [m.meco for m in measured])
-        effects = [_effects(has, ranks(np.array(values)))[removable] for values in good]
-        scores = self.combined(effects, np.array([self._saved(remaining, *pairs[j]) for j in removable]))
-        return [replace(rows[j], score=float(score)) for j, score in zip(removable, scores, strict=True)]
-
-    def _saved(self, remaining: Operators, edge: str, operator: str) -> float:
-        """What the super-network saves without an operator, exactly; as in the paper."""
-        without = {**remaining, edge: tuple(o for o in remaining[edge] if o != operator)}
-        return float(self.left(remaining) - self.left(without))
-
-    def _row(self, has: NDArray[np.float64], edge: str, operator: str, remaining: Operators) -> Row:
-        mine = [m for m, there in zip(self.seen.values(), has, strict=True) if there]
-        k, regions, flops, latency = _medians(mine)
-        return Row(edge, operator, k, regions, flops, latency, 0.0)
+        effects = [_effects(has, ranks(np.array(values)))[columns] for values in good]
+        scores = self.combined(effects, [self.left(without(remaining, *pair)) for pair in pairs])
+        return [
+            Row(
+                *pair, *_medians([m for m, there in zip(measured, has[:, j], strict=True) if there]), score=float(score)
+            )
+            for pair, j, score in zip(pairs, columns, scores, strict=True)
+        ]
 
     def _all(self) -> Operators:
         return {d.label: d.options for d in self.fs.program.chains[0].variant.decisions}
@@ -198,10 +192,22 @@ def _effects(has: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[n
     return np.linalg.solve(has.T @ has + np.eye(has.shape[1]), has.T @ centred)
 
 
-def _medians(measured: list[Measured]) -> tuple[float | None, ...]:
+_Median = float | None
+
+
+def _medians(measured: list[Measured]) -> tuple[_Median, _Median, _Median, _Median]:
     """Of K, regions, FLOPs and latency; None where there is nothing to take it of."""
-    columns = ([getattr(m, name) for m in measured] for name in ("k", "regions", "flops", "latency"))
-    return tuple(None if None in column or not column else float(np.median(column)) for column in columns)
+
+    def median(column: list[_Median]) -> _Median:
+        known = [value for value in column if value is not None]
+        return float(np.median(known)) if known else None
+
+    return (
+        median([m.k for m in measured]),
+        median([m.regions for m in measured]),
+        median([m.flops for m in measured]),
+        median([m.latency for m in measured]),
+    )
 
 
 def ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -174,6 +174,4 @@ def _assemble(space: Space, settings: Settings, steps: Iterator[Step], seed: int
             (f"{k}_{step.layer.spec.block.name}", Layer(step.ops, step.x.shape, settings))
             for k, step in enumerate(steps, start=1)
         )
-    shape = space.input.shape
-    dims = {0: (shape.channels,), 1: (shape.channels, shape.width), 2: tuple(shape)}[space.input.rank]
-    return Network(layers, dims, line)
+    return Network(layers, space.input.dims, line)

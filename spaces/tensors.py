@@ -51,6 +51,12 @@ class Tensor(NamedTuple):
         """Bytes in RAM, D * u in EBS Eq. 4."""
         return self.shape.size * DTYPES[self.dtype]
 
+    @property
+    def dims(self) -> tuple[int, ...]:
+        """The dimensions of one example: (channels,), (channels, length) or (channels, height, width)."""
+        channels, _, width = self.shape
+        return {0: (channels,), 1: (channels, width), 2: tuple(self.shape)}[self.rank]
+
 
 def _side(length: int, kernel: int, stride: int, padding: int | str, what: str) -> int:
     if padding == "same":

@@ -181,7 +181,7 @@ def _examples(fs: FeasibleSet, proxies: Sequence[Proxy], path: Path | None, how:
     from spaces.breakdown import lowered
 
     first = next(fs.at([0]))
-    shape = first.build(batch_norm=how.batch_norm).input_shape
+    shape = fs.program.space.input.dims
     classes = [step.out for step in lowered(first)][-1].shape.channels
     if path is None:
         return Data.gaussian(shape, classes, 2 * how.batch, how.seed)

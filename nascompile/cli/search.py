@@ -111,7 +111,7 @@ def _one_thread() -> None:
 def _examples(path: Path | None, fs: FeasibleSet, seed: int) -> Data:
     from samplers.proxies.data import Data
 
-    shape = tuple(fs.program.space.input.shape)
+    shape = fs.program.space.input.dims
     return Data.load(path, shape, _IMAGES, seed) if path else Data.gaussian(shape, 2, _IMAGES, seed)
 
 

@@ -30,7 +30,7 @@ def examples(proxy: str, data: Data | None, n: int) -> Data:
 
 
 def input_shape(proxy: str, subject: Subject, data: Data | None) -> tuple[int, ...]:
-    """The shape of one input: that of the data, or without data (channels, height, width) of the candidate's space.
+    """The shape of one input: that of the data, or without data that of the candidate's space.
 
     Raises:
         ProxyError: there is neither.
@@ -44,7 +44,7 @@ def input_shape(proxy: str, subject: Subject, data: Data | None) -> tuple[int, .
     if subject.candidate is None:
         message = f"`{proxy}` needs to know the shape of the network's input"
         raise _error("no-shape", message, "give data, of which it reads the shape alone, or the candidate")
-    return tuple(subject.candidate.program.space.input.shape)
+    return subject.candidate.program.space.input.dims
 
 
 def run(net: nn.Module, images: torch.Tensor) -> torch.Tensor:

@@ -6,7 +6,7 @@ it has, so what an ensemble yields equals what each proxy yields alone.
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -49,19 +49,19 @@ class Pass:
         return self.start, self.stop
 
 
-class Observer:
+class Observer(ABC):
     """What one proxy sees of its passes. Called for those passes only, in their order."""
 
     def hook(self, net: nn.Module) -> Iterable[RemovableHandle]:
         """Hooks the network before a pass; the hooks are removed after it. By default, none."""
         return ()
 
-    def gradients(self, gradients: Gradients) -> None:
+    def gradients(self, gradients: Gradients) -> None:  # noqa: B027 - optional, as `hook` is
         """Takes the gradients of a backward pass; the tensors are nobody else's to change, and are not reused."""
 
+    @abstractmethod
     def value(self) -> float:
         """The score, once every pass is over."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
