@@ -1,0 +1,288 @@
+"""The protocol of every sampler: ask for candidates, tell what they turned out to be.
+
+    sampler = UniformSampler(seed=0)
+    for candidate in sampler.ask(feasible_set, n=40):
+        sampler.tell(candidate, {"accuracy": train(candidate)})
+
+A sampler proposes members of a feasible set only, none twice, and what it proposes follows from its parameters and from
+what it was asked and told so far, nothing else. Its state is therefore just that record: plain data that can be written
+as JSON, and from which another process goes on exactly where the first one stood. `samplers.testing` checks all of it,
+also for samplers of your own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from sortedcontainers import SortedList
+
+from solvers.feasible_set import FeasibleSet
+from spaces.candidate import Candidate
+from spaces.errors import Diagnostic, EngineError
+
+__all__ = ["Run", "Sampler", "sampler_error"]
+
+
+@dataclass
+class Run:
+    """What a sampler has been asked and told on one feasible set.
+
+    Args:
+        fs: the set.
+        seed: of the sampler.
+        asked: rank -> the number of the ask that proposed it, 0 for the first; in that order.
+        taken: the ranks asked, ascending.
+        values: rank -> what was told of it.
+        events: every ask and tell in the order in which they came.
+    """
+
+    fs: FeasibleSet
+    seed: int
+    asked: dict[int, int] = field(default_factory=dict)
+    taken: SortedList = field(default_factory=SortedList)
+    values: dict[int, Mapping[str, float]] = field(default_factory=dict)
+    events: list[list[Any]] = field(default_factory=list)
+
+    @property
+    def left(self) -> int:
+        """How many members have not been asked yet."""
+        return self.fs.size - len(self.asked)
+
+    @property
+    def told(self) -> list[tuple[int, Mapping[str, float]]]:
+        """Rank and values of the members told of, in the order in which they were *asked*.
+
+        Workers finish in any order; what a sampler learns must not depend on it.
+        """
+        return [(rank, self.values[rank]) for rank in self.asked if rank in self.values]
+
+    @property
+    def source(self) -> random.Random:
+        """Random numbers for the next proposal: they depend on the seed and on how many came before it only."""
+        return random.Random(f"{self.seed}/{len(self.asked)}")
+
+    def untaken(self, position: int) -> int:
+        """The rank of a member that has not been asked yet, by its position among those, from 0 to below `left`.
+
+        Example:
+            >>> from solvers.base import solve
+            >>> from spaces.compile import compile_space
+            >>> from spaces.reader import load_space
+            >>> run = Run(solve(compile_space(load_space("mlp2"))), seed=0)
+            >>> run.taken.update([0, 1, 4])
+            >>> [run.untaken(position) for position in range(4)]
+            [2, 3, 5, 6]
+        """
+        # The least fixed point of rank = position + number of ranks taken up to it is never itself taken.
+        rank = position
+        while (moved := position + self.taken.bisect_right(rank)) != rank:
+            rank = moved
+        return rank
+
+    def take(self, rank: int) -> None:
+        """Note that a member has been asked."""
+        self.asked[rank] = len(self.asked)
+        self.taken.add(rank)
+        self.events.append(["ask", rank])
+
+
+@dataclass
+class Sampler(ABC):
+    """Chooses members of a feasible set, one after another.
+
+    Subclasses are dataclasses whose fields are their parameters, and write `propose`; whatever they compute from a set
+    they keep in attributes that end in `_`, made in `begin`.
+
+    Args:
+        seed: of every random draw.
+
+    Attributes:
+        objectives: what `tell` must be given: name -> `max` or `min`. Empty for samplers that do not learn, which take
+            any values and only keep them.
+        run_: what has been asked and told; None before the first ask.
+    """
+
+    seed: int = field(default=0, kw_only=True)
+    run_: Run | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def objectives(self) -> Mapping[str, str]:
+        """What `tell` must be given: name -> `max` or `min`."""
+        return {}
+
+    @abstractmethod
+    def propose(self, run: Run) -> int:
+        """The rank of the next candidate: one in the set that has not been asked. There is at least one."""
+
+    def check(self, fs: FeasibleSet) -> None:  # noqa: B027 - nothing to check is fine
+        """Whether the parameters, and the set, can be.
+
+        Raises:
+            EngineError: they cannot; it names the parameter and what it may be.
+        """
+
+    def begin(self, run: Run) -> None:  # noqa: B027 - nothing to prepare is fine
+        """Prepare for a set, before the first proposal or the restoring of a state."""
+
+    def recall(self, run: Run, rank: int) -> None:  # noqa: B027 - most samplers are functions of the record
+        """Called for each ask of a state that is being restored, before it is noted.
+
+        For samplers that carry something along which the record alone does not give.
+        """
+
+    # -- asking and telling ----------------------------------------------------------------------------------------
+
+    def ask(self, fs: FeasibleSet, n: int = 1) -> Iterator[Candidate]:
+        """The next n candidates, each proposed when it is taken from the iterator; fewer where the set runs out.
+
+        Args:
+            fs: the feasible set, the same at every call.
+            n: how many.
+
+        Raises:
+            EngineError: parameters that cannot be, or another set than before.
+        """
+        if n < 0:
+            raise sampler_error("bad-count", f"`n` = {n} candidates cannot be asked for", "it is 0 or more")
+        run = self._start(fs)
+        return self._asked(run, n)
+
+    def _asked(self, run: Run, n: int) -> Iterator[Candidate]:
+        for _ in range(n):
+            if not run.left:
+                return
+            rank = self.propose(run)
+            if not 0 <= rank < run.fs.size or rank in run.asked:
+                what = "repeats a candidate" if rank in run.asked else "leaves the set"
+                raise RuntimeError(f"{type(self).__name__} {what}: rank {rank} of {run.fs.size}")
+            run.take(rank)
+            yield run.fs[rank]
+
+    def _start(self, fs: FeasibleSet) -> Run:
+        run = self.run_
+        if run is None:
+            self.check(fs)
+            run = Run(fs, self.seed)
+            self.begin(run)
+            self.run_ = run
+        elif fs is not run.fs and fs != run.fs:
+            raise sampler_error(
+                "another-set", "this sampler has begun on another feasible set", "make a new sampler for each set"
+            )
+        return run
+
+    def tell(self, candidate: Candidate, values: Mapping[str, float]) -> None:
+        """Note what a candidate turned out to be.
+
+        Args:
+            candidate: one that was asked.
+            values: at least the sampler's `objectives`; finite numbers.
+
+        Raises:
+            EngineError: it was never asked, was told before, or a value is missing or not finite.
+        """
+        run = self.run_
+        rank = run.fs.index(candidate) if run and candidate in run.fs else None
+        if run is None or rank not in run.asked:
+            raise sampler_error("never-asked", f"`{candidate}` was never asked", "tell of what `ask` has given")
+        if rank in run.values:
+            raise sampler_error("told-twice", f"`{candidate}` has been told before", "tell of each candidate once")
+        missing = [name for name in self.objectives if name not in values]
+        if missing:
+            hint = f"this sampler learns from {', '.join(f'`{name}`' for name in self.objectives)}"
+            raise sampler_error("missing-value", f"`{candidate}` is told without `{missing[0]}`", hint)
+        plain = {name: float(value) for name, value in values.items()}
+        wrong = next((name for name, value in plain.items() if not math.isfinite(value)), None)
+        if wrong is not None:
+            hint = "do not tell of a candidate whose training failed: it stays asked, and is not proposed again"
+            raise sampler_error("not-finite", f"`{wrong}` of `{candidate}` is {plain[wrong]}", hint)
+        run.values[rank] = plain
+        run.events.append(["tell", rank, plain])
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every member of the set has been asked."""
+        return self.run_ is not None and not self.run_.left
+
+    # -- state -----------------------------------------------------------------------------------------------------
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The constructor's arguments by name."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.init}
+
+    def state(self) -> dict[str, Any]:
+        """Everything another process needs to go on, as plain data: parameters, the set's digest, asks and tells."""
+        run = self.run_
+        return {
+            "sampler": type(self).__name__,
+            "parameters": _plain(self.parameters),
+            "set": _identity(run.fs) if run else None,
+            "events": [list(event) for event in run.events] if run else [],
+        }
+
+    def restore(self, fs: FeasibleSet, state: Mapping[str, Any]) -> None:
+        """Go on where a sampler with the same parameters stood when it gave its state.
+
+        Args:
+            fs: the set it was asked about.
+            state: from `state`, also after a way through JSON.
+
+        Raises:
+            EngineError: the state is of another sampler, other parameters or another set, or this one has begun.
+
+        Example:
+            >>> from samplers import UniformSampler
+            >>> from solvers.base import solve
+            >>> from spaces.compile import compile_space
+            >>> from spaces.reader import load_space
+            >>> fs = solve(compile_space(load_space("mlp2")))
+            >>> whole = [str(c) for c in UniformSampler(seed=1).ask(fs, 6)]
+            >>> first, second = UniformSampler(seed=1), UniformSampler(seed=1)
+            >>> half = [str(c) for c in first.ask(fs, 3)]
+            >>> second.restore(fs, first.state())
+            >>> half + [str(c) for c in second.ask(fs, 3)] == whole
+            True
+        """
+        if self.run_ is not None:
+            raise sampler_error("has-begun", "this sampler has been asked already", "restore into a new one")
+        own = {"sampler": type(self).__name__, "parameters": _plain(self.parameters), "set": _identity(fs)}
+        for key, value in own.items():
+            if state.get(key) != value and not (key == "set" and state.get(key) is None):
+                message = f"the state is of another {key}: {state.get(key)!r}, not {value!r}"
+                raise sampler_error("other-state", message, "restore with the sampler, parameters and set that gave it")
+        if not state["events"]:
+            return
+        run = self._start(fs)
+        for kind, rank, *values in state["events"]:
+            if kind == "ask":
+                self.recall(run, rank)
+                run.take(rank)
+            else:
+                run.values[rank] = dict(values[0])
+                run.events.append([kind, rank, run.values[rank]])
+
+
+def _identity(fs: FeasibleSet) -> str:
+    """Tells sets apart: a digest of the space and of the members."""
+    return hashlib.sha256(f"{fs.program.space.text}\n{fs.digest}".encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """A parameter as it comes back from JSON."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value if isinstance(value, str | int | float | bool | None) else repr(value)
+
+
+def sampler_error(code: str, message: str, hint: str) -> EngineError:
+    """What a sampler raises: a parameter or a call that cannot be."""
+    return EngineError(Diagnostic(code, message, None, hint))

@@ -1,0 +1,194 @@
+"""The conformance suite of samplers: inherit it, say how yours is made, and pytest checks every rule of the protocol.
+
+    from samplers.testing import SamplerConformance
+
+    class TestMySampler(SamplerConformance):
+        def make(self, seed):
+            return MySampler(seed=seed)
+
+The sets it uses come from the library of spaces: one of 14 members, one of 64, and one of more than 10^13.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping
+from functools import cache
+
+import pytest
+
+from samplers.base import Sampler
+from solvers.base import solve
+from solvers.feasible_set import FeasibleSet
+from spaces.candidate import Candidate
+from spaces.compile import compile_space
+from spaces.errors import EngineError
+from spaces.program import Budgets
+from spaces.reader import load_space
+
+__all__ = ["SamplerConformance", "example_set"]
+
+
+@cache
+def example_set(name: str) -> FeasibleSet:
+    """A feasible set to test samplers on.
+
+    Args:
+        name: `small` (14 members), `medium` (64), `large` (dscnn with 16 layers, more than 10^13 members) or `empty`.
+
+    Example:
+        >>> [len(example_set(name)) for name in ("empty", "small", "medium")], len(example_set("large")) > 10**13
+        ([0, 14, 64], True)
+    """
+    if name == "large":
+        space = load_space("dscnn", ["network.2.repeat=14"])
+        return solve(compile_space(space, Budgets(rom=3_000_000)))
+    return solve(compile_space(load_space("mlp2"), Budgets(rom={"empty": 1, "small": 13_600, "medium": None}[name])))
+
+
+class SamplerConformance:
+    """What every sampler must do. Override `make`, and `values` where your objectives need numbers of their own."""
+
+    #: How many candidates of the large set are asked for.
+    many = 30
+
+    def make(self, seed: int) -> Sampler:
+        """A sampler with this seed, not asked yet."""
+        raise NotImplementedError("say how your sampler is made")
+
+    def values(self, sampler: Sampler, candidate: Candidate) -> Mapping[str, float]:
+        """What the sampler is told of a candidate: its MACs, with a sign of their own for each objective."""
+        macs = float(candidate.costs["macs"])
+        return {name: macs * (-1) ** k / (k + 1) for k, name in enumerate(sampler.objectives or ("accuracy",))}
+
+    def drive(self, sampler: Sampler, fs: FeasibleSet, n: int) -> list[str]:
+        """Ask for n candidates, one after another, telling of each."""
+        lines = []
+        for candidate in sampler.ask(fs, n):
+            sampler.tell(candidate, self.values(sampler, candidate))
+            lines.append(str(candidate))
+        return lines
+
+    def batch(self, sampler: Sampler, fs: FeasibleSet, n: int, backwards: bool = False) -> list[str]:
+        """Ask for n candidates at once, and tell of them in their order or backwards, as workers may finish."""
+        candidates = list(sampler.ask(fs, n))
+        for candidate in reversed(candidates) if backwards else candidates:
+            sampler.tell(candidate, self.values(sampler, candidate))
+        return [str(c) for c in candidates]
+
+    @pytest.mark.parametrize("name", ["small", "large"])
+    def test_proposes_members_only_and_none_twice(self, name: str) -> None:
+        """Every candidate is in the set, and no two are equal."""
+        fs = example_set(name)
+        lines = self.drive(self.make(0), fs, min(self.many, len(fs)))
+        assert len(set(lines)) == len(lines) == min(self.many, len(fs))
+        assert all(line in fs for line in lines)
+
+    def test_says_exhausted_when_the_set_runs_out(self) -> None:
+        """Asked for more than there is, it gives every member once, and then nothing."""
+        fs = example_set("small")
+        sampler = self.make(0)
+        assert not sampler.exhausted
+        assert sorted(self.drive(sampler, fs, len(fs) + 5)) == sorted(map(str, fs))
+        assert sampler.exhausted
+        assert list(sampler.ask(fs, 1)) == []
+
+    def test_gives_nothing_of_an_empty_set(self) -> None:
+        """An empty set is exhausted at once."""
+        sampler = self.make(0)
+        assert list(sampler.ask(example_set("empty"), 3)) == []
+        assert sampler.exhausted
+
+    def test_the_same_seed_gives_the_same_sequence(self) -> None:
+        """Two samplers with one seed agree; of five seeds, not all agree."""
+        fs = example_set("medium")
+        first = self.drive(self.make(7), fs, 12)
+        assert self.drive(self.make(7), fs, 12) == first
+        assert any(self.drive(self.make(seed), fs, 12) != first for seed in range(5))
+
+    def test_workers_may_finish_in_any_order(self) -> None:
+        """What comes after a batch does not depend on the order in which its results were told."""
+        fs = example_set("medium")
+        one, other = self.make(3), self.make(3)
+        for _ in range(4):
+            assert self.batch(one, fs, 5) == self.batch(other, fs, 5, backwards=True)
+
+    def test_nothing_outside_influences_it(self) -> None:
+        """The global generators of random numbers neither change it nor are changed by it."""
+        import random
+
+        import numpy as np
+
+        fs = example_set("medium")
+        first = self.drive(self.make(1), fs, 10)
+        random.seed(99)
+        np.random.seed(99)
+        before = random.getstate()
+        assert self.drive(self.make(1), fs, 10) == first
+        assert random.getstate() == before
+
+    @pytest.mark.parametrize("name", ["medium", "large"])
+    @pytest.mark.parametrize("stop", [0, 1, 9])
+    def test_goes_on_from_its_state(self, name: str, stop: int) -> None:
+        """Killed after some candidates, the last of them not told, and restored, it goes on as if nothing happened."""
+        fs = example_set(name)
+        whole, killed, restored = self.make(5), self.make(5), self.make(5)
+        expected = self.drive(whole, fs, stop) + self.batch(whole, fs, 1) + self.drive(whole, fs, 5)
+        got = self.drive(killed, fs, stop)
+        pending = list(killed.ask(fs, 1))
+        state = json.loads(json.dumps(killed.state()))
+        restored.restore(fs, state)
+        assert restored.state() == killed.state()
+        for candidate in pending:
+            restored.tell(candidate, self.values(restored, candidate))
+        got += [str(c) for c in pending] + self.drive(restored, fs, 5)
+        assert got == expected
+
+    def test_refuses_the_state_of_another(self) -> None:
+        """The state of another seed, or of another set, is refused."""
+        fs = example_set("small")
+        sampler = self.make(1)
+        self.drive(sampler, fs, 3)
+        with pytest.raises(EngineError):
+            self.make(2).restore(fs, sampler.state())
+        with pytest.raises(EngineError):
+            self.make(1).restore(example_set("medium"), sampler.state())
+        with pytest.raises(EngineError):
+            sampler.restore(fs, sampler.state())
+
+    def test_refuses_another_set(self) -> None:
+        """A sampler stays with the set on which it has begun."""
+        sampler = self.make(0)
+        list(sampler.ask(example_set("small"), 2))
+        with pytest.raises(EngineError):
+            sampler.ask(example_set("medium"), 1)
+
+    def test_refuses_to_be_told_nonsense(self) -> None:
+        """Of what was never asked, twice, without an objective, or with what is no number."""
+        fs = example_set("small")
+        sampler = self.make(0)
+        (candidate,) = sampler.ask(fs, 1)
+        values = dict(self.values(sampler, candidate))
+        other = next(c for c in fs if c != candidate)
+        with pytest.raises(EngineError):
+            sampler.tell(other, values)
+        with pytest.raises(EngineError):
+            sampler.tell(candidate, {**values, next(iter(values)): float("nan")})
+        for name in sampler.objectives:
+            with pytest.raises(EngineError):
+                sampler.tell(candidate, {k: v for k, v in values.items() if k != name})
+        sampler.tell(candidate, values)
+        with pytest.raises(EngineError):
+            sampler.tell(candidate, values)
+
+    def test_the_constructor_stores_parameters_only(self) -> None:
+        """A sampler with the same parameters, made by the class itself, is equal; a copy before use stays unused."""
+        sampler = self.make(4)
+        again = type(sampler)(**sampler.parameters)
+        assert again == sampler
+        assert again.run_ is None
+        unused = copy.deepcopy(sampler)
+        self.drive(sampler, example_set("small"), 3)
+        assert unused == sampler
+        assert unused.run_ is None
