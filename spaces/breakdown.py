@@ -7,14 +7,14 @@ the tables are right.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log2
 from typing import Any, NamedTuple
 
 from spaces.blocks import Ops
 from spaces.candidate import Candidate
-from spaces.compile import lower_layer
 from spaces.costs import LayerCost, layer_cost
+from spaces.lowering import lower_layer
 from spaces.space import Space
 from spaces.tensors import Tensor
 from spaces.variants import Layer, Variant
@@ -78,12 +78,15 @@ def lower_chain(space: Space, variant: Variant, values: Mapping[str, Any]) -> It
     Raises:
         Infeasible: no such network can exist.
     """
-    x = space.input
+    x, number = space.input, 0
     for layer in variant.layers:
+        if layer.present and not layer.present.holds(values):
+            continue
+        number += layer.number is not None
         used = {choice: values[label] for choice, label in layer.bindings.items()}
         used |= {n: variant.constants[n] for n in layer.spec.names if n in variant.constants}
         out, ops = lower_layer(space, layer, x, used)
-        yield Step(layer, x, out, ops)
+        yield Step(replace(layer, number=number if layer.number else None), x, out, ops)
         x = out
 
 

@@ -10,7 +10,7 @@ from spaces.errors import did_you_mean
 from spaces.expressions import Expression, Name
 from spaces.numbering import NUMBERINGS, count_of
 from spaces.source import Path_
-from spaces.space import Choice, Group, LayerSpec, Repeat
+from spaces.space import Choice, Item, LayerSpec, Repeat
 
 if TYPE_CHECKING:
     from spaces.reader import _SpaceReader
@@ -133,7 +133,7 @@ def _operator(reader: _SpaceReader, data: Any, path: Path_) -> Operator:
     return tuple(blocks)
 
 
-def _block(reader: _SpaceReader, data: Any, path: Path_) -> LayerSpec | Group | None:
+def _block(reader: _SpaceReader, data: Any, path: Path_) -> Item | None:
     if isinstance(data, dict) and "cell" in data:
         reader.fail("bad-operator", "a cell within a cell", path, "write the blocks")
         return None

@@ -16,6 +16,10 @@ from spaces.tensors import Shape
 __all__ = ["DeployedOp", "deployed", "shape_key"]
 
 _VIEWS = ("identity", "flatten", "scale")
+#: Operators that take several operands as they are; any other sums them first.
+_JOINING = ("concat", "mul")
+#: Activations that are a clamp, and so part of the operator that they follow.
+_CLAMPS = ("none", "relu", "relu6")
 #: Operators that end in a clamp of their output, so that a ReLU behind them is free.
 _CLAMPING = ("conv", "depthwise", "pointwise", "linear", "add", "max_pool", "avg_pool", "batch_norm")
 
@@ -59,7 +63,9 @@ def deployed(ops: Ops, x: Shape) -> tuple[DeployedOp, ...]:
     * A ReLU is part of the operator before it if nothing else reads that one's output. The operator before a layer's
       input lies in an earlier layer and is taken to be one that can.
     * A convolution with a 1x1 window is pointwise; one with a group per input channel is depthwise.
-    * A sum of k operands is k - 1 additions; an operator of another kind with k > 1 operands adds them first.
+    * A sum of k operands is k - 1 additions; an operator of another kind with k > 1 operands adds them first, but for
+      concatenations and products, which are one operator each.
+    * An activation that is no clamp (hard swish, hard sigmoid) is an operator of its own.
 
     Args:
         ops: the block's operators; operand 0 is the layer's input.
@@ -113,16 +119,23 @@ class _Graph:
 
     def is_fused(self, k: int) -> bool:
         op, source = self.ops[k - 1], self.operands(k)[0]
-        able = source == 0 or self.ops[source - 1].kind in _CLAMPING
+        before = self.ops[source - 1] if source else None
+        able = before is None or (before.kind in _CLAMPING and before.activation in _CLAMPS)
         return op.kind == "relu" and able and self.readers[source] == [k] and self.same[-1] != source
 
     def run(self, k: int) -> Iterator[DeployedOp]:
         op, operands = self.ops[k - 1], self.operands(k)
         x = self.shapes[operands[0]]
-        addition = DeployedOp("add", 0, x.size, shape_key(x, Op("add", operands, x)))
-        yield from [addition] * (len(operands) - 1)
+        if op.kind not in _JOINING:
+            yield from [_elementwise("add", x)] * (len(operands) - 1)
         if op.kind not in (*_VIEWS, "add"):
             yield DeployedOp(_kernel(x, op), op.macs, op.out.size, shape_key(x, op))
+        if op.activation not in _CLAMPS:
+            yield _elementwise(op.activation, op.out)
+
+
+def _elementwise(kind: str, x: Shape) -> DeployedOp:
+    return DeployedOp(kind, 0, x.size, shape_key(x, Op(kind, (0,), x)))
 
 
 def _kernel(x: Shape, op: Op) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -15,19 +15,22 @@ from spaces.candidate import Candidate
 from spaces.costs import has_bias, has_norm
 from spaces.space import Settings, Space
 from spaces.tensors import Shape
+from spaces.torch_layers import Joining
 from spaces.variants import Variant
 
 __all__ = ["Layer", "Network", "Operator", "build", "super_network"]
 
-_ACTIVATIONS = {"relu": nn.ReLU, "relu6": nn.ReLU6}
+_ACTIVATIONS = {"relu": nn.ReLU, "relu6": nn.ReLU6, "hard_swish": nn.Hardswish, "hard_sigmoid": nn.Hardsigmoid}
 
 
 class Operator(nn.Sequential):
     """One operator: the sum of its operands, then its own module, batch norm and activation.
 
+    A `Joining` module (a concatenation, a product) is given the operands one by one.
+
     Args:
         op: the operator.
-        x: shape of each operand.
+        x: shape of its first operand.
         settings: biases and batch norms of the space.
     """
 
@@ -40,6 +43,14 @@ class Operator(nn.Sequential):
             parts.append(("activation", _ACTIVATIONS[op.activation]()))
         super().__init__(OrderedDict(p for p in parts if not isinstance(p[1], nn.Identity) or len(parts) == 1))
         self.op = op
+
+    def forward(self, input: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
+        """Each operand is [n, channels, height, width] or [n, channels]; so is the output."""
+        first, *behind = self
+        x = first(input, *others) if isinstance(first, Joining) else first(_sum((input, *others)))
+        for module in behind:
+            x = module(x)
+        return x
 
 
 class Layer(nn.Module):
@@ -65,13 +76,13 @@ class Layer(nn.Module):
         held: dict[int, torch.Tensor] = {0: x}
         del x
         for k, (op, operator) in enumerate(zip(self.ops, self.operators, strict=True)):
-            held[k + 1] = operator(_sum([held[source] for source in op.inputs]))
+            held[k + 1] = operator(*(held[source] for source in op.inputs))
             for source in self._dead_after[k]:
                 del held[source]
         return held[len(self.ops)]
 
 
-def _sum(operands: list[torch.Tensor]) -> torch.Tensor:
+def _sum(operands: Sequence[torch.Tensor]) -> torch.Tensor:
     total = operands[0]
     for operand in operands[1:]:
         total = total + operand

@@ -15,15 +15,25 @@ from spaces.document import Document, InputKeys, read_document
 from spaces.errors import Diagnostic, SpaceError, did_you_mean
 from spaces.expressions import Expression, Index, parse, walk
 from spaces.files import read_text
+from spaces.group_reader import read_group, read_switch
 from spaces.library import find_space
 from spaces.source import Path_
-from spaces.space import DERIVED, METRICS, Choice, Group, LayerSpec, Repeat, Settings, Space, Value, option_label
+from spaces.space import (
+    DERIVED,
+    METRICS,
+    Choice,
+    Item,
+    LayerSpec,
+    Repeat,
+    Settings,
+    Space,
+    Value,
+    has_decided_depth,
+    option_label,
+)  # fmt: skip
 from spaces.tensors import DTYPES, Infeasible, Shape, Tensor
 
 __all__ = ["load_space", "read_space"]
-
-#: Items of a network whose place in the grammar is taken: one sub-network per option.
-_LATER = ("switch",)
 
 _RESERVED = {*METRICS, *DERIVED, "depth", "variant", "i", "and", "or", "not", "true", "false"}
 
@@ -75,7 +85,7 @@ class _SpaceReader:
         for name, data in header.cells.items():
             self.cells |= read_cell(self, name, data)
         network = self.items(header.network, ("network",), grouped=False)
-        constraints = [self.constraint(i, text) for i, text in enumerate(header.constraints)]
+        constraints = [self.constraint(i, text, network) for i, text in enumerate(header.constraints)]
         if not self.mistakes:
             self.check_used()
         if self.mistakes:
@@ -193,14 +203,14 @@ class _SpaceReader:
 
     # -- network -------------------------------------------------------------------------------------------------
 
-    def items(self, data: Any, path: Path_, grouped: bool) -> tuple[LayerSpec | Group, ...]:
+    def items(self, data: Any, path: Path_, grouped: bool) -> tuple[Item, ...]:
         if not isinstance(data, list) or not data:
             self.fail("empty-network", "a list of blocks belongs here", path, "for example `- linear: {units: 10}`")
             return ()
         items = [self.item(item, (*path, i), grouped) for i, item in enumerate(data)]
         return tuple(i for i in items if i)
 
-    def item(self, data: Any, path: Path_, grouped: bool) -> LayerSpec | Group | None:
+    def item(self, data: Any, path: Path_, grouped: bool) -> Item | None:
         if isinstance(data, str):
             data = {data: None}
         if not isinstance(data, dict):
@@ -209,17 +219,11 @@ class _SpaceReader:
         repeat = self.repeat(data.get("repeat", 1), (*path, "repeat"))
         if "cell" in data:
             return read_cell_use(self, data, path, repeat)
+        if "switch" in data or "cases" in data:
+            return read_switch(self, data, path, grouped)
         if "group" in data or "blocks" in data:
-            return self.group(data, path, repeat)
+            return read_group(self, data, path, repeat)
         return self.layer(data, path, repeat, grouped)
-
-    def group(self, data: dict[str, Any], path: Path_, repeat: Repeat) -> Group | None:
-        for key in data:
-            if key not in ("group", "blocks", "repeat"):
-                hint = did_you_mean(key, ("group", "blocks", "repeat"))
-                self.fail("unknown-key", f"unknown key `{key}` in a group", (*path, key), hint, key=True)
-        items = self.items(data.get("blocks"), (*path, "blocks"), grouped=True)
-        return Group(str(data.get("group", "")), items, repeat, self.source.span(path))
 
     def layer(self, data: dict[str, Any], path: Path_, repeat: Repeat, grouped: bool) -> LayerSpec | None:
         common = ("repeat", "numbered", "dtype", "bias", "batch_norm")
@@ -229,9 +233,6 @@ class _SpaceReader:
                 hint = did_you_mean(key, BLOCKS if not names else common)
                 what = f"unknown key `{key}` beside `{names[0]}`" if names else f"unknown block `{key}`"
                 code = "unknown-key" if names else "unknown-block"
-                if key in _LATER:
-                    code, what = "not-yet", f"`{key}` is a word of the language that this version does not compile yet"
-                    hint = "see CHANGELOG.md for what it does"
                 self.fail(code, what, (*path, key) if (*path, key) in self.keys() else path, hint, key=True)
                 return None
         if len(names) != 1:
@@ -356,7 +357,7 @@ class _SpaceReader:
 
     # -- constraints ---------------------------------------------------------------------------------------------
 
-    def constraint(self, position: int, text: str) -> Expression | None:
+    def constraint(self, position: int, text: str, network: tuple[Item, ...]) -> Expression | None:
         path = ("constraints", position)
         try:
             expression = parse(text, self.source.span(path))
@@ -366,6 +367,10 @@ class _SpaceReader:
         edges = {c.name: Choice(c.name, tuple(c.operators), False, self.source.span(path)) for c in self.cells.values()}
         choices = {name: choice for name, choice in self.choices.items() if not choice.cell}
         self.mistakes.extend(check_constraint(expression, {**choices, **edges}))
+        layers = sorted(expression.names & {*DERIVED, "depth"})
+        if layers and has_decided_depth(network):
+            message = f"`{layers[0]}` speaks of numbered layers, and in a group with a `depth` some are absent"
+            self.fail("no-fixed-layers", message, path, "say it of decisions or costs")
         return expression
 
     def check_used(self) -> None:

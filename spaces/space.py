@@ -18,7 +18,10 @@ from spaces.tensors import Tensor
 if TYPE_CHECKING:
     from spaces.cell import Cell
 
-__all__ = ["DERIVED", "METRICS", "Choice", "Group", "LayerSpec", "Repeat", "Settings", "Space", "option_label"]
+__all__ = [
+    "DERIVED", "METRICS", "Choice", "Group", "Item", "LayerSpec", "Repeat", "Settings", "Space", "Switch",
+    "has_decided_depth", "option_label",
+]  # fmt: skip
 
 #: Metrics that add up over the layers, then the one that does not. All are integers: bytes, counts, nanoseconds.
 METRICS = ("rom", "params", "macs", "flops", "latency", "ram")
@@ -157,12 +160,39 @@ class LayerSpec:
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """A run of blocks, repeated together; choices with `shared: group` are decided once for all of it."""
+    """A run of blocks, repeated together; choices with `shared: group` are decided once for all of it.
+
+    Args:
+        depth: how many of its blocks there are, counted from the first; an expression over choices that are decided
+            once for the group or the network, or None for all of them.
+    """
 
     name: str
-    items: tuple[LayerSpec | Group, ...]
+    items: tuple[Item, ...]
     repeat: Repeat
     span: Span
+    depth: Expression | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Switch:
+    """Sub-networks of which the choice of the same name takes one."""
+
+    name: str
+    cases: Mapping[str, tuple[Item, ...]]
+    span: Span
+
+
+Item = LayerSpec | Group | Switch
+
+
+def has_decided_depth(items: tuple[Item, ...]) -> bool:
+    """Whether a group anywhere among these items has a `depth`."""
+    return any(
+        (isinstance(item, Group) and (item.depth is not None or has_decided_depth(item.items)))
+        or (isinstance(item, Switch) and any(map(has_decided_depth, item.cases.values())))
+        for item in items
+    )
 
 
 @dataclass(frozen=True)
@@ -191,7 +221,7 @@ class Space:
     settings: Settings
     ram_model: str
     choices: Mapping[str, Choice]
-    network: tuple[LayerSpec | Group, ...]
+    network: tuple[Item, ...]
     constraints: tuple[Expression, ...]
     document: Document
     cells: Mapping[str, Cell] = field(default_factory=dict)

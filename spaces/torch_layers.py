@@ -8,7 +8,37 @@ from torch.nn import functional
 
 from spaces.tensors import Pads, Pair
 
-__all__ = ["PaddedAvgPool", "Scale", "Zeros"]
+__all__ = ["Concat", "Gate", "Joining", "PaddedAvgPool", "Scale", "Zeros"]
+
+
+class Joining(nn.Module):
+    """A module that takes the operands of its operator one by one; every other module is given their sum."""
+
+
+class Concat(Joining):
+    """Feature maps side by side along their channels.
+
+    Example:
+        >>> Concat()(torch.ones(1, 2, 3, 3), torch.ones(1, 4, 3, 3)).shape
+        torch.Size([1, 6, 3, 3])
+    """
+
+    def forward(self, *operands: torch.Tensor) -> torch.Tensor:
+        """[n, c1, h, w], [n, c2, h, w], ... -> [n, c1 + c2 + ..., h, w]."""
+        return torch.cat(operands, dim=1)
+
+
+class Gate(Joining):
+    """A factor per channel times a feature map.
+
+    Example:
+        >>> Gate()(torch.tensor([[0.5, 2]]), torch.ones(1, 2, 1, 3)).tolist()
+        [[[[0.5, 0.5, 0.5]], [[2.0, 2.0, 2.0]]]]
+    """
+
+    def forward(self, gates: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """[n, c], [n, c, h, w] -> [n, c, h, w]."""
+        return gates[:, :, None, None] * x
 
 
 class PaddedAvgPool(nn.Module):

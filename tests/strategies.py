@@ -16,6 +16,7 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
+from spaces.blocks import BLOCKS as REGISTERED
 from spaces.cell import Cell
 from spaces.compile import compile_space
 from spaces.errors import SpaceError
@@ -50,8 +51,8 @@ REPEATS = [1, 1, 1, 2, [1, 2], [1, 3], {"start": 1, "stop": 2}, "L", "L + 1", "3
 IMAGES = [
     "conv", "depthwise", "pointwise", "ds_conv", "inverted_residual", "residual", "convmixer", "max_pool", "avg_pool",
 ]  # fmt: skip
-SERIES = [f"{name}1d" for name in IMAGES if name != "pointwise"] + ["pointwise", "relu", "norm"]
-IMAGES += ["relu", "norm"]
+SERIES = [f"{name}1d" for name in IMAGES if name != "pointwise"] + ["pointwise", "relu", "norm", "inception1d"]
+IMAGES += ["relu", "norm", "fire", "sppf", "yolo_head"]
 BARE = ("relu", "norm")
 TO_VECTOR = ["global_avg_pool", "global_max_pool", "flatten", "linear"]
 BLOCKS = {0: ["linear", "linear", "flatten", "relu"], 1: [*SERIES, *TO_VECTOR], 2: [*IMAGES, *TO_VECTOR]}
@@ -67,10 +68,14 @@ OPERATORS: dict[str, Any] = {
     "deep": [*_NORMED, "norm", "relu", {"depthwise": {}}],
     "res": [{"residual": {"filters": "channels"}}, "relu"],
     "inv": [{"inverted_residual": {"filters": "channels", "expansion": 2}}],
+    "se": ["relu", {"inverted_residual": {"filters": "channels", "expansion": 1, "squeeze": 2}}],
     "relu": ["relu"],
     "wide": [{"conv": {"filters": "2 * channels"}, "bias": True}],
 }
-IMAGE_OPERATORS = {"pre": [{"preact_residual": {"filters": "channels", "stride": 1}}]}
+IMAGE_OPERATORS = {
+    "pre": [{"preact_residual": {"filters": "channels", "stride": 1}}],
+    "fire": [{"fire": {"squeeze": 2, "expand": "max(channels // 2, 1)"}}],
+}
 
 
 def _series(block: Any) -> Any:
@@ -157,22 +162,34 @@ class _Network:
         keys: dict[str, Any] = {}
         if kind == "linear":
             keys["units"] = self.value([1, 4, 7], COUNTS, grouped, times)
+        elif kind in ("fire", "yolo_head"):
+            both = ("squeeze", "expand") if kind == "fire" else ("classes", "anchors")
+            keys |= {key: self.value([1, 2, 3], COUNTS, grouped, times) for key in both}
         elif kind not in ("depthwise", "max_pool", "avg_pool", *BARE, *TO_VECTOR):
             keys["filters"] = self.value([2, 4, 6], COUNTS, grouped, times)
         if kind in ("conv", "depthwise", "ds_conv", "inverted_residual"):
             keys |= self.window(grouped, times, series)
         if kind in ("max_pool", "avg_pool"):
             keys |= self.window(grouped, times, series, pool=True)
-        if kind in ("residual", "convmixer") and self.draw(st.booleans()):
+        if kind in ("residual", "convmixer", "fire", "sppf") and self.draw(st.booleans()):
             keys["kernel"] = self.draw(st.sampled_from([1, 3] if series else [1, 3, [3, 5]]))
+        if kind == "residual" and self.draw(st.booleans()):
+            keys["second_kernel"] = self.value([1, 3], ["first(K)"], grouped, times)
+        if kind == "inception":
+            keys["kernel"] = self.value([3, 4, 9], ["N + 2", "4 * first(K)"], grouped, times)
+            keys["bottleneck"] = self.value([0, 1, 3], ["N"], grouped, times)
+        if kind in ("fire", "inception"):
+            keys["stride"] = self.value([1, 2], ["last(K)"], grouped, times)
         if kind == "conv":
             keys["groups"] = self.value([1, 1, 1, 2], ["last(K)"], grouped, times)
         if kind == "inverted_residual":
             keys["expansion"] = self.value([1, 2, 3], ["N", "S"], grouped, times)
+            keys["squeeze"] = self.value([0, 1, 2], ["N", "M - 1"], grouped, times)
+        if kind in ("inverted_residual", "inception"):
             keys["residual"] = self.value([True, False], ["R"], grouped, times)
-        if kind not in ("max_pool", "avg_pool", "global_avg_pool", "global_max_pool", "flatten", *BARE):
-            keys["activation"] = self.value(["relu", "none", "relu6"], ["A"], grouped, times)
-        return {k: v for k, v in keys.items() if self.draw(st.integers(0, 7)) or k in ("units", "filters")}
+        if "activation" in REGISTERED[block].params:
+            keys["activation"] = self.value(["relu", "none", "relu6", "hard_swish"], ["A"], grouped, times)
+        return {k: v for k, v in keys.items() if self.draw(st.integers(0, 7)) or k not in REGISTERED[block].defaults}
 
     def layer(self, grouped: bool, times: int) -> dict[str, Any]:
         block = self.draw(st.sampled_from(BLOCKS[self.rank]))

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
 from spaces.tensors import Infeasible, Pads, Pair, Shape
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 __all__ = [
-    "BLOCKS", "TORCH_MODULES", "Activation", "Block", "Count", "Flag", "Kind", "Op", "Ops", "Padding", "Window", "Word",
-    "block", "torch_module",
+    "BLOCKS", "TORCH_MODULES", "Activation", "Block", "Count", "Flag", "Kind", "Op", "Ops", "Padding", "Whole",
+    "Window", "Word", "block", "torch_module",
 ]  # fmt: skip
 
 
@@ -31,15 +31,15 @@ class Op:
     """One elementary operator of a block.
 
     Args:
-        kind: conv, depthwise, pointwise, linear, max_pool, avg_pool, global_max_pool, global_avg_pool, add, flatten,
-            relu, batch_norm, identity, zeros or scale.
+        kind: conv, depthwise, pointwise, linear, max_pool, avg_pool, global_max_pool, global_avg_pool, add, concat,
+            mul, flatten, relu, batch_norm, identity, zeros or scale.
         inputs: where its operands come from: 0 is the block's input, k the output of the block's k-th operator.
         out: shape of its output.
         weights: number of weights, without bias and batch norm.
         macs: multiply-accumulates of one inference.
         width: w in the entropy of EBS Eq. 6, M*Kw*Kh/g; 1 for operators without weights.
-        activation: `relu`, `relu6` or `none`.
-        in_place: the output takes over the buffer of the last operand (an addition, a reshaping view).
+        activation: `relu`, `relu6`, `hard_swish`, `hard_sigmoid` or `none`.
+        in_place: the output takes over the buffer of the last operand (an addition, a product, a reshaping view).
         kernel: rows, columns of its window.
         stride: rows, columns.
         pads: zeros around its input: above, below, left, right.
@@ -84,8 +84,9 @@ def torch_module(
 ) -> Callable[[Callable[[Op, Shape, bool], nn.Module]], Callable[[Op, Shape, bool], nn.Module]]:
     """Register a function that makes the torch module of these operator kinds.
 
-    The module computes the bare operator: batch norm and activation are added, and several operands summed, around it.
-    torch is imported inside the function, so that a space can be compiled without it.
+    The module computes the bare operator: batch norm and activation are added, and several operands summed, around it;
+    a `spaces.torch_layers.Joining` module is given the operands one by one instead. torch is imported inside the
+    function, so that a space can be compiled without it.
     """
 
     def register(function: Callable[[Op, Shape, bool], nn.Module]) -> Callable[[Op, Shape, bool], nn.Module]:
@@ -116,23 +117,25 @@ _EXPRESSION = {"type": "string", "description": "an expression over choices"}
 _COUNT = {"anyOf": [{"type": "integer", "minimum": 1}, _EXPRESSION]}
 
 
-def _count(value: Any) -> int:
+def _count(value: Any, least: int = 1) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError
-    if value < 1:
-        raise Infeasible(f"{value} is not positive")
+    if value < least:
+        raise Infeasible(f"{value} is not positive" if least else f"{value} is negative")
     return value
 
 
 class CountKind(Kind):
-    """A positive integer."""
+    """A positive integer; with `least=0`, nought as well, which stands for none."""
 
-    expected = "a positive whole number or an expression"
-    schema = _COUNT
+    def __init__(self, least: int = 1) -> None:
+        self.least = least
+        self.expected = f"a {'positive ' if least else ''}whole number or an expression"
+        self.schema = {"anyOf": [{"type": "integer", "minimum": least}, _EXPRESSION]}
 
     def read(self, value: Any) -> int:
         """See `Kind.read`."""
-        return _count(value)
+        return _count(value, self.least)
 
 
 class PairKind(Kind):
@@ -208,10 +211,11 @@ class Word(Kind):
 
 #: Annotations of block parameters.
 Count = Annotated[int, CountKind()]
+Whole = Annotated[int, CountKind(least=0)]
 Window = Annotated[Pair, PairKind()]
 Padding = Annotated[str | Pair, PaddingKind()]
 Flag = Annotated[bool, FlagKind()]
-Activation = Annotated[str, Word("relu", "relu6", "none")]
+Activation = Annotated[str, Word("relu", "relu6", "hard_swish", "none")]
 
 
 @dataclass(frozen=True)
@@ -225,7 +229,8 @@ class Block:
         ranks: the input ranks it takes: 0 vectors, 1 series, 2 images.
         out_rank: the rank of its output; None keeps the input's.
         params: parameter kinds by name.
-        defaults: default arguments by name; a parameter without one is required.
+        defaults: default arguments by name; a parameter without one is required. None, which nobody can write, is for
+            a default that follows from other parameters.
     """
 
     name: str
@@ -254,9 +259,15 @@ def block(
     def register(function: Callable[..., Ops]) -> Callable[..., Ops]:
         hints = get_type_hints(function, include_extras=True)
         keywords = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
-        kinds = {p.name: hints[p.name].__metadata__[0] for p in keywords}
+        kinds = {p.name: _kind(hints[p.name]) for p in keywords}
         defaults = {p.name: p.default for p in keywords if p.default is not p.empty}
         BLOCKS[name] = Block(name, lru_cache(maxsize=65536)(function), numbered, ranks, out_rank, kinds, defaults)
         return function
 
     return register
+
+
+def _kind(hint: Any) -> Kind:
+    """The kind in an annotation: `Window`, or `Window | None`."""
+    annotated = hint if hasattr(hint, "__metadata__") else get_args(hint)[0]
+    return annotated.__metadata__[0]

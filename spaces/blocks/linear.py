@@ -11,19 +11,24 @@ from spaces.tensors import Shape
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["linear", "linear_module"]
+__all__ = ["linear", "linear_module", "linear_op"]
+
+
+def linear_op(x: Shape, units: int, *, activation: str = "none", source: int = 0, bias: bool | None = None) -> Op:
+    """A fully connected layer as one operator: N*M weights, entropy width M."""
+    weights = x.size * units
+    return Op("linear", (source,), Shape(units), weights, weights, Fraction(units), activation, bias=bias)
 
 
 @block("linear", ranks=(0, 1, 2), out_rank=0)
 def linear(x: Shape, *, units: Count, activation: Activation = "none") -> Ops:
-    """A fully connected layer over all elements of its input: N*M weights, entropy width M.
+    """A fully connected layer over all elements of its input.
 
     Example:
         >>> linear(Shape(640), units=128)[0].weights
         81920
     """
-    weights = x.size * units
-    return (Op("linear", (0,), Shape(units), weights, weights, Fraction(units), activation),)
+    return (linear_op(x, units, activation=activation),)
 
 
 @torch_module("linear")

@@ -9,9 +9,9 @@ from spaces.tensors import Pair, Shape
 __all__ = ["residual", "residual1d"]
 
 
-def _ops(x: Shape, filters: int, kernel: Pair, stride: Pair, activation: str) -> Ops:
+def _ops(x: Shape, filters: int, kernel: Pair, stride: Pair, second_kernel: Pair, activation: str) -> Ops:
     first = conv_op(x, filters, kernel, stride, "same", activation=activation)
-    second = conv_op(first.out, filters, kernel, (1, 1), "same", source=1)
+    second = conv_op(first.out, filters, second_kernel, (1, 1), "same", source=1)
     if second.out == x:
         return first, second, Op("add", (0, 2), x, activation=activation, in_place=True)
     skip = conv_op(x, filters, (1, 1), stride, "same", kind="pointwise")
@@ -21,20 +21,35 @@ def _ops(x: Shape, filters: int, kernel: Pair, stride: Pair, activation: str) ->
 
 @block("residual")
 def residual(
-    x: Shape, *, filters: Count, kernel: Window = (3, 3), stride: Window = (1, 1), activation: Activation = "relu"
+    x: Shape,
+    *,
+    filters: Count,
+    kernel: Window = (3, 3),
+    stride: Window = (1, 1),
+    second_kernel: Window | None = None,
+    activation: Activation = "relu",
 ) -> Ops:
     """A residual basic block with "same" padding; the skip is a 1x1 convolution where shapes differ.
+
+    `kernel` and `stride` are the first convolution's; the second has a stride of 1, and `kernel` again unless
+    `second_kernel` is given.
 
     Example:
         >>> [op.kind for op in residual(Shape(16, 8, 8), filters=32, stride=(2, 2))]
         ['conv', 'conv', 'pointwise', 'add']
     """
-    return _ops(x, filters, kernel, stride, activation)
+    return _ops(x, filters, kernel, stride, second_kernel or kernel, activation)
 
 
 @block("residual1d", ranks=(1,))
 def residual1d(
-    x: Shape, *, filters: Count, kernel: Count = 3, stride: Count = 1, activation: Activation = "relu"
+    x: Shape,
+    *,
+    filters: Count,
+    kernel: Count = 3,
+    stride: Count = 1,
+    second_kernel: Count | None = None,
+    activation: Activation = "relu",
 ) -> Ops:
     """A residual basic block over a series."""
-    return _ops(x, filters, (1, kernel), (1, stride), activation)
+    return _ops(x, filters, (1, kernel), (1, stride), (1, second_kernel or kernel), activation)

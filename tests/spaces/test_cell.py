@@ -52,6 +52,9 @@ def applied(ops: Ops, k: int, operands: Sequence[Value]) -> Value:
     op = ops[k]
     if op.kind == "zeros":
         return ()
+    if op.kind in ("concat", "mul"):
+        # The order of these operands matters.
+        return ((op.kind, op.activation, *operands),)
     total = added(operands)
     if op.kind in ("add", "identity") and op.activation == "none":
         return total

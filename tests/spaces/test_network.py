@@ -6,19 +6,22 @@ import weakref
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from solvers.base import solve
 from spaces.blocks import BLOCKS
-from spaces.blocks.base import TORCH_MODULES
+from spaces.blocks.base import TORCH_MODULES, CountKind
 from spaces.breakdown import lowered
 from spaces.candidate import Candidate, candidate_of
 from spaces.compile import compile_space
+from spaces.costs import layer_cost
 from spaces.library import library
 from spaces.program import Program
 from spaces.reader import load_space, read_space
-from spaces.tensors import DTYPES, Shape
+from spaces.space import Settings
+from spaces.tensors import DTYPES, Shape, Tensor
+from tests.block_strategies import lowered as lowered_blocks
 from tests.strategies import possible_rows, small_spaces
 
 torch = pytest.importorskip("torch")
@@ -149,6 +152,36 @@ def test_liveness_of_branches() -> None:
     check_liveness(candidate_of(program, 0, ()))
 
 
+@pytest.mark.parametrize("name", sorted(BLOCKS))
+@settings(max_examples=12)
+@given(data=st.data(), bias=st.booleans(), norm=st.booleans())
+def test_every_block_has_and_does_what_it_counts(name: str, data: st.DataObject, bias: bool, norm: bool) -> None:
+    """A block that is registered is in here: parameters, MACs, shapes and buffers, against torch."""
+    _, x, _, ops = data.draw(lowered_blocks((name,)))
+    space = Settings("float32", bias, norm, False)
+    rank = 0 if name in ("linear", "flatten") and x.height == x.width == 1 else 2
+    cost = layer_cost(ops, Tensor(x, "float32", rank), Tensor(ops[-1].out, "float32", 2), space, {})
+    layer = Layer(ops, x, space).eval()
+    assert sum(p.numel() for p in layer.parameters()) == cost.params
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        shapes = output_shapes(layer, torch.randn(1, *_dims(x, rank)))
+    assert counter.get_total_flops() == 2 * cost.macs
+    assert shapes == [op.out for op in ops]
+    # Not inside the assertion, which would hold on to the input.
+    peak = measured_peak(layer, torch.randn(1, *_dims(x, rank)))
+    assert 4 * peak == cost.peak
+
+
+def output_shapes(layer: Layer, x: torch.Tensor) -> list[Shape]:
+    """What each operator gives for one example."""
+    seen: list[Shape] = []
+    hooks = [op.register_forward_hook(lambda *call: seen.append(Shape(*call[2].shape[1:]))) for op in layer.operators]
+    layer(x)
+    for hook in hooks:
+        hook.remove()
+    return seen
+
+
 def test_every_block_and_kind_has_a_module() -> None:
     kinds = {op.kind for name in BLOCKS for op in _some_ops(name)}
     assert kinds <= set(TORCH_MODULES)
@@ -157,7 +190,8 @@ def test_every_block_and_kind_has_a_module() -> None:
 
 def _some_ops(name: str) -> tuple[object, ...]:
     block = BLOCKS[name]
-    needed = {key: 8 for key in block.params if key not in block.defaults}
+    # Counts that are 0 by default are operators left out.
+    needed = {key: 8 for key, kind in block.params.items() if isinstance(kind, CountKind)}
     x = {0: Shape(8), 1: Shape(8, 1, 8), 2: Shape(8, 8, 8)}[block.ranks[-1]]
     return block.lower(x, **needed)
 
