@@ -40,7 +40,7 @@ ADDITIVE = tuple(m for m in METRICS if m != "ram")
 
 
 class _NotApplicable(Exception):  # noqa: N818 - a signal, not an error
-    """An index is outside this variant."""
+    """An index, or a choice, is outside this variant."""
 
 
 @dataclass(frozen=True)
@@ -112,12 +112,18 @@ def _substitute(expression: Expression, variant: Variant, i: int) -> Expr:
             case _:
                 return tree
 
-    return rewrite(expression.tree, change)
+    tree = rewrite(expression.tree, change)
+    # A choice that only another case of a switch uses decides nothing here.
+    if any(n not in METRICS and "[" not in n for n in labels(tree) - {d.label for d in variant.decisions}):
+        raise _NotApplicable
+    return tree
 
 
 def _label(expression: Expression, variant: Variant, name: str, position: Expr, known: Mapping[str, object]) -> str:
     free = any(node == Name("i") for node in walk(position))
     if unknown := sorted(labels(position) - set(known)):
+        if unknown[0] not in {d.label for d in variant.decisions}:
+            raise _NotApplicable
         message = f"`{unknown[0]}` in the index of `{name}` differs from network to network"
         raise expression.error("bad-index", message, "an index has numbers, `i`, `depth` and what `repeat` depends on")
     at = Expression(expression.text, position, expression.span).evaluate(known)

@@ -79,14 +79,14 @@ def _item() -> dict[str, Any]:
     bare = {"enum": [name for name, block in BLOCKS.items() if set(block.params) <= set(block.defaults)]}
     repeat = {"$ref": "#/$defs/repeat"}
     blocks = {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/item"}}
-    depth = {"type": ["integer", "string"], "description": "how many of the blocks there are; 1 + D"}
+    count: list[dict[str, Any]] = [{"type": "integer", "minimum": 1}, {"type": "string"}]
+    depth = {"anyOf": count, "description": "how many of the blocks there are: 1 + D"}
     group = _object({"group": {"type": "string"}, "blocks": blocks, "repeat": repeat, "depth": depth}, ["blocks"])
     cases = {"type": "object", "minProperties": 1, "additionalProperties": blocks}
     switch = _object({"switch": {"type": "string"}, "cases": cases}, ["switch", "cases"])
     use = {"cell": {"type": "string"}, "repeat": repeat, "numbered": {"type": "boolean"}}
-    return {
-        "anyOf": [bare, group, switch, _object(use, ["cell"]), *(_entry(block, repeat) for block in BLOCKS.values())]
-    }
+    entries = (_entry(block, repeat) for block in BLOCKS.values())
+    return {"anyOf": [bare, group, switch, _object(use, ["cell"]), *entries]}
 
 
 def _entry(block: Block, repeat: dict[str, Any]) -> dict[str, Any]:

@@ -24,58 +24,7 @@ from spaces.expressions import parse
 from spaces.program import Budgets, Program
 from spaces.reader import read_space
 from spaces.space import Choice
-
-#: The choices a network may use, and in how many ways each can be written.
-CHOICES: dict[str, list[Any]] = {
-    "M": [[2, 4], [1, 3, 6], {"start": 2, "stop": 8, "step": 2}, {"options": [6, 2, 9]}, 5],
-    "N": [{"start": 1, "stop": 3}, [8, 4], {"start": 4, "stop": 4}],
-    "F": [[0.5, 1], {"start": 0.25, "stop": 1.0, "step": 0.25}, [1.5, 0.75, 0.1]],
-    "K": [[[3, 1], [3, 2]], [[1, 1], [2, 2], [5, 1]]],
-    "A": [["relu", "none"], ["none", "relu6", "relu"]],
-    "P": [["same", "valid"]],
-    "R": [[True, False]],
-    "T": [["float32", "int8"], ["int16", "int8", "float16"]],
-    "S": [{"options": [2, 4], "shared": True}, {"start": 1, "stop": 3, "shared": True}],
-    "W": [{"options": [0.5, 2, 1], "shared": True}],
-    "G": [{"options": [3, 5], "shared": "group"}, {"start": 2, "stop": 6, "step": 2, "shared": "group"}],
-    "L": [{"options": [1, 2], "shared": True}, {"start": 2, "stop": 4, "shared": True}],
-}
-NUMERIC = ("M", "N", "F", "G")
-
-#: Expressions for a positive whole number, by the choices that they use.
-COUNTS = [
-    "M", "M", "M", "N", "2 * M", "M // 2 + 1", "round_to(8 * F, 2)", "ceil(4 * F)", "S", "M + S", "round_to(M * W, 2)",
-    "max(M, N)", "abs(N - 6) + 1", "first(K) + last(K)", "G", "2 * G", "M % 3 + 1",
-]  # fmt: skip
-REPEATS = [1, 1, 1, 2, [1, 2], [1, 3], {"start": 1, "stop": 2}, "L", "L + 1", "3 - L // 2", "max(L, 2)"]
-IMAGES = [
-    "conv", "depthwise", "pointwise", "ds_conv", "inverted_residual", "residual", "convmixer", "max_pool", "avg_pool",
-]  # fmt: skip
-SERIES = [f"{name}1d" for name in IMAGES if name != "pointwise"] + ["pointwise", "relu", "norm", "inception1d"]
-IMAGES += ["relu", "norm", "fire", "sppf", "yolo_head"]
-BARE = ("relu", "norm")
-TO_VECTOR = ["global_avg_pool", "global_max_pool", "flatten", "linear"]
-BLOCKS = {0: ["linear", "linear", "flatten", "relu"], 1: [*SERIES, *TO_VECTOR], 2: [*IMAGES, *TO_VECTOR]}
-
-
-#: Operators of cells: on images; those on series have the same names with `1d`.
-_NORMED: list[Any] = ["relu", {"conv": {"filters": "channels", "kernel": 1, "activation": "none"}}]
-OPERATORS: dict[str, Any] = {
-    "none": "zero",
-    "skip": "identity",
-    "conv": _NORMED,
-    "pool": [{"avg_pool": {"kernel": 3, "stride": 1, "padding": "same"}}],
-    "deep": [*_NORMED, "norm", "relu", {"depthwise": {}}],
-    "res": [{"residual": {"filters": "channels"}}, "relu"],
-    "inv": [{"inverted_residual": {"filters": "channels", "expansion": 2}}],
-    "se": ["relu", {"inverted_residual": {"filters": "channels", "expansion": 1, "squeeze": 2}}],
-    "relu": ["relu"],
-    "wide": [{"conv": {"filters": "2 * channels"}, "bias": True}],
-}
-IMAGE_OPERATORS = {
-    "pre": [{"preact_residual": {"filters": "channels", "stride": 1}}],
-    "fire": [{"fire": {"squeeze": 2, "expand": "max(channels // 2, 1)"}}],
-}
+from tests.vocabulary import BARE, BLOCKS, CHOICES, COUNTS, IMAGE_OPERATORS, NUMERIC, OPERATORS, REPEATS, TO_VECTOR
 
 
 def _series(block: Any) -> Any:
@@ -120,6 +69,7 @@ class _Network:
     rank: int
     choices: dict[str, Any] = field(default_factory=dict)
     cells: dict[str, Any] = field(default_factory=dict)
+    names: set[str] = field(default_factory=lambda: set(CHOICES))
 
     def sizes(self, text: str) -> dict[str, int]:
         found = {}
@@ -130,6 +80,7 @@ class _Network:
 
     def value(self, literals: list[Any], expressions: list[str], grouped: bool, times: int) -> Any:
         """A literal, or an expression where the room allows one."""
+        expressions = [e for e in expressions if self.names.issuperset(names_in(e))]
         if expressions and self.draw(st.integers(0, 2)):
             more = ["G", "2 * G"] * 4 if grouped and "G" in expressions else []
             text = self.draw(st.sampled_from(expressions + more))
@@ -230,7 +181,17 @@ class _Network:
     def item(self) -> Any:
         if self.rank and not self.draw(st.integers(0, 7)) and (self.cells or self.cell()):
             return {"cell": "cell"} | ({"repeat": 2} if self.draw(st.booleans()) else {})
+        if not self.draw(st.integers(0, 11)):
+            return self.switch()
+        if not self.draw(st.integers(0, 7)):
+            return self.deep_group()
         return self.short(self.layer(False, 1)) if self.draw(st.integers(0, 5)) else self.group()
+
+    def switch(self) -> dict[str, Any]:
+        """Two cases that give what they take, so that either can stand before what follows."""
+        self.room = max(1, self.room // 2)
+        cases = {name: [self.layer(False, 2) for _ in range(self.draw(st.integers(1, 2)))] for name in ("one", "two")}
+        return {"switch": "arch", "cases": cases}
 
     def cell(self) -> bool:
         """Draw the network's cell, if there is room for its options."""
@@ -247,6 +208,20 @@ class _Network:
         times = self.most(repeat)
         blocks = [self.layer(True, times) for _ in range(self.draw(st.integers(1, 2)))]
         return {"group": "stage", "blocks": blocks} | ({"repeat": repeat} if repeat != 1 else {})
+
+    def deep_group(self) -> dict[str, Any]:
+        """A group with a decided depth: no choice may decide nothing where a block is absent."""
+        self.room = max(1, self.room // 2)
+        self.names = {"G", "S", "W"}
+        blocks = [self.layer(True, 2) for _ in range(self.draw(st.integers(1, 2)))]
+        self.names = set(CHOICES)
+        if "G" in names_in(json.dumps(blocks[1:])):
+            blocks.reverse()
+        if "G" in names_in(json.dumps(blocks[1:])):
+            blocks.append(blocks[0])
+        self.choices["D"] = CHOICES["D"][0]
+        depth = self.draw(st.sampled_from(["D", "3 - D"]))
+        return {"group": "deep", "blocks": [blocks[0], *blocks], "depth": depth}
 
     @staticmethod
     def short(item: dict[str, Any]) -> Any:
@@ -306,11 +281,11 @@ def to_yaml(document: dict[str, Any]) -> str:
 
 
 def compiled(text: str) -> Program | None:
-    """The program of a space; None where no network of it can exist."""
+    """The program of a space; None where no network of it can exist, or a constraint speaks of none."""
     try:
         return compile_space(read_space(text))
     except SpaceError as error:
-        if [d.code for d in error.diagnostics] != ["impossible-space"]:
+        if not {d.code for d in error.diagnostics} <= {"impossible-space", "no-such-index", "no-fixed-layers"}:
             raise
         return None
 
