@@ -220,10 +220,13 @@ def count_by_halves(chain: Chain, middle: int, ram: int) -> int:
 
 
 def test_the_whole_detection_space_counted_by_halves():
-    """2,073,600,000 networks: the diagram's exact count is that of an independent method."""
-    budgets = Budgets(rom=200_000, ram=262_144)
-    found = compile_space(load_space("prototype_detection"), budgets)
-    fs = solve(found)
+    """The diagram's exact count is that of an independent method, and that in the text of the space."""
+    space = load_space("prototype_detection")
+    counts = []
+    for rom, ram in ((1 << 20, 320 << 10), (200_000, 256 << 10)):
+        found = compile_space(space, Budgets(rom=rom, ram=ram))
+        counts.append(solve(found).size)
+        assert counts[-1] == count_by_halves(found.chains[0], 7, ram)
     assert found.size == 10 * prod([4 * 6 * 5] * 4)
-    assert 0 < fs.size < found.size
-    assert fs.size == count_by_halves(found.chains[0], 7, 262_144)
+    assert 0 < counts[1] < counts[0] < found.size
+    assert all(f"{number:,}" in space.doc for number in (found.size, counts[0]))
