@@ -122,7 +122,7 @@ def _substitute(expression: Expression, variant: Variant, i: int) -> Expr:
 def _label(expression: Expression, variant: Variant, name: str, position: Expr, known: Mapping[str, object]) -> str:
     free = any(node == Name("i") for node in walk(position))
     if unknown := sorted(labels(position) - set(known)):
-        if unknown[0] not in {d.label for d in variant.decisions}:
+        if unknown[0] not in {d.choice for d in variant.decisions}:
             raise _NotApplicable
         message = f"`{unknown[0]}` in the index of `{name}` differs from network to network"
         raise expression.error("bad-index", message, "an index has numbers, `i`, `depth` and what `repeat` depends on")

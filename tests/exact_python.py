@@ -27,7 +27,7 @@ class Many:
 
 
 class OutsideError(Exception):
-    """An index that does not exist here, or the least of nothing: the condition says nothing about this network."""
+    """An index or a choice that does not exist here, or the least of nothing: the condition says nothing."""
 
 
 def _flat(values: tuple[Any, ...]) -> list[Any]:
@@ -115,10 +115,13 @@ def value_of(text: str, names: Mapping[str, Any]) -> Any:
     """The value of an expression.
 
     Raises:
-        OutsideError: an index outside its choice, also where `and` or `or` would never come to it.
+        OutsideError: an index outside its choice or a choice that no layer here uses, also where `and` or `or` would
+            never come to it.
     """
     whole, indices = _compiled(text)
     known = {**_FUNCTIONS, **{name: exact(value) for name, value in names.items()}}
+    if not set(whole.co_names) <= {*known, "at", "bool"}:
+        raise OutsideError
     for index in indices:
         eval(index, known)
     return eval(whole, known)

@@ -32,4 +32,5 @@ def compute(space: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    FILE.write_text(json.dumps({space: compute(space) for space in library()}, indent=1) + "\n")
+    spaces = [name for name in library() if not name.startswith("prototype_")]
+    FILE.write_text(json.dumps({space: compute(space) for space in spaces}, indent=1) + "\n")

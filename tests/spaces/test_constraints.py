@@ -44,9 +44,10 @@ def names_of(candidate: Candidate) -> dict[str, Any]:
             found[choice.cell] = Many([candidate.values[d.label] for d in variant.decisions if d.choice == choice.cell])
         elif choice.shared is not True:
             found[name] = Many(chosen)
-        elif name not in found:
-            found[name] = chosen[0] if chosen else None
-    found |= {name: Many([sides[f"{name}[{k}]"] for k in range(1, variant.depth + 1)]) for name in DERIVED}
+        elif name not in found and chosen:
+            found[name] = chosen[0]
+    numbers = [t.number for t in layers if t.number]
+    found |= {name: Many([sides[f"{name}[{k}]"] for k in numbers]) for name in DERIVED}
     return found
 
 

@@ -98,7 +98,8 @@ def measured_peak(layer: Layer, x: torch.Tensor) -> int:
 def check_liveness(candidate: Candidate) -> None:
     """With one data type, the bytes of the compiled peak are its elements times the width of one."""
     steps = list(lowered(candidate))
-    net = build(candidate)
+    # In training, batch norm refuses a single value per channel.
+    net = build(candidate).eval()
     peak = 0
     for step, layer in zip(steps, net.layers, strict=True):
         assert isinstance(layer, Layer)
