@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from solvers.ranking import distinct_draws, list_rows, rank_row, unrank_rows
 from solvers.restriction import histogram, option_masks, restrict
 from solvers.tree import Tree, join, merge_pairs
-from spaces.candidate import Candidate, candidate_of, parse_candidate
+from spaces.candidate import Candidate, parse_candidate
 from spaces.errors import CandidateError, Diagnostic, EngineError
 from spaces.program import Program
 from spaces.units import format_time_ns
@@ -143,9 +143,11 @@ class FeasibleSet(Sequence[Candidate]):
 
     def at(self, ranks: Sequence[int]) -> Iterator[Candidate]:
         """The members with these ranks, in the order given."""
+        name, program = self.program.space.name, self.program
+        lengths = [len(chain.variant.decisions) for chain in program.chains]
         for positions, rows in self.rows(ranks):
             for position, row in zip(positions.tolist(), rows.tolist(), strict=True):
-                yield candidate_of(self.program, position, row[: len(self.program.chains[position].variant.decisions)])
+                yield Candidate(name, position, tuple(row[: lengths[position]]), program)
 
     def __iter__(self) -> Iterator[Candidate]:
         for start in range(0, self.size, _BLOCK):

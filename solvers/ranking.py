@@ -36,16 +36,38 @@ def unrank_rows(levels: Sequence[Level], root: int, counts: Counts, ranks: NDArr
     Every rank must be below the number of members; ranks may be Python integers in an object array.
     """
     node = np.full(len(ranks), root)
-    rows = np.zeros((len(ranks), len(levels)), np.int64)
-    every = np.arange(len(ranks))
+    rows = np.zeros((len(levels), len(ranks)), np.int64)
+    pick = _pick_by_option if len(ranks) >= _MANY else _pick_at_once
     for t, level in enumerate(levels):
-        children = level[node]
-        below = counts[len(levels) - 1 - t][children]
-        upto = np.cumsum(below, axis=1)
-        x = (upto <= ranks[:, None]).sum(axis=1)
-        ranks = ranks - upto[every, x] + below[every, x]
-        rows[:, t], node = x, children[every, x]
-    return rows
+        below = counts[len(levels) - 1 - t]
+        rows[t], ranks = pick(level[node], below, ranks)
+        node = level[node, rows[t]]
+    return rows.T
+
+
+#: Ranks from which a pass per option is faster than one over all options: its arrays are long and lie in order.
+_MANY = 256
+
+
+def _pick_at_once(children: Level, below: NDArray[Any], ranks: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The option that each rank falls on, and its rank among the members there."""
+    sizes = below[children]
+    upto = np.cumsum(sizes, axis=1)
+    x = (upto <= ranks[:, None]).sum(axis=1)
+    every = np.arange(len(ranks))
+    return x, ranks - upto[every, x] + sizes[every, x]
+
+
+def _pick_by_option(children: Level, below: NDArray[Any], ranks: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The same as `_pick_at_once`."""
+    x = np.zeros(len(ranks), np.int64)
+    on = np.ones(len(ranks), np.bool_)
+    for column in children[:, :-1].T.copy():
+        sizes = below[column]
+        on &= ranks >= sizes
+        ranks = ranks - sizes * on
+        x += on
+    return x, ranks
 
 
 def list_rows(
