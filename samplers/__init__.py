@@ -5,8 +5,37 @@
 {'seed': 3}
 """
 
+from typing import TYPE_CHECKING, Any
+
+from samplers.adaptive import AdaptiveSampler
 from samplers.base import Sampler
+from samplers.entropy import EntropySampler
+from samplers.evolution import EvolutionSampler
 from samplers.monas import MonasSampler
+from samplers.optuna_sampler import OptunaSampler
+from samplers.pareto import ParetoSampler
 from samplers.uniform import UniformSampler
 
-__all__ = ["MonasSampler", "Sampler", "UniformSampler"]
+if TYPE_CHECKING:
+    from samplers.feasible_optuna import FeasibleOptunaSampler
+
+__all__ = [
+    "AdaptiveSampler",
+    "EntropySampler",
+    "EvolutionSampler",
+    "FeasibleOptunaSampler",
+    "MonasSampler",
+    "OptunaSampler",
+    "ParetoSampler",
+    "Sampler",
+    "UniformSampler",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """What loads Optuna is imported when it is named."""
+    if name == "FeasibleOptunaSampler":
+        from samplers.feasible_optuna import FeasibleOptunaSampler
+
+        return FeasibleOptunaSampler
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

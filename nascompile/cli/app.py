@@ -16,8 +16,10 @@ from nascompile.cli.latency import latency
 from nascompile.cli.listing import mcus, schema, spaces
 from nascompile.cli.output import Interrupted, err
 from nascompile.cli.reduce import count, reduce
+from nascompile.cli.sample import sample
 from nascompile.cli.score import score
 from nascompile.cli.search import search
+from nascompile.cli.select import select
 from nascompile.cli.show import export, show
 from spaces.errors import NascompileError
 
@@ -36,6 +38,7 @@ app = typer.Typer(
 for name, function in {
     "reduce": reduce, "count": count, "show": show, "export": export, "check": check, "explain": explain, "diff": diff,
     "compile": compile_space, "search": search, "spaces": spaces, "mcus": mcus, "schema": schema, "score": score,
+    "select": select, "sample": sample,
 }.items():  # fmt: skip
     app.command(name)(function)
 app.add_typer(latency, name="latency")

@@ -1,0 +1,45 @@
+"""Objectives as the command line has them: `flops,zico,ntk:min`."""
+
+from __future__ import annotations
+
+from samplers.proxies.base import PROXIES, proxy
+from spaces.errors import Diagnostic, NascompileError, did_you_mean
+
+__all__ = ["COSTS", "read_objectives"]
+
+#: Costs that can be objectives; less is better.
+COSTS = ("flops", "macs", "params", "latency", "rom", "ram", "ram_pingpong", "ram_liveness")
+
+
+def read_objectives(text: str) -> dict[str, str]:
+    """Name -> `min` or `max`. Where it is not said, costs are minimised, and proxies go the way that promises accuracy.
+
+    Raises:
+        NascompileError: there is none, no such objective, or it is neither to be `min` nor `max`.
+
+    Example:
+        >>> read_objectives("flops,zico,ntk,params:max")
+        {'flops': 'min', 'zico': 'max', 'ntk': 'min', 'params': 'max'}
+    """
+    found: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, colon, word = part.partition(":")
+        if name not in COSTS and name not in PROXIES:
+            hint = did_you_mean(name, (*COSTS, *PROXIES))
+            raise _error("unknown-objective", f"there is no objective `{name}`", hint)
+        if name in found:
+            raise _error("bad-option", f"--objectives names `{name}` twice", "give each once")
+        if colon and word not in ("min", "max"):
+            raise _error("bad-option", f"`{name}` is to be `{word}` in --objectives", f"write {name}:min or {name}:max")
+        found[name] = word or _sense(name)
+    if not found:
+        raise _error("bad-option", "--objectives names none", "give some, such as flops,meco,zico,naswot,snip")
+    return found
+
+
+def _sense(name: str) -> str:
+    return "min" if name in COSTS or proxy(name).better == "lower" else "max"
+
+
+def _error(code: str, message: str, hint: str) -> NascompileError:
+    return NascompileError(Diagnostic(code, message, None, hint))

@@ -1,0 +1,134 @@
+"""`nascompile sample`: candidates that a sampler chooses from a set, one per line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nascompile.cli.options import Json, SetRequest, takes_request
+from nascompile.cli.output import emit_json, say, working
+from nascompile.sampler_state import resume, save_state
+from samplers.base import Sampler
+from samplers.registry import SAMPLERS
+from samplers.registry import sampler as sampler_of
+from solvers.feasible_set import FeasibleSet
+from spaces.candidate import Candidate
+from spaces.errors import Diagnostic, NascompileError
+
+__all__ = ["sample"]
+
+
+@takes_request
+def sample(
+    request: SetRequest,
+    number: Annotated[int, typer.Option("-n", "--number", min=1, help="How many candidates.")] = 40,
+    sampler: Annotated[
+        str, typer.Option("--sampler", help=f"Which: {', '.join(SAMPLERS)}.", metavar="NAME")
+    ] = "entropy",
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the sampler.")] = 0,
+    clusters: Annotated[
+        int | None, typer.Option("--clusters", help="entropy: clusters of members by entropy. Default: 100.")
+    ] = None,
+    p: Annotated[
+        float | None,
+        typer.Option("--p", help="entropy: cluster c is drawn with (1 - p)^c * p (EBS Eq. 7). Default: 0.5."),
+    ] = None,
+    parameters: Annotated[
+        list[str] | None,
+        typer.Option("--parameter", help="Any other parameter of the sampler: method=quantised.", metavar="NAME=VALUE"),
+    ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            "--state", help="Keep the sampler's state here; the next call gives fresh candidates.", metavar="FILE"
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Choose candidates from a set: all of them fit, none comes twice, and one seed gives one sequence.
+
+    Prints one candidate per line, as `nascompile check` takes it; with --json also its costs. Fewer come where the set
+    has no more.
+
+    With --state FILE the same command goes on where it stood, also after it was killed, and repeats nothing. The file
+    holds what was asked; nothing is told, so a sampler that learns gives the candidates it begins with. Let those
+    learn in Python: `for candidate in sampler.ask(fs, 40): sampler.tell(candidate, {"accuracy": ...})`.
+
+    Examples:
+
+      nascompile sample dscnn --mcu stm32f412 -n 40 --sampler entropy --seed 0
+
+      nascompile sample dscnn-stm32f412.nasset -n 5 --sampler uniform --state drawn.json
+    """
+    given = {"clusters": clusters, "p": p}
+    own = {name: value for name, value in given.items() if value is not None} | _parsed(parameters or [])
+    chosen = sampler_of(sampler, **own, seed=seed)
+    fs = request.feasible_set()
+    if not fs:
+        message = f"no network of `{fs.program.space.name}` fits ({fs.description}), so there is nothing to sample"
+        raise NascompileError(Diagnostic("empty-set", message, None, "`nascompile explain` says what the budgets lack"))
+    with working("sampling"):
+        before = resume(chosen, fs, state) if state else 0
+        members = list(chosen.ask(fs, number))
+        # Before they are printed: a candidate may be lost where this is killed in between, but none comes twice.
+        if state:
+            save_state(chosen, state)
+    if as_json:
+        emit_json(_data(fs, sampler, chosen, members))
+    else:
+        sys.stdout.writelines(f"{member}\n" for member in members)
+    _remark(fs, sampler, chosen, before, number)
+
+
+def _parsed(words: Sequence[str]) -> dict[str, Any]:
+    """Parameters as the command line has them; a value is JSON, or else a text."""
+    found: dict[str, Any] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not name:
+            raise _usage(f"--parameter {word} gives no value", "write NAME=VALUE, such as method=quantised")
+        if name in found:
+            raise _usage(f"--parameter gives `{name}` twice", "give it once")
+        if name in ("seed", "clusters", "p"):
+            raise _usage(f"--parameter {word}: `{name}` has an option of its own", f"write --{name} {value}")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+def _data(fs: FeasibleSet, name: str, sampler: Sampler, members: Sequence[Candidate]) -> dict[str, Any]:
+    run = sampler.run_
+    return {
+        "space": fs.program.space.name,
+        "budgets": dict(fs.program.budgets.items()),
+        "target": fs.program.target or None,
+        "count": fs.size,
+        "sampler": {"name": name, "parameters": sampler.parameters},
+        "asked": len(run.asked) if run else 0,
+        "left": run.left if run else fs.size,
+        "members": [
+            {"candidate": str(c), **({} if c.number is None else {"index": c.number}), **c.costs} for c in members
+        ],
+    }
+
+
+def _remark(fs: FeasibleSet, name: str, sampler: Sampler, before: int, wanted: int) -> None:
+    """Say what the list does not show."""
+    asked = len(sampler.run_.asked) if sampler.run_ else 0
+    if asked - before < wanted:
+        earlier = f", {before:,} of them earlier" if before else ""
+        say(f"{asked - before:,} instead of {wanted:,}: all {fs.size:,} members have been given{earlier}")
+    if sampler.objectives:
+        learned = ", ".join(f"`{objective}`" for objective in sampler.objectives)
+        say(f"`{name}` learns from {learned}, of which it is told nothing here; these are what it begins with")
+
+
+def _usage(message: str, hint: str) -> NascompileError:
+    return NascompileError(Diagnostic("bad-option", message, None, hint))

@@ -1,0 +1,203 @@
+"""Entropy sampling: clusters of members by their entropy, the higher ones more often (EBS Sec. III-D)."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sortedcontainers import SortedList
+
+from samplers.base import Run, Sampler, sampler_error
+from samplers.entropy_order import EntropyOrder, by_bins, by_listing
+from solvers.feasible_set import FeasibleSet
+
+__all__ = ["AUTO_LISTED", "MAX_LISTED", "EntropySampler", "cluster_by_value", "cluster_shares"]
+
+#: Members up to which `method="auto"` lists the set: a second of work.
+AUTO_LISTED = 1_000_000
+
+#: Members up to which `method="exact"` does so: half a minute, and half a gigabyte.
+MAX_LISTED = 20_000_000
+
+#: Points that k-means tells apart, at most.
+_POINTS = 20_000
+
+
+@dataclass
+class EntropySampler(Sampler):
+    """Draws a cluster of members by entropy, then a member of it, uniformly and without replacement.
+
+    The entropies H of all members (EBS Eq. 6) are clustered by k-means, the clusters sorted by descending mean, and
+    cluster c = 0, 1, ... is drawn with probability
+
+        P(c) = (1 - p)^c * p                                                                        (EBS Eq. 7)
+
+    in proportion over the clusters that still have members.
+
+    A set too large to list is clustered by H rounded to within `order_.error`, which dynamic programming counts exactly
+    (`solvers.distribution`); a draw is then exactly uniform over the members whose *rounded* H is in the cluster. The
+    error is at most log2(u_L) * layers * quantum / 2.
+
+    Args:
+        clusters: how many; fewer where there are fewer different entropies.
+        p: of Eq. 7, between 0 and 1; the larger, the more often the first clusters are drawn.
+        method: `exact` lists the set (up to 20 million members), `quantised` does not, `auto` lists up to a million.
+        bins: how many sums of log-widths the quantised method tells apart, per variant.
+        seed: of the draws. The clusters do not depend on it.
+
+    Attributes:
+        order_: the members by falling entropy.
+        bounds_: position in `order_` of the first member of each cluster, then the number of members.
+        left_: members per cluster that had not been asked before the last proposal.
+        taken_: positions that had been asked before it, ascending.
+
+    Example:
+        >>> from solvers.base import solve
+        >>> from spaces.compile import compile_space
+        >>> from spaces.program import Budgets
+        >>> from spaces.reader import load_space
+        >>> fs = solve(compile_space(load_space("mlp2"), Budgets(rom=13_600)))
+        >>> sampler = EntropySampler(clusters=5, p=0.5, seed=0)
+        >>> [round(candidate.costs["entropy"], 1) for candidate in sampler.ask(fs, n=4)]
+        [65.3, 59.1, 60.0, 53.5]
+        >>> sampler.bounds_, sampler.left_
+        ([0, 3, 5, 8, 11, 14], [2, 0, 3, 3, 3])
+    """
+
+    clusters: int = 100
+    p: float = 0.5
+    method: str = field(default="auto", kw_only=True)
+    bins: int = field(default=2048, kw_only=True)
+    order_: EntropyOrder | None = field(default=None, init=False, repr=False, compare=False)
+    bounds_: list[int] = field(default_factory=list, init=False, repr=False, compare=False)
+    left_: list[int] = field(default_factory=list, init=False, repr=False, compare=False)
+    taken_: SortedList = field(default_factory=SortedList, init=False, repr=False, compare=False)
+
+    def check(self, fs: FeasibleSet) -> None:
+        """Whether the parameters can be.
+
+        Raises:
+            EngineError: one cannot.
+        """
+        if self.clusters < 1:
+            raise sampler_error("wrong-value", f"`clusters` = {self.clusters}", "it is 1 or more")
+        if not 0 < self.p < 1:
+            raise sampler_error("wrong-value", f"`p` = {self.p}", "it lies between 0 and 1; the paper takes 0.5")
+        if self.method not in ("auto", "exact", "quantised"):
+            raise sampler_error("wrong-value", f"`method` = {self.method!r}", "it is `auto`, `exact` or `quantised`")
+        if self.bins < 1:
+            raise sampler_error("wrong-value", f"`bins` = {self.bins}", "it is 1 or more")
+        if self.method == "exact" and fs.size > MAX_LISTED:
+            message = f'`method` = "exact" lists the set, and {fs.size:,} members are too many'
+            raise sampler_error("too-many", message, f'it lists up to {MAX_LISTED:,}; take `method` = "quantised"')
+
+    def begin(self, run: Run) -> None:
+        """Sort the set by entropy and cluster it."""
+        listed = self.method == "exact" or (self.method == "auto" and run.fs.size <= AUTO_LISTED)
+        order = by_listing(run.fs) if listed else by_bins(run.fs, self.bins)
+        first = cluster_by_value(order.values, np.diff(np.array(order.starts, object)), self.clusters)
+        self.order_ = order
+        self.bounds_ = [order.starts[k] for k in first] + [run.fs.size]
+        self.left_ = [int(size) for size in np.diff(np.array(self.bounds_, object))]
+        self.taken_ = SortedList()
+
+    def propose(self, run: Run) -> int:
+        """A member of a cluster drawn by Eq. 7."""
+        assert self.order_ is not None
+        self._follow(run, self.order_)
+        source = run.source
+        c = source.choices(range(len(self.left_)), cluster_shares(self.left_, self.p))[0]
+        position = _untaken(self.taken_, self.bounds_[c], source.randrange(self.left_[c]))
+        return self.order_.rank(position)
+
+    def _follow(self, run: Run, order: EntropyOrder) -> None:
+        """Take note of what has been asked since the last proposal."""
+        fresh = len(run.asked) - len(self.taken_)
+        for rank in islice(reversed(run.asked), fresh):
+            position = order.position(rank)
+            self.taken_.add(position)
+            self.left_[self.cluster_at(position)] -= 1
+
+    def cluster_at(self, position: int) -> int:
+        """The cluster of the member at a position of `order_`."""
+        return bisect_right(self.bounds_, position) - 1
+
+
+def cluster_shares(left: Sequence[int], p: float) -> list[float]:
+    """The probability of each cluster: Eq. 7 in proportion over those that have members left.
+
+    Args:
+        left: members left per cluster, by descending mean; some cluster has one.
+        p: between 0 and 1.
+
+    Example:
+        >>> [round(share * 31) for share in cluster_shares([3, 3, 3, 3, 2], 0.5)]
+        [16, 8, 4, 2, 1]
+        >>> cluster_shares([0, 3, 0, 1], 0.5)
+        [0.0, 0.8, 0.0, 0.2]
+    """
+    first = next(c for c, size in enumerate(left) if size)
+    # Relative to the first that has members: a high power of 1 - p alone may be too small for a float.
+    weights = [(1 - p) ** (c - first) if size else 0.0 for c, size in enumerate(left)]
+    total = sum(weights)
+    return [weight / total for weight in weights]
+
+
+def _untaken(taken: SortedList, start: int, number: int) -> int:
+    """The position of the k-th member from a start on that is not taken, k from 0."""
+    # The least fixed point of position = start + k + number of positions taken in between is never itself taken.
+    below = taken.bisect_left(start)
+    position = start + number
+    while (moved := start + number + taken.bisect_right(position) - below) != position:
+        position = moved
+    return position
+
+
+def cluster_by_value(values: NDArray[np.float64], weights: NDArray[np.object_], clusters: int) -> list[int]:
+    """Weighted k-means of numbers: the best of four runs of Lloyd's algorithm from k-means++ starts.
+
+    The starts do not depend on the sampler's seed, so that the clusters are the set's own. More than 20,000 different
+    values are first put together into as many steps of equal height.
+
+    Args:
+        values: [n], descending.
+        weights: [n], positive whole numbers of any size.
+        clusters: how many.
+
+    Returns:
+        The index of the first value of each cluster: as many as wanted, or as there are different values.
+
+    Example:
+        >>> cluster_by_value(np.array([9.0, 8.9, 5.0, 1.0, 1.0, 0.8]), np.array([1, 1, 2, 1, 3, 1], object), 3)
+        [0, 2, 3]
+    """
+    first = _changes(values)
+    if len(first) <= clusters:
+        return first.tolist()
+    if len(first) > _POINTS:
+        first = _changes(((values[0] - values) / (values[0] - values[-1]) * _POINTS).astype(int))
+    share = (np.add.reduceat(weights, first) / sum(weights)).astype(np.float64)
+    labels = _k_means(values[first], share, clusters)
+    return first[_changes(labels)].tolist()
+
+
+def _changes(values: NDArray[Any]) -> NDArray[np.intp]:
+    """Where equal neighbours begin."""
+    return np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]])[: len(values)])
+
+
+def _k_means(values: NDArray[np.float64], share: NDArray[np.float64], clusters: int) -> NDArray[np.intp]:
+    """The cluster of each of the different values."""
+    from sklearn.cluster import KMeans
+    from threadpoolctl import threadpool_limits
+
+    # On several threads sums are added up in varying order.
+    with threadpool_limits(1):
+        # scikit-learn's own annotations have `n_init` as a word only.
+        found = KMeans(clusters, n_init=4, tol=1e-9, random_state=0)  # pyright: ignore[reportArgumentType]
+        return found.fit_predict(values[:, None], sample_weight=share).astype(np.intp)

@@ -1,0 +1,104 @@
+"""Regularised evolution on a feasible set: mutations that always fit, and the old die, not the bad."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from samplers.base import Run, Sampler, sampler_error
+from solvers.feasible_set import FeasibleSet
+from solvers.neighbours import counterparts, neighbours
+
+__all__ = ["EvolutionSampler"]
+
+
+@dataclass
+class EvolutionSampler(Sampler):
+    """Ageing evolution (Real et al., Regularized Evolution for Image Classifier Architecture Search, 2019, Alg. 1).
+
+    The first `population` candidates are uniform draws. From then on the population is the youngest `population` of the
+    candidates told of; `tournament` of them are drawn with replacement, and the best of these is the parent. Its child
+    is one of the members that differ from it in exactly one decision and have not been asked, each equally likely
+    (`solvers.neighbours`): nothing is proposed, and no training spent, outside the set.
+
+    Where the space has variants, the variant is one decision more: beside n others it is the one to change with
+    probability 1 / (n + 1). The child then keeps each decision that both variants have; the others are drawn uniformly.
+
+    A parent without such children gives way to the next best of the tournament, and the last of them to a uniform draw.
+
+    Args:
+        population: how many can be parents, 1 or more.
+        tournament: how many of them compete, 1 or more.
+        objective: what `tell` is given.
+        direction: `max` or `min`.
+        seed: of every draw.
+
+    Example:
+        >>> from samplers.testing import example_set
+        >>> fs = example_set("medium")
+        >>> sampler = EvolutionSampler(population=8, tournament=3, objective="macs", direction="min", seed=0)
+        >>> macs = []
+        >>> for candidate in sampler.ask(fs, 24):
+        ...     macs.append(candidate.costs["macs"])
+        ...     sampler.tell(candidate, {"macs": macs[-1]})
+        >>> min(macs[8:]) < min(macs[:8])
+        True
+    """
+
+    population: int = 20
+    tournament: int = 5
+    objective: str = field(default="accuracy", kw_only=True)
+    direction: str = field(default="max", kw_only=True)
+
+    @property
+    def objectives(self) -> Mapping[str, str]:
+        """The one objective."""
+        return {self.objective: self.direction}
+
+    def check(self, fs: FeasibleSet) -> None:
+        """Whether the parameters can be.
+
+        Raises:
+            EngineError: one cannot.
+        """
+        if self.direction not in ("max", "min"):
+            raise sampler_error("wrong-value", f"`direction` = {self.direction!r}", "it is `max` or `min`")
+        for name in ("population", "tournament"):
+            if getattr(self, name) < 1:
+                raise sampler_error("wrong-value", f"`{name}` = {getattr(self, name)}", "it is 1 or more")
+
+    def propose(self, run: Run) -> int:
+        """A child of the best of a tournament."""
+        source = run.source
+        alive = run.told[-self.population :]
+        if len(run.asked) >= self.population and alive:
+            sign = 1 if self.direction == "max" else -1
+            rivals = dict(source.choices(alive, k=self.tournament))
+            for parent in sorted(rivals, key=lambda rank: -sign * rivals[rank][self.objective]):
+                child = next(_children(run, parent, source), None)
+                if child is not None:
+                    return child
+        return run.untaken(source.randrange(run.left))
+
+
+def _children(run: Run, parent: int, source: random.Random) -> Iterator[int]:
+    """Members one decision away that have not been asked, in random order; lazily."""
+    fs = run.fs
+    member = fs[parent]
+    others = [v for v in range(len(fs.program.chains)) if v != member.position]
+    first = bool(others) and source.randrange(len(member.row) + 1) == 0
+    if first:
+        yield from _elsewhere(run, parent, others, source)
+    near = [rank for rank in neighbours(fs, parent) if rank not in run.asked]
+    yield from source.sample(near, len(near))
+    if not first:
+        yield from _elsewhere(run, parent, others, source)
+
+
+def _elsewhere(run: Run, parent: int, others: list[int], source: random.Random) -> Iterator[int]:
+    """Counterparts in other variants: the variants in random order, one draw of each."""
+    for variant in source.sample(others, len(others)):
+        kin = counterparts(run.fs, parent, variant)
+        if kin.size and (rank := kin.rank(source.randrange(kin.size))) not in run.asked:
+            yield rank
