@@ -28,7 +28,9 @@ class Naswot(SharedProxy):
     Args:
         batch: number of images; the authors take 128.
         quirk: hook every module whose class name contains "ReLU", as the authors' code does. On NAS-Bench-201 that
-            counts the units of each `ReLUConvBN` twice. By default `nn.ReLU` and `nn.ReLU6` count.
+            counts the units of each `ReLUConvBN` twice. By default `nn.ReLU` and `nn.ReLU6` count, and beyond the
+            paper `nn.Hardswish`, on where its input is positive: without it, networks that have it would not compare
+            with those that rectify.
 
     Example:
         >>> from samplers.proxies.base import Subject
@@ -76,7 +78,7 @@ class _Codes(Observer):
         return float("-inf") if self._kernel is None else log_determinant(self._kernel)
 
     def _is_rectifier(self, module: nn.Module) -> bool:
-        return "ReLU" in type(module).__name__ if self._quirk else isinstance(module, nn.ReLU | nn.ReLU6)
+        return "ReLU" in type(module).__name__ if self._quirk else isinstance(module, nn.ReLU | nn.ReLU6 | nn.Hardswish)
 
     def _see(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
         kernel = agreements(inputs[0])

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.hooks import RemovableHandle
 
 __all__ = ["borrowed", "place", "reproducible", "weighted_layers"]
 
@@ -45,20 +47,30 @@ def borrowed(net: nn.Module) -> Iterator[nn.Module]:
     Restored are gradients and `requires_grad` of the parameters, the buffers (batch-norm statistics), and each
     module's mode. Values of parameters are not: a proxy that changes weights works on a copy of the network.
 
+    A batch norm that meets a single value per channel (one image, a map of one pixel) subtracts it from itself, and
+    yields its bias; PyTorch alone would refuse.
+
     Example:
         >>> norm = nn.BatchNorm1d(2).eval()
         >>> with borrowed(norm) as net:
         ...     _ = net(torch.ones(4, 2))
         >>> norm.running_mean, norm.training
         (tensor([0., 0.]), False)
+        >>> with borrowed(norm) as net:
+        ...     net(torch.ones(1, 2)).tolist()
+        [[0.0, 0.0]]
     """
     modes = [(module, module.training) for module in net.modules()]
     parameters = [(p, p.grad, p.requires_grad) for p in net.parameters()]
     buffers = [(buffer, buffer.clone()) for buffer in net.buffers()]
+    norms = [module for module in net.modules() if isinstance(module, _BatchNorm)]
+    hooks = [handle for norm in norms for handle in _allow_single_values(norm)]
     net.train()
     try:
         yield net
     finally:
+        for hook in hooks:
+            hook.remove()
         for module, training in modes:
             module.training = training
         for parameter, gradient, required in parameters:
@@ -66,6 +78,23 @@ def borrowed(net: nn.Module) -> Iterator[nn.Module]:
         with torch.no_grad():
             for buffer, saved in buffers:
                 buffer.copy_(saved)
+
+
+def _allow_single_values(norm: nn.Module) -> Iterator[RemovableHandle]:
+    """Two copies of a single value have its mean, and no deviation: so it is normalised as two, and one is given on."""
+    doubled = False
+
+    def before(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...] | None:
+        nonlocal doubled
+        (x,) = inputs
+        doubled = module.training and x.numel() == x.shape[1]
+        return (torch.cat([x, x]),) if doubled else None
+
+    def after(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor | None:
+        return output[:1] if doubled else None
+
+    yield norm.register_forward_pre_hook(before)
+    yield norm.register_forward_hook(after)
 
 
 @contextmanager

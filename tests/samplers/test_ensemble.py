@@ -227,6 +227,30 @@ def test_duplicate_images() -> None:
     assert isfinite(evaluate(Subject(net), shared(), Data(DATA.images, DATA.labels % 8, "distinct"))["naswot"])
 
 
+def test_one_image_on_a_map_of_one_pixel() -> None:
+    """Where MeCo's image ends in one pixel, batch norm yields its bias: the network behind sees nothing else."""
+    torch.manual_seed(0)
+    norms = [nn.BatchNorm2d(8), nn.BatchNorm1d(8)]
+    net = nn.Sequential(nn.Conv2d(3, 8, 16), norms[0], nn.Flatten(), norms[1], nn.Linear(8, 10))
+    for norm in norms:
+        nn.init.normal_(norm.bias)
+    with borrowed(net), torch.no_grad():
+        expected = net[4](norms[1].bias[None])
+        torch.testing.assert_close(net(DATA.images[:1]), expected)
+        assert not torch.allclose(net(DATA.images[:2])[:1], expected)
+    assert evaluate(Subject(net), [proxy("meco")], DATA) == {"meco": 0}
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in net.modules())
+
+
+def test_hard_swish_counts_as_on_where_its_input_is_positive() -> None:
+    scores = []
+    for activation in (nn.ReLU(), nn.Hardswish()):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Conv2d(3, 8, 3), activation, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
+        scores.append(evaluate(Subject(net), [proxy("naswot", batch=8)], DATA)["naswot"])
+    assert scores[0] == scores[1] > 0
+
+
 def test_loss_that_depends_on_no_weight() -> None:
     class Constant(nn.Module):
         def __init__(self) -> None:
