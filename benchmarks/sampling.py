@@ -49,10 +49,10 @@ from samplers.adaptive import AdaptiveSampler
 from samplers.dominance import pareto_ranks
 from samplers.entropy import EntropySampler
 from samplers.evolution import EvolutionSampler
-from samplers.free_region import Front
 from samplers.optuna_sampler import OptunaSampler
 from samplers.pareto import ParetoSampler
-from samplers.subset_greedy import greedy
+from samplers.subset.free_region import Front
+from samplers.subset.greedy import greedy
 from solvers.feasible_set import FeasibleSet
 from spaces.isomorphism import canonical_cell
 from spaces.numbering import index_of, row_of

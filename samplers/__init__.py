@@ -11,6 +11,7 @@ from samplers.adaptive import AdaptiveSampler
 from samplers.base import Sampler
 from samplers.entropy import EntropySampler
 from samplers.evolution import EvolutionSampler
+from samplers.hypervolume import HypervolumeSelector
 from samplers.monas import MonasSampler
 from samplers.optuna_sampler import OptunaSampler
 from samplers.pareto import ParetoSampler
@@ -24,6 +25,7 @@ __all__ = [
     "EntropySampler",
     "EvolutionSampler",
     "FeasibleOptunaSampler",
+    "HypervolumeSelector",
     "MonasSampler",
     "OptunaSampler",
     "ParetoSampler",

@@ -8,7 +8,7 @@ of one front by position, copies of other points last.
 
 method              what it is                                                           answer
 exact               dynamic programming, up to two objectives                            optimal
-branch_and_bound    best first, with the bounds of `samplers.subset_branch`              optimal, if it may finish
+branch_and_bound    best first, with the bounds of `samplers.subset.branch`              optimal, if it may finish
 greedy              the largest gain next, lazily                                        at least 1 - 1/e of optimal
 local               exchanges of one point, from greedy and from partly random choices   at least as good as greedy
 evolutionary        the paper's algorithm                                                no promise
@@ -26,13 +26,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from samplers.coverage_bound import CoverageGrid
 from samplers.dominance import SubsetError, as_minimised, pareto_ranks
-from samplers.free_region import Floats, Front
-from samplers.subset_branch import TOLERANCE, Searched, branch_and_bound
-from samplers.subset_evolution import Evolution, evolved
-from samplers.subset_greedy import greedy, marginal_bound, swapped
-from samplers.subset_plane import best_in_the_plane
+from samplers.subset.branch import TOLERANCE, Searched, branch_and_bound
+from samplers.subset.coverage_bound import CoverageGrid
+from samplers.subset.evolution import Evolution, evolved
+from samplers.subset.free_region import Floats, Front
+from samplers.subset.greedy import greedy, marginal_bound, swapped
+from samplers.subset.plane import best_in_the_plane
 from spaces.errors import Diagnostic, did_you_mean
 
 __all__ = ["METHODS", "HypervolumeSelector", "Method", "Subset"]

@@ -15,14 +15,14 @@ import moocore
 import numpy as np
 import pytest
 
-from samplers.coverage_bound import CoverageGrid, capped_simplex
 from samplers.dominance import SubsetError, non_dominated, pareto_ranks
-from samplers.free_region import Floats, Front
 from samplers.hypervolume import METHODS, HypervolumeSelector, Method
-from samplers.subset_branch import branch_and_bound
-from samplers.subset_evolution import Evolution, contributions, evolved
-from samplers.subset_greedy import greedy, marginal_bound, swapped
-from samplers.subset_plane import best_in_the_plane
+from samplers.subset.branch import branch_and_bound
+from samplers.subset.coverage_bound import CoverageGrid, capped_simplex
+from samplers.subset.evolution import Evolution, contributions, evolved
+from samplers.subset.free_region import Floats, Front
+from samplers.subset.greedy import greedy, marginal_bound, swapped
+from samplers.subset.plane import best_in_the_plane
 
 QUICK = Evolution(population=30, generations=15)
 
@@ -94,8 +94,8 @@ def test_branch_and_bound_beyond_enumeration(m: int) -> None:
 
 def test_branching_by_the_relaxation_equals_brute_force(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is enumerated, so that every step of the relaxed search is taken."""
-    monkeypatch.setattr("samplers.subset_branch._FEW", 0)
-    monkeypatch.setattr("samplers.subset_branch._FEW_PAIRS", 0)
+    monkeypatch.setattr("samplers.subset.branch._FEW", 0)
+    monkeypatch.setattr("samplers.subset.branch._FEW_PAIRS", 0)
     for seed in range(6):
         front = front_of(seed, 12, 2 + seed % 3)
         found = branch_and_bound(front, 4, [0, 1, 2, 3])

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from samplers.free_region import Floats, Front, Indices
+from samplers.subset.free_region import Floats, Front, Indices
 
 __all__ = ["CoverageGrid", "Relaxation", "capped_simplex"]
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from samplers.free_region import Front
+from samplers.subset.free_region import Front
 
 __all__ = ["best_in_the_plane"]
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from samplers.free_region import Front
+from samplers.subset.free_region import Front
 
 __all__ = ["greedy", "marginal_bound", "swapped"]
 

@@ -2,8 +2,8 @@
 
 A node of the search has taken some points, left some out, and may still choose among the open ones. Two bounds hold for
 all sets of a node: the hypervolume of the points taken plus the largest gains beyond them (Minoux 1978), and the
-relaxation of maximum coverage (`samplers.coverage_bound`); so does every weighted mean of the two, which is often
-smaller than either. An open point whose own bound is no better than the best set known is left out.
+relaxation of maximum coverage (`samplers.subset.coverage_bound`); so does every weighted mean of the two, which is
+often smaller than either. An open point whose own bound is no better than the best set known is left out.
 The node of largest bound comes next, so that the search has, at any moment, a bound on what it has not seen.
 Small nodes are enumerated, the last two points at once: a pair gains the sum of its gains less what both dominate.
 """
@@ -19,9 +19,9 @@ from math import comb
 
 import numpy as np
 
-from samplers.coverage_bound import CoverageGrid, Relaxation
-from samplers.free_region import Floats, FreeRegion, Front, Indices
-from samplers.subset_greedy import marginal_bound
+from samplers.subset.coverage_bound import CoverageGrid, Relaxation
+from samplers.subset.free_region import Floats, FreeRegion, Front, Indices
+from samplers.subset.greedy import marginal_bound
 
 __all__ = ["Searched", "branch_and_bound"]
 

@@ -1,0 +1,1 @@
+"""How `samplers.hypervolume` chooses: greedy, local search, dynamic programming, branch and bound, evolution."""
