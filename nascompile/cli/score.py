@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import random
-import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,12 +18,13 @@ import typer
 
 from nascompile import __version__
 from nascompile.cli.cells import distinct_members, refuse_distinct
+from nascompile.cli.examples import check_device, data_record, labelled_examples
 from nascompile.cli.options import Json, SetRequest, takes_request
 from nascompile.cli.output import Interrupted, emit_json, say, working
+from nascompile.cli.pace import Pace, default_jobs
 from nascompile.cli.score_report import Report, print_scores, scores_data
 from samplers.proxies.base import PROXIES, Proxy
 from samplers.score_file import ScoreFile
-from solvers.base import Progress
 from solvers.feasible_set import FeasibleSet
 from solvers.ranking import distinct_draws
 from spaces.candidate import Candidate
@@ -39,9 +38,6 @@ if TYPE_CHECKING:
     from samplers.scoring import Scored
 
 __all__ = ["score"]
-
-#: Starting a process takes as long as scoring some small networks.
-_WORTH_A_PROCESS = 16
 
 
 @dataclass(frozen=True)
@@ -110,8 +106,8 @@ def score(
     chosen = _proxies(proxies, batch)
     fs = _members(request)
     ranks, selection = _selection(fs, limit, seed, distinct)
-    examples = _examples(fs, chosen, data, how)
-    _check_device(device)
+    check_device(device)
+    examples = labelled_examples(fs, chosen, data, batch, seed)
     with TemporaryDirectory() as folder:
         path = output.with_suffix(".csv") if output else Path(folder) / "scores.csv"
         table = ScoreFile(path, _columns(fs.program, chosen), _run_of(fs, selection, chosen, examples, data, how))
@@ -131,12 +127,8 @@ def score(
 
 
 def _check_options(how: _How, output: Path | None) -> None:
-    for name, value, known in (
-        ("--batch-norm", how.batch_norm, ("kept", "folded")),
-        ("--device", how.device, ("cpu", "cuda")),
-    ):
-        if value not in known:
-            raise _error("wrong-value", f"{name} cannot be `{value}`", f"it is {' or '.join(known)}")
+    if how.batch_norm not in ("kept", "folded"):
+        raise _error("wrong-value", f"--batch-norm cannot be `{how.batch_norm}`", "it is kept or folded")
     if output and output.suffix not in (".csv", ".npz"):
         raise _error("bad-option", f"cannot write scores to `{output}`", "give a file that ends in .csv or .npz")
 
@@ -175,35 +167,6 @@ def _selection(fs: FeasibleSet, limit: int, seed: int, distinct: bool) -> tuple[
     return [ranks[k] for k in drawn], f"{limit:,} of {len(ranks):,} {what}, drawn uniformly with seed {seed}"
 
 
-def _examples(fs: FeasibleSet, proxies: Sequence[Proxy], path: Path | None, how: _How) -> Data:
-    """The user's data, or noise: two batches."""
-    from samplers.proxies.data import Data
-    from spaces.breakdown import lowered
-
-    first = next(fs.at([0]))
-    shape = fs.program.space.input.dims
-    classes = [step.out for step in lowered(first)][-1].shape.channels
-    if path is None:
-        return Data.gaussian(shape, classes, 2 * how.batch, how.seed)
-    try:
-        data = Data.load(path, shape, 2 * how.batch, how.seed)
-    except NascompileError:
-        if any(p.name == "zico" for p in proxies):
-            raise
-        data = Data.load(path, shape, how.batch, how.seed)
-    if int(data.labels.max()) >= classes:
-        message = f"`{path}` has the label {int(data.labels.max())}, and the networks tell {classes} classes apart"
-        raise _error("bad-data", message, "number the classes from 0, or change the units of the space's last layer")
-    return data
-
-
-def _check_device(device: str) -> None:
-    import torch
-
-    if device == "cuda" and not torch.cuda.is_available():
-        raise _error("no-gpu", "this machine has no CUDA device that PyTorch can use", "leave out --device")
-
-
 # -- the table ---------------------------------------------------------------------------------------------------------
 
 
@@ -224,7 +187,6 @@ def _run_of(
     import torch
 
     latency = fs.program.latency
-    examples = hashlib.sha256(data.images.numpy().tobytes() + data.labels.numpy().tobytes())
     return {
         "nascompile": __version__,
         "torch": torch.__version__,
@@ -234,8 +196,7 @@ def _run_of(
         "selection": selection,
         "seed": how.seed,
         "proxies": {p.name: p.options for p in proxies},
-        "data": data.source.replace(str(path), path.name) if path else data.source,
-        "data_sha256": examples.hexdigest(),
+        **data_record(data, path),
         "batch_norm": how.batch_norm,
         "device": how.device,
         "latency_profile": latency.name if latency else None,
@@ -253,10 +214,11 @@ def _fill(
         there = _there(table, fs, ranks)
         if there:
             say(f"{there:,} of {len(ranks):,} candidates are in {table.path} already")
-        jobs = _jobs(how, len(ranks) - there)
+        left = len(ranks) - there
+        jobs = max(1, min(how.jobs or default_jobs(left, how.device), left))
         remaining = fs.at(ranks[there:])
         settings = {"batch_norm": how.batch_norm, "device": how.device, "jobs": jobs}
-        pace = _Pace(progress, there, len(ranks))
+        pace = Pace(progress, there, len(ranks))
         try:
             with closing(scores(remaining, proxies, data, how.seed, **settings)) as found:
                 for one in found:
@@ -278,37 +240,6 @@ def _there(table: ScoreFile, fs: FeasibleSet, ranks: Sequence[int]) -> int:
             message = f"`{table.path}`, line {k + 2}: `{line}` is not the candidate that belongs there"
             raise _error("damaged-table", message, "write to another file, or begin this one anew with --force")
     return len(rows)
-
-
-def _jobs(how: _How, remaining: int) -> int:
-    if how.jobs is not None:
-        return max(1, min(how.jobs, remaining))
-    if how.device != "cpu":
-        return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, remaining // _WORTH_A_PROCESS))
-
-
-class _Pace:
-    """Tells how far a run is, how fast it is, and how long it will take."""
-
-    def __init__(self, progress: Progress, there: int, total: int) -> None:
-        self.at = there
-        self._progress, self._there, self._total = progress, there, total
-        self._start = time.monotonic()
-
-    def step(self) -> None:
-        """One more candidate is scored."""
-        self.at += 1
-        rate = (self.at - self._there) / max(time.monotonic() - self._start, 1e-9)
-        left = _duration((self._total - self.at) / rate)
-        self._progress(f"{self.at:,} of {self._total:,}, {rate:.3g} a second, {left} left", 0)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def _row(one: Scored, columns: Sequence[str]) -> list[Any]:
