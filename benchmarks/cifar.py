@@ -12,7 +12,7 @@ from PIL import Image
 
 from samplers.proxies.data import Data
 
-__all__ = ["cifar10"]
+__all__ = ["cifar10", "decoded"]
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _KEPT = 4000
@@ -26,6 +26,11 @@ def cifar10(archive: Path, n: int, seed: int) -> Data:
         n: number of images, at most 4,000.
         seed: decides which.
     """
+    return Data.load(decoded(archive), (3, 32, 32), n, seed)
+
+
+def decoded(archive: Path) -> Path:
+    """A file with 4,000 training images, `x` uint8 [n, 3, 32, 32], and their labels `y`."""
     cache = _cache_folder() / f"cifar10-{_KEPT}.npz"
     if not cache.exists():
         cache.parent.mkdir(parents=True, exist_ok=True)
@@ -33,7 +38,7 @@ def cifar10(archive: Path, n: int, seed: int) -> Data:
         part = cache.with_suffix(f".{os.getpid()}.npz")
         np.savez(part, x=x, y=y)
         part.replace(cache)
-    return Data.load(cache, (3, 32, 32), n, seed)
+    return cache
 
 
 def _cache_folder() -> Path:

@@ -2,11 +2,11 @@
 
     python benchmarks/sampling.py ../shared/data --seeds 100 --jobs 2 -o sampling.csv --plot sampling.png
 
-A sampler is told the CIFAR-10 *validation* accuracy of the table after 200 epochs (`--told` names another column). What
-is reported is the *test* accuracy after 200 epochs of the cell that was best by validation so far. Regret is that below
-the best test accuracy in the feasible set. Since the best by validation is not the best by test, no sampler that sees
-validation only gets to zero: `limit` is the regret of the set's best cell by validation. A second table
-gives the best test accuracy among all cells trained so far, whether or not validation would have picked it.
+A sampler is told the CIFAR-10 *validation* accuracy of the table after 200 epochs (`--told` names another column). The
+first table gives the best *test* accuracy after 200 epochs among the cells trained so far, and the regret: what lacks
+to the best in the feasible set. The second gives the test accuracy of the cell that validation would pick. Since the
+best by validation is not the best by test, no one who sees validation only gets to zero there: `limit` is the regret of
+the set's best cell by validation. The third gives the best validation accuracy, which is what samplers strive for.
 
 Budgets: `none`, the 15,625 cells; `stm32f746`, 1 MiB of ROM and 320 KiB of RAM for the int8 network as deployed, dead
 edges removed (`nasbench201`); `60MFLOPs`, at most 60 million "FLOPs" as the benchmark's tables and the MONAS paper
@@ -237,7 +237,7 @@ def run(given: argparse.Namespace, known: list[Row]) -> Iterator[Row]:
 
 
 def curves(data: Path, told: str, cells: str) -> np.ndarray:
-    """After each sample: test accuracy of the best by what was told, the best test accuracy, the best told.
+    """After each sample: the best test accuracy, test accuracy of the best by what was told, the best told.
 
     An accuracy is 0 before the first feasible cell.
     """
@@ -246,7 +246,7 @@ def curves(data: Path, told: str, cells: str) -> np.ndarray:
     best = np.maximum.accumulate(seen)
     # The first cell that has the accuracy that is the best so far.
     leads = [int(np.argmax(seen == value)) for value in best]
-    return np.array([test[leads], np.maximum.accumulate(test), best])
+    return np.array([np.maximum.accumulate(test), test[leads], best])
 
 
 def gathered(data: Path, told: str, rows: list[Row]) -> dict[tuple[str, str], np.ndarray]:
@@ -262,13 +262,13 @@ def gathered(data: Path, told: str, rows: list[Row]) -> dict[tuple[str, str], np
 def report(given: argparse.Namespace, rows: list[Row]) -> None:
     found = gathered(given.data, given.told, rows)
     test, told = column(given.data, TEST), column(given.data, given.told)
-    titles = ("test accuracy of the best by validation so far", "best test accuracy so far", "best validation so far")
+    titles = ("best test accuracy so far", "test accuracy of the best by validation so far", "best validation so far")
     for which, title in enumerate(titles):
         print(f"\n{title}, %: mean ± standard deviation, and mean regret (told: {given.told})")
         for budget in given.budgets:
             inside = indices(budget)
             best = (told if which == 2 else test)[inside].max()
-            limit = f"; limit {best - test[inside[np.argmax(told[inside])]]:.2f}" if which == 0 else ""
+            limit = f"; limit {best - test[inside[np.argmax(told[inside])]]:.2f}" if which == 1 else ""
             print(f"\n{budget}: {len(inside):,} cells, the best {best:.2f} %{limit}")
             print(f"{'':10}{'seeds':>6}" + "".join(f"{f'after {n}':>24}" for n in SAMPLES))
             shown = {n: found[budget, n][:, which] for n in SAMPLERS if (budget, n) in found}
@@ -293,28 +293,37 @@ def compare(shown: dict[str, np.ndarray]) -> None:
 
 
 def draw(given: argparse.Namespace, rows: list[Row]) -> None:
-    """Mean regret of the best by validation against the number of samples, one panel per budget."""
+    """Mean regret against the number of samples: a column per budget, a row for each of the first two tables."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
     found = gathered(given.data, given.told, rows)
-    figure, axes = plt.subplots(1, len(given.budgets), figsize=(5 * len(given.budgets), 4), squeeze=False)
-    for axis, budget in zip(axes[0], given.budgets, strict=True):
-        best = column(given.data, TEST)[indices(budget)].max()
-        for name in SAMPLERS:
-            if (budget, name) in found:
-                regret = best - found[budget, name][:, 0]
-                mean, error = regret.mean(axis=0), regret.std(axis=0) / np.sqrt(len(regret))
-                x = np.arange(1, len(mean) + 1)
-                (line,) = axis.plot(x, mean, label=name, lw=2 if name == "adaptive" else 1)
-                axis.fill_between(x, mean - error, mean + error, alpha=0.2, color=line.get_color())
-        axis.set(title=budget, xlabel="cells trained", yscale="log", ylim=(0.05, 10), xlim=(1, SAMPLES[-1]))
-    axes[0][0].set_ylabel("test accuracy below the best, points")
-    axes[0][-1].legend()
-    figure.tight_layout()
+    size = (4.5 * len(given.budgets), 7)
+    figure, axes = plt.subplots(2, len(given.budgets), figsize=size, squeeze=False, sharex=True, sharey=True)
+    for (which, what), line_of_axes in zip(enumerate(("best of all trained", "best by validation")), axes, strict=True):
+        for axis, budget in zip(line_of_axes, given.budgets, strict=True):
+            best = column(given.data, TEST)[indices(budget)].max()
+            for name in SAMPLERS:
+                if (budget, name) in found:
+                    curve(axis, name, best - found[budget, name][:, which])
+            axis.set(title=f"{budget}, {what}", yscale="log", ylim=(0.02, 10), xlim=(1, SAMPLES[-1]))
+            axis.yaxis.set_major_formatter("{x:g}")
+        line_of_axes[0].set_ylabel("test accuracy below the best, points")
+    for axis in axes[-1]:
+        axis.set_xlabel("cells trained")
+    figure.tight_layout(rect=(0, 0, 1 - 1.3 / size[0], 1))
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="center right", frameon=False)
     figure.savefig(given.plot, dpi=150)
+
+
+def curve(axis: Any, name: str, regret: np.ndarray) -> None:
+    """The mean over seeds, with its standard error; [seeds, samples]."""
+    mean, error = regret.mean(axis=0), regret.std(axis=0) / np.sqrt(len(regret))
+    x = np.arange(1, len(mean) + 1)
+    (line,) = axis.plot(x, mean, label=name, lw=2.5 if name == "adaptive" else 1)
+    axis.fill_between(x, mean - error, mean + error, alpha=0.2, color=line.get_color())
 
 
 def names_of(known: dict[str, Any]) -> Callable[[str], list[str]]:

@@ -40,6 +40,8 @@ _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "nascompile",
 }
+#: A larger ratio of largest to smallest value is drawn on a logarithmic axis.
+_WIDE = 100
 _PAGE = """\
 <!doctype html>
 <meta charset="utf-8">
@@ -134,18 +136,22 @@ def _panel(axes: Axes, choice: Choice, front: NDArray[np.bool_], i: int, j: int)
             str(number), (x[one], y[one]), ha="center", va="center_baseline", color="white", fontsize=6.5,
             fontweight="bold", zorder=5,
         )  # fmt: skip
-    for axis, k in ((axes.xaxis, i), (axes.yaxis, j)):
+    for axis, k, set_scale in ((axes.xaxis, i, axes.set_xscale), (axes.yaxis, j, axes.set_yscale)):
+        set_scale("log" if _wide(choice.values[:, k]) else "linear")
         _scale(axis, choice, k)
     axes.margins(0.08)
 
 
 def _scale(axis: Axis, choice: Choice, k: int) -> None:
     """The name of an objective, its direction, and few, short numbers."""
-    from matplotlib.ticker import EngFormatter, MaxNLocator, ScalarFormatter
+    from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator, ScalarFormatter
 
     one = choice.objectives[k]
     axis.set_label_text(f"{one.name} ({'lower' if one.sense == 'min' else 'higher'} is better)")
-    axis.set_major_locator(MaxNLocator(4 if len(choice.objectives) > 2 else 6))
+    ticks = 4 if len(choice.objectives) > 2 else 6
+    if wide := _wide(choice.values[:, k]):
+        axis.set_minor_locator(NullLocator())
+    axis.set_major_locator(LogLocator(numticks=ticks) if wide else MaxNLocator(ticks))
     if np.abs(choice.values[:, k]).max() >= 1e4:
         axis.set_major_formatter(EngFormatter(sep=""))
     else:
@@ -154,12 +160,20 @@ def _scale(axis: Axis, choice: Choice, k: int) -> None:
         axis.set_major_formatter(short)
 
 
+def _wide(values: NDArray[np.float64]) -> bool:
+    """Whether values are told apart by their ratios only."""
+    return bool(values.min() > 0 and values.max() > _WIDE * values.min())
+
+
 def _steps(axes: Axes, choice: Choice, front: NDArray[np.bool_]) -> None:
     """The area that the chosen dominate up to the reference, and the line that bounds what the whole front does."""
     subset = choice.subset
     best, worst = np.array(subset.best), np.array(subset.worst)
     reference = best + np.array(subset.reference) * np.where(best == worst, 0, worst - best)
     signs = np.array([1 if one.sense == "min" else -1 for one in choice.objectives])
+    # A logarithmic axis has no place for a reference of 0 or less.
+    floor = np.where([_wide(column) for column in choice.values.T], choice.values.min(axis=0) / 2, -np.inf)
+    reference = np.maximum(reference, floor)
     limits = axes.get_xlim(), axes.get_ylim()
     for rows, style in ((np.flatnonzero(front), "line"), (np.array(choice.order), "area")):
         points = choice.values[rows] * signs

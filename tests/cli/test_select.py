@@ -184,6 +184,14 @@ def test_all_chosen_and_equal_values_can_be_drawn(run: Run) -> None:
     assert run("select", "s.csv", "-k", "2", *arguments).code == 0
 
 
+def test_what_spans_decades_is_drawn_on_a_logarithmic_axis(run: Run) -> None:
+    """The reference of o1 lies below 0, where a logarithmic axis ends."""
+    (run.folder / "s.csv").write_text("c,o0,o1\n" + "".join(f"{k},{10**k},{3**k}\n" for k in range(1, 7)))
+    assert run("select", "s.csv", "-k", "3", "--objectives", "o0:min,o1:max", "--plot", "f.svg").code == 0
+    svg = (run.folder / "f.svg").read_text()
+    assert [label for label in ("100", "10k", "1M", "500k") if f">{label}</text>" in svg] == ["100", "10k", "1M"]
+
+
 # -- messages ----------------------------------------------------------------------------------------------------------
 
 
