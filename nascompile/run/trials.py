@@ -1,0 +1,267 @@
+"""The candidates of a run, shared by any number of workers through an Optuna study: waiting, being trained, trained.
+
+A candidate is an Optuna trial, so a journal file serves one machine, a database many, and optuna-dashboard shows them.
+A worker claims a trial by its transition to RUNNING, which a storage lets only one worker make, and tells that it lives
+by a time stamp. A trial whose worker has been silent for long is failed, by whoever notices first, and its candidate
+waits again, as another trial. So no result is lost, and nothing is trained twice unless its worker was lost.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spaces.candidate import Candidate
+from spaces.errors import Diagnostic, NascompileError
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.storages import BaseStorage
+    from optuna.trial import FrozenTrial
+
+__all__ = ["Claim", "RunError", "Trials", "open_storage"]
+
+#: Seconds between two signs of life, and seconds of silence after which a worker counts as lost.
+BEAT, SILENCE = 20.0, 120.0
+#: A candidate whose workers are lost so often, as when it takes more memory than there is, is given up.
+_LOSSES = 3
+
+
+class RunError(NascompileError):
+    """A run, its folder or its storage cannot be used as asked."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A candidate that a worker has taken.
+
+    Args:
+        trial: Optuna's number for it.
+        number: the candidate's place in the order in which the sampler asked.
+        candidate: its line.
+    """
+
+    trial: int
+    number: int
+    candidate: str
+
+
+def open_storage(where: str | Path) -> BaseStorage:
+    """A storage: a journal file for a path, a database for a URL.
+
+    Raises:
+        RunError: it cannot be opened.
+    """
+    import optuna
+    from optuna.storages import JournalStorage, RDBStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        if isinstance(where, Path):
+            return JournalStorage(JournalFileBackend(str(where)))
+        return RDBStorage(where)
+    except Exception as cause:  # drivers have errors of their own
+        what = str(cause).strip().splitlines()[0]
+        hint = "give a URL such as postgresql://user:password@host/database, and install its driver (psycopg2-binary)"
+        raise RunError(Diagnostic("bad-storage", f"cannot open the storage `{where}`: {what}", None, hint)) from cause
+
+
+@dataclass
+class Trials:
+    """The trials of one run.
+
+    Args:
+        storage: a file or a URL, as `open_storage` takes it.
+        name: of the study.
+        worker: who claims; by default this host and process.
+        silence: seconds after which a silent worker counts as lost.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     trials = Trials(Path(folder) / "journal.log", "run")
+        ...     trials.add_lines([(0, "mlp2: 16-16", {})])
+        ...     claim = trials.claim()
+        ...     trials.claim() is None, trials.finish(claim, {"accuracy": 0.9}), trials.results()
+        (True, True, {0: {'accuracy': 0.9}})
+    """
+
+    storage: str | Path
+    name: str
+    worker: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
+    silence: float = SILENCE
+
+    def __post_init__(self) -> None:
+        import optuna
+
+        self._storage = open_storage(self.storage)
+        self._study: Study = optuna.create_study(
+            storage=self._storage, study_name=self.name, directions=["maximize", "minimize"], load_if_exists=True
+        )
+
+    # -- what there is -------------------------------------------------------------------------------------------------
+
+    def all(self) -> list[FrozenTrial]:
+        """All trials, as Optuna has them."""
+        return self._study.get_trials(deepcopy=False)
+
+    def results(self) -> dict[int, dict[str, Any]]:
+        """The results so far, by the number of the candidate; one that failed has the key `error`."""
+        trials = self.all()
+        found = {
+            number: {"error": f"{_LOSSES} workers were lost while they trained it"} for number in _given_up(trials)
+        }
+        for t in trials:
+            if t.state.is_finished() and "result" in t.user_attrs:
+                found[t.user_attrs["number"]] = json.loads(t.user_attrs["result"])
+        return found
+
+    def note(self, key: str, value: Any) -> None:
+        """Keep plain data with the run."""
+        self._study.set_user_attr(key, value)
+
+    @property
+    def notes(self) -> Mapping[str, Any]:
+        """What is kept with the run."""
+        return self._study.user_attrs
+
+    # -- the leader ----------------------------------------------------------------------------------------------------
+
+    def add(self, candidates: Sequence[tuple[int, Candidate]]) -> None:
+        """Let candidates wait, unless they are there; for the run's one leader only."""
+        self.add_lines([(number, str(c), {d: _plain(v) for d, v in c.values.items()}) for number, c in candidates])
+
+    def add_lines(self, lines: Sequence[tuple[int, str, Mapping[str, Any]]]) -> None:
+        """As `add`: the number, the line and the decisions of each candidate."""
+        from optuna.distributions import BaseDistribution, CategoricalDistribution
+        from optuna.trial import TrialState, create_trial
+
+        trials = self.all()
+        there = {t.user_attrs["number"] for t in trials if not _is_lost(t)} | _given_up(trials)
+        for number, line, decisions in lines:
+            if number in there:
+                continue
+            # One option each: what the others would be, only the space knows.
+            only: dict[str, BaseDistribution] = {
+                label: CategoricalDistribution((value,)) for label, value in decisions.items()
+            }
+            attributes = {"number": number, "candidate": line}
+            trial = create_trial(
+                state=TrialState.WAITING, params=dict(decisions), distributions=only, user_attrs=attributes
+            )
+            self._study.add_trial(trial)
+
+    def recover(self) -> int:
+        """Let the candidates of lost workers wait again; how many there were."""
+        from optuna.trial import TrialState
+
+        now, lost = time.time(), 0
+        for trial in self.all():
+            if trial.state == TrialState.RUNNING and self._is_silent(trial, now):
+                try:
+                    failed = self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+                except _finished():
+                    continue
+                if failed:
+                    lost += 1
+                    self.add_lines([(trial.user_attrs["number"], trial.user_attrs["candidate"], trial.params)])
+        return lost
+
+    def _is_silent(self, trial: FrozenTrial, now: float) -> bool:
+        """Whether its worker has ended, as far as this machine can tell, or given no sign of life for long."""
+        host, _, process = str(trial.user_attrs.get("worker", "")).rpartition(":")
+        if host == socket.gethostname() and process.isdigit() and not _lives(int(process)):
+            return True
+        begun = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
+        return now - float(trial.user_attrs.get("beat", begun)) > self.silence
+
+    # -- workers -------------------------------------------------------------------------------------------------------
+
+    def claim(self) -> Claim | None:
+        """The first candidate that waits, taken; None where none does."""
+        from optuna.trial import TrialState
+
+        waiting = [t for t in self.all() if t.state == TrialState.WAITING]
+        for trial in sorted(waiting, key=lambda t: t.user_attrs["number"]):
+            try:
+                if not self._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
+                    continue
+            except _finished():
+                continue
+            self._storage.set_trial_user_attr(trial._trial_id, "worker", self.worker)
+            claim = Claim(trial._trial_id, trial.user_attrs["number"], trial.user_attrs["candidate"])
+            self.beat(claim)
+            return claim
+        return None
+
+    def beat(self, claim: Claim) -> None:
+        """A sign of life."""
+        try:
+            self._storage.set_trial_user_attr(claim.trial, "beat", time.time())
+        except _finished():
+            return
+
+    def finish(self, claim: Claim, result: Mapping[str, Any], values: tuple[float, float] | None = None) -> bool:
+        """The result of a candidate.
+
+        Args:
+            claim: which.
+            result: plain data; with a key `error` where there is none to speak of.
+            values: accuracy and FLOPs, for those who look on.
+
+        Returns:
+            Whether it counts: not if the worker had been given up, and another one took over.
+        """
+        from optuna.trial import TrialState
+
+        try:
+            self._storage.set_trial_user_attr(claim.trial, "result", json.dumps(dict(result)))
+            if "error" in result:
+                return self._storage.set_trial_state_values(claim.trial, TrialState.FAIL)
+            found = list(values or (float(result.get("accuracy", 0.0)), float(result.get("flops", 0))))
+            return self._storage.set_trial_state_values(claim.trial, TrialState.COMPLETE, values=found)
+        except _finished():
+            return False
+
+
+def _is_lost(trial: FrozenTrial) -> bool:
+    """Whether its worker was lost: it has failed, and nobody said why."""
+    from optuna.trial import TrialState
+
+    return trial.state == TrialState.FAIL and "result" not in trial.user_attrs
+
+
+def _given_up(trials: Sequence[FrozenTrial]) -> set[int]:
+    """The numbers of candidates whose workers were lost too often."""
+    lost = Counter(t.user_attrs["number"] for t in trials if _is_lost(t))
+    return {number for number, count in lost.items() if count >= _LOSSES}
+
+
+def _finished() -> type[Exception]:
+    """Optuna's error for a trial that has come to its end."""
+    from optuna.exceptions import UpdateFinishedTrialError
+
+    return UpdateFinishedTrialError
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, bool | int | float | str) or value is None else str(value)
+
+
+def _lives(process: int) -> bool:
+    """Whether there is such a process on this machine."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,113 @@
+"""The trials of a run: each candidate goes to one worker, and comes back if that one is lost."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from nascompile.run.trials import RunError, Trials
+
+
+def made(path: Path, count: int = 6, **options: object) -> Trials:
+    trials = Trials(path / "journal.log", "run", **options)  # type: ignore[arg-type]
+    trials.add_lines([(k, f"mlp2: {16 * k}", {"M[1]": 16 * k}) for k in range(count)])
+    return trials
+
+
+def test_candidates_are_added_once_and_claimed_in_order(tmp_path: Path) -> None:
+    trials = made(tmp_path)
+    made(tmp_path)
+    claims = [trials.claim() for _ in range(7)]
+    assert [c.number for c in claims if c] == [0, 1, 2, 3, 4, 5]
+    assert claims[-1] is None
+    assert [t.params["M[1]"] for t in trials.all()] == [0, 16, 32, 48, 64, 80]
+
+
+def test_many_workers_at_once_claim_each_candidate_once(tmp_path: Path) -> None:
+    made(tmp_path, 40)
+
+    def work(worker: int) -> list[int]:
+        trials, found = Trials(tmp_path / "journal.log", "run", worker=f"here:{worker}"), []
+        while claim := trials.claim():
+            found.append(claim.number)
+        return found
+
+    with ThreadPoolExecutor(4) as pool:
+        parts = list(pool.map(work, range(4)))
+    assert sorted(itertools.chain.from_iterable(parts)) == list(range(40))
+
+
+def test_results_and_failures(tmp_path: Path) -> None:
+    trials = made(tmp_path, 2)
+    first, second = trials.claim(), trials.claim()
+    assert first
+    assert second
+    assert trials.results() == {}
+    assert trials.finish(first, {"accuracy": 0.5, "flops": 10})
+    assert trials.finish(second, {"error": "diverged"})
+    again = made(tmp_path, 2)
+    assert again.results() == {0: {"accuracy": 0.5, "flops": 10}, 1: {"error": "diverged"}}
+    assert again.claim() is None
+    assert again.recover() == 0
+
+
+def test_a_silent_worker_is_lost_and_its_late_result_does_not_count(tmp_path: Path) -> None:
+    trials = made(tmp_path, 1, worker="elsewhere:1")
+    claim = trials.claim()
+    assert claim
+    assert trials.recover() == 0
+    other = Trials(tmp_path / "journal.log", "run", worker="elsewhere:2", silence=-1)
+    assert other.recover() == 1
+    assert other.recover() == 0
+    taken = other.claim()
+    assert taken
+    assert taken.number == 0
+    assert not trials.finish(claim, {"accuracy": 0.1})
+    assert other.finish(taken, {"accuracy": 0.2})
+    assert trials.results() == {0: {"accuracy": 0.2}}
+
+
+def test_a_candidate_that_costs_three_workers_is_given_up(tmp_path: Path) -> None:
+    trials = made(tmp_path, 2, worker="elsewhere:1", silence=-1)
+    for _ in range(3):
+        claim = trials.claim()
+        assert claim
+        assert claim.number == 0
+        assert trials.recover() == 1
+    claim = trials.claim()
+    assert claim
+    assert claim.number == 1
+    assert "3 workers were lost" in trials.results()[0]["error"]
+    made(tmp_path, 2)
+    assert trials.claim() is None
+
+
+def test_a_killed_worker_of_this_machine_is_noticed_at_once(tmp_path: Path) -> None:
+    trials = made(tmp_path, 1)
+    code = (
+        "import sys, time; from pathlib import Path; from nascompile.run.trials import Trials\n"
+        "print(Trials(Path(sys.argv[1]), 'run').claim().number, flush=True); time.sleep(60)"
+    )
+    worker = subprocess.Popen([sys.executable, "-c", code, tmp_path / "journal.log"], stdout=subprocess.PIPE, text=True)
+    assert worker.stdout
+    assert worker.stdout.readline() == "0\n"
+    assert trials.recover() == 0
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.wait()
+    time.sleep(0.01)
+    assert trials.recover() == 1
+    assert trials.claim()
+
+
+def test_a_storage_that_is_none(tmp_path: Path) -> None:
+    for where in ("nowhere://x", "postgresql://nobody@localhost:1/none"):
+        with pytest.raises(RunError, match="cannot open the storage"):
+            Trials(where, "run")
