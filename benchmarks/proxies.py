@@ -1,6 +1,6 @@
 """How well zero-cost proxies rank real networks: 500 cells of NAS-Bench-201 against their accuracy after training.
 
-    pip install -e '.[bench]'
+    pip install -e .
     python benchmarks/proxies.py DATA [--cells 500] [--batch 64] [--dear-batch 32] [--n 5] [--out proxies.csv]
 
 DATA is a folder with `nb201/nb201_cifar10.csv.gz` (index, first index of the same function, test accuracy after 200

@@ -62,6 +62,7 @@ HEAVY = ("torch", "ortools", "sklearn", "pandas", "optuna")
         "import solvers, solvers.diagram, solvers.metrics, solvers.set_file",
         "import samplers",
         "import nascompile.cli",
+        "import nascompile.data",
         "import nascompile as nc; nc.reduce('dscnn', mcu='stm32f412')",
     ],
 )

@@ -1,0 +1,91 @@
+"""Which examples are used, what each is to be taken for, and in which part it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nascompile.data.dataset import Task
+from nascompile.data.examples import Examples
+from nascompile.data.numbering import normal_class, numbered
+from nascompile.data.split import PART_NAMES, Shares, split_anomalies, split_parts, subset
+
+__all__ = ["Assignment", "assign"]
+
+#: A class of boxes in fewer images than there are parts.
+_FEW = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Assignment:
+    """The examples that are used, in parts.
+
+    Args:
+        names: of the classes found in the data.
+        y: [examples], their numbers, of all examples.
+        kept: positions of the examples that are used, sorted.
+        members: of training, validation and test part, as positions in `kept`.
+        normal: the class that is not anomalous; None for other tasks.
+    """
+
+    names: tuple[str, ...]
+    y: NDArray[np.int64]
+    kept: NDArray[np.intp]
+    members: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
+    normal: int | None
+
+    def targets(self, found: Examples, part: int) -> NDArray[np.int64] | tuple[NDArray[np.float32], ...]:
+        """What `Part.y` is for one part."""
+        chosen = self.kept[self.members[part]]
+        if found.boxes is not None:
+            return tuple(found.boxes[i] for i in chosen)
+        return self.y[chosen] if self.normal is None else (self.y[chosen] != self.normal).astype(np.int64)
+
+    def counts(self, found: Examples) -> dict[str, dict[str, int]]:
+        """Part -> class -> number of examples, or of boxes."""
+        counted: dict[str, dict[str, int]] = {}
+        for name, members in zip(PART_NAMES, self.members, strict=True):
+            chosen = self.kept[members]
+            numbers = self.y[chosen]
+            if found.boxes is not None:
+                numbers = np.concatenate([found.boxes[i][:, 0] for i in chosen] or [np.zeros(0, np.float32)])
+                numbers = numbers.astype(np.int64)
+            counts = np.bincount(numbers, minlength=len(self.names)).tolist()
+            counted[name] = dict(zip(self.names, counts, strict=False))
+        return counted
+
+
+def assign(
+    source: str, found: Examples, task: Task, normal: str | None, seed: int, shares: Shares, limit: int | None
+) -> Assignment:
+    """Numbers the classes, takes a subset if there is a limit, and splits it.
+
+    Raises:
+        FileError: a class has too few examples, or which class is normal cannot be told.
+    """
+    y, names = numbered(found.labels, found.order)
+    kept = np.arange(len(y)) if limit is None else subset(y, found.parts, limit, seed)
+    given = [found.parts[i] for i in kept.tolist()]
+    one = None
+    if task == "anomaly":
+        official = np.array([g == "train" for g in given], bool)
+        one = normal_class(source, names, y[kept], official, normal)
+        parts = split_anomalies(y[kept], one, given, shares, seed, names)
+    elif task == "detection":
+        parts = _spread_boxes(y[kept], given, shares, seed)
+    else:
+        parts = split_parts(y[kept], given, shares, seed, names)
+    train, valid, test = (np.flatnonzero(parts == p) for p in range(3))
+    return Assignment(names, y, kept, (train, valid, test), one)
+
+
+def _spread_boxes(y: NDArray[np.int64], given: list[str], shares: Shares, seed: int) -> NDArray[np.int8]:
+    """`split_parts` by the rarest class of each image, where that has images enough; else the image is learnt from."""
+    numbers, counts = np.unique(y, return_counts=True)
+    few = np.isin(y, numbers[counts < _FEW])
+    parts = split_parts(np.where(few, numbers[counts.argmax()], y), given, shares, seed)
+    drawn = np.isin(np.array(given, dtype=str), ("", "train"))
+    parts[few & drawn] = 0
+    return parts

@@ -1,0 +1,134 @@
+"""Augmentation: a batch of training inputs, changed at random, under a name.
+
+| name | of | what |
+|---|---|---|
+| `none` | all | nothing |
+| `crop` | images | a random crop of the size of the image, after padding each side by 1/8 of it (He et al., 2016) |
+| `crop-flip` | images | `crop`, then left and right swapped for half of the images |
+| `shift` | sound, series | moved in time by up to 1/10 of the length, either way; what leaves is lost |
+| `jitter` | sound, series | Gaussian noise of deviation 0.03 is added (Um et al., 2017) |
+
+Inputs are normalised, so the padding, 0, is the mean of the training part. Whether a mirrored image is still of its
+class cannot be told from the images (digits, letters, road signs): `crop` is the default, `crop-flip` a choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from nascompile.data.dataset import Task
+from nascompile.data.examples import Kind
+from spaces.errors import Diagnostic, NascompileError, did_you_mean
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["AUGMENTATIONS", "augment", "default_augmentation"]
+
+_PADDING = 8
+_SHIFT = 10
+_NOISE = 0.03
+
+
+def augment(x: torch.Tensor, name: str, generator: torch.Generator) -> torch.Tensor:
+    """A batch changed at random; the batch itself stays what it is.
+
+    Args:
+        x: [n, channels, height, width] of images, [n, 1, frames, width] of sound features, [n, channels, length] of
+            series or samples; on any device.
+        name: one of `AUGMENTATIONS`.
+        generator: on the same device; the only source of randomness.
+
+    Raises:
+        NascompileError: there is no such augmentation, or it is not for inputs of this shape.
+
+    Example:
+        >>> import torch
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> augment(torch.ones(2, 3, 32, 32), "crop", generator).shape
+        torch.Size([2, 3, 32, 32])
+    """
+    if name not in AUGMENTATIONS:
+        raise _error(f"there is no augmentation `{name}`", did_you_mean(name, AUGMENTATIONS))
+    change, ranks = AUGMENTATIONS[name]
+    if x.ndim not in ranks:
+        shape = "x".join(map(str, x.shape[1:]))
+        fitting = [known for known, (_, others) in AUGMENTATIONS.items() if x.ndim in others]
+        raise _error(f"`{name}` is not for inputs of {shape}", f"take {' or '.join(fitting)}")
+    return change(x, generator)
+
+
+def default_augmentation(kind: Kind, task: Task = "classification") -> str:
+    """The augmentation of data that nothing is known of but their kind.
+
+    Boxes would have to move with the image, and what is normal may be a place or a moment: nothing is done there.
+
+    Example:
+        >>> default_augmentation("image"), default_augmentation("audio"), default_augmentation("image", "detection")
+        ('crop', 'shift', 'none')
+    """
+    return {"image": "crop", "audio": "shift"}.get(kind, "none") if task == "classification" else "none"
+
+
+def _none(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    return x
+
+
+def _crop(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    import torch
+
+    n, _, height, width = x.shape
+    down, right = height // _PADDING, width // _PADDING
+    padded = torch.nn.functional.pad(x, (right, right, down, down))
+    tops = _offsets(n, 2 * down, x, generator)[:, None] + torch.arange(height, device=x.device)
+    lefts = _offsets(n, 2 * right, x, generator)[:, None] + torch.arange(width, device=x.device)
+    images = torch.arange(n, device=x.device)[:, None, None]
+    # Indices apart put the channels last.
+    return padded[images, :, tops[:, :, None], lefts[:, None, :]].movedim(-1, 1).contiguous()
+
+
+def _crop_flip(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    import torch
+
+    cropped = _crop(x, generator)
+    flipped = _offsets(len(x), 1, x, generator).bool()[:, None, None, None]
+    return torch.where(flipped, cropped.flip(-1), cropped)
+
+
+def _shift(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    import torch
+
+    length = x.shape[2]
+    most = length // _SHIFT
+    positions = torch.arange(length, device=x.device) + _offsets(len(x), 2 * most, x, generator)[:, None] - most
+    inside = (positions >= 0) & (positions < length)
+    moved = x[torch.arange(len(x), device=x.device)[:, None], :, positions.clamp(0, length - 1)].movedim(1, 2)
+    return moved * inside.reshape(len(x), 1, length, *(1,) * (x.ndim - 3)).to(x.dtype)
+
+
+def _jitter(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    import torch
+
+    return x + _NOISE * torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+
+
+def _offsets(n: int, most: int, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """[n] whole numbers from 0 to `most`."""
+    import torch
+
+    return torch.randint(0, most + 1, (n,), generator=generator, device=x.device)
+
+
+def _error(message: str, hint: str) -> NascompileError:
+    return NascompileError(Diagnostic("bad-augmentation", message, None, hint))
+
+
+#: Name -> the function, and the dimensions of the batches it takes.
+AUGMENTATIONS: dict[str, tuple[Callable[[torch.Tensor, torch.Generator], torch.Tensor], tuple[int, ...]]] = {
+    "none": (_none, (2, 3, 4)),
+    "crop": (_crop, (4,)),
+    "crop-flip": (_crop_flip, (4,)),
+    "shift": (_shift, (3, 4)),
+    "jitter": (_jitter, (2, 3, 4)),
+}

@@ -1,0 +1,52 @@
+"""What training works on: arrays of inputs and targets, in a part to learn from, one to choose by and one to report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Dataset", "Part", "Task"]
+
+#: What is learnt: a class, what is normal, or boxes with classes.
+Task = Literal["classification", "anomaly", "detection"]
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Some examples.
+
+    Args:
+        x: float32 [n, channels, height, width], or [n, channels, length] for series; normalised.
+        y: int64 [n], the class; for `anomaly` 1 where an example is not normal, else 0; for `detection` a tuple of
+            n float32 arrays [boxes, 5]: class, then centre x, centre y, width, height as shares of the image.
+    """
+
+    x: NDArray[np.float32]
+    y: NDArray[np.int64] | tuple[NDArray[np.float32], ...]
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Three parts without a common example.
+
+    Args:
+        task: what is learnt.
+        train: to learn from.
+        valid: to choose networks and to stop by.
+        test: untouched until the end.
+        classes: names, in the order of their numbers; `normal` and `anomaly` for `anomaly`.
+        prepared: how the inputs were made and normalised, as it is written into a run: plain values, fit for JSON.
+    """
+
+    task: Task
+    train: Part
+    valid: Part
+    test: Part
+    classes: tuple[str, ...]
+    prepared: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,92 @@
+"""What a reader of one format hands over: labels and parts of all examples, and the inputs of those asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nascompile.data.audio_features import AudioFeatures
+from spaces.errors import Diagnostic, FileError, Span
+
+__all__ = ["Decoded", "Examples", "Kind", "Wanted", "bad_data", "sides"]
+
+#: What one example is; it decides which augmentations make sense.
+Kind = Literal["image", "audio", "series", "table"]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the network takes.
+
+    Args:
+        shape: of one input: (channels, height, width), (channels, length) or (features,).
+        features: how sound becomes an input; None leaves it to the shape.
+        rate: samples per second of sound whose file does not say it.
+    """
+
+    shape: tuple[int, ...]
+    features: AudioFeatures | None = None
+    rate: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """Inputs before normalisation.
+
+    Args:
+        x: [n, *shape], uint8 (0 to 255) or float32.
+        axis: of x, along which mean and deviation are kept apart.
+        lengths: [n], how much of the last axis is no padding; None where all of it.
+        notes: what decoding did, for the record.
+    """
+
+    x: NDArray[Any]
+    axis: int = 1
+    lengths: NDArray[np.int64] | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """All examples of a source, not yet decoded.
+
+    Args:
+        format: `images`, `npz`, `ts`, `wav` or `coco`.
+        kind: what an example is.
+        labels: a word or whole number per example; for boxes the rarest class of the image, empty without boxes.
+        parts: `train`, `valid` or `test` per example, where the source says it, else empty.
+        where: names one example in a message.
+        read: decodes the examples of these positions, in this order.
+        order: names of the classes, where the source declares them.
+        boxes: per example [boxes, 5] as in `Part.y`; None for other tasks than detection.
+        notes: what was found or left out, for the record.
+    """
+
+    format: str
+    kind: Kind
+    labels: Sequence[str | int]
+    parts: Sequence[str]
+    where: Callable[[int], str]
+    read: Callable[[NDArray[np.intp]], Decoded]
+    order: tuple[str, ...] = ()
+    boxes: tuple[NDArray[np.float32], ...] | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+def sides(shape: Sequence[int]) -> str:
+    """A shape as people write it.
+
+    Example:
+        >>> sides((3, 32, 32))
+        '3x32x32'
+    """
+    return "x".join(map(str, shape)) or "single numbers"
+
+
+def bad_data(message: str, hint: str, code: str = "bad-data", span: Span | None = None) -> FileError:
+    """The error of every reader and check of this package."""
+    return FileError(Diagnostic(code, message, span, hint))

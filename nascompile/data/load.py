@@ -1,0 +1,130 @@
+"""Turn a user's data into a `Dataset` for a network's input: read, number, split, decode, normalise, check."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from typing import Any, Literal
+
+from nascompile.data.assignment import Assignment, assign
+from nascompile.data.audio_features import AudioFeatures
+from nascompile.data.checks import check_classes, check_finite, check_parts, task_of
+from nascompile.data.dataset import Dataset, Part, Task
+from nascompile.data.examples import Examples, Wanted, bad_data
+from nascompile.data.normalisation import Normalisation
+from nascompile.data.reader import read_examples
+from nascompile.data.sound import sound_features
+from nascompile.data.split import PART_NAMES, Shares, check_shares
+
+__all__ = ["load_dataset"]
+
+_ANOMALY = ("normal", "anomaly")
+
+
+def load_dataset(
+    path: str | os.PathLike[str],
+    shape: tuple[int, ...],
+    *,
+    classes: int | None = None,
+    task: Task | None = None,
+    normal: str | None = None,
+    seed: int = 0,
+    split: Shares = (0.7, 0.1, 0.2),
+    features: AudioFeatures | Literal["mfcc", "log-mel"] | None = None,
+    rate: int | None = None,
+    limit: int | None = None,
+) -> Dataset:
+    """The three parts of a data set, as inputs of a network.
+
+    Args:
+        path: a folder or archive (.zip, .tar, .tar.gz, ...) of images, .wav clips, .ts series or COCO annotations, or
+            an .npz, .ts or .json file. `ARCHIVE:NAME` chooses a set of series, or a folder, inside.
+        shape: of the network's input: (channels, height, width), (channels, length) or (features,).
+        classes: number of classes that the network tells apart, to be checked; None for no check.
+        task: `anomaly` to learn one class; else it follows from the data.
+        normal: the class that is not anomalous, where it is not obvious; only for `anomaly`.
+        seed: decides what is drawn into parts and by `limit`.
+        split: shares of training, validation and test part. An official test part stays what it is, and so does an
+            official validation part; the shares of the others, in proportion, say what is drawn from the rest.
+        features: how sound becomes an input; by default MFCCs for an image, samples for a series.
+        rate: samples per second of sound in an .npz file that does not say it.
+        limit: at most so many examples in all, of each class and part in proportion, chosen before decoding.
+
+    Raises:
+        FileError: the data cannot be read, are not fit to learn from, or do not fit the network.
+
+    Example:
+        >>> import tempfile, numpy as np
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.savez(f"{folder}/a.npz", x=np.arange(60.0).reshape(20, 3), y=["on", "off"] * 10)
+        ...     data = load_dataset(f"{folder}/a.npz", (3,), classes=2)
+        >>> data.classes, len(data.train), len(data.valid), len(data.test), data.train.x.dtype
+        (('off', 'on'), 14, 2, 4, dtype('float32'))
+    """
+    check_shares(split)
+    source, wanted = str(path), Wanted(tuple(shape), _features(features), rate)
+    found = read_examples(source, wanted, boxes=None if task is None else task == "detection")
+    task = task_of(source, found, task, normal)
+    check_classes(source, task, found, classes)
+    plan = assign(source, found, task, normal, seed, split, limit)
+    counts = plan.counts(found)
+    check_parts(source, task, counts, None if plan.normal is None else plan.names[plan.normal])
+    decoded = found.read(plan.kept)
+    check_finite(found, decoded, plan.kept)
+    normalisation = Normalisation.measured(decoded, plan.members[0])
+    parts = [
+        Part(normalisation.apply(decoded, m).reshape(-1, *wanted.shape), plan.targets(found, p))
+        for p, m in enumerate(plan.members)
+    ]
+    prepared: dict[str, Any] = {
+        **_inputs(source, found, wanted),
+        **_choices(found, plan, seed, split, limit),
+        "sizes": {name: len(part) for name, part in zip(PART_NAMES, parts, strict=True)},
+        "class counts": counts,
+        "normalisation": normalisation.record(),
+        **found.notes,
+        **decoded.notes,
+    }
+    train, valid, test = parts
+    return Dataset(task, train, valid, test, plan.names if plan.normal is None else _ANOMALY, prepared)
+
+
+def _features(features: AudioFeatures | str | None) -> AudioFeatures | None:
+    """The features that a word stands for.
+
+    Raises:
+        FileError: it stands for none.
+    """
+    match features:
+        case "mfcc" | "log-mel":
+            return AudioFeatures(features)
+        case str():
+            raise bad_data(f"there are no `features` called `{features}`", "known: mfcc, log-mel", "bad-option")
+    return features
+
+
+def _inputs(source: str, found: Examples, wanted: Wanted) -> dict[str, Any]:
+    """What the record says of the inputs."""
+    features = sound_features(wanted) if found.kind == "audio" else None
+    return {
+        "source": source,
+        "format": found.format,
+        "kind": found.kind,
+        "shape": list(wanted.shape),
+        "features": features and asdict(features),
+    }
+
+
+def _choices(found: Examples, plan: Assignment, seed: int, split: Shares, limit: int | None) -> dict[str, Any]:
+    """What the record says of classes and parts."""
+    number = {name: i for i, name in enumerate(plan.names)}
+    labels = {} if found.boxes is not None else {str(label): number[str(label)] for label in found.labels}
+    mapped = any(word != str(i) for word, i in labels.items())
+    return {
+        "seed": seed,
+        "split": list(split),
+        "official parts": sorted({part for part in found.parts if part}),
+        "limit": limit,
+        "labels": dict(sorted(labels.items(), key=lambda item: item[1])) if mapped else "as in the data",
+        **({} if plan.normal is None else {"normal": plan.names[plan.normal]}),
+    }

@@ -1,0 +1,159 @@
+"""Arrays of a NumPy .npz file: images, series, sound or tables."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nascompile.data.examples import Decoded, Examples, Kind, Wanted, bad_data, sides
+from nascompile.data.sound import scaled, sound_input
+
+__all__ = ["read_npz"]
+
+_X = ("x", "X", "data", "images")
+_Y = ("y", "Y", "label", "labels", "target", "targets")
+_PARTS = {"train": ("train",), "valid": ("valid", "val", "validation"), "test": ("test",)}
+_RATE = ("rate", "sample_rate", "sampling_rate", "fs", "sr")
+_HINT = "write it with `numpy.savez(path, x=inputs, y=labels)`, or with `x_train`, `y_train`, `x_test`, `y_test`"
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def read_npz(path: Path, wanted: Wanted) -> Examples:
+    """The examples of `x` and `y`, or of `x_train`, `y_train`, `x_test`, `y_test` and perhaps `x_valid`, `y_valid`.
+
+    Other names are taken, too: `label`, `labels`, `target` for `y`, `data`, `images` for `x`, and `train_images`,
+    `train_labels`. A boolean `is_test` marks the official test part of `x`. `rate` says the samples per second of
+    sound. Images may have their channels last, or none.
+
+    Raises:
+        FileError: the file is broken, an array is missing, or does not fit the network's input.
+    """
+    x, y, parts, rate = _gathered(path, _load(path))
+    if wanted.rate is not None and rate is not None and rate != wanted.rate:
+        message = f"`{path}` says {rate} samples per second, `rate` says {wanted.rate}"
+        raise bad_data(message, "leave `rate` out: the file says it", "bad-rate")
+    rate = rate or wanted.rate
+    if x.dtype.kind not in "iufb" or x.ndim < 2:
+        message = f"the inputs of `{path}` are {sides(x.shape)} of type {x.dtype}"
+        raise bad_data(message, "store numbers, [examples, ...]")
+    if y.shape != x.shape[:1]:
+        message = f"`{path}` has {len(x)} inputs and labels of the shape {sides(y.shape)}"
+        raise bad_data(message, "store one label for each input")
+    kind = _kind(path, x, wanted, rate)
+
+    def read(chosen: NDArray[np.intp]) -> Decoded:
+        if kind == "audio":
+            return sound_input(str(path), scaled(x[chosen]), wanted, rate or 0)
+        inputs = _fitted(path, x, wanted.shape)[chosen]
+        return Decoded(inputs if inputs.dtype == np.uint8 else _float32(path, inputs))
+
+    return Examples("npz", kind, _labels(path, y), parts, lambda i: f"row {i} of `{path}`", read)
+
+
+def _load(path: Path) -> Arrays:
+    """All arrays of numbers and words."""
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            raise bad_data(f"`{path}` is a single array, not inputs and labels", _HINT)
+        with loaded:
+            return {name: loaded[name] for name in loaded.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        raise bad_data(f"`{path}` cannot be read: {error}", _HINT, "unreadable") from error
+
+
+def _gathered(path: Path, arrays: Arrays) -> tuple[NDArray[Any], NDArray[Any], list[str], int | None]:
+    """Inputs, labels, parts, and the sampling rate where it is said."""
+    found = next((int(arrays[n]) for n in _RATE if n in arrays and arrays[n].size == 1), None)
+    pairs = [
+        (x, y, part)
+        for part, words in _PARTS.items()
+        for x, y in [(_first(arrays, _split_names(words, _X)), _first(arrays, _split_names(words, _Y)))]
+        if x is not None and y is not None
+    ]
+    if pairs and pairs[0][2] == "train":
+        if len({x.shape[1:] for x, _, _ in pairs}) > 1:
+            raise bad_data(f"the parts of `{path}` have inputs of different shapes", "give all of them one shape")
+        parts = [part for x, _, part in pairs for _ in range(len(x))]
+        labels = np.concatenate([_column(y) for _, y, _ in pairs])
+        return np.concatenate([x for x, _, _ in pairs]), labels, parts, found
+    x, y = _first(arrays, _X), _first(arrays, _Y)
+    if x is None or y is None:
+        missing = "`x`" if x is None else "`y`"
+        raise bad_data(f"`{path}` has no array {missing}, only {', '.join(arrays) or 'nothing'}", _HINT)
+    return x, _column(y), _marked(path, arrays.get("is_test"), len(x)), found
+
+
+def _split_names(words: tuple[str, ...], bases: tuple[str, ...]) -> list[str]:
+    return [name for word in words for base in bases for name in (f"{base}_{word}", f"{word}_{base}")]
+
+
+def _first(arrays: Arrays, names: list[str] | tuple[str, ...]) -> NDArray[Any] | None:
+    return next((arrays[name] for name in names if name in arrays), None)
+
+
+def _column(y: NDArray[Any]) -> NDArray[Any]:
+    """[n] of [n, 1]."""
+    return y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+
+
+def _marked(path: Path, is_test: NDArray[Any] | None, n: int) -> list[str]:
+    if is_test is None:
+        return [""] * n
+    if is_test.shape != (n,) or is_test.dtype.kind not in "biu" or not np.isin(is_test, (0, 1)).all():
+        raise bad_data(f"`is_test` of `{path}` is no truth value for each of {n} inputs", "store booleans, [examples]")
+    return ["test" if test else "train" for test in is_test.tolist()]
+
+
+def _labels(path: Path, y: NDArray[Any]) -> list[int | str]:
+    if y.dtype.kind == "f" and np.isfinite(y).all() and (y == np.floor(y)).all():
+        y = y.astype(np.int64)
+    if y.dtype.kind not in "biuUS":
+        message = f"the labels of `{path}` are of type {y.dtype}"
+        raise bad_data(message, "store `y` as whole numbers or as words; values to predict are no classes")
+    if y.dtype.kind == "S":
+        y = np.char.decode(y, "utf-8", "replace")
+    return (y.astype(np.int64) if y.dtype.kind == "b" else y).tolist()
+
+
+def _kind(path: Path, x: NDArray[Any], wanted: Wanted, rate: int | None) -> Kind:
+    """What the arrays are: sound where there are clips and a rate, else by the network's input."""
+    clips = x.ndim == 2 and x.dtype != np.uint8
+    needs_features = len(wanted.shape) == 3 or wanted.features is not None
+    if clips and needs_features and rate is None:
+        message = f"`{path}` has rows of {x.shape[1]} numbers, and the network's input is {sides(wanted.shape)}"
+        hint = "if they are sound, give `rate`, the samples per second, to make features of them"
+        raise bad_data(message, hint, "no-rate")
+    if clips and rate is not None and (needs_features or len(wanted.shape) == 2):
+        return "audio"
+    if wanted.features is not None:
+        raise bad_data(f"`features` are for sound, and `{path}` has none", "leave `features` out", "bad-option")
+    _fitted(path, x, wanted.shape)
+    if len(wanted.shape) == 3:
+        return "image"
+    return "series" if len(wanted.shape) == 2 else "table"
+
+
+def _fitted(path: Path, x: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """[n, channels, ...] of arrays that may lack the channels or have them last."""
+    own = x.shape[1:]
+    # What a vector takes in may be flat already, or an image or series of one channel that is normalised as one.
+    if own == shape or (len(shape) == 1 and (own[:1] == (1,) and own[1:] == shape)):
+        return x
+    if (1, *own) == shape or (len(shape) == 1 and len(own) == 2 and own[0] * own[1] == shape[0]):
+        return x[:, None]
+    if len(own) > 1 and (own[-1], *own[:-1]) == shape:
+        return np.moveaxis(x, -1, 1)
+    message = f"the inputs of `{path}` are {sides(own)}, the network's input is {sides(shape)}"
+    raise bad_data(message, "change the network's input to that of the data, or the data", "bad-shape")
+
+
+def _float32(path: Path, x: NDArray[Any]) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        return x.astype(np.float32)

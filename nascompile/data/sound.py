@@ -1,0 +1,92 @@
+"""Clips of sound as the input of a network: samples for a series, spectral features for an image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nascompile.data.audio_features import AudioFeatures
+from nascompile.data.examples import Decoded, Wanted, bad_data, sides
+
+__all__ = ["clip_samples", "scaled", "sound_features", "sound_input"]
+
+
+def sound_features(wanted: Wanted) -> AudioFeatures | None:
+    """The features that a network's input asks for: those given, else the default MFCC for an image and none else."""
+    return wanted.features or (AudioFeatures() if len(wanted.shape) == 3 else None)
+
+
+def clip_samples(source: str, wanted: Wanted, rate: int) -> int:
+    """How many samples fill the network's input.
+
+    Raises:
+        FileError: the input is none for sound, or the features cannot be.
+    """
+    shape, features = wanted.shape, sound_features(wanted)
+    if features is None:
+        if len(shape) == 2 and shape[0] != 1:
+            message = f"`{source}` has sound, one channel, and the network's input is {sides(shape)}"
+            raise bad_data(message, "take a network whose input is 1xLENGTH, or name `features`", "bad-shape")
+        return shape[-1]
+    if problem := features.problem(rate):
+        raise bad_data(f"sound features cannot be: {problem}", "change `features`", "bad-features")
+    return features.samples(_frames(source, shape, features), rate)
+
+
+def sound_input(source: str, signals: NDArray[np.float32], wanted: Wanted, rate: int) -> Decoded:
+    """Clips [n, samples] as inputs.
+
+    Samples for the inputs (1, length) and (length,); features for (1, frames, width), and for (width, frames) where
+    `features` are given.
+
+    Raises:
+        FileError: the clips have another length than the input.
+    """
+    features, samples = sound_features(wanted), signals.shape[1]
+    needed = clip_samples(source, wanted, rate)
+    if features is None:
+        if samples != needed:
+            message = f"the clips of `{source}` have {samples} samples, the network's input has {needed}"
+            raise bad_data(message, "cut or pad the clips, or change the network's input", "bad-shape")
+        return Decoded(signals[:, None], notes={"rate": rate})
+    frames = features.frames(samples, rate)
+    if frames != _frames(source, wanted.shape, features):
+        message = (
+            f"the clips of `{source}` make {frames} frames ({samples} samples at {rate} Hz), the network's input is "
+            f"{sides(wanted.shape)}"
+        )
+        hint = "change the input's height, or `window_ms` and `stride_ms` of `features`"
+        raise bad_data(message, hint, "bad-shape")
+    found = features.of(signals, rate)
+    # Coefficients differ in scale by orders of magnitude: each is normalised by itself, as a channel would be.
+    if len(wanted.shape) == 2:
+        return Decoded(found.transpose(0, 2, 1), notes={"rate": rate})
+    return Decoded(found[:, None], axis=3, notes={"rate": rate})
+
+
+def scaled(signal: NDArray[Any]) -> NDArray[np.float32]:
+    """Samples of any type between -1 and 1; floats are taken as they are.
+
+    Example:
+        >>> scaled(np.array([-32768, 16384], np.int16)).tolist()
+        [-1.0, 0.5]
+    """
+    if signal.dtype.kind == "f":
+        return signal.astype(np.float32)
+    middle = 2.0 ** (8 * signal.dtype.itemsize - 1)
+    shift = middle if signal.dtype.kind == "u" else 0.0
+    return (signal.astype(np.float32) - np.float32(shift)) / np.float32(middle)
+
+
+def _frames(source: str, shape: tuple[int, ...], features: AudioFeatures) -> int:
+    """Frames in an input (1, frames, width) or (width, frames)."""
+    frames, width, channels = {3: (shape[-2:]) + shape[:1], 2: (shape[-1], shape[0], 1)}.get(len(shape), (0, 0, 0))
+    if (width, channels) != (features.width, 1):
+        named = f"{features.kind} features of width {features.width}"
+        message = f"`{source}` gives {named}, and the network's input is {sides(shape)}"
+        argument = "coefficients" if features.kind == "mfcc" else "bins"
+        hint = f"take an input 1xFRAMESx{features.width}, or `features=AudioFeatures({argument}=...)`"
+        raise bad_data(message, hint, "bad-shape")
+    return frames

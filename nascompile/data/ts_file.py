@@ -1,0 +1,155 @@
+"""Series in the .ts format of the UCR and UEA archives: a header, then `channel:channel:label` per line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nascompile.data.examples import Decoded, Examples, Wanted, bad_data, sides
+from nascompile.data.file_tree import FileTree
+from spaces.errors import Span, did_you_mean
+
+__all__ = ["read_ts"]
+
+Series = list[NDArray[np.float32]]
+
+
+@dataclass(frozen=True, eq=False)
+class _File:
+    """The series of one file, [channels][length], with their labels and the classes that the header declares."""
+
+    series: list[Series]
+    labels: list[str]
+    classes: tuple[str, ...]
+
+
+def read_ts(tree: FileTree, wanted: Wanted, choice: str | None) -> Examples:
+    """The series of `NAME_TRAIN.ts` and `NAME_TEST.ts`, or of one `NAME.ts`.
+
+    Where series differ in length, the shorter are padded at their end, after normalisation, with 0: the mean of the
+    training part. Mean and deviation are taken over what is no padding.
+
+    Args:
+        tree: where the files are.
+        wanted: the network's input.
+        choice: which set, where there are several.
+
+    Raises:
+        FileError: several sets and no choice; a broken file; series that do not fit the input.
+    """
+    files = _chosen(tree, choice)
+    read = {part: _parsed(tree, name) for part, name in files.items()}
+    series = [s for file in read.values() for s in file.series]
+    labels = [label for file in read.values() for label in file.labels]
+    parts = [part for part, file in read.items() for _ in file.series]
+    order = next(iter(read.values())).classes
+    unequal = _check(tree.source, series, wanted.shape)
+    lengths = np.array([len(s[0]) for s in series], np.int64)
+
+    def decode(chosen: NDArray[np.intp]) -> Decoded:
+        x = np.zeros((len(chosen), len(series[0]), wanted.shape[-1]), np.float32)
+        for row, i in enumerate(chosen):
+            x[row, :, : lengths[i]] = series[i]
+        notes = {"padded": f"with 0 after normalisation, from lengths {lengths.min()} to {lengths.max()}"}
+        return Decoded(x, 1, lengths[chosen], notes) if unequal else Decoded(x)
+
+    first = {part: parts.index(part) for part in files}
+
+    def where(i: int) -> str:
+        return f"series {i - first[parts[i]] + 1} of `{tree.place(files[parts[i]])}`"
+
+    return Examples("ts", "series", labels, parts, where, decode, order)
+
+
+def _chosen(tree: FileTree, choice: str | None) -> dict[str, str]:
+    """Part -> file of the set that is meant."""
+    sets: dict[str, dict[str, str]] = {}
+    for name in tree.names:
+        if name.lower().endswith(".ts"):
+            stem = PurePosixPath(name).stem
+            part = {"_train": "train", "_test": "test"}.get(stem.lower()[stem.rfind("_") :] if "_" in stem else "", "")
+            sets.setdefault(stem[: stem.rfind("_")] if part else stem, {})[part] = name
+    if choice is None and len(sets) > 1:
+        hint = f"choose one, as in `{tree.source}:{min(sets)}`: {', '.join(sorted(sets))}"
+        raise bad_data(f"`{tree.source}` has {len(sets)} sets of series", hint, "which-set")
+    if choice is not None and choice not in sets:
+        raise bad_data(f"`{tree.source}` has no set `{choice}`", did_you_mean(choice, sets), "which-set")
+    ((found),) = [sets[choice]] if choice is not None else sets.values()
+    if "test" in found and "train" not in found:
+        message = f"`{tree.place(found['test'])}` has no part to learn from beside it"
+        raise bad_data(message, "put its `_TRAIN.ts` beside it")
+    return {part: found[part] for part in ("train", "test", "") if part in found}
+
+
+def _parsed(tree: FileTree, name: str) -> _File:
+    place = tree.place(name)
+    lines = tree.content(name).decode("utf-8", "replace").splitlines()
+    classes: tuple[str, ...] | None = None
+    series: list[Series] = []
+    labels: list[str] = []
+    in_data = False
+    for number, raw in enumerate(lines, 1):
+        line = raw.strip()
+        if not line or line.startswith("#"):
+            continue
+        span = Span(place, number, 1, 1, line)
+        if not in_data:
+            in_data, classes = _header(line, classes, span)
+            continue
+        *channels, label = line.split(":")
+        if not channels or label not in (classes or ()):
+            message = f"`{label[:40]}` is none of the classes {', '.join(classes or ())}"
+            raise bad_data(message, "a line is `values:values:class`", "bad-series", span)
+        series.append(_values(channels, span))
+        labels.append(label)
+    if classes is None or not series:
+        missing = "series after `@data`" if classes else "line `@classLabel true CLASS CLASS ...`"
+        raise bad_data(f"`{place}` has no {missing}", "the file may be truncated: fetch it again", "bad-series")
+    return _File(series, labels, classes)
+
+
+def _header(line: str, classes: tuple[str, ...] | None, span: Span) -> tuple[bool, tuple[str, ...] | None]:
+    """Whether the data begin after a line of the header, and the classes known so far."""
+    key, *words = line.split()
+    match key.lower(), [word.lower() for word in words[:1]]:
+        case "@data", _:
+            return True, classes
+        case "@classlabel", ["true"]:
+            return False, tuple(words[1:])
+        case (("@timestamps" | "@targetlabel"), ["true"]):
+            hint = "give series of equal steps, with classes"
+            raise bad_data(f"series with `{key} true` are not read", hint, "bad-series", span)
+        case _ if not key.startswith("@"):
+            hint = "lines before `@data` begin with `@` or `#`"
+            raise bad_data("this is no line of a header", hint, "bad-series", span)
+    return False, classes
+
+
+def _values(channels: list[str], span: Span) -> Series:
+    try:
+        found = [np.array([float(v) if v != "?" else np.nan for v in c.split(",")], np.float32) for c in channels]
+    except ValueError as error:
+        raise bad_data(f"a value is no number: {error}", "values are separated by commas", "bad-series", span) from None
+    if len({len(channel) for channel in found}) > 1:
+        raise bad_data("the channels of this series differ in length", "give them one length", "bad-series", span)
+    return found
+
+
+def _check(source: str, series: list[Series], shape: tuple[int, ...]) -> bool:
+    """Raises unless the series fit the input; whether they differ in length."""
+    channels = {len(s) for s in series}
+    lengths = {len(s[0]) for s in series}
+    if len(channels) > 1:
+        raise bad_data(f"the series of `{source}` differ in their number of channels", "give them one number of them")
+    (own,) = channels
+    wanted = (shape[0] if len(shape) == 2 else 1, shape[-1])
+    fits = max(lengths) == wanted[1] or (len(lengths) > 1 and max(lengths) < wanted[1])
+    if len(shape) > 2 or own != wanted[0] or not fits:
+        span = f"{min(lengths)} to {max(lengths)}" if len(lengths) > 1 else max(lengths)
+        message = f"the series of `{source}` are {own}x{span}, the network's input is {sides(shape)}"
+        hint = f"set `input.channels={own} input.length={max(lengths)}`"
+        raise bad_data(message, hint, "bad-shape")
+    return len(lengths) > 1

@@ -1,0 +1,87 @@
+"""Augmentations against loops over single examples, and what they must leave alone."""
+
+import pytest
+import torch
+
+from nascompile.data.augment import AUGMENTATIONS, augment, default_augmentation
+from spaces.errors import NascompileError
+
+torch.set_num_threads(1)
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_pure_and_decided_by_the_generator(name):
+    x = torch.randn(16, 1, 16, 24, generator=generator(5))
+    before = x.clone()
+    first, second = augment(x, name, generator(1)), augment(x, name, generator(1))
+    assert torch.equal(x, before)
+    assert torch.equal(first, second)
+    assert first.shape == x.shape
+    assert first.dtype == x.dtype
+    assert torch.equal(augment(x, name, generator(2)), first) == (name == "none")
+
+
+@pytest.mark.parametrize("name", ["crop", "crop-flip"])
+def test_every_image_is_a_window_of_the_padded_one(name):
+    x = torch.randn(40, 3, 16, 24, generator=generator())
+    out = augment(x, name, generator(3))
+    padded = torch.nn.functional.pad(x, (3, 3, 2, 2))
+    seen = set()
+    for image, around in zip(out, padded, strict=True):
+        places = [
+            (top, left, flip)
+            for top in range(5)
+            for left in range(7)
+            for flip in (False, True)
+            for window in [around[:, top : top + 16, left : left + 24]]
+            if torch.equal(image, window.flip(-1) if flip else window)
+        ]
+        assert len(places) == 1
+        seen.add(places[0])
+    assert len(seen) > 15
+    assert {flip for *_, flip in seen} == ({False, True} if name == "crop-flip" else {False})
+
+
+@pytest.mark.parametrize("shape", [(50, 2, 40), (50, 1, 40, 10)])
+def test_a_shift_moves_in_time_and_fills_with_zeros(shape):
+    x = torch.randn(shape, generator=generator())
+    out = augment(x, "shift", generator(4))
+    offsets = set()
+    for before, after in zip(x, out, strict=True):
+        found = []
+        for k in range(-4, 5):
+            moved = torch.zeros_like(before)
+            moved[:, max(0, -k) : 40 - max(0, k)] = before[:, max(0, k) : 40 - max(0, -k)]
+            if torch.equal(moved, after):
+                found.append(k)
+        assert len(found) == 1
+        offsets.add(found[0])
+    assert offsets == set(range(-4, 5))
+
+
+def test_jitter_has_its_deviation():
+    x = torch.ones(100, 1, 1000)
+    noise = augment(x, "jitter", generator()) - x
+    # 1e5 draws: the deviation is known to 0.03 / sqrt(2e5) = 7e-5, here five times that.
+    assert abs(noise.std().item() - 0.03) < 3.5e-4
+
+
+def test_defaults_are_augmentations_of_their_kind():
+    shapes = {"image": (2, 3, 8, 8), "audio": (2, 1, 49, 10), "series": (2, 1, 30), "table": (2, 9)}
+    for kind, shape in shapes.items():
+        assert augment(torch.zeros(shape), default_augmentation(kind), generator()).shape == shape
+    assert default_augmentation("image", "detection") == "none"
+    assert default_augmentation("series") == "none"
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "text"),
+    [("flip", (2, 3, 8, 8), "no augmentation `flip`"), ("crop", (2, 1, 30), "`crop` is not for inputs of 1x30")],
+)
+def test_what_cannot_be(name, shape, text):
+    with pytest.raises(NascompileError, match=text):
+        augment(torch.zeros(shape), name, generator())
