@@ -24,8 +24,8 @@ _BLOCK = 256
 class AudioFeatures:
     """The parameters of a spectral feature; one second gives 49 frames of 10 coefficients by default.
 
-    Windows of 40 ms every 20 ms are those of Hello Edge (Zhang et al., 2017), from which the network of MLPerf Tiny
-    comes; the benchmark's own script takes `window_ms=30`, which gives 49 frames, too.
+    Windows of 30 ms every 20 ms are those of MLPerf Tiny's script; Hello Edge (Zhang et al., 2017), from which its
+    network comes, has `window_ms=40`, which gives 49 frames, too.
 
     Args:
         kind: `mfcc`, or `log-mel` for the energies themselves.
@@ -45,7 +45,7 @@ class AudioFeatures:
     """
 
     kind: Literal["mfcc", "log-mel"] = "mfcc"
-    window_ms: float = 40.0
+    window_ms: float = 30.0
     stride_ms: float = 20.0
     bins: int = 40
     lower_hz: float = 20.0
@@ -79,8 +79,8 @@ class AudioFeatures:
         """Fewest samples that hold so many frames.
 
         Example:
-            >>> AudioFeatures().samples(49, rate=16_000)
-            16000
+            15840
+            15840
         """
         window, stride = self._sizes(rate)
         return window + (frames - 1) * stride

@@ -231,7 +231,7 @@ NAN = np.where(np.arange(60)[:, None] == 41, np.nan, rng.normal(size=(60, 9)))
         ({"x": np.zeros((0, 9)), "y": labels(0)}, (9,), {}, "no-data", "no examples"),
         ({"x": NAN, "y": labels(), "rate": 100}, (1, 9), {"rate": 200}, "bad-rate", "`rate` says 200"),
         ({"x": NAN, "y": labels(), "rate": 100}, (1, 8), {}, "bad-shape", "have 9 samples, the network's input has 8"),
-        ({"x": NAN, "y": labels(), "rate": 100}, (1, 49, 10), {}, "bad-shape", "make 3 frames"),
+        ({"x": NAN, "y": labels(), "rate": 100}, (1, 49, 10), {}, "bad-shape", "make 4 frames"),
         ({"x": NAN, "y": labels(), "rate": 100}, (3, 32, 32), {}, "bad-shape", "mfcc features of width 10"),
     ],
 )
