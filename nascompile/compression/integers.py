@@ -1,0 +1,121 @@
+"""The integers behind a simulated int8 network: weights, biases, multipliers, shifts, clamps and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nascompile.compression.errors import CompressionError
+from nascompile.compression.fake_quant import FUNCTIONS, FakeQuantised
+from nascompile.compression.fixed_point import HIGH, LOW, multipliers_shifts
+from nascompile.compression.integer import ADD_SHIFT
+from nascompile.compression.kernels import WEIGHTED, Kernel
+from nascompile.compression.quantised import QuantisedNetwork, QuantisedOp, QuantisedTensor
+from spaces.tensors import Shape
+
+__all__ = ["integers"]
+
+_MOST = 2**31 - 1
+
+#: The real factors of a kernel: from its scales of inputs and output.
+Factors = Callable[[Kernel, list[float], float, Shape], list[float]]
+
+
+@torch.no_grad()
+def integers(simulated: FakeQuantised) -> QuantisedNetwork:
+    """The network in integers.
+
+    Raises:
+        CompressionError: sums that 32 bits may not hold.
+    """
+    tensors = [_tensor(simulated, 0, _input_shape(simulated.input_shape))]
+    ops: list[QuantisedOp] = []
+    for k, kernel in enumerate(simulated.kernels):
+        tensors.append(_tensor(simulated, k + 1, kernel.out))
+        ops.append(_op(simulated, k, kernel, [tensors[i] for i in kernel.inputs], tensors[-1]))
+    return QuantisedNetwork(simulated.line, simulated.input_shape, tuple(tensors), tuple(ops))
+
+
+def _input_shape(dims: tuple[int, ...]) -> Shape:
+    """A series is one row."""
+    return Shape(dims[0], 1, dims[1]) if len(dims) == 2 else Shape(*dims)
+
+
+def _tensor(simulated: FakeQuantised, number: int, shape: Shape) -> QuantisedTensor:
+    scale, zero = simulated.range_of(number).steps()
+    return QuantisedTensor(shape, scale.item(), int(zero.item()))
+
+
+def _op(
+    simulated: FakeQuantised, number: int, kernel: Kernel, x: list[QuantisedTensor], out: QuantisedTensor
+) -> QuantisedOp:
+    found: dict[str, Any] = {}
+    scales = [tensor.scale for tensor in x]
+    if kernel.kind in WEIGHTED:
+        found = _weights(simulated, number, kernel, x[0], out)
+    elif kernel.kind == "lookup":
+        found = {"table": _table(FUNCTIONS[kernel.function], x[0], out)}
+    elif kernel.kind in _FACTORS:
+        multipliers, shifts = multipliers_shifts(_FACTORS[kernel.kind](kernel, scales, out.scale, x[0].shape))
+        found = {"multipliers": multipliers, "shifts": shifts}
+    low, high = _clamp(kernel.clamp, out)
+    return QuantisedOp(
+        kernel.kind, kernel.inputs, kernel.kernel, kernel.stride, kernel.pads, kernel.groups, low, high, **found
+    )
+
+
+def _clamp(clamp: str, out: QuantisedTensor) -> tuple[int, int]:
+    low = LOW if clamp == "none" else max(LOW, out.zero_point)
+    high = min(HIGH, out.zero_point + round(6 / out.scale)) if clamp == "relu6" else HIGH
+    return low, high
+
+
+def _weights(
+    simulated: FakeQuantised, number: int, kernel: Kernel, x: QuantisedTensor, out: QuantisedTensor
+) -> dict[str, NDArray[Any]]:
+    """Weights and biases in steps, and the factor of each output channel: scale of input * of weights / of output."""
+    weight, bias, scales = (t.double().numpy() for t in simulated.parameters_of(number))
+    steps = np.rint(weight / scales.reshape(-1, *[1] * (weight.ndim - 1)))
+    biases = np.rint(bias / (scales * x.scale))
+    # No input differs from its zero point by more than this, whatever the weights.
+    most = np.abs(steps).reshape(len(steps), -1).sum(1) * (HIGH - LOW) + np.abs(biases)
+    if most.max() > _MOST:
+        message = f"a sum of the {number + 1}th kernel, `{kernel.kind}`, may not fit into 32 bits"
+        raise CompressionError.of("sum-too-large", message, "use a narrower layer before it")
+    multipliers, shifts = multipliers_shifts(scales * x.scale / out.scale)
+    return {
+        "weights": steps.astype(np.int8),
+        "biases": biases.astype(np.int32),
+        "multipliers": multipliers,
+        "shifts": shifts,
+    }
+
+
+def _table(
+    function: Callable[[torch.Tensor], torch.Tensor], x: QuantisedTensor, out: QuantisedTensor
+) -> NDArray[np.int8]:
+    """The output for each of the 256 inputs."""
+    q = torch.arange(LOW, HIGH + 1)
+    values = function((q - x.zero_point) * torch.tensor(x.scale))
+    steps = torch.round(values * (1 / torch.tensor(out.scale))) + out.zero_point
+    return steps.clamp(LOW, HIGH).to(torch.int8).numpy()
+
+
+def _add(kernel: Kernel, scales: list[float], out: float, x: Shape) -> list[float]:
+    """As TensorFlow Lite: the operands at half their larger scale, 20 bits up."""
+    common = 2 * max(scales)
+    return [scales[0] / common, scales[1] / common, common / (out * 2**ADD_SHIFT)]
+
+
+_FACTORS: dict[str, Factors] = {
+    "add": _add,
+    "mul": lambda _, scales, out, x: [scales[0] * scales[1] / out],
+    "concat": lambda _, scales, out, x: [scale / out for scale in scales],
+    "avg_pool": lambda k, scales, out, x: [scales[0] / (out * n) for n in range(1, k.kernel[0] * k.kernel[1] + 1)],
+    "global_avg_pool": lambda _, scales, out, x: [scales[0] / (out * x.height * x.width)],
+    "requantise": lambda _, scales, out, x: [scales[0] / out],
+}

@@ -1,0 +1,236 @@
+"""Training one network: epoch after epoch, the best by validation kept, and everything on disk to go on from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from nascompile.data.augment import augment
+from nascompile.data.dataset import Dataset
+from nascompile.training.checkpoint import State, load_state, run_of, save_state
+from nascompile.training.errors import TrainingError
+from nascompile.training.history import Epoch
+from nascompile.training.recipes import Recipe
+from nascompile.training.tasks import better, check_task, evaluate, loss_of
+
+__all__ = ["Trained", "train"]
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A trained network and how it came about.
+
+    Args:
+        network: with the weights of the best epoch, in evaluation mode, on the CPU.
+        history: an entry per epoch.
+        best: the epoch of `history` whose weights these are, from 0.
+        seconds: spent in all, in every process that took part.
+    """
+
+    network: nn.Module
+    history: tuple[Epoch, ...]
+    best: int
+    seconds: float = field(compare=False)
+
+    @property
+    def valid(self) -> dict[str, float]:
+        """The validation of the best epoch."""
+        return dict(self.history[self.best].valid)
+
+
+def train(
+    network: nn.Module,
+    dataset: Dataset,
+    recipe: Recipe,
+    *,
+    checkpoint: Path | None = None,
+    progress: Callable[[Epoch], None] | None = None,
+) -> Trained:
+    """Train a copy of a network.
+
+    On the CPU the same network, data and recipe give the same weights, bit for bit, however often the training was
+    stopped on the way.
+
+    Args:
+        network: its weights are the first ones; it stays as it is.
+        dataset: `classification`, or `anomaly`, where the network reconstructs its input.
+        recipe: how.
+        checkpoint: a file that is written at the end of each epoch; if it is there, training goes on from it, and if
+            all epochs are done, nothing is trained.
+        progress: called at the end of each epoch, when the checkpoint is written.
+
+    Raises:
+        TrainingError: the task cannot be trained, there is no example, the loss is no number any more, or the
+            checkpoint is that of another training.
+        FileError: the checkpoint is damaged, or cannot be written.
+
+    Example:
+        >>> import numpy as np
+        >>> from nascompile.data.dataset import Part
+        >>> x = np.array([[-1.0], [1.0]], np.float32)
+        >>> part = Part(x, np.array([0, 1]))
+        >>> data = Dataset("classification", part, part, part, ("below", "above"))
+        >>> train(nn.Linear(1, 2), data, Recipe(lr=0.1, epochs=9)).valid["accuracy"]
+        1.0
+    """
+    _check(dataset)
+    with _surroundings(recipe):
+        run = _Run(deepcopy(network), dataset, recipe)
+        about = run_of(network, dataset, recipe) if checkpoint else {}
+        if checkpoint and checkpoint.exists():
+            run.restore(load_state(checkpoint, about))
+        while not run.ended:
+            epoch = run.epoch()
+            if checkpoint:
+                save_state(checkpoint, run.state(), about)
+            if progress:
+                progress(epoch)
+        return run.trained()
+
+
+def _check(dataset: Dataset) -> None:
+    check_task(dataset.task)
+    if not len(dataset.train) or not len(dataset.valid):
+        raise TrainingError.of("no-examples", "training needs examples to learn from and others to choose by")
+    if dataset.task == "anomaly" and np.all(dataset.valid.y):
+        message = "the validation part has no normal example, by whose reconstruction an epoch is chosen"
+        raise TrainingError.of("no-examples", message, "leave some there")
+
+
+@contextmanager
+def _surroundings(recipe: Recipe) -> Iterator[None]:
+    """Threads and generators as the recipe says; afterwards they are as before."""
+    threads = torch.get_num_threads()
+    device = _device(recipe.device)
+    devices = [device] if device.type == "cuda" else []
+    exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+    torch.set_num_threads(recipe.threads)
+    try:
+        with torch.random.fork_rng(devices=devices), exact:
+            torch.default_generator.manual_seed(recipe.seed)
+            if devices:
+                with torch.cuda.device(device):
+                    torch.cuda.manual_seed(recipe.seed)
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise TrainingError.of("bad-recipe", f"there is no device `{name}`", "it is `cpu` or `cuda`") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise TrainingError.of("bad-recipe", f"the device `{name}` is not there", "use `cpu`")
+    return device
+
+
+class _Run:
+    """A training between two epochs."""
+
+    def __init__(self, network: nn.Module, dataset: Dataset, recipe: Recipe) -> None:
+        self.recipe, self.dataset = recipe, dataset
+        self.device = torch.device(recipe.device)
+        self.network = network.to(self.device)
+        self.x = torch.from_numpy(dataset.train.x).to(self.device)
+        self.y = torch.as_tensor(dataset.train.y).to(self.device)
+        self.loss = loss_of(dataset.task)
+        self.optimiser = _optimiser(self.network, recipe)
+        self.history: list[Epoch] = []
+        self.best = 0
+        self.best_weights: dict[str, torch.Tensor] = {}
+
+    @property
+    def ended(self) -> bool:
+        done, patience = len(self.history), self.recipe.patience
+        return done >= self.recipe.epochs or (patience > 0 and done - 1 - self.best >= patience)
+
+    def epoch(self) -> Epoch:
+        start = time.perf_counter()
+        rate = self.recipe.rate(len(self.history))
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        loss = self._pass()
+        valid = evaluate(self.network, self.dataset.valid, self.dataset.task)
+        epoch = Epoch(len(self.history), rate, loss, valid, time.perf_counter() - start)
+        if better(valid, self.history[self.best].valid if self.history else None):
+            self.best = epoch.number
+            self.best_weights = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
+        self.history.append(epoch)
+        return epoch
+
+    def _pass(self) -> float:
+        """One pass over the examples; the mean loss."""
+        self.network.train()
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        for rows in _batches(len(self.x), self.recipe.batch):
+            there = rows.to(self.device)
+            x, y = self._augmented(self.x[there]), self.y[there]
+            self.optimiser.zero_grad()
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.mixed_precision):
+                loss = self.loss(self.network(x), x, y)
+            loss.backward()
+            self.optimiser.step()
+            total += loss.detach() * len(rows)
+        mean = total.item() / len(self.x)
+        if not isfinite(mean):
+            message = f"the loss of epoch {len(self.history)} is {mean}: training has diverged"
+            raise TrainingError.of("diverged", message, "use a lower `lr`")
+        return mean
+
+    def _augmented(self, x: torch.Tensor) -> torch.Tensor:
+        """A batch to learn from; the global generator of its device decides."""
+        how = self.recipe.augment
+        if not isinstance(how, str):
+            return how(x)
+        cuda = x.device.type == "cuda"
+        return augment(x, how, torch.cuda.default_generators[x.device.index or 0] if cuda else torch.default_generator)
+
+    def state(self) -> State:
+        cuda = self.device.type == "cuda"
+        generators = {"cpu": torch.get_rng_state()} | ({"cuda": torch.cuda.get_rng_state(self.device)} if cuda else {})
+        return State(
+            self.network.state_dict(), self.best_weights, self.optimiser.state_dict()["state"], generators,
+            tuple(self.history), self.best,
+        )  # fmt: skip
+
+    def restore(self, state: State) -> None:
+        self.network.load_state_dict(state.network)
+        groups: Any = self.optimiser.state_dict()["param_groups"]
+        self.optimiser.load_state_dict({"state": dict(state.optimiser), "param_groups": groups})
+        torch.set_rng_state(state.generators["cpu"])
+        if "cuda" in state.generators and self.device.type == "cuda":
+            torch.cuda.set_rng_state(state.generators["cuda"], self.device)
+        self.history, self.best = list(state.history), state.best
+        self.best_weights = {k: v.to(self.device) for k, v in state.best_weights.items()}
+
+    def trained(self) -> Trained:
+        self.network.load_state_dict(self.best_weights)
+        seconds = sum(epoch.seconds for epoch in self.history)
+        return Trained(self.network.cpu().eval(), tuple(self.history), self.best, seconds)
+
+
+def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    if recipe.optimiser == "adam":
+        return torch.optim.Adam(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay)
+    return torch.optim.SGD(parameters, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+
+
+def _batches(examples: int, batch: int) -> list[torch.Tensor]:
+    """The examples in random order, in batches; a single one left over joins the last, as a batch norm needs two."""
+    batches = list(torch.randperm(examples).split(batch))
+    if len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches

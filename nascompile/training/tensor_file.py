@@ -1,0 +1,92 @@
+"""Arrays and what is to be said about them in one file: safetensors, with JSON in its header; never pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spaces.errors import Diagnostic, FileError, Span
+from spaces.files import write_atomically
+
+__all__ = ["digest", "read_tensors", "write_tensors"]
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def write_tensors(path: Path, arrays: Arrays, about: Mapping[str, Any]) -> None:
+    """Write a file whole or not at all: what stood there before stands until the new one is complete.
+
+    Args:
+        path: the file.
+        arrays: by name.
+        about: plain data.
+
+    Raises:
+        FileError: it cannot be written.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     write_tensors(Path(folder) / "w.safetensors", {"w": np.arange(3)}, {"kind": "example"})
+        ...     read_tensors(Path(folder) / "w.safetensors", "example")[0]
+        {'w': array([0, 1, 2])}
+    """
+    from safetensors.numpy import save
+
+    held = {name: np.ascontiguousarray(array).reshape(np.shape(array)) for name, array in arrays.items()}
+    # A single key, since the library writes several in any order, and equal contents are to be equal files.
+    header = {"nascompile": json.dumps({"about": about, "sha256": digest(held)})}
+    write_atomically(path, save(held, header))
+
+
+def read_tensors(path: Path, kind: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """The arrays of a file, and what it says about them.
+
+    Args:
+        path: the file.
+        kind: what `about["kind"]` must be.
+
+    Raises:
+        FileError: it cannot be read, is damaged, or is of another kind.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        data = path.read_bytes()
+    except OSError as cause:
+        raise _error(path, "unreadable-file", f"cannot read the file: {cause.strerror}", "check the path") from None
+    try:
+        arrays = load(data)
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+        written = json.loads(header["nascompile"])
+        about, whole = written["about"], written["sha256"] == digest(arrays)
+    except (SafetensorError, ValueError, KeyError, TypeError):
+        whole, arrays, about = False, {}, {}
+    if not whole or not isinstance(about, dict):
+        hint = "delete it, or put back a copy"
+        raise _error(path, "damaged-file", "this file is cut off or damaged, or was not written by nascompile", hint)
+    if about.get("kind") != kind:
+        message = f"this file holds a {about.get('kind')}, not a {kind}"
+        raise _error(path, "wrong-file", message, "name another file")
+    return arrays, about
+
+
+def digest(arrays: Arrays) -> str:
+    """SHA-256 over names, shapes, types and values, in the order of the names."""
+    found = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        found.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        found.update(array.reshape(-1).view(np.uint8).data)
+    return found.hexdigest()
+
+
+def _error(path: Path, code: str, message: str, hint: str) -> FileError:
+    return FileError(Diagnostic(code, message, Span(str(path), 1, 1), hint))
