@@ -19,6 +19,7 @@ from nascompile.cli.reduce import count, reduce
 from nascompile.cli.sample import sample
 from nascompile.cli.score import score
 from nascompile.cli.search import search
+from nascompile.cli.search_train import resume, worker
 from nascompile.cli.select import select
 from nascompile.cli.show import export, show
 from spaces.errors import NascompileError
@@ -38,7 +39,7 @@ app = typer.Typer(
 for name, function in {
     "reduce": reduce, "count": count, "show": show, "export": export, "check": check, "explain": explain, "diff": diff,
     "compile": compile_space, "search": search, "spaces": spaces, "mcus": mcus, "schema": schema, "score": score,
-    "select": select, "sample": sample,
+    "select": select, "sample": sample, "resume": resume, "worker": worker,
 }.items():  # fmt: skip
     app.command(name)(function)
 app.add_typer(latency, name="latency")

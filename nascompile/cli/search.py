@@ -1,4 +1,4 @@
-"""`nascompile search`: let a sampler choose networks from the feasible set of a space, without training any."""
+"""`nascompile search`: the networks of a feasible set that are worth having, by training some or by proxies alone."""
 
 from __future__ import annotations
 
@@ -10,21 +10,29 @@ import typer
 from nascompile.cli.options import Json, SetRequest, takes_request
 from nascompile.cli.search_monas import MonasSearch
 from nascompile.cli.search_pareto import ParetoSearch
+from nascompile.cli.search_train import TrainSearch
 from samplers.monas import MonasSampler
 from samplers.optuna_sampler import METHODS
 from samplers.pareto import PROTOTYPENAS
+from samplers.registry import SAMPLERS
 from spaces.errors import Diagnostic, NascompileError, did_you_mean
 
 __all__ = ["search"]
 
 #: Sampler -> the parameters that are its own.
-_TRIALS = ("objectives", "trials", "batch", "batch_norm", "jobs", "device", "output")
+_TRAINED = (
+    "samples", "select", "recipe", "epochs", "train", "sparsity", "quantise", "qat_epochs", "features", "limit",
+    "parameter", "storage", "jobs", "device", "output",
+)  # fmt: skip
 _OWN = {
-    "monas": ("lam", "mu", "rule", "prune", "cells", "repeats", "thin"),
-    "pareto": ("method", "population", *_TRIALS),
-    "uniform": _TRIALS,
-}
-_FLAGS = {"lam": "--lambda", "batch_norm": "--batch-norm", "output": "--out"}
+    **dict.fromkeys(SAMPLERS, _TRAINED),
+    "pareto": (
+        "method", "population", "objectives", "trials", "batch", "batch_norm", "jobs", "device", "output", "log",
+        "force",
+    ),
+    "monas": ("lam", "mu", "rule", "prune", "cells", "repeats", "thin", "log", "force"),
+}  # fmt: skip
+_FLAGS = {"lam": "--lambda", "batch_norm": "--batch-norm", "output": "--out", "qat_epochs": "--qat-epochs"}
 
 
 @takes_request
@@ -35,11 +43,59 @@ def search(
         str,
         typer.Option(
             "--sampler",
-            help="monas: prune a cell space operator by operator. pareto: trials whose proxies compete as objectives. "
-            "uniform: its baseline, trials drawn uniformly.",
+            help=f"Trains what it asks for: {', '.join(SAMPLERS)}. Without training: pareto (trials whose proxies "
+            "compete as objectives), monas (prunes a cell space operator by operator).",
             metavar="NAME",
         ),
-    ] = "monas",
+    ] = "entropy",
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            help="Your examples: a folder or archive of images, sounds or series, .ts, .npz. pareto, monas: .npz with "
+            "x and y; default: seeded Gaussian noise.",
+            metavar="DATA",
+        ),
+    ] = None,
+    samples: Annotated[int, typer.Option("--samples", "-n", min=1, help="Networks to train.")] = 40,
+    select: Annotated[int, typer.Option("--select", "-k", min=1, help="Networks to keep of them.")] = 5,
+    recipe: Annotated[
+        str, typer.Option("--recipe", help="Training: ebs (Adam, 0.001) or prototypenas (SGD, 0.001).", metavar="NAME")
+    ] = "ebs",
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training part.")] = 20,
+    train: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--train", help="Change the recipe: lr=0.01, batch=64, schedule=cosine, augment=shift, patience=5.",
+            metavar="NAME=VALUE",
+        ),
+    ] = None,
+    sparsity: Annotated[
+        str | None,
+        typer.Option(
+            "--sparsity",
+            help="Choice that prunes (S in prototype_*): train without it, then remove channels step by step.",
+            metavar="NAME",
+        ),
+    ] = None,
+    quantise: Annotated[
+        str, typer.Option("--quantise", help="int8: qat (trains on), ptq (after training) or none.", metavar="HOW")
+    ] = "qat",
+    qat_epochs: Annotated[int, typer.Option("--qat-epochs", min=1, help="qat: epochs of training on.")] = 15,
+    features: Annotated[
+        str | None, typer.Option("--features", help="Of sound: mfcc (default for an image) or log-mel.", metavar="NAME")
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Use so many examples only.")] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("--parameter", help="Of the sampler: clusters=50, p=0.3, ...", metavar="NAME=VALUE"),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            "--storage", help="Database for the trials: postgresql://... Default: a file in RUN.", metavar="URL"
+        ),
+    ] = None,
     lam: Annotated[
         float, typer.Option("--lambda", help="monas: weight of FLOPs, from 0 to below 1.", metavar="W")
     ] = 0.0,
@@ -70,74 +126,86 @@ def search(
         str,
         typer.Option(
             "--objectives",
-            help="pareto, uniform: proxies and costs, comma-separated, each with :min or :max unless it is clear.",
+            help="pareto: proxies and costs, comma-separated, each with :min or :max unless it is clear.",
             metavar="NAMES",
         ),
     ] = ",".join(PROTOTYPENAS),
-    trials: Annotated[int, typer.Option("--trials", min=1, help="pareto, uniform: candidates evaluated.")] = 500,
+    trials: Annotated[int, typer.Option("--trials", min=1, help="pareto: candidates evaluated.")] = 500,
     method: Annotated[
-        str, typer.Option("--method", help=f"pareto: Optuna's sampler: {', '.join(METHODS)}.", metavar="NAME")
+        str,
+        typer.Option(
+            "--method", help=f"pareto: Optuna's sampler: {', '.join(METHODS)}; or uniform draws.", metavar="NAME"
+        ),
     ] = "nsga2",
     population: Annotated[
         int, typer.Option("--population", min=2, help="pareto: candidates of a generation, asked together.")
     ] = 50,
     batch: Annotated[
-        int, typer.Option("--batch", min=1, help="pareto, uniform: examples per batch (ntk: at most 32).")
+        int, typer.Option("--batch", min=1, help="pareto: examples per batch of a proxy (ntk: at most 32).")
     ] = 128,
     batch_norm: Annotated[
         str,
-        typer.Option("--batch-norm", help="pareto, uniform: kept (as networks are trained) or folded.", metavar="HOW"),
+        typer.Option("--batch-norm", help="pareto: kept (as networks are trained) or folded.", metavar="HOW"),
     ] = "kept",
     jobs: Annotated[
         int | None,
         typer.Option(
-            "--jobs", "-j", min=1, help="pareto, uniform: processes; the result is the same. Default: up to one a core."
+            "--jobs", "-j", min=1, help="Processes; the result is the same. Default: pareto up to one a core, else 1."
         ),
     ] = None,
-    device: Annotated[str, typer.Option("--device", help="pareto, uniform: cpu or cuda.", metavar="NAME")] = "cpu",
+    device: Annotated[str, typer.Option("--device", help="cpu or cuda.", metavar="NAME")] = "cpu",
     output: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="pareto, uniform: all trials as .csv, for `select`.", metavar="FILE"),
-    ] = None,
-    data: Annotated[
-        Path | None,
         typer.Option(
-            "--data", help="Your examples: .npz with x and y. Default: seeded Gaussian noise.", metavar="FILE"
+            "--out", "-o",
+            help="Folder of the run; default SPACE-MCU-SAMPLER-SEED. pareto: all trials as .csv, for `select`.",
+            metavar="RUN",
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of weights, draws and examples.")] = 0,
     log: Annotated[
         Path | None,
-        typer.Option("--log", help="Every round or trial. Default: SPACE-MCU-SAMPLER-SEED.jsonl here.", metavar="FILE"),
+        typer.Option(
+            "--log", help="pareto, monas: every trial or round. Default: SPACE-MCU-SAMPLER-SEED.jsonl here.",
+            metavar="FILE",
+        ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Start anew, whatever the log holds.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="pareto, monas: start anew, whatever the log holds.")] = False,
     as_json: Json = False,
-) -> None:
-    """Search a feasible set by what untrained networks tell: no training, and never an infeasible result.
+) -> None:  # fmt: skip
+    """Search a feasible set for the networks worth having; no result is ever infeasible.
 
-    monas prunes a cell space (MONAS): each round scores every operator of every edge by trainability, expressivity and,
-    with --lambda or --mu, FLOPs or latency, and prunes the worst of each edge.
+    A sampler asks for --samples networks. Each is trained on --data, quantised to int8, and measured; those --select
+    are kept that span the trade-off of accuracy and FLOPs best, and all are measured on the test part in the end. The
+    run is a folder. Killed at any moment, `nascompile resume RUN` goes on, and `nascompile worker RUN` helps.
 
-    pareto evaluates --trials candidates of any space by proxies that compete as objectives (PrototypeNAS), and gives
-    those that no other dominates. uniform does the same with candidates drawn uniformly.
-
-    The log keeps every round or trial; the same command continues an interrupted search.
+    pareto and monas go by untrained networks alone. pareto evaluates --trials candidates by proxies that compete as
+    objectives (PrototypeNAS), and gives those that no other dominates. monas prunes a cell space (MONAS): each round
+    scores every operator of every edge by trainability, expressivity and, with --lambda or --mu, FLOPs or latency.
+    Their log keeps every trial or round; the same command continues an interrupted search.
 
     Examples:
 
-      nascompile search spaces/nasbench201.yaml --sampler monas --mcu stm32f746 --mu 0.5
+      nascompile search dscnn --mcu stm32f412 --data digits.npz --samples 20 --select 5 --out digits
 
       nascompile search prototype_image --sampler pareto --mcu imxrt1062 --data images.npz -o trials.csv
+
+      nascompile search spaces/nasbench201.yaml --sampler monas --mcu stm32f746 --mu 0.5
     """
     _refuse_foreign(sampler, context)
     if sampler == "monas":
         rules = MonasSampler(lam, mu, rule, prune, cells, repeats, tuple(thin) if thin else None, seed)  # type: ignore[arg-type]
         MonasSearch(rules, data, log, force, as_json).run(request)
-        return
-    ParetoSearch(
-        "uniform" if sampler == "uniform" else method, objectives, trials, population, batch, batch_norm, jobs, device,
-        seed, data, log, output, force, as_json,
-    ).run(request)  # fmt: skip
+    elif sampler == "pareto":
+        ParetoSearch(
+            method, objectives, trials, population, batch, batch_norm, jobs, device, seed, data, log, output, force,
+            as_json,
+        ).run(request)  # fmt: skip
+    else:
+        TrainSearch(
+            sampler, parameter or (), samples, select, recipe, epochs, train or (), sparsity, quantise, qat_epochs,
+            features, limit, storage, jobs or 1, device, seed, data, output, as_json,
+        ).run(request)  # fmt: skip
 
 
 def _refuse_foreign(sampler: str, context: typer.Context) -> None:

@@ -1,4 +1,4 @@
-"""`nascompile search --sampler pareto|uniform`: trials whose proxies compete as objectives, in a log that continues."""
+"""`nascompile search --sampler pareto`: trials whose proxies compete as objectives, in a log that continues."""
 
 from __future__ import annotations
 
@@ -92,8 +92,8 @@ class ParetoSearch:
             raise _error("bad-option", f"cannot write trials to `{self.output}`", "give a file that ends in .csv")
 
     def _default_log(self, fs: FeasibleSet) -> Path:
-        kind = "uniform" if self.method == "uniform" else "pareto"
-        return Path("-".join(filter(None, (fs.program.space.name, fs.program.target, kind, str(self.seed)))) + ".jsonl")
+        program = fs.program
+        return Path("-".join(filter(None, (program.space.name, program.target, "pareto", str(self.seed)))) + ".jsonl")
 
     def _settings(self, fs: FeasibleSet, sampler: ParetoSampler, data: Data) -> dict[str, Any]:
         """All that a trial depends on; neither the number of trials nor that of processes is among it."""

@@ -209,6 +209,15 @@ class Trials:
         except _finished():
             return
 
+    def release(self, claim: Claim) -> None:
+        """Give a candidate back: it waits again, for anyone."""
+        from optuna.trial import TrialState
+
+        try:
+            self._storage.set_trial_state_values(claim.trial, TrialState.WAITING)
+        except _finished():
+            return
+
     def finish(self, claim: Claim, result: Mapping[str, Any], values: tuple[float, float] | None = None) -> bool:
         """The result of a candidate.
 

@@ -11,7 +11,7 @@ import pytest
 from tests.cli.conftest import Run
 from tests.samplers.test_monas import SPACE
 
-SEARCH = ("search", "tiny.yaml", "--cells", "4", "--latency-profile", "stm32h747")
+SEARCH = ("search", "tiny.yaml", "--sampler", "monas", "--cells", "4", "--latency-profile", "stm32h747")
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +87,7 @@ def test_mistakes(run: Run, arguments: tuple[str, ...], message: str) -> None:
 
 
 def test_other_spaces_and_missing_profiles(run: Run) -> None:
-    assert "`mlp2` has other decisions" in run("search", "mlp2").stderr
-    done = run("search", "tiny.yaml", "--mcu", "stm32l432", "--mu", "0.5")
+    assert "`mlp2` has other decisions" in run("search", "mlp2", "--sampler", "monas").stderr
+    done = run("search", "tiny.yaml", "--sampler", "monas", "--mcu", "stm32l432", "--mu", "0.5")
     assert done.code == 2
     assert "the weight mu needs a latency profile" in done.stderr

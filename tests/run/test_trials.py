@@ -75,6 +75,17 @@ def test_a_silent_worker_is_lost_and_its_late_result_does_not_count(tmp_path: Pa
     assert trials.results() == {0: {"accuracy": 0.2}}
 
 
+def test_what_is_given_back_waits_for_anyone(tmp_path: Path) -> None:
+    trials = made(tmp_path, 2)
+    claim = trials.claim()
+    assert claim
+    trials.release(claim)
+    again = Trials(tmp_path / "journal.log", "run", worker="elsewhere:2").claim()
+    assert again == claim
+    assert trials.recover() == 0
+    assert len(trials.all()) == 2
+
+
 def test_a_candidate_that_costs_three_workers_is_given_up(tmp_path: Path) -> None:
     trials = made(tmp_path, 2, worker="elsewhere:1", silence=-1)
     for _ in range(3):

@@ -1,0 +1,71 @@
+"""What a run has found: the networks that are kept, and how well proxies foretold it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+
+from nascompile.cli.output import out, quantity, table
+from nascompile.cli.report import budget_text
+
+if TYPE_CHECKING:
+    from nascompile.run.folder import RunFolder
+    from nascompile.run.outcome import Outcome
+
+__all__ = ["print_outcome"]
+
+
+def print_outcome(folder: RunFolder, outcome: Outcome) -> None:
+    """The table of a finished run, for a person."""
+    settings, program = folder.settings, folder.fs.program
+    target = f" on {program.target}" if program.target else ""
+    limits = budget_text(dict(program.budgets.items()), program.ram_model)
+    failed = [row for row in outcome.rows if "error" in row]
+    out.print(
+        f"{escape(program.space.name)}{target}: {len(outcome.rows):,} networks by {settings.sampler} from "
+        f"{folder.fs.size:,} feasible of {program.size:,} ({limits})", soft_wrap=True,
+    )  # fmt: skip
+    how = "not quantised" if settings.quantise == "none" else f"int8 by {settings.quantise}"
+    recipe = settings.recipe
+    training = f"{recipe.optimiser} {recipe.lr:g}, {recipe.epochs} epochs, {how}"
+    out.print(f"data: {escape(Path(settings.data.path).name)}; {training}", soft_wrap=True)
+    for row in failed:
+        out.print(f"not trained: {escape(row['candidate'])}: {escape(row['error'])}", soft_wrap=True)
+    out.print()
+    if outcome.chosen:
+        _print_chosen(outcome)
+    if outcome.agreement:
+        taus = ", ".join(f"{name} {tau:+.2f}" for name, tau in outcome.agreement.items())
+        out.print(f"Kendall's tau with the test {outcome.metric}: {taus}", soft_wrap=True)
+    out.print(f"written: {folder.path}/results.csv, results.json, networks/", soft_wrap=True, markup=False)
+
+
+def _print_chosen(outcome: Outcome) -> None:
+    what = outcome.metric
+    out.print(f"kept {len(outcome.chosen)} of {len(outcome.rows)}, by validation {what} against {outcome.cost} "
+              f"({outcome.verdict})")  # fmt: skip
+    int8 = "test_int8" in outcome.chosen[0]
+    columns = (">valid", ">test", *((">valid int8", ">test int8") if int8 else ()))
+    rows = table(">#", "~candidate", f">{outcome.cost}", ">rom", ">ram", *columns)
+    for row in outcome.chosen:
+        rows.add_row(
+            str(row["number"]), escape(row["candidate"]), quantity(outcome.cost, row[outcome.cost]),
+            quantity("rom", row["rom"]), quantity("ram", row["ram"]), *_measured(row, int8),
+        )  # fmt: skip
+    out.print(rows)
+    best = max(outcome.rows, key=lambda row: row.get("test_int8", row.get("test", 0.0)))
+    out.print(f"test {what} of the best of all: {_share(best.get('test', 0.0))}"
+              + (f", in int8 {_share(best['test_int8'])}" if "test_int8" in best else "")
+              + "; the choice above did not see the test part")  # fmt: skip
+
+
+def _measured(row: Mapping[str, Any], int8: bool) -> list[str]:
+    names = ("valid", "test", *(("valid_int8", "test_int8") if int8 else ()))
+    return [_share(row[name]) for name in names]
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.2f} %"

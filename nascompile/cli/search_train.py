@@ -1,0 +1,194 @@
+"""`nascompile search` where networks are trained; `nascompile resume` and `nascompile worker`, which go on with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nascompile.cli.examples import check_device
+from nascompile.cli.options import Json, SetRequest
+from nascompile.cli.output import Interrupted, emit_json, say, working
+from nascompile.cli.pace import Pace
+from nascompile.cli.run_report import print_outcome
+from samplers.registry import sampler as named_sampler
+from solvers.feasible_set import FeasibleSet
+from spaces.errors import Diagnostic, NascompileError, did_you_mean
+
+if TYPE_CHECKING:
+    from nascompile.run.folder import RunFolder
+
+__all__ = ["TrainSearch", "resume", "worker"]
+
+_RunPath = Annotated[Path, typer.Argument(help="The folder that `nascompile search` wrote.", metavar="RUN")]
+_Jobs = Annotated[
+    int, typer.Option("--jobs", "-j", min=1, help="Networks trained at a time, a core each; the results are the same.")
+]
+_Device = Annotated[str, typer.Option("--device", help="cpu or cuda.", metavar="NAME")]
+
+
+@dataclass(frozen=True)
+class TrainSearch:
+    """A search that trains, as the command line has it; see the options of `nascompile search`."""
+
+    sampler: str
+    parameters: Sequence[str]
+    samples: int
+    select: int
+    recipe: str
+    epochs: int
+    changes: Sequence[str]
+    sparsity: str | None
+    quantise: str
+    qat_epochs: int
+    features: str | None
+    limit: int | None
+    storage: str | None
+    jobs: int
+    device: str
+    seed: int
+    data: Path | None
+    output: Path | None
+    as_json: bool
+
+    def run(self, request: SetRequest) -> None:
+        """Train networks of the set, and print those that are kept."""
+        from nascompile.run.folder import RunFolder
+
+        named_sampler(self.sampler, seed=self.seed, **parsed("--parameter", self.parameters))
+        check_device(self.device)
+        settings = self._settings()
+        fs = request.feasible_set()
+        if not fs:
+            message = f"no network of `{fs.program.space.name}` fits ({fs.description}), so there is nothing to train"
+            raise _error("empty-set", message, "`nascompile explain` says what the budgets lack")
+        if self.sparsity and self.sparsity not in fs.program.space.choices:
+            message = f"`{fs.program.space.name}` has no choice `{self.sparsity}`, which --sparsity names"
+            raise _error("unknown-choice", message, did_you_mean(self.sparsity, fs.program.space.choices))
+        folder = RunFolder.create(self.output or self._default(fs), settings, fs)
+        finish_run(folder, self.jobs, self.device, self.as_json)
+
+    def _settings(self) -> Any:
+        from nascompile.run.settings import QUANTISATIONS, DataSettings, RunSettings
+        from nascompile.training.recipes import recipe
+
+        if self.data is None:
+            raise _error("no-data", "training needs data", "give --data: a folder, an archive or an .npz file")
+        if self.quantise not in QUANTISATIONS:
+            raise _error("wrong-value", f"--quantise cannot be `{self.quantise}`", f"known: {', '.join(QUANTISATIONS)}")
+        # A data set inside an archive, `archive.tar.gz:NAME`, is no path of its own.
+        file, colon, inside = str(self.data).partition(":")
+        where = f"{Path(file).absolute()}{colon}{inside}"
+        return RunSettings(
+            self.sampler, parsed("--parameter", self.parameters), self.samples, self.select, self.seed,
+            DataSettings(where, seed=self.seed, features=self.features, limit=self.limit),
+            recipe(self.recipe, **{"epochs": self.epochs, **parsed("--train", self.changes)}),
+            self.sparsity, self.quantise, self.qat_epochs, "flops", self.storage,
+        )  # fmt: skip
+
+    def _default(self, fs: FeasibleSet) -> Path:
+        program = fs.program
+        return Path("-".join(filter(None, (program.space.name, program.target, self.sampler, str(self.seed)))))
+
+
+def resume(run: _RunPath, jobs: _Jobs = 1, device: _Device = "cpu", as_json: Json = False) -> None:
+    """Go on with a search that was interrupted, or killed, and bring it to its end.
+
+    What is trained is not trained again, and a training goes on from its last whole epoch. Of a run that is over, the
+    table is printed once more.
+
+    Examples:
+
+      nascompile resume dscnn-stm32f412-entropy-0 --jobs 2
+    """
+    from nascompile.run.folder import RunFolder
+
+    check_device(device)
+    finish_run(RunFolder.open(run), jobs, device, as_json)
+
+
+def worker(run: _RunPath, device: _Device = "cpu") -> None:
+    """Help with a search that goes on elsewhere: train its candidates until there are no more.
+
+    Start as many as you like, on any machine that sees the run's folder and its data; no candidate is trained twice.
+
+    Examples:
+
+      nascompile worker /shared/dscnn-stm32f412-entropy-0
+    """
+    from nascompile.run.worker import serve
+
+    check_device(device)
+    try:
+        with working("waiting for candidates"):
+            done = serve(run, device)
+    except KeyboardInterrupt:
+        say("interrupted: the candidate at hand goes on from its last whole epoch, here or elsewhere")
+        raise Interrupted from None
+    say(f"{done:,} candidates trained here")
+
+
+def finish_run(folder: RunFolder, jobs: int, device: str, as_json: bool) -> None:
+    """Bring a run to its end, and print what came out."""
+    from nascompile.run.lead import lead
+    from nascompile.run.outcome import finish
+    from nascompile.run.worker import load_data
+
+    settings, done = folder.settings, 0
+    try:
+        with folder.led(), working(f"training {folder.fs.program.space.name}") as progress:
+            pace: list[Pace] = []
+
+            def report(count: int, total: int, results: Mapping[int, Mapping[str, Any]]) -> None:
+                nonlocal done
+                if not pace:
+                    pace.append(Pace(progress, count, total))
+                for _ in range(count - pace[0].at):
+                    pace[0].step()
+                done = count
+
+            progress("reading the data", 0)
+            dataset = load_data(folder)
+            results = lead(folder, dataset, jobs, device, report)
+            progress("measuring on the test part", 0)
+            outcome = finish(folder, results, dataset)
+    except KeyboardInterrupt:
+        total = min(settings.samples, folder.fs.size)
+        say(f"interrupted: {done:,} of {total:,} networks are trained; `nascompile resume {folder.path}` goes on")
+        raise Interrupted from None
+    if as_json:
+        emit_json({"run": str(folder.path), **outcome.data})
+    else:
+        print_outcome(folder, outcome)
+
+
+def parsed(option: str, words: Sequence[str]) -> dict[str, Any]:
+    """NAME=VALUE words; a value is JSON, or else a text.
+
+    Raises:
+        NascompileError: a word without a value, or a name twice.
+
+    Example:
+        >>> parsed("--train", ["lr=0.01", "schedule=cosine"])
+        {'lr': 0.01, 'schedule': 'cosine'}
+    """
+    found: dict[str, Any] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not name:
+            raise _error("bad-option", f"{option} {word} gives no value", "write NAME=VALUE")
+        if name in found:
+            raise _error("bad-option", f"{option} gives `{name}` twice", "give it once")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+def _error(code: str, message: str, hint: str) -> NascompileError:
+    return NascompileError(Diagnostic(code, message, None, hint))

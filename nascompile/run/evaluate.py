@@ -1,0 +1,131 @@
+"""One candidate of a run: trained, quantised, measured; every step on disk, so that none is done twice."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nascompile.compression.errors import CompressionError
+from nascompile.data.dataset import Dataset
+from nascompile.run.settings import RunSettings
+from nascompile.training.errors import TrainingError
+from samplers.scoring import weight_seed
+from spaces.candidate import Candidate
+from spaces.files import write_atomically
+
+if TYPE_CHECKING:
+    from nascompile.training.recipes import Recipe
+    from spaces.network import Network
+
+__all__ = ["METRIC", "evaluate_candidate", "first_weights", "read_result"]
+
+#: What is maximised, by task.
+METRIC = {"classification": "accuracy", "anomaly": "auc"}
+
+
+def evaluate_candidate(
+    candidate: Candidate, dataset: Dataset, settings: RunSettings, folder: Path, device: str = "cpu"
+) -> dict[str, Any]:
+    """Train and quantise a candidate, and measure each step on the validation part.
+
+    A result that is there is read; a training that was stopped goes on from its checkpoint.
+
+    Args:
+        candidate: which network.
+        dataset: its test part is not touched.
+        settings: how.
+        folder: of the candidate; made if it is not there.
+        device: where to train.
+
+    Returns:
+        Plain data: `candidate`, its costs, `float` and `int8` with the metrics of the validation part, `epochs`,
+        `best_epoch`, `seconds`; or `candidate` and `error`, where the network cannot be trained or quantised.
+
+    Raises:
+        FileError: the folder cannot be written, or a file in it is damaged.
+    """
+    if found := read_result(folder):
+        return found
+    folder.mkdir(parents=True, exist_ok=True)
+    start = time.monotonic()
+    try:
+        steps = _steps(candidate, dataset, settings, folder, device)
+    except (TrainingError, CompressionError) as error:
+        steps = {"error": error.diagnostics[0].message}
+    result = {"candidate": str(candidate), **candidate.costs, **steps, "seconds": round(time.monotonic() - start, 3)}
+    write_atomically(folder / "result.json", (json.dumps(result, indent=2) + "\n").encode())
+    return result
+
+
+def read_result(folder: Path) -> dict[str, Any] | None:
+    """The result of a candidate, where it is there."""
+    path = folder / "result.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def first_weights(candidate: Candidate, seed: int) -> Network:
+    """The untrained network; its weights depend on the seed and the candidate, not on who came before.
+
+    Example:
+        >>> from samplers.testing import example_set
+        >>> a, b = (first_weights(example_set("small")[3], seed=0) for _ in range(2))
+        >>> all(p.equal(q) for p, q in zip(a.parameters(), b.parameters()))
+        True
+    """
+    import torch
+
+    from spaces.network import build
+
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(weight_seed(str(candidate), seed))
+        return build(candidate)
+
+
+def _steps(candidate: Candidate, dataset: Dataset, settings: RunSettings, folder: Path, device: str) -> dict[str, Any]:
+    """What each step gives."""
+    from nascompile.run.weights import save_weights
+
+    recipe = replace(settings.recipe, seed=settings.seed, device=device)
+    network, found = _trained(candidate, dataset, recipe, settings, folder)
+    save_weights(folder / "float.safetensors", network, candidate)
+    if settings.quantise != "none":
+        found |= _int8(network, dataset, recipe, settings, folder)
+    return found
+
+
+def _trained(
+    candidate: Candidate, dataset: Dataset, recipe: Recipe, settings: RunSettings, folder: Path
+) -> tuple[Network, dict[str, Any]]:
+    """The trained network, pruned where that is asked for, and what training gave."""
+    from nascompile.compression.pruning import prune
+    from nascompile.training.loop import train
+    from spaces.network import Network
+
+    if settings.sparsity:
+        rounds = folder / "pruning"
+        rounds.mkdir(exist_ok=True)
+        seed = weight_seed(str(candidate), settings.seed)
+        pruned = prune(candidate, dataset, recipe, sparsity=settings.sparsity, seed=seed, checkpoints=rounds)
+        return pruned.network, {"unpruned": pruned.unpruned, "float": pruned.valid, "epochs": recipe.epochs}
+    start = first_weights(candidate, settings.seed)
+    trained = train(start, dataset, recipe, checkpoint=folder / "training.safetensors")
+    assert isinstance(trained.network, Network)  # a copy of what went in
+    best = {"epochs": len(trained.history), "best_epoch": trained.best + 1}
+    return trained.network, {"float": trained.valid, **best}
+
+
+def _int8(network: Network, dataset: Dataset, recipe: Recipe, settings: RunSettings, folder: Path) -> dict[str, Any]:
+    """What quantisation gives; the int8 network is written."""
+    from nascompile.compression.int8 import quantise_after_training, quantise_in_training
+
+    chosen = quantise_after_training(network, dataset)
+    found = {"int8_ptq": chosen.valid}
+    if settings.quantise == "qat":
+        checkpoint = folder / "qat.safetensors"
+        chosen = quantise_in_training(network, dataset, recipe, epochs=settings.qat_epochs, checkpoint=checkpoint)
+        found["int8_qat"] = chosen.valid
+    chosen.network.save(folder / "int8.safetensors")
+    return {**found, "int8": chosen.valid}

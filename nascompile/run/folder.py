@@ -1,0 +1,157 @@
+"""The folder of a run: settings, feasible set, trials, networks and results, each written whole or not at all.
+
+RUN/config.json            what the run depends on
+RUN/set.nasset             the feasible set
+RUN/journal.log            the trials, an Optuna journal; not where a database holds them
+RUN/networks/0007/         the candidate asked as the eighth: checkpoint, weights, int8 network, result.json
+RUN/results.csv, .json     the table, once all are trained
+RUN/front.html             the front and the chosen
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from nascompile.run.settings import RunSettings
+from nascompile.run.trials import RunError, Trials
+from solvers import set_file
+from solvers.feasible_set import FeasibleSet
+from spaces.errors import Diagnostic, FileError, Span
+from spaces.files import write_atomically
+
+__all__ = ["RunFolder"]
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run on disk.
+
+    Args:
+        path: the folder.
+    """
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path, settings: RunSettings, fs: FeasibleSet) -> RunFolder:
+        """A new run, or the one that is there if it has the same settings and set.
+
+        Raises:
+            RunError: another run is there, or something else.
+            FileError: it cannot be written.
+        """
+        folder = cls(path)
+        if folder.config.exists():
+            folder._compare(settings, fs)
+            return folder
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            strangers = sorted(p.name for p in path.iterdir() if p.name not in (folder.set_file.name, ".lock"))
+        except OSError as cause:
+            message = f"cannot make the folder: {cause.strerror}"
+            raise FileError(Diagnostic("unwritable", message, Span(str(path), 1, 1), "give another --out")) from None
+        if strangers:
+            message = f"`{path}` is not empty, and holds no run (`{strangers[0]}` ...)"
+            raise RunError(Diagnostic("not-a-run", message, None, "give the name of a new folder with --out"))
+        set_file.save(fs, folder.set_file)
+        # The settings come last: a folder that has them is a run.
+        write_atomically(folder.config, settings.to_json().encode())
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """A run that is there.
+
+        Raises:
+            RunError: none is.
+        """
+        folder = cls(path)
+        if not folder.config.is_file():
+            message = f"there is no run in `{path}`"
+            raise RunError(Diagnostic("not-a-run", message, None, "give the folder that `nascompile search` wrote"))
+        return folder
+
+    @property
+    def config(self) -> Path:
+        """What the run depends on."""
+        return self.path / "config.json"
+
+    @property
+    def set_file(self) -> Path:
+        """The feasible set."""
+        return self.path / "set.nasset"
+
+    @cached_property
+    def settings(self) -> RunSettings:
+        """What the run depends on."""
+        try:
+            text = self.config.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as cause:
+            place = Span(str(self.config), 1, 1)
+            raise FileError(Diagnostic("unreadable-file", f"cannot read the file: {cause}", place, "")) from None
+        return RunSettings.from_json(text, self.config)
+
+    @cached_property
+    def fs(self) -> FeasibleSet:
+        """The feasible set."""
+        return set_file.load(self.set_file)
+
+    def trials(self) -> Trials:
+        """The trials; each caller has a connection of its own."""
+        settings = self.settings
+        return Trials(settings.storage or self.path / "journal.log", settings.name)
+
+    def network(self, number: int) -> Path:
+        """The folder of a candidate."""
+        return self.path / "networks" / f"{number:04d}"
+
+    @contextmanager
+    def led(self) -> Iterator[None]:
+        """The one process that leads the run; the lock goes with the process, however it ends.
+
+        Raises:
+            RunError: another process leads it.
+        """
+        with (self.path / ".lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                file.seek(0)
+                message = f"process {file.read().strip() or 'unknown'} is working on the run `{self.path}`"
+                raise RunError(Diagnostic("run-in-use", message, None, "wait for it, or stop it")) from None
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+    def _compare(self, settings: RunSettings, fs: FeasibleSet) -> None:
+        hint = f"`nascompile resume {self.path}` goes on with that run; for another one give another --out"
+        if self.fs.digest != fs.digest:
+            message = (
+                f"`{self.path}` holds a run on another set: {self.fs.size:,} members of `{self.fs.program.space.name}`"
+            )
+            raise RunError(Diagnostic("other-run", message, None, hint))
+        old, new = _flat(self.settings), _flat(settings)
+        for key in new:
+            if old.get(key) != new[key]:
+                values = f"{_short(old.get(key))}, not {_short(new[key])}"
+                message = f"`{self.path}` holds another run: its `{key}` is {values}"
+                raise RunError(Diagnostic("other-run", message, None, hint))
+
+
+def _flat(settings: RunSettings) -> dict[str, object]:
+    """The settings as their file has them, those of data and recipe by their own names."""
+    found = json.loads(settings.to_json())
+    return {**found.pop("data"), **found.pop("recipe"), **found}
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,185 @@
+"""The end of a run: which networks are kept, how good all are on the test part, and how well proxies foretold it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from nascompile.data.dataset import Dataset
+from nascompile.run.evaluate import METRIC
+from nascompile.run.folder import RunFolder
+from nascompile.run.lead import score
+from samplers.hypervolume import HypervolumeSelector
+from spaces.candidate import Candidate, parse_candidate
+from spaces.files import write_atomically
+
+__all__ = ["AGREEMENT", "Outcome", "finish"]
+
+#: What is compared with the trained accuracy, beside FLOPs and parameters: the ensemble of PrototypeNAS.
+AGREEMENT = ("meco", "zico", "naswot", "snip")
+#: Examples per batch of the proxies.
+_BATCH = 64
+_FEW = 3
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The results of a run.
+
+    Args:
+        metric: what was maximised.
+        cost: what it was weighed against.
+        rows: one per candidate in the order in which the sampler asked: `number`, `candidate`, `chosen`, the costs,
+            `valid`, `test`, `valid_int8`, `test_int8` and, where it could not be trained, `error`.
+        agreement: Kendall's tau of each proxy, of FLOPs and of parameters with `test` over the run's networks.
+        verdict: how good the choice is.
+    """
+
+    metric: str
+    cost: str
+    rows: tuple[Mapping[str, Any], ...]
+    agreement: Mapping[str, float]
+    verdict: str
+
+    @property
+    def chosen(self) -> list[Mapping[str, Any]]:
+        """The rows of the networks that are kept, the cheapest first."""
+        return sorted((row for row in self.rows if row["chosen"]), key=lambda row: row[self.cost])
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "metric": self.metric, "cost": self.cost, "verdict": self.verdict,
+            "agreement": dict(self.agreement), "networks": [dict(row) for row in self.rows],
+        }  # fmt: skip
+
+    def csv(self) -> str:
+        """The rows as a table for `nascompile select` and others; networks that could not be trained are left out."""
+        rows = [row for row in self.rows if "error" not in row]
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        return text.getvalue()
+
+
+def finish(folder: RunFolder, results: Mapping[int, Mapping[str, Any]], dataset: Dataset) -> Outcome:
+    """Choose networks by the validation part, then measure all of them on the test part, and write the tables.
+
+    Args:
+        folder: of the run.
+        results: of all candidates.
+        dataset: the run's.
+
+    Raises:
+        FileError: the folder cannot be read or written.
+    """
+    ending = _Ending(folder, results, dataset)
+    chosen, verdict = ending.choice()
+    rows = tuple(ending.row(number, number in chosen) for number in sorted(results))
+    outcome = Outcome(ending.metric, folder.settings.cost, rows, ending.agreement(rows), verdict)
+    write_atomically(folder.path / "results.csv", outcome.csv().encode())
+    write_atomically(folder.path / "results.json", (json.dumps(outcome.data, indent=2) + "\n").encode())
+    return outcome
+
+
+@dataclass(frozen=True)
+class _Ending:
+    folder: RunFolder
+    results: Mapping[int, Mapping[str, Any]]
+    dataset: Dataset
+
+    @property
+    def metric(self) -> str:
+        return METRIC[self.dataset.task]
+
+    @cached_property
+    def sound(self) -> list[int]:
+        """The numbers of the candidates that were trained."""
+        return [number for number in sorted(self.results) if "error" not in self.results[number]]
+
+    def candidate(self, number: int) -> Candidate:
+        return parse_candidate(self.folder.fs.program, self.results[number]["candidate"])
+
+    def choice(self) -> tuple[set[int], str]:
+        """The numbers of the networks that are kept, and how good the choice is in words."""
+        if not self.sound:
+            return set(), "no network could be trained"
+        settings = self.folder.settings
+        values = [(score(self.results[n], self.metric), self.results[n][settings.cost]) for n in self.sound]
+        selector = HypervolumeSelector(k=min(settings.select, len(self.sound)))
+        subset = selector.select(np.array(values, float), ["max", "min"])
+        return {self.sound[k] for k in subset.chosen}, f"hypervolume {subset.hypervolume:.4g}, the largest there is"
+
+    def row(self, number: int, chosen: bool) -> dict[str, Any]:
+        """A line of the table."""
+        result = dict(self.results[number])
+        steps = {name: result.pop(name) for name in ("float", "int8", "int8_ptq", "int8_qat") if name in result}
+        # How long it took depends on the machine, and the table does not.
+        result.pop("seconds", None)
+        found = {"number": number, "candidate": result.pop("candidate"), "chosen": int(chosen)}
+        if "error" in result:
+            return {**found, **result}
+        found |= {"valid": steps["float"][self.metric], "test": self._test(number)}
+        if "int8" in steps:
+            found |= {"valid_int8": steps["int8"][self.metric], "test_int8": self._test_int8(number)}
+        return {**found, **result}
+
+    def _test(self, number: int) -> float:
+        from nascompile.run.weights import load_weights
+        from nascompile.training.tasks import evaluate
+
+        network = load_weights(self.folder.network(number) / "float.safetensors", self.candidate(number))
+        return evaluate(network, self.dataset.test, self.dataset.task)[self.metric]
+
+    def _test_int8(self, number: int) -> float:
+        from nascompile.compression.int8 import evaluate_int8
+        from nascompile.compression.quantised import QuantisedNetwork
+
+        network = QuantisedNetwork.load(self.folder.network(number) / "int8.safetensors")
+        return evaluate_int8(network, self.dataset.test, self.dataset.task)[self.metric]
+
+    def agreement(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+        """Kendall's tau with the test metric (PrototypeNAS Table 4); none of fewer than three networks."""
+        from scipy.stats import kendalltau
+
+        trained = [row for row in rows if "error" not in row]
+        if len(trained) < _FEW:
+            return {}
+        scores = {name: [float(row[name]) for row in trained] for name in ("flops", "params")} | self._proxies(trained)
+        reached = [row["test"] for row in trained]
+        taus = {name: _float(kendalltau(values, reached)[0]) for name, values in scores.items()}
+        return {name: round(tau, 4) for name, tau in taus.items() if isfinite(tau)}
+
+    def _proxies(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
+        """The scores of the networks on examples of the training part; none but for classification."""
+        if self.dataset.task != "classification":
+            return {}
+        import torch
+
+        from samplers.proxies.data import Data
+        from samplers.scoring import batched
+        from samplers.scoring import score as scored
+
+        train = self.dataset.train
+        batch = min(_BATCH, len(train) // 2)
+        order = np.random.default_rng(self.folder.settings.seed).permutation(len(train))[: 2 * batch]
+        labels = torch.from_numpy(np.asarray(train.y)[order])
+        data = Data(torch.from_numpy(train.x[order]), labels, "the training part")
+        candidates = [self.candidate(row["number"]) for row in rows]
+        found = [one.scores for one in scored(candidates, batched(AGREEMENT, batch), data, self.folder.settings.seed)]
+        return {name: [one[name] for one in found] for name in AGREEMENT}
+
+
+def _float(value: Any) -> float:
+    return float(value)

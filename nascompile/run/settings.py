@@ -1,0 +1,107 @@
+"""What a run depends on, as one value that stands in its folder, so that resuming needs no option."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nascompile.training.recipes import Recipe
+from spaces.errors import Diagnostic, FileError, Span
+
+__all__ = ["QUANTISATIONS", "DataSettings", "RunSettings"]
+
+#: How networks become int8: not at all, after training, or by training on with the rounding in place.
+QUANTISATIONS = ("none", "ptq", "qat")
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Where the data are, and how they are read; see `nascompile.data.load_dataset`.
+
+    Args:
+        path: absolute where it is a file.
+        task: None: as the data say.
+        normal: the class that is not anomalous.
+        seed: of parts and of `limit`.
+        split: shares of training, validation and test part.
+        features: `mfcc`, `log-mel`, or None for the default.
+        rate: samples per second of sound that does not say it.
+        limit: at most so many examples.
+    """
+
+    path: str
+    task: str | None = None
+    normal: str | None = None
+    seed: int = 0
+    split: tuple[float, float, float] = (0.7, 0.1, 0.2)
+    features: str | None = None
+    rate: int | None = None
+    limit: int | None = None
+
+    def how(self) -> dict[str, Any]:
+        """All but the path, as `load_dataset` takes it."""
+        return {name: value for name, value in vars(self).items() if name != "path"}
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """All that decides what a run finds; how many processes do it is not among it.
+
+    Args:
+        sampler: its name on the command line.
+        parameters: of the sampler.
+        samples: networks to train.
+        select: networks to keep of them.
+        seed: of the sampler, the first weights and the order of examples.
+        data: the data set.
+        recipe: how networks are trained, without its seed and device.
+        sparsity: name of the choice that prunes: networks are trained without it, then pruned to it; None: networks are
+            trained as thin as they are.
+        quantise: one of `QUANTISATIONS`.
+        qat_epochs: of training on in int8.
+        cost: the cost that is weighed against accuracy when networks are kept: `flops` or `latency`.
+        storage: the URL of a database for trials; None for a file in the folder.
+        name: of the run in its storage.
+
+    Example:
+        >>> settings = RunSettings("entropy", {}, 20, 5, 0, DataSettings("digits.npz"), Recipe(epochs=3))
+        >>> RunSettings.from_json(settings.to_json(), Path("run/config.json")) == settings
+        True
+    """
+
+    sampler: str
+    parameters: Mapping[str, Any]
+    samples: int
+    select: int
+    seed: int
+    data: DataSettings
+    recipe: Recipe
+    sparsity: str | None = None
+    quantise: str = "qat"
+    qat_epochs: int = 15
+    cost: str = "flops"
+    storage: str | None = field(default=None)
+    name: str = "run"
+
+    def to_json(self) -> str:
+        """As text."""
+        return json.dumps({**asdict(self), "recipe": self.recipe.about()}, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, path: Path) -> RunSettings:
+        """From text.
+
+        Raises:
+            FileError: it is none of a run's settings.
+        """
+        try:
+            found = json.loads(text)
+            data = {**found["data"], "split": tuple(found["data"]["split"])}
+            return cls(**{**found, "data": DataSettings(**data), "recipe": Recipe(**found["recipe"])})
+        except (ValueError, KeyError, TypeError) as cause:
+            message = "this file does not hold the settings of a run"
+            hint = f"put back a copy, or start the run anew in another folder ({cause})"
+            raise FileError(Diagnostic("damaged-run", message, Span(str(path), 1, 1), hint)) from None

@@ -1,0 +1,41 @@
+"""The weights of a trained network in one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from nascompile.training.tensor_file import read_tensors, write_tensors
+from spaces.candidate import Candidate
+from spaces.errors import Diagnostic, FileError, Span
+from spaces.network import Network, build
+
+__all__ = ["load_weights", "save_weights"]
+
+_KIND = "weights"
+
+
+def save_weights(path: Path, network: torch.nn.Module, candidate: Candidate) -> None:
+    """Write the weights and buffers of a candidate's network.
+
+    Raises:
+        FileError: the file cannot be written.
+    """
+    arrays = {name: tensor.detach().cpu().numpy() for name, tensor in network.state_dict().items()}
+    write_tensors(path, arrays, {"kind": _KIND, "candidate": str(candidate)})
+
+
+def load_weights(path: Path, candidate: Candidate) -> Network:
+    """The network of a candidate with the weights of a file, in evaluation mode.
+
+    Raises:
+        FileError: the file cannot be read, is damaged, or is of another network.
+    """
+    arrays, about = read_tensors(path, _KIND)
+    if about.get("candidate") != str(candidate):
+        message = f"these are the weights of `{about.get('candidate')}`, not of `{candidate}`"
+        raise FileError(Diagnostic("wrong-file", message, Span(str(path), 1, 1), "name another file"))
+    network = build(candidate)
+    network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+    return network.eval()

@@ -1,0 +1,147 @@
+"""`nascompile search` with training, `resume` and `worker`: killed at any moment, the same end; and clear mistakes."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nascompile.run.folder import RunFolder
+from tests.cli.conftest import Run
+from tests.run.examples import SPACE, data_file
+
+QUICK = ("--samples", "5", "--select", "2", "--epochs", "2", "--quantise", "ptq", "--train", "lr=0.02", "--train",
+         "batch=16")  # fmt: skip
+SEARCH = ("search", "nine.yaml", "--data", "halves.npz", *QUICK)
+
+
+@pytest.fixture(autouse=True)
+def files(run: Run) -> None:
+    (run.folder / "nine.yaml").write_text(SPACE)
+    data_file(run.folder)
+
+
+def test_for_a_person_and_as_json(run: Run) -> None:
+    done = run(*SEARCH)
+    assert done.code == 0
+    assert done.stdout.startswith("nine: 5 networks by entropy from 9 feasible of 9 (no budgets)\n")
+    assert "data: halves.npz; adam 0.02, 2 epochs, int8 by ptq" in done.stdout
+    assert "kept 2 of 5, by validation accuracy against flops" in done.stdout
+    assert "written: nine-entropy-0/results.csv" in done.stdout
+    data = json.loads(run("resume", "nine-entropy-0", "--json").stdout)
+    assert sum(row["chosen"] for row in data["networks"]) == 2
+    assert json.loads((run.folder / "nine-entropy-0/results.json").read_text()) == {
+        key: value for key, value in data.items() if key != "run"
+    }
+    chosen = run("select", "nine-entropy-0/results.csv", "-k", "2", "--objectives", "flops,valid_int8:max", "--json")
+    assert {one["candidate"] for one in json.loads(chosen.stdout)["chosen"]} == {
+        row["candidate"] for row in data["networks"] if row["chosen"]
+    }
+
+
+def test_killed_at_random_moments_it_comes_to_the_same_end(run: Run) -> None:
+    whole = json.loads(run(*SEARCH, "--out", "whole", "--json").stdout)["networks"]
+    command = [sys.executable, "-m", "nascompile", *SEARCH, "--out", "killed"]
+    moments = random.Random(1)
+    for _ in range(3):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        journal = run.folder / "killed" / "journal.log"
+        while process.poll() is None and not journal.exists():
+            time.sleep(0.05)
+        time.sleep(moments.uniform(0, 2))
+        os.kill(process.pid, signal.SIGKILL)
+        assert "Traceback" not in process.communicate()[1]
+    done = run("resume", "killed", "--json")
+    assert json.loads(done.stdout)["networks"] == whole
+    trials = RunFolder.open(run.folder / "killed").trials()
+    finished = [t.user_attrs["number"] for t in trials.all() if t.state.name == "COMPLETE"]
+    assert sorted(finished) == list(range(5))
+
+
+def test_a_worker_helps_and_ends_with_the_run(run: Run) -> None:
+    (run.folder / "data").mkdir()
+    done = run(*SEARCH, "--samples", "1", "--out", "r")
+    assert done.code == 0
+    helped = run("worker", "r")
+    assert (helped.code, helped.stdout) == (0, "")
+    assert "0 candidates trained here" in helped.stderr
+
+
+def test_ctrl_c_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nascompile.run import worker
+
+    real, calls = worker.evaluate_candidate, []
+
+    def interrupted(*arguments: object) -> object:
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(*arguments)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(worker, "evaluate_candidate", interrupted)
+        done = run(*SEARCH)
+    assert (done.code, done.stdout) == (130, "")
+    assert "interrupted: 2 of 5 networks are trained; `nascompile resume nine-entropy-0` goes on" in done.stderr
+    assert run("resume", "nine-entropy-0").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("search", "nine.yaml"), "training needs data [no-data]\n  give --data"),
+        (("search", "nine.yaml", "--data", "none.npz"), "none.npz"),
+        (("search", "nine.yaml", "--rom", "1", "--data", "halves.npz"), "no network of `nine` fits"),
+        (("search", "nine.yaml", "--data", "five.npz"), "5 classes"),
+        ((*SEARCH, "--recipe", "esb"), "did you mean `ebs`"),
+        ((*SEARCH, "--train", "lr"), "--train lr gives no value"),
+        ((*SEARCH, "--train", "learning_rate=1"), "a recipe has no `learning_rate`"),
+        ((*SEARCH, "--train", "augment=flipp"), "there is no augmentation `flipp`"),
+        ((*SEARCH, "--quantise", "int4"), "--quantise cannot be `int4`"),
+        ((*SEARCH, "--parameter", "q=1"), "the sampler `entropy` has no parameter `q`"),
+        ((*SEARCH, "--trials", "9"), "--trials is no option of the sampler `entropy`"),
+        ((*SEARCH, "--sparsity", "S"), "has no choice `S`"),
+        ((*SEARCH, "--storage", "postgresql://nobody@localhost:1/none"), "cannot open the storage"),
+        ((*SEARCH, "--out", "five.npz/run"), "cannot make the folder: Not a directory"),
+        (("resume", "nine.yaml"), "there is no run in `nine.yaml`"),
+        (("worker", "nowhere"), "there is no run in `nowhere`"),
+    ],
+)
+def test_mistakes(run: Run, arguments: tuple[str, ...], message: str) -> None:
+    x = np.zeros((50, 1, 8, 8), np.float32)
+    np.savez(run.folder / "five.npz", x=x, y=np.arange(50) % 5)
+    done = run(*arguments)
+    assert (done.code, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_loses_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nascompile.training import tensor_file
+    from spaces.errors import Diagnostic, FileError
+
+    real, calls = tensor_file.write_atomically, []
+
+    def full(path: Path, data: bytes) -> None:
+        calls.append(path)
+        if len(calls) > 7:
+            raise FileError(
+                Diagnostic("unwritable", "cannot write the file: No space left on device", None, "make room")
+            )
+        real(path, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tensor_file, "write_atomically", full)
+        done = run(*SEARCH, "--out", "r")
+    assert done.code == 2
+    assert "No space left on device" in done.stderr
+    whole = json.loads(run(*SEARCH, "--out", "whole", "--json").stdout)["networks"]
+    assert json.loads(run("resume", "r", "--json").stdout)["networks"] == whole

@@ -1,0 +1,177 @@
+"""A run from its settings to its tables: the same whoever trains, and whatever was done before."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nascompile.compression import QuantisedNetwork, evaluate_int8
+from nascompile.run.evaluate import evaluate_candidate
+from nascompile.run.folder import RunFolder
+from nascompile.run.lead import ROUND, lead
+from nascompile.run.outcome import Outcome, finish
+from nascompile.run.settings import RunSettings
+from nascompile.run.trials import RunError
+from nascompile.run.weights import load_weights
+from nascompile.run.worker import Worker, load_data
+from nascompile.training import evaluate
+from samplers import AdaptiveSampler, EntropySampler
+from spaces.errors import FileError, NascompileError
+from tests.run.examples import data_file, settings, small_set
+
+
+def silent(done: int, total: int, results: Mapping[int, Mapping[str, Any]]) -> None:
+    pass
+
+
+def ended(folder: RunFolder, jobs: int = 1) -> Outcome:
+    data = load_data(folder)
+    return finish(folder, lead(folder, data, jobs, "cpu", silent), data)
+
+
+def made(tmp_path: Path, name: str = "run", **changes: object) -> RunFolder:
+    return RunFolder.create(tmp_path / name, settings(data_file(tmp_path), **changes), small_set(tmp_path))
+
+
+def test_a_run_and_its_tables(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    outcome = ended(folder)
+    asked = [str(c) for c in EntropySampler(seed=0).ask(folder.fs, 4)]
+    assert [row["candidate"] for row in outcome.rows] == asked
+    assert len(outcome.chosen) == 2
+    data = load_data(folder)
+    for row in outcome.rows:
+        candidate = folder.fs[folder.fs.index(row["candidate"])]
+        assert {name: row[name] for name in candidate.costs} == candidate.costs
+        network = load_weights(folder.network(row["number"]) / "float.safetensors", candidate)
+        assert evaluate(network, data.test, "classification")["accuracy"] == row["test"]
+        assert evaluate(network, data.valid, "classification")["accuracy"] == row["valid"]
+        int8 = QuantisedNetwork.load(folder.network(row["number"]) / "int8.safetensors")
+        assert evaluate_int8(int8, data.test, "classification")["accuracy"] == row["test_int8"]
+    assert max(row["test"] for row in outcome.rows) > 0.8
+    assert set(outcome.agreement) <= {"flops", "params", "meco", "zico", "naswot", "snip"}
+    assert json.loads((folder.path / "results.json").read_text()) == outcome.data
+    with (folder.path / "results.csv").open(newline="") as file:
+        assert [row["candidate"] for row in csv.DictReader(file)] == asked
+
+
+def test_the_choice_is_of_largest_hypervolume(tmp_path: Path) -> None:
+    outcome = ended(made(tmp_path, samples=9, select=9))
+    assert all(row["chosen"] for row in outcome.rows)
+    few = ended(made(tmp_path, "few", samples=9, select=1))
+    (best,) = few.chosen
+    assert not any(
+        (row["valid_int8"] >= best["valid_int8"] and row["flops"] < best["flops"])
+        or (row["valid_int8"] > best["valid_int8"] and row["flops"] <= best["flops"])
+        for row in few.rows
+    )  # fmt: skip
+
+
+def test_what_was_done_is_not_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = made(tmp_path)
+    whole = ended(folder).data
+    stamps = {p: p.stat().st_mtime_ns for p in folder.path.glob("networks/*/*")}
+    monkeypatch.setattr("nascompile.training.loop.train", None)
+    assert ended(RunFolder.open(folder.path)).data == whole
+    assert {p: p.stat().st_mtime_ns for p in folder.path.glob("networks/*/*")} == stamps
+
+
+def test_lost_files_are_made_anew_to_the_same_end(tmp_path: Path) -> None:
+    """As after a crash of the machine: trials done in the journal, or networks on disk, but never less than either."""
+    folder = made(tmp_path)
+    whole = ended(folder).data
+    (folder.path / "journal.log").unlink()
+    (folder.network(2) / "result.json").unlink()
+    (folder.network(3) / "training.safetensors").unlink()
+    (folder.network(3) / "result.json").unlink()
+    assert ended(folder).data == whole
+
+
+def test_two_processes_find_what_one_finds(tmp_path: Path) -> None:
+    one = ended(made(tmp_path, "one", samples=6)).data
+    two = made(tmp_path, "two", samples=6)
+    assert ended(two, jobs=2).data == one
+    workers = {trial.user_attrs["worker"] for trial in two.trials().all()}
+    assert 1 <= len(workers) <= 2
+    assert len(two.trials().all()) == 6
+
+
+def test_a_learning_sampler_is_told_round_by_round(tmp_path: Path) -> None:
+    folder = made(tmp_path, sampler="adaptive", parameters={"start": 2}, samples=7, quantise="none")
+    outcome = ended(folder)
+    sampler = AdaptiveSampler(seed=0, start=2)
+    lines: list[str] = []
+    values = {row["candidate"]: row["valid"] for row in outcome.rows}
+    for count in (ROUND, 7 - ROUND):
+        batch = list(sampler.ask(folder.fs, count))
+        lines += map(str, batch)
+        for candidate in batch:
+            sampler.tell(candidate, {"accuracy": values[str(candidate)]})
+    assert [row["candidate"] for row in outcome.rows] == lines
+
+
+def test_a_network_that_cannot_be_trained_is_reported_and_the_run_goes_on(tmp_path: Path) -> None:
+    from nascompile.training.recipes import recipe
+
+    folder = made(tmp_path, recipe=recipe("prototypenas", lr=1e30, epochs=2))
+    outcome = ended(folder)
+    assert all("diverged" in row["error"] for row in outcome.rows)
+    assert outcome.chosen == []
+    assert (folder.path / "results.csv").read_text().strip() == ""
+
+
+def test_another_run_is_not_mixed_in(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    made(tmp_path)
+    with pytest.raises(RunError, match="its `samples` is 4, not 5"):
+        made(tmp_path, samples=5)
+    other = replace(folder.settings, data=replace(folder.settings.data, limit=50))
+    with pytest.raises(RunError, match="its `limit` is None, not 50"):
+        RunFolder.create(folder.path, other, folder.fs)
+    (tmp_path / "strange").mkdir()
+    (tmp_path / "strange" / "thesis.txt").write_text("mine")
+    with pytest.raises(RunError, match=r"holds no run \(`thesis.txt`"):
+        made(tmp_path, "strange")
+    with pytest.raises(RunError, match="there is no run"):
+        RunFolder.open(tmp_path / "strange")
+    folder.config.write_text(folder.config.read_text()[:40])
+    with pytest.raises(FileError, match=r"config.json:1:1: this file does not hold the settings"):
+        _ = RunFolder.open(folder.path).settings
+
+
+def test_two_leaders_are_one_too_many(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    with folder.led(), pytest.raises(RunError, match="is working on the run"), folder.led():
+        pass
+    with folder.led():
+        pass
+
+
+def test_settings_come_back_from_their_file(tmp_path: Path) -> None:
+    given = settings(tmp_path / "x.npz", parameters={"p": 0.25}, sparsity="S", storage="postgresql://host/db")
+    assert RunSettings.from_json(given.to_json(), tmp_path) == given
+
+
+def test_data_that_do_not_fit(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    np.savez(tmp_path / "halves.npz", x=np.zeros((30, 1, 8, 8), np.float32), y=np.arange(30) % 5)
+    with pytest.raises(NascompileError, match="5 classes"):
+        Worker(folder).step() or ended(folder)
+
+
+def test_a_candidate_by_itself(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    data, candidate = load_data(folder), folder.fs[5]
+    result = evaluate_candidate(candidate, data, folder.settings, tmp_path / "a")
+    again = evaluate_candidate(candidate, data, folder.settings, tmp_path / "b")
+    assert {**result, "seconds": 0} == {**again, "seconds": 0}
+    shutil.rmtree(tmp_path / "b")
+    assert evaluate_candidate(candidate, data, folder.settings, tmp_path / "a") == result
