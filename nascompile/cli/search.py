@@ -21,7 +21,7 @@ __all__ = ["search"]
 
 #: Sampler -> the parameters that are its own.
 _TRAINED = (
-    "samples", "select", "recipe", "epochs", "train", "sparsity", "quantise", "qat_epochs", "features", "limit",
+    "samples", "select", "recipe", "epochs", "train", "sparsity", "quantise", "qat_epochs", "features", "rate", "limit",
     "parameter", "storage", "jobs", "device", "output",
 )  # fmt: skip
 _OWN = {
@@ -84,6 +84,9 @@ def search(
     qat_epochs: Annotated[int, typer.Option("--qat-epochs", min=1, help="qat: epochs of training on.")] = 15,
     features: Annotated[
         str | None, typer.Option("--features", help="Of sound: mfcc (default for an image) or log-mel.", metavar="NAME")
+    ] = None,
+    rate: Annotated[
+        int | None, typer.Option("--rate", min=1, help="Of sound in an .npz file: samples per second.", metavar="HZ")
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Use so many examples only.")] = None,
     parameter: Annotated[
@@ -204,7 +207,7 @@ def search(
     else:
         TrainSearch(
             sampler, parameter or (), samples, select, recipe, epochs, train or (), sparsity, quantise, qat_epochs,
-            features, limit, storage, jobs or 1, device, seed, data, output, as_json,
+            features, rate, limit, storage, jobs or 1, device, seed, data, output, as_json,
         ).run(request)  # fmt: skip
 
 

@@ -46,6 +46,7 @@ class TrainSearch:
     quantise: str
     qat_epochs: int
     features: str | None
+    rate: int | None
     limit: int | None
     storage: str | None
     jobs: int
@@ -85,7 +86,7 @@ class TrainSearch:
         where = f"{Path(file).absolute()}{colon}{inside}"
         return RunSettings(
             self.sampler, parsed("--parameter", self.parameters), self.samples, self.select, self.seed,
-            DataSettings(where, seed=self.seed, features=self.features, limit=self.limit),
+            DataSettings(where, seed=self.seed, features=self.features, rate=self.rate, limit=self.limit),
             recipe(self.recipe, **{"epochs": self.epochs, **parsed("--train", self.changes)}),
             self.sparsity, self.quantise, self.qat_epochs, "flops", self.storage,
         )  # fmt: skip
