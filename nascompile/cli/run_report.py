@@ -8,14 +8,58 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from nascompile.cli.output import out, quantity, table
+from nascompile.cli.output import emit_json, out, quantity, table
 from nascompile.cli.report import budget_text
 
 if TYPE_CHECKING:
     from nascompile.run.folder import RunFolder
     from nascompile.run.outcome import Outcome
 
-__all__ = ["print_outcome"]
+__all__ = ["draw_front", "print_outcome", "show_run"]
+
+
+def show_run(path: Path, as_json: bool) -> None:
+    """A run as it is: its tables where it has ended, else how far it is.
+
+    Raises:
+        NascompileError: there is no run.
+    """
+    from nascompile.run.folder import RunFolder
+    from nascompile.run.outcome import Outcome
+
+    folder = RunFolder.open(path)
+    if found := Outcome.read(folder):
+        if as_json:
+            emit_json({"run": str(path), **found.data})
+        else:
+            print_outcome(folder, found)
+        return
+    results, total = folder.trials().results(), min(folder.settings.samples, folder.fs.size)
+    if as_json:
+        networks = [{"number": number, **result} for number, result in sorted(results.items())]
+        emit_json({"run": str(path), "trained": len(results), "samples": total, "networks": networks})
+        return
+    rows = table(">#", "~candidate", ">flops", ">valid", ">valid int8")
+    for number, result in sorted(results.items()):
+        measured = (result.get(step, {}) for step in ("float", "int8"))
+        shares = ["" if not one else _share(one.get("accuracy", one.get("auc", 0.0))) for one in measured]
+        rows.add_row(
+            str(number), escape(result.get("candidate", "")), quantity("flops", result.get("flops", 0)), *shares
+        )
+    out.print(rows)
+    out.print(f"{len(results):,} of {total:,} networks are trained; `nascompile resume {path}` goes on", markup=False)
+
+
+def draw_front(folder: RunFolder, outcome: Outcome) -> None:
+    """The front of the run and the chosen, as a page beside its tables; none of fewer than two networks."""
+    from nascompile.cli.front_plot import draw
+    from nascompile.cli.select import choice_of
+
+    if len(outcome.chosen) < 2:
+        return
+    accuracy = "valid_int8" if "valid_int8" in outcome.chosen[0] else "valid"
+    objectives = f"{outcome.cost},{accuracy}:max"
+    draw(choice_of(folder.path / "results.csv", objectives, len(outcome.chosen)), folder.path / "front.html")
 
 
 def print_outcome(folder: RunFolder, outcome: Outcome) -> None:
@@ -40,7 +84,7 @@ def print_outcome(folder: RunFolder, outcome: Outcome) -> None:
     if outcome.agreement:
         taus = ", ".join(f"{name} {tau:+.2f}" for name, tau in outcome.agreement.items())
         out.print(f"Kendall's tau with the test {outcome.metric}: {taus}", soft_wrap=True)
-    out.print(f"written: {folder.path}/results.csv, results.json, networks/", soft_wrap=True, markup=False)
+    out.print(f"written: {folder.path}/results.csv, results.json, front.html, networks/", soft_wrap=True, markup=False)
 
 
 def _print_chosen(outcome: Outcome) -> None:

@@ -120,7 +120,9 @@ def print_found(found: Found) -> None:
         out.print("no trial has a finite value in every objective: leave out the objectives named above")
     out.print()
     if found.output:
-        out.print(f"written: {found.output}, for `nascompile select {found.output} -k 5`", soft_wrap=True, markup=False)
+        wanted = ",".join(f"{name}:{sense}" for name, sense in found.sampler.objectives.items())
+        command = f"nascompile select {found.output} -k 5 --objectives {wanted}"
+        out.print(f"written: {found.output}, for `{command}`", soft_wrap=True, markup=False)
     out.print(f"{found.seconds:.0f} s, {found.asking:.0f} s of it for proposals; every trial is in {found.log.path}",
               soft_wrap=True, markup=False)  # fmt: skip
     out.print("No network was trained: proxies rank networks, and say nothing about their accuracy.")

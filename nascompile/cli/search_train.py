@@ -14,7 +14,7 @@ from nascompile.cli.examples import check_device
 from nascompile.cli.options import Json, SetRequest
 from nascompile.cli.output import Interrupted, emit_json, say, working
 from nascompile.cli.pace import Pace
-from nascompile.cli.run_report import print_outcome
+from nascompile.cli.run_report import draw_front, print_outcome
 from samplers.registry import sampler as named_sampler
 from solvers.feasible_set import FeasibleSet
 from spaces.errors import Diagnostic, NascompileError, did_you_mean
@@ -157,6 +157,7 @@ def finish_run(folder: RunFolder, jobs: int, device: str, as_json: bool) -> None
             results = lead(folder, dataset, jobs, device, report)
             progress("measuring on the test part", 0)
             outcome = finish(folder, results, dataset)
+            draw_front(folder, outcome)
     except KeyboardInterrupt:
         total = min(settings.samples, folder.fs.size)
         say(f"interrupted: {done:,} of {total:,} networks are trained; `nascompile resume {folder.path}` goes on")

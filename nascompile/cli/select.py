@@ -20,7 +20,7 @@ from samplers.proxies.base import PROXIES, proxy
 from spaces.errors import Diagnostic, NascompileError, did_you_mean
 from spaces.files import write_atomically
 
-__all__ = ["Choice", "Objective", "select"]
+__all__ = ["Choice", "Objective", "choice_of", "select"]
 
 #: Columns that are costs: less is better, though more of some is a proxy too.
 _COSTS = ("macs", "flops", "params", "latency", "rom", "ram", "ram_pingpong", "ram_liveness")
@@ -173,6 +173,18 @@ def select(
         _print(choice)
     for written in filter(None, (plot, output)):
         say(f"written: {written}")
+
+
+def choice_of(path: Path, objectives: str, k: int) -> Choice:
+    """What `select` chooses of a file with default options.
+
+    Raises:
+        NascompileError: the file or the objectives cannot be read.
+    """
+    file = read_results(path)
+    wanted = _objectives(objectives, file)
+    kept, values = _values(file, wanted)
+    return Choice(file, wanted, kept, values, HypervolumeSelector(k).select(values, [one.sense for one in wanted]))
 
 
 # -- what is asked for -------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from nascompile.cli.cells import distinct_members, number_columns, refuse_distin
 from nascompile.cli.options import Json, SetRequest, takes_request
 from nascompile.cli.output import emit_json, out, quantity, say, table, working
 from nascompile.cli.report import print_head, report
+from nascompile.cli.run_report import show_run
 from solvers.feasible_set import FeasibleSet
 from solvers.ranking import distinct_draws
 from solvers.set_file import verify as verify_set
@@ -56,7 +57,7 @@ def show(
     verify: Annotated[bool, typer.Option("--verify", help="Solve anew and compare with the file.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Look into a set: its counts, and some members with their costs.
+    """Look into a set: its counts, and some members with their costs; or into the folder of a run.
 
     Without --top, --least or --seed the first members in order are listed. All answers are exact.
 
@@ -65,7 +66,12 @@ def show(
       nascompile show dscnn-stm32f412.nasset --top entropy -n 5
 
       nascompile show dscnn --mcu stm32f412 --seed 0
+
+      nascompile show dscnn-stm32f412-entropy-0
     """
+    if Path(request.space).is_dir():
+        show_run(Path(request.space), as_json)
+        return
     if sum(option is not None for option in (top, least, seed)) > 1:
         raise NascompileError(
             Diagnostic("bad-option", "--top, --least and --seed exclude each other", None, "give one")

@@ -19,6 +19,7 @@ from nascompile.run.folder import RunFolder
 from nascompile.run.lead import score
 from samplers.hypervolume import HypervolumeSelector
 from spaces.candidate import Candidate, parse_candidate
+from spaces.errors import Diagnostic, FileError, Span
 from spaces.files import write_atomically
 
 __all__ = ["AGREEMENT", "Outcome", "finish"]
@@ -48,6 +49,23 @@ class Outcome:
     rows: tuple[Mapping[str, Any], ...]
     agreement: Mapping[str, float]
     verdict: str
+
+    @classmethod
+    def read(cls, folder: RunFolder) -> Outcome | None:
+        """The outcome of a run that has ended; None of one that has not.
+
+        Raises:
+            FileError: its file is damaged.
+        """
+        path = folder.path / "results.json"
+        if not path.exists():
+            return None
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            return cls(data["metric"], data["cost"], tuple(data["networks"]), data["agreement"], data["verdict"])
+        except (ValueError, KeyError, TypeError):
+            hint = f"delete it: `nascompile resume {folder.path}` writes it anew"
+            raise FileError(Diagnostic("damaged-file", "these are no results", Span(str(path), 1, 1), hint)) from None
 
     @property
     def chosen(self) -> list[Mapping[str, Any]]:

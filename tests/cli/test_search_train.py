@@ -38,6 +38,9 @@ def test_for_a_person_and_as_json(run: Run) -> None:
     assert "written: nine-entropy-0/results.csv" in done.stdout
     data = json.loads(run("resume", "nine-entropy-0", "--json").stdout)
     assert sum(row["chosen"] for row in data["networks"]) == 2
+    assert json.loads(run("show", "nine-entropy-0", "--json").stdout) == data
+    assert run("show", "nine-entropy-0").stdout == done.stdout
+    assert "<svg" in (run.folder / "nine-entropy-0/front.html").read_text()
     assert json.loads((run.folder / "nine-entropy-0/results.json").read_text()) == {
         key: value for key, value in data.items() if key != "run"
     }
@@ -91,6 +94,10 @@ def test_ctrl_c_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
         done = run(*SEARCH)
     assert (done.code, done.stdout) == (130, "")
     assert "interrupted: 2 of 5 networks are trained; `nascompile resume nine-entropy-0` goes on" in done.stderr
+    shown = run("show", "nine-entropy-0")
+    assert shown.code == 0
+    assert "2 of 5 networks are trained; `nascompile resume nine-entropy-0` goes on" in shown.stdout
+    assert json.loads(run("show", "nine-entropy-0", "--json").stdout)["trained"] == 2
     assert run("resume", "nine-entropy-0").code == 0
 
 
