@@ -1,16 +1,12 @@
-"""How fast a long run is, how long it will take, and how many processes it is worth."""
+"""How fast a long run is, and how long it will take."""
 
 from __future__ import annotations
 
-import os
 import time
 
 from solvers.base import Progress
 
-__all__ = ["Pace", "default_jobs"]
-
-#: Starting a process takes as long as scoring some small networks.
-_WORTH_A_PROCESS = 16
+__all__ = ["Pace"]
 
 
 class Pace:
@@ -39,16 +35,3 @@ def _duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def default_jobs(tasks: int, device: str) -> int:
-    """Processes for so many tasks that are handed out at once: one per core, as far as that is worth it.
-
-    Example:
-        >>> default_jobs(5, "cpu"), default_jobs(1000, "cuda")
-        (1, 1)
-    """
-    if device != "cpu":
-        return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, tasks // _WORTH_A_PROCESS))

@@ -21,8 +21,9 @@ from nascompile.cli.cells import distinct_members, refuse_distinct
 from nascompile.cli.examples import check_device, data_record, labelled_examples
 from nascompile.cli.options import Json, SetRequest, takes_request
 from nascompile.cli.output import Interrupted, emit_json, say, working
-from nascompile.cli.pace import Pace, default_jobs
+from nascompile.cli.pace import Pace
 from nascompile.cli.score_report import Report, print_scores, scores_data
+from nascompile.proxy_trials import default_jobs
 from samplers.proxies.base import PROXIES, Proxy
 from samplers.score_file import ScoreFile
 from solvers.feasible_set import FeasibleSet

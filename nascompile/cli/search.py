@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from nascompile.cli.objectives import read_objectives
 from nascompile.cli.options import Json, SetRequest, takes_request
 from nascompile.cli.search_monas import MonasSearch
 from nascompile.cli.search_pareto import ParetoSearch
-from nascompile.cli.search_train import TrainSearch
+from nascompile.cli.search_train import PARETO, TrainSearch, parsed
 from samplers.monas import MonasSampler
 from samplers.optuna_sampler import METHODS
 from samplers.pareto import PROTOTYPENAS
@@ -27,8 +29,8 @@ _TRAINED = (
 _OWN = {
     **dict.fromkeys(SAMPLERS, _TRAINED),
     "pareto": (
-        "method", "population", "objectives", "trials", "batch", "batch_norm", "jobs", "device", "output", "log",
-        "force",
+        "method", "population", "objectives", "trials", "batch", "batch_norm", "log", "force",
+        *(name for name in _TRAINED if name != "parameter"),
     ),
     "monas": ("lam", "mu", "rule", "prune", "cells", "repeats", "thin", "log", "force"),
 }  # fmt: skip
@@ -182,10 +184,11 @@ def search(
     are kept that span the trade-off of accuracy and FLOPs best, and all are measured on the test part in the end. The
     run is a folder. Killed at any moment, `nascompile resume RUN` goes on, and `nascompile worker RUN` helps.
 
-    pareto and monas go by untrained networks alone. pareto evaluates --trials candidates by proxies that compete as
-    objectives (PrototypeNAS), and gives those that no other dominates. monas prunes a cell space (MONAS): each round
-    scores every operator of every edge by trainability, expressivity and, with --lambda or --mu, FLOPs or latency.
-    Their log keeps every trial or round; the same command continues an interrupted search.
+    pareto evaluates --trials candidates untrained, by proxies that compete as objectives (PrototypeNAS). With --samples
+    those of the front with the largest hypervolume are trained; without, nothing is, and the front is printed.
+
+    monas prunes a cell space (MONAS), and trains nothing: each round scores every operator of every edge by
+    trainability, expressivity and, with --lambda or --mu, FLOPs or latency, and prunes the worst of each edge.
 
     Examples:
 
@@ -199,14 +202,22 @@ def search(
     if sampler == "monas":
         rules = MonasSampler(lam, mu, rule, prune, cells, repeats, tuple(thin) if thin else None, seed)  # type: ignore[arg-type]
         MonasSearch(rules, data, log, force, as_json).run(request)
-    elif sampler == "pareto":
+    elif sampler == PARETO and not _is_given(context, "samples"):
+        _refuse_training(context)
         ParetoSearch(
             method, objectives, trials, population, batch, batch_norm, jobs, device, seed, data, log, output, force,
             as_json,
         ).run(request)  # fmt: skip
     else:
+        own = parsed("--parameter", parameter or ())
+        if sampler == PARETO:
+            _refuse(context, ("batch_norm", "log", "force"), "where networks are trained")
+            own = {
+                "method": method, "objectives": read_objectives(objectives), "population": population,
+                "trials": trials, "batch": batch,
+            }  # fmt: skip
         TrainSearch(
-            sampler, parameter or (), samples, select, recipe, epochs, train or (), sparsity, quantise, qat_epochs,
+            sampler, own, samples, select, recipe, epochs, train or (), sparsity, quantise, qat_epochs,
             features, rate, limit, storage, jobs or 1, device, seed, data, output, as_json,
         ).run(request)  # fmt: skip
 
@@ -217,9 +228,26 @@ def _refuse_foreign(sampler: str, context: typer.Context) -> None:
         hint = did_you_mean(sampler, _OWN)
         raise NascompileError(Diagnostic("unknown-sampler", f"there is no sampler `{sampler}`", None, hint))
     for name in dict.fromkeys(name for own in _OWN.values() for name in own):
-        source = context.get_parameter_source(name)
-        if name not in _OWN[sampler] and source and source.name != "DEFAULT":
+        if name not in _OWN[sampler] and _is_given(context, name):
             flag = _FLAGS.get(name, f"--{name}")
             owners = " and ".join(other for other, own in _OWN.items() if name in own)
             message = f"{flag} is no option of the sampler `{sampler}`"
             raise NascompileError(Diagnostic("bad-option", message, None, f"it is one of {owners}: leave it out"))
+
+
+def _refuse_training(context: typer.Context) -> None:
+    """Raises where an option of training is given, and nothing is trained."""
+    own = [name for name in _TRAINED if name not in ("samples", "parameter", "jobs", "device", "output")]
+    _refuse(context, own, "without --samples: then pareto trains nothing")
+
+
+def _refuse(context: typer.Context, names: Iterable[str], where: str) -> None:
+    for name in names:
+        if _is_given(context, name):
+            message = f"{_FLAGS.get(name, f'--{name}')} does nothing {where}"
+            raise NascompileError(Diagnostic("bad-option", message, None, "leave it out, or see --samples"))
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
@@ -17,8 +17,9 @@ from nascompile.cli.examples import check_device, data_record, labelled_examples
 from nascompile.cli.objectives import COSTS, read_objectives
 from nascompile.cli.options import SetRequest
 from nascompile.cli.output import Interrupted, emit_json, say, working
-from nascompile.cli.pace import Pace, default_jobs
+from nascompile.cli.pace import Pace
 from nascompile.cli.search_report import Found, found_data, print_found
+from nascompile.proxy_trials import ProxyTrials
 from nascompile.trial_log import Trial, TrialLog
 from samplers.pareto import ParetoSampler
 from samplers.proxies.base import Proxy
@@ -126,61 +127,33 @@ class ParetoSearch:
     def _search(
         self, fs: FeasibleSet, sampler: ParetoSampler, data: Data, log: TrialLog, table: _Rows | None
     ) -> tuple[int, float]:
-        """Ask, evaluate and tell, generation by generation; what the log has is told without being evaluated again.
+        """Bring the log to its trials.
 
         Returns:
-            How many trials there are, and seconds spent on asking.
+            How many there are, and seconds spent on asking.
         """
-        total, done, asking = min(self.trials, fs.size), 0, 0.0
+        total = min(self.trials, fs.size)
         there = min(len(log.trials), total)
         if there:
             say(f"{there:,} of {total:,} trials are in {log.path} already")
+        found = ProxyTrials(
+            fs, sampler, self.proxies, data, log, self.seed, self.batch_norm, self.device, self.jobs
+        )  # fmt: skip
         try:
             with working(f"searching {fs.program.space.name}") as progress:
                 pace = Pace(progress, there, total)
-                while done < total:
-                    start = time.monotonic()
-                    asked = list(sampler.ask(fs, min(sampler.population, total - done)))
-                    asking += time.monotonic() - start
-                    with closing(self._trials(asked, done, there, data, log)) as found:
-                        for candidate, trial in found:
-                            sampler.tell_scores(candidate, trial.values)
-                            if table:
-                                table.add(candidate, trial)
-                            done += 1
-                            if done > there:
-                                pace.step()
+
+                def told(number: int, candidate: Candidate, trial: Trial) -> None:
+                    if table:
+                        table.add(candidate, trial)
+                    if number >= there:
+                        pace.step()
+
+                found.run(total, told)
         except KeyboardInterrupt:
             say(f"interrupted: {len(log.trials):,} of {total:,} trials are in {log.path}; the same command goes on")
             raise Interrupted from None
-        return total, asking
-
-    def _trials(
-        self, asked: Sequence[Candidate], done: int, there: int, data: Data, log: TrialLog
-    ) -> Generator[tuple[Candidate, Trial], None, None]:
-        """The trials of candidates: those in the log, then those that are evaluated now, and added to it."""
-        known = asked[: max(0, there - done)]
-        for number, candidate in enumerate(known, start=done):
-            yield candidate, log.expect(number, str(candidate))
-        fresh = asked[len(known) :]
-        with closing(self._evaluated(fresh, data)) as found:
-            for candidate, scores in zip(fresh, found, strict=True):
-                trial = Trial(str(candidate), candidate.costs, scores)
-                log.append(trial)
-                yield candidate, trial
-
-    def _evaluated(self, candidates: Sequence[Candidate], data: Data) -> Generator[dict[str, float], None, None]:
-        """The scores of candidates, in their order."""
-        from samplers.scoring import score
-
-        if not self.proxies or not candidates:
-            yield from ({} for _ in candidates)
-            return
-        jobs = min(self.jobs or default_jobs(len(candidates), self.device), len(candidates))
-        settings = {"batch_norm": self.batch_norm, "device": self.device, "jobs": jobs}
-        with closing(score(candidates, self.proxies, data, self.seed, **settings)) as found:
-            for one in found:
-                yield dict(one.scores)
+        return total, found.asking
 
 
 @dataclass

@@ -22,7 +22,10 @@ from spaces.errors import Diagnostic, NascompileError, did_you_mean
 if TYPE_CHECKING:
     from nascompile.run.folder import RunFolder
 
-__all__ = ["TrainSearch", "resume", "worker"]
+__all__ = ["PARETO", "TrainSearch", "parsed", "resume", "worker"]
+
+#: The sampler that chooses by proxies what is trained.
+PARETO = "pareto"
 
 _RunPath = Annotated[Path, typer.Argument(help="The folder that `nascompile search` wrote.", metavar="RUN")]
 _Jobs = Annotated[
@@ -36,7 +39,7 @@ class TrainSearch:
     """A search that trains, as the command line has it; see the options of `nascompile search`."""
 
     sampler: str
-    parameters: Sequence[str]
+    parameters: Mapping[str, Any]
     samples: int
     select: int
     recipe: str
@@ -60,7 +63,8 @@ class TrainSearch:
         """Train networks of the set, and print those that are kept."""
         from nascompile.run.folder import RunFolder
 
-        named_sampler(self.sampler, seed=self.seed, **parsed("--parameter", self.parameters))
+        if self.sampler != PARETO:
+            named_sampler(self.sampler, seed=self.seed, **self.parameters)
         check_device(self.device)
         settings = self._settings()
         fs = request.feasible_set()
@@ -85,7 +89,7 @@ class TrainSearch:
         file, colon, inside = str(self.data).partition(":")
         where = f"{Path(file).absolute()}{colon}{inside}"
         return RunSettings(
-            self.sampler, parsed("--parameter", self.parameters), self.samples, self.select, self.seed,
+            self.sampler, self.parameters, self.samples, self.select, self.seed,
             DataSettings(where, seed=self.seed, features=self.features, rate=self.rate, limit=self.limit),
             recipe(self.recipe, **{"epochs": self.epochs, **parsed("--train", self.changes)}),
             self.sparsity, self.quantise, self.qat_epochs, "flops", self.storage,
@@ -154,7 +158,11 @@ def finish_run(folder: RunFolder, jobs: int, device: str, as_json: bool) -> None
 
             progress("reading the data", 0)
             dataset = load_data(folder)
-            results = lead(folder, dataset, jobs, device, report)
+
+            def proxies(count: int, total: int) -> None:
+                progress(f"{count:,} of {total:,} trials by proxies", 0)
+
+            results = lead(folder, dataset, jobs, device, report, proxies)
             progress("measuring on the test part", 0)
             outcome = finish(folder, results, dataset)
             draw_front(folder, outcome)

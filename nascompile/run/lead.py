@@ -17,6 +17,7 @@ from typing import Any
 from nascompile.data.dataset import Dataset
 from nascompile.run.evaluate import METRIC
 from nascompile.run.folder import RunFolder
+from nascompile.run.proxies import pareto_choice
 from nascompile.run.trials import Trials
 from nascompile.run.worker import OVER, PAUSE, Worker, serve
 from samplers.base import Sampler
@@ -25,6 +26,8 @@ from spaces.candidate import Candidate
 
 __all__ = ["ROUND", "lead"]
 
+#: The sampler that chooses by proxies what is trained.
+_PARETO = "pareto"
 #: Candidates that a sampler which learns is asked for at once.
 ROUND = 4
 
@@ -32,7 +35,10 @@ ROUND = 4
 Report = Callable[[int, int, Mapping[int, Mapping[str, Any]]], None]
 
 
-def lead(folder: RunFolder, dataset: Dataset, jobs: int, device: str, report: Report) -> dict[int, dict[str, Any]]:
+def lead(
+    folder: RunFolder, dataset: Dataset, jobs: int, device: str, report: Report,
+    proxies: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[int, dict[str, Any]]:  # fmt: skip
     """Bring a run to the end of its trainings.
 
     Args:
@@ -41,6 +47,7 @@ def lead(folder: RunFolder, dataset: Dataset, jobs: int, device: str, report: Re
         jobs: processes that train, this one included.
         device: where to train.
         report: called whenever a candidate is done.
+        proxies: called whenever a trial by proxies is done, with their number and that of all.
 
     Returns:
         The results by the number of the candidate.
@@ -50,8 +57,13 @@ def lead(folder: RunFolder, dataset: Dataset, jobs: int, device: str, report: Re
     """
     leader = _Leader(folder, Worker(folder, device, dataset), folder.trials(), METRIC[dataset.task], report)
     leader.trials.note(OVER, False)
+    # Chosen before there are helpers, as it uses as many processes itself.
+    first = pareto_choice(folder, dataset, jobs, device, proxies) if folder.settings.sampler == _PARETO else None
     with _helpers(folder, jobs - 1, device):
-        leader.run()
+        if first is None:
+            leader.ask()
+        else:
+            leader.train(first, len(first))
         leader.trials.note(OVER, True)
     return leader.results
 
@@ -68,20 +80,25 @@ class _Leader:
     asked: list[Candidate] = field(default_factory=list)
     results: dict[int, dict[str, Any]] = field(default_factory=dict)
 
-    def run(self) -> None:
+    def ask(self) -> None:
+        """Train what the sampler asks for."""
         settings, fs = self.folder.settings, self.folder.fs
         sampler = _sampler(settings.sampler, settings.parameters, settings.seed, self.metric)
         total = min(settings.samples, fs.size)
         while len(self.asked) < total:
             lacking = total - len(self.asked)
             batch = list(sampler.ask(fs, min(ROUND, lacking) if sampler.objectives else lacking))
-            first = len(self.asked)
-            self.asked += batch
-            numbers = range(first, len(self.asked))
-            self.trials.add(list(zip(numbers, batch, strict=True)))
-            self.wait(numbers, total)
-            for number, candidate in zip(numbers, batch, strict=True):
+            for number, candidate in zip(self.train(batch, total), batch, strict=True):
                 sampler.tell(candidate, {self.metric: score(self.results[number], self.metric)})
+
+    def train(self, batch: Sequence[Candidate], total: int) -> range:
+        """Hand candidates out and wait for their results; their numbers."""
+        first = len(self.asked)
+        self.asked += batch
+        numbers = range(first, len(self.asked))
+        self.trials.add(list(zip(numbers, batch, strict=True)))
+        self.wait(numbers, total)
+        return numbers
 
     def wait(self, numbers: Sequence[int], total: int) -> None:
         """Work along until these candidates have results."""

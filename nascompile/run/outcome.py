@@ -17,6 +17,7 @@ from nascompile.data.dataset import Dataset
 from nascompile.run.evaluate import METRIC
 from nascompile.run.folder import RunFolder
 from nascompile.run.lead import score
+from nascompile.run.proxies import proxy_examples
 from samplers.hypervolume import HypervolumeSelector
 from spaces.candidate import Candidate, parse_candidate
 from spaces.errors import Diagnostic, FileError, Span
@@ -183,19 +184,13 @@ class _Ending:
         """The scores of the networks on examples of the training part; none but for classification."""
         if self.dataset.task != "classification":
             return {}
-        import torch
-
-        from samplers.proxies.data import Data
         from samplers.scoring import batched
         from samplers.scoring import score as scored
 
-        train = self.dataset.train
-        batch = min(_BATCH, len(train) // 2)
-        order = np.random.default_rng(self.folder.settings.seed).permutation(len(train))[: 2 * batch]
-        labels = torch.from_numpy(np.asarray(train.y)[order])
-        data = Data(torch.from_numpy(train.x[order]), labels, "the training part")
+        seed = self.folder.settings.seed
+        data = proxy_examples(self.dataset, _BATCH, seed)
         candidates = [self.candidate(row["number"]) for row in rows]
-        found = [one.scores for one in scored(candidates, batched(AGREEMENT, batch), data, self.folder.settings.seed)]
+        found = [one.scores for one in scored(candidates, batched(AGREEMENT, len(data) // 2), data, seed)]
         return {name: [one[name] for one in found] for name in AGREEMENT}
 
 

@@ -69,6 +69,33 @@ def test_killed_at_random_moments_it_comes_to_the_same_end(run: Run) -> None:
     assert sorted(finished) == list(range(5))
 
 
+def test_pareto_trains_those_of_the_front_with_the_largest_hypervolume(run: Run) -> None:
+    trials = (
+        "--sampler",
+        "pareto",
+        "--trials",
+        "9",
+        "--population",
+        "3",
+        "--batch",
+        "16",
+        "--objectives",
+        "flops,snip",
+    )
+    options = ("search", "nine.yaml", "--data", "halves.npz", *trials)
+    done = run(*options, *QUICK[2:], "--samples", "3", "--select", "2", "--out", "p", "--json")
+    assert done.code == 0
+    rows = [json.loads(line) for line in (run.folder / "p/trials.jsonl").read_text().splitlines()[1:]]
+    (run.folder / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    best = run("select", "t.jsonl", "-k", "3", "--objectives", "flops,snip", "--json")
+    wanted = {one["candidate"] for one in json.loads(best.stdout)["chosen"]}
+    assert len(rows) == 9
+    assert {row["candidate"] for row in json.loads(done.stdout)["networks"]} == wanted
+    again = run("resume", "p", "--json")
+    assert again.stdout == done.stdout
+    assert len((run.folder / "p/trials.jsonl").read_text().splitlines()) == 10
+
+
 def test_a_worker_helps_and_ends_with_the_run(run: Run) -> None:
     (run.folder / "data").mkdir()
     done = run(*SEARCH, "--samples", "1", "--out", "r")
@@ -118,6 +145,8 @@ def test_ctrl_c_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
         ((*SEARCH, "--sparsity", "S"), "has no choice `S`"),
         ((*SEARCH, "--storage", "postgresql://nobody@localhost:1/none"), "cannot open the storage"),
         ((*SEARCH, "--out", "five.npz/run"), "cannot make the folder: Not a directory"),
+        (("search", "nine.yaml", "--sampler", "pareto", "--epochs", "3"), "--epochs does nothing without --samples"),
+        ((*SEARCH, "--sampler", "pareto", "--force"), "--force does nothing where networks are trained"),
         (("resume", "nine.yaml"), "there is no run in `nine.yaml`"),
         (("worker", "nowhere"), "there is no run in `nowhere`"),
     ],
