@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -74,7 +74,8 @@ class TrainSearch:
         if self.sparsity and self.sparsity not in fs.program.space.choices:
             message = f"`{fs.program.space.name}` has no choice `{self.sparsity}`, which --sparsity names"
             raise _error("unknown-choice", message, did_you_mean(self.sparsity, fs.program.space.choices))
-        folder = RunFolder.create(self.output or self._default(fs), settings, fs)
+        path = self.output or self._default(fs)
+        folder = RunFolder.create(path, replace(settings, name=path.name), fs)
         finish_run(folder, self.jobs, self.device, self.as_json)
 
     def _settings(self) -> Any:
@@ -116,21 +117,44 @@ def resume(run: _RunPath, jobs: _Jobs = 1, device: _Device = "cpu", as_json: Jso
     finish_run(RunFolder.open(run), jobs, device, as_json)
 
 
-def worker(run: _RunPath, device: _Device = "cpu") -> None:
+def worker(
+    run: Annotated[
+        Path | None,
+        typer.Argument(help="The folder that `nascompile search` wrote.", metavar="RUN", show_default=False),
+    ] = None,
+    storage: Annotated[
+        str | None, typer.Option("--storage", help="The search's database, from a machine without RUN.", metavar="URL")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--run", help="With --storage: the name of the search's folder.", metavar="NAME")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="With --storage: a folder to work in. Default: NAME.", metavar="DIR"),
+    ] = None,
+    device: _Device = "cpu",
+) -> None:
     """Help with a search that goes on elsewhere: train its candidates until there are no more.
 
-    Start as many as you like, on any machine that sees the run's folder and its data; no candidate is trained twice.
+    Start as many as you like, on any machine that sees the data at the same place; no candidate is trained twice. A
+    machine that does not see the run's folder reaches a search with a database by --storage and --run.
 
     Examples:
 
       nascompile worker /shared/dscnn-stm32f412-entropy-0
+
+      nascompile worker --storage postgresql://user:password@host/database --run dscnn-stm32f412-entropy-0
     """
+    from nascompile.run.folder import RunFolder
     from nascompile.run.worker import serve
 
+    if (run is None) == (storage is None) or (storage is None) != (name is None):
+        raise _error("bad-option", "whose worker?", "give the folder of a run, or --storage URL --run NAME")
     check_device(device)
+    folder = RunFolder.open(run) if run else RunFolder.join(str(storage), str(name), output or Path(str(name)))
     try:
         with working("waiting for candidates"):
-            done = serve(run, device)
+            done = serve(folder, device)
     except KeyboardInterrupt:
         say("interrupted: the candidate at hand goes on from its last whole epoch, here or elsewhere")
         raise Interrupted from None

@@ -10,6 +10,7 @@ RUN/front.html             the front and the chosen
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import json
 import os
@@ -50,6 +51,7 @@ class RunFolder:
         folder = cls(path)
         if folder.config.exists():
             folder._compare(settings, fs)
+            folder._announce()
             return folder
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -63,6 +65,37 @@ class RunFolder:
         set_file.save(fs, folder.set_file)
         # The settings come last: a folder that has them is a run.
         write_atomically(folder.config, settings.to_json().encode())
+        folder._announce()
+        return folder
+
+    @classmethod
+    def join(cls, storage: str, name: str, path: Path) -> RunFolder:
+        """A folder of one's own for a run that a database tells of.
+
+        Args:
+            storage: URL of the database.
+            name: of the run there.
+            path: the folder; made if it is not there.
+
+        Raises:
+            RunError: there is no such run.
+            FileError: the folder cannot be written.
+        """
+        notes = Trials(storage, name).notes
+        if "config" not in notes:
+            raise RunError(Diagnostic("no-such-run", f"`{storage}` has no run `{name}`", None, "check --run"))
+        folder = cls(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as cause:
+            message = f"cannot make the folder: {cause.strerror}"
+            raise FileError(Diagnostic("unwritable", message, Span(str(path), 1, 1), "give another --out")) from None
+        if folder.config.exists() and folder.config.read_text(encoding="utf-8") != notes["config"]:
+            message = f"`{path}` holds another run"
+            raise RunError(Diagnostic("other-run", message, None, "give a new folder with --out"))
+        write_atomically(folder.set_file, base64.b64decode(notes["set"]))
+        write_atomically(folder.config, notes["config"].encode())
+        write_atomically(folder.joined, b"")
         return folder
 
     @classmethod
@@ -82,6 +115,11 @@ class RunFolder:
     def config(self) -> Path:
         """What the run depends on."""
         return self.path / "config.json"
+
+    @property
+    def joined(self) -> Path:
+        """There where the run's own folder is elsewhere."""
+        return self.path / ".joined"
 
     @property
     def set_file(self) -> Path:
@@ -130,6 +168,18 @@ class RunFolder:
             file.write(str(os.getpid()))
             file.flush()
             yield
+
+    def _announce(self) -> None:
+        """Tell the database, where there is one, all that a worker elsewhere needs."""
+        if self.settings.storage is None:
+            return
+        trials, text = self.trials(), self.settings.to_json()
+        if trials.notes.get("config", text) != text:
+            message = f"the storage has another run called `{self.settings.name}`"
+            raise RunError(Diagnostic("other-run", message, None, "give the folder, and so the run, another name"))
+        if "config" not in trials.notes:
+            trials.note("set", base64.b64encode(self.set_file.read_bytes()).decode())
+            trials.note("config", text)
 
     def _compare(self, settings: RunSettings, fs: FeasibleSet) -> None:
         hint = f"`nascompile resume {self.path}` goes on with that run; for another one give another --out"

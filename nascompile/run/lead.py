@@ -139,7 +139,8 @@ def _helpers(folder: RunFolder, count: int, device: str) -> Iterator[None]:
     """Further workers on this machine; they end with this process, whichever way it ends."""
     context = multiprocessing.get_context("spawn")
     processes = [
-        context.Process(target=serve, args=(folder.path, device, os.getpid()), daemon=True) for _ in range(count)
+        context.Process(target=serve, args=(RunFolder(folder.path), device, os.getpid()), daemon=True)
+        for _ in range(count)
     ]
     for process in processes:
         process.start()

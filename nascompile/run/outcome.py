@@ -18,6 +18,8 @@ from nascompile.run.evaluate import METRIC
 from nascompile.run.folder import RunFolder
 from nascompile.run.lead import score
 from nascompile.run.proxies import proxy_examples
+from nascompile.run.trials import RunError
+from nascompile.run.worker import WEIGHTS
 from samplers.hypervolume import HypervolumeSelector
 from spaces.candidate import Candidate, parse_candidate
 from spaces.errors import Diagnostic, FileError, Span
@@ -103,6 +105,7 @@ def finish(folder: RunFolder, results: Mapping[int, Mapping[str, Any]], dataset:
     Raises:
         FileError: the folder cannot be read or written.
     """
+    _fetch(folder, results)
     ending = _Ending(folder, results, dataset)
     chosen, verdict = ending.choice()
     rows = tuple(ending.row(number, number in chosen) for number in sorted(results))
@@ -110,6 +113,27 @@ def finish(folder: RunFolder, results: Mapping[int, Mapping[str, Any]], dataset:
     write_atomically(folder.path / "results.csv", outcome.csv().encode())
     write_atomically(folder.path / "results.json", (json.dumps(outcome.data, indent=2) + "\n").encode())
     return outcome
+
+
+def _fetch(folder: RunFolder, results: Mapping[int, Mapping[str, Any]]) -> None:
+    """Bring here the networks that were trained elsewhere.
+
+    Raises:
+        RunError: one is nowhere to be found.
+    """
+    trials = folder.trials()
+    for number, result in results.items():
+        place = folder.network(number)
+        if "error" in result or (place / WEIGHTS[0]).exists():
+            continue
+        files = trials.attached(number)
+        if not files:
+            message = f"the weights of candidate {number} are not in `{place}`"
+            hint = "put the folder back, or start the run anew under another name"
+            raise RunError(Diagnostic("no-weights", message, None, hint))
+        place.mkdir(parents=True, exist_ok=True)
+        for name, data in files.items():
+            write_atomically(place / name, data)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ waits again, as another trial. So no result is lost, and nothing is trained twic
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import socket
@@ -70,7 +71,7 @@ def open_storage(where: str | Path) -> BaseStorage:
         return RDBStorage(where)
     except Exception as cause:  # drivers have errors of their own
         what = str(cause).strip().splitlines()[0]
-        hint = "give a URL such as postgresql://user:password@host/database, and install its driver (psycopg2-binary)"
+        hint = "give a URL such as postgresql://user:password@host/database; its driver: pip install 'psycopg[binary]'"
         raise RunError(Diagnostic("bad-storage", f"cannot open the storage `{where}`: {what}", None, hint)) from cause
 
 
@@ -137,10 +138,18 @@ class Trials:
 
     def add(self, candidates: Sequence[tuple[int, Candidate]]) -> None:
         """Let candidates wait, unless they are there; for the run's one leader only."""
-        self.add_lines([(number, str(c), {d: _plain(v) for d, v in c.values.items()}) for number, c in candidates])
+        if not candidates:
+            return
+        options: dict[str, dict[Any, None]] = {}
+        for chain in candidates[0][1].program.chains:
+            for decision in chain.variant.decisions:
+                options.setdefault(decision.label, {}).update(dict.fromkeys(map(_plain, decision.options)))
+        self.add_lines(
+            [(k, str(c), {d: (_plain(v), tuple(options[d])) for d, v in c.values.items()}) for k, c in candidates]
+        )
 
-    def add_lines(self, lines: Sequence[tuple[int, str, Mapping[str, Any]]]) -> None:
-        """As `add`: the number, the line and the decisions of each candidate."""
+    def add_lines(self, lines: Sequence[tuple[int, str, Mapping[str, tuple[Any, Sequence[Any]]]]]) -> None:
+        """As `add`: the number and the line of each candidate, and its decisions, each with all its options."""
         from optuna.distributions import BaseDistribution, CategoricalDistribution
         from optuna.trial import TrialState, create_trial
 
@@ -149,14 +158,11 @@ class Trials:
         for number, line, decisions in lines:
             if number in there:
                 continue
-            # One option each: what the others would be, only the space knows.
-            only: dict[str, BaseDistribution] = {
-                label: CategoricalDistribution((value,)) for label, value in decisions.items()
-            }
-            attributes = {"number": number, "candidate": line}
+            options: dict[str, BaseDistribution] = {d: CategoricalDistribution(o) for d, (_, o) in decisions.items()}
             trial = create_trial(
-                state=TrialState.WAITING, params=dict(decisions), distributions=only, user_attrs=attributes
-            )
+                state=TrialState.WAITING, params={label: value for label, (value, _) in decisions.items()},
+                distributions=options, user_attrs={"number": number, "candidate": line},
+            )  # fmt: skip
             self._study.add_trial(trial)
 
     def recover(self) -> int:
@@ -172,7 +178,7 @@ class Trials:
                     continue
                 if failed:
                     lost += 1
-                    self.add_lines([(trial.user_attrs["number"], trial.user_attrs["candidate"], trial.params)])
+                    self.add_lines([(trial.user_attrs["number"], trial.user_attrs["candidate"], _decisions(trial))])
         return lost
 
     def _is_silent(self, trial: FrozenTrial, now: float) -> bool:
@@ -209,6 +215,25 @@ class Trials:
         except _finished():
             return
 
+    def attach(self, claim: Claim, files: Mapping[str, bytes]) -> None:
+        """Keep files with a trial, for whoever does not see this worker's disk."""
+        for name, data in files.items():
+            text = base64.b64encode(data).decode()
+            try:
+                self._storage.set_trial_user_attr(claim.trial, f"file:{name}", text)
+            except _finished():
+                return
+
+    def attached(self, number: int) -> dict[str, bytes]:
+        """The files that are kept with a candidate."""
+        return {
+            key.removeprefix("file:"): base64.b64decode(text)
+            for t in self.all()
+            if t.user_attrs["number"] == number and "result" in t.user_attrs
+            for key, text in t.user_attrs.items()
+            if key.startswith("file:")
+        }
+
     def release(self, claim: Claim) -> None:
         """Give a candidate back: it waits again, for anyone."""
         from optuna.trial import TrialState
@@ -239,6 +264,14 @@ class Trials:
             return self._storage.set_trial_state_values(claim.trial, TrialState.COMPLETE, values=found)
         except _finished():
             return False
+
+
+def _decisions(trial: FrozenTrial) -> dict[str, tuple[Any, Sequence[Any]]]:
+    """What was decided, and what the options were."""
+    return {
+        label: (value, getattr(trial.distributions[label], "choices", (value,)))
+        for label, value in trial.params.items()
+    }
 
 
 def _is_lost(trial: FrozenTrial) -> bool:

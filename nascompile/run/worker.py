@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from nascompile.data.dataset import Dataset
@@ -22,6 +21,8 @@ from spaces.errors import Diagnostic
 
 __all__ = ["OVER", "Worker", "load_data", "serve"]
 
+#: What is wanted of a network in the end.
+WEIGHTS = ("float.safetensors", "int8.safetensors")
 #: Seconds between two looks for work.
 PAUSE = 0.2
 #: The note by which the leader says that no candidate will come any more.
@@ -65,24 +66,27 @@ class Worker:
             # Ctrl-C, a full disk, data that are gone: nothing that this candidate is to blame for.
             self.trials.release(claim)
             raise
+        if self.folder.joined.exists():
+            files = (network / name for name in WEIGHTS)
+            self.trials.attach(claim, {file.name: file.read_bytes() for file in files if file.exists()})
         final = result.get("int8") or result.get("float") or {}
         accuracy = float(final.get(METRIC[self.dataset.task], 0.0))
         self.trials.finish(claim, result, (accuracy, float(result["flops"])))
         return claim, result
 
 
-def serve(path: Path, device: str, parent: int | None = None) -> int:
+def serve(folder: RunFolder, device: str, parent: int | None = None) -> int:
     """Evaluate candidates until the leader says that the run is over.
 
     Args:
-        path: of the run's folder.
+        folder: of the run.
         device: where to train.
         parent: a process; when it is no longer this one's parent, there is nothing to wait for.
 
     Returns:
         How many candidates were evaluated here.
     """
-    worker, done = Worker(RunFolder.open(path), device), 0
+    worker, done = Worker(folder, device), 0
     while True:
         over = bool(worker.trials.notes.get(OVER))
         if parent is not None and os.getppid() != parent:

@@ -15,10 +15,12 @@ import pytest
 
 from nascompile.run.trials import RunError, Trials
 
+OPTIONS = tuple(range(0, 960, 16))
+
 
 def made(path: Path, count: int = 6, **options: object) -> Trials:
     trials = Trials(path / "journal.log", "run", **options)  # type: ignore[arg-type]
-    trials.add_lines([(k, f"mlp2: {16 * k}", {"M[1]": 16 * k}) for k in range(count)])
+    trials.add_lines([(k, f"mlp2: {16 * k}", {"M[1]": (16 * k, OPTIONS)}) for k in range(count)])
     return trials
 
 

@@ -1,0 +1,136 @@
+"""A run whose trials are in PostgreSQL: several workers, on disks of their own, and nothing trained twice."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nascompile.run.folder import RunFolder
+from nascompile.run.lead import lead
+from nascompile.run.outcome import Outcome, finish
+from nascompile.run.trials import RunError, Trials
+from nascompile.run.worker import load_data
+from tests.run.examples import data_file, settings, small_set
+
+pytest.importorskip("psycopg", reason="needs psycopg[binary]")
+
+
+def program(name: str) -> str | None:
+    """One of PostgreSQL's; Debian keeps most of them off the path."""
+    places = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/postgres")]
+    return shutil.which(name) or next((str(p / name) for p in places if (p / name).exists()), None)
+
+
+def other_user() -> str | None:
+    """PostgreSQL does not run as root."""
+    if os.geteuid():
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in names else "nobody"
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """A server of our own, on a free port."""
+    initdb, postgres = program("initdb"), program("postgres")
+    if initdb is None or postgres is None:
+        pytest.skip("needs PostgreSQL (apt-get install postgresql)")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    user = other_user()
+    with tempfile.TemporaryDirectory() as folder:
+        if user:
+            shutil.chown(folder, user)
+        common: dict[str, Any] = {
+            "user": user,
+            "cwd": folder,
+            "stdout": subprocess.DEVNULL,
+            "stderr": subprocess.STDOUT,
+        }
+        subprocess.run([initdb, "-D", f"{folder}/data", "-U", "us", "--no-sync", "-A", "trust"], check=True, **common)
+        server = subprocess.Popen(
+            [postgres, "-D", f"{folder}/data", "-p", str(port), "-h", "127.0.0.1", "-k", folder, "-F"], **common
+        )
+        try:
+            where = f"postgresql://us@127.0.0.1:{port}/postgres"
+            for _ in range(100):
+                try:
+                    Trials(where, "hello")
+                    break
+                except RunError:
+                    time.sleep(0.1)
+            yield where
+        finally:
+            # Not SIGTERM, at which it would wait for our connections to end.
+            server.send_signal(signal.SIGINT)
+            server.wait()
+
+
+def silent(done: int, total: int, results: Mapping[int, Mapping[str, Any]]) -> None:
+    pass
+
+
+def ended(folder: RunFolder) -> Outcome:
+    data = load_data(folder)
+    return finish(folder, lead(folder, data, 1, "cpu", silent), data)
+
+
+def test_workers_elsewhere_share_a_run(tmp_path: Path, url: str) -> None:
+    data, fs = data_file(tmp_path), small_set(tmp_path)
+    alone = ended(RunFolder.create(tmp_path / "alone", settings(data, samples=9), fs)).data
+    shared = RunFolder.create(tmp_path / "shared", settings(data, samples=9, storage=url, name="shared"), fs)
+    command = [sys.executable, "-m", "nascompile", "worker", "--storage", url, "--run", "shared", "--out"]
+    workers = [subprocess.Popen([*command, tmp_path / name], stderr=subprocess.PIPE, text=True) for name in "ab"]
+    # The leader comes when they wait, so that they find work.
+    wait_for(tmp_path / "a" / ".joined", tmp_path / "b" / ".joined")
+    assert ended(shared).data == alone
+    said = [worker.communicate(timeout=60)[1] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0]
+    assert all("candidates trained here" in text for text in said)
+    trials = shared.trials().all()
+    assert sorted(t.user_attrs["number"] for t in trials) == list(range(9))
+    assert len({t.user_attrs["worker"] for t in trials}) >= 2
+
+
+def wait_for(*paths: Path) -> None:
+    for _ in range(300):
+        if all(path.exists() for path in paths):
+            return
+        time.sleep(0.1)
+    pytest.fail(f"{paths} did not appear")
+
+
+def test_runs_of_one_name_are_not_mixed(tmp_path: Path, url: str) -> None:
+    data, fs = data_file(tmp_path), small_set(tmp_path)
+    RunFolder.create(tmp_path / "one", settings(data, storage=url, name="same"), fs)
+    with pytest.raises(RunError, match="has another run called `same`"):
+        RunFolder.create(tmp_path / "two", settings(data, storage=url, name="same", samples=3), fs)
+    with pytest.raises(RunError, match="has no run `other`"):
+        RunFolder.join(url, "other", tmp_path / "three")
+    joined = RunFolder.join(url, "same", tmp_path / "four")
+    assert joined.fs.digest == fs.digest
+    (tmp_path / "four" / "config.json").write_text("{}")
+    with pytest.raises(RunError, match="holds another run"):
+        RunFolder.join(url, "same", tmp_path / "four")
+
+
+def test_weights_that_are_nowhere_are_missed(tmp_path: Path, url: str) -> None:
+    data, fs = data_file(tmp_path), small_set(tmp_path)
+    folder = RunFolder.create(tmp_path / "gone", settings(data, samples=1, storage=url, name="gone"), fs)
+    ended(folder)
+    shutil.rmtree(folder.network(0))
+    with pytest.raises(RunError, match="the weights of candidate 0 are not in"):
+        ended(folder)
