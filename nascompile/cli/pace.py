@@ -22,13 +22,18 @@ class Pace:
         self.at = there
         self._progress, self._there, self._total = progress, there, total
         self._start = time.monotonic()
+        #: What was told last.
+        self.text = ""
 
     def step(self) -> None:
         """One more is done."""
         self.at += 1
         rate = (self.at - self._there) / max(time.monotonic() - self._start, 1e-9)
         left = _duration((self._total - self.at) / rate)
-        self._progress(f"{self.at:,} of {self._total:,}, {rate:.3g} a second, {left} left", 0)
+        # Of what takes seconds, one wants to know how many.
+        speed = f"{rate:.3g} a second" if rate > 0.2 else f"{1 / rate:.0f} s each"
+        self.text = f"{self.at:,} of {self._total:,}, {speed}, {left} left"
+        self._progress(self.text, 0)
 
 
 def _duration(seconds: float) -> str:

@@ -180,13 +180,17 @@ def finish_run(folder: RunFolder, jobs: int, device: str, as_json: bool) -> None
                     pace[0].step()
                 done = count
 
+            def told(number: int, what: str) -> None:
+                before = f"{pace[0].text}; " if pace and pace[0].text else ""
+                progress(f"{before}network {number}, {what}", 0)
+
             progress("reading the data", 0)
             dataset = load_data(folder)
 
             def proxies(count: int, total: int) -> None:
                 progress(f"{count:,} of {total:,} trials by proxies", 0)
 
-            results = lead(folder, dataset, jobs, device, report, proxies)
+            results = lead(folder, dataset, jobs, device, report, proxies, told)
             progress("measuring on the test part", 0)
             outcome = finish(folder, results, dataset)
             draw_front(folder, outcome)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,9 +27,14 @@ __all__ = ["METRIC", "evaluate_candidate", "first_weights", "read_result"]
 METRIC = {"classification": "accuracy", "anomaly": "auc"}
 
 
+#: Called with what has just ended, such as "epoch 3 of 20".
+Told = Callable[[str], None]
+
+
 def evaluate_candidate(
-    candidate: Candidate, dataset: Dataset, settings: RunSettings, folder: Path, device: str = "cpu"
-) -> dict[str, Any]:
+    candidate: Candidate, dataset: Dataset, settings: RunSettings, folder: Path, device: str = "cpu",
+    told: Told = lambda what: None,
+) -> dict[str, Any]:  # fmt: skip
     """Train and quantise a candidate, and measure each step on the validation part.
 
     A result that is there is read; a training that was stopped goes on from its checkpoint.
@@ -39,6 +45,7 @@ def evaluate_candidate(
         settings: how.
         folder: of the candidate; made if it is not there.
         device: where to train.
+        told: called at the end of each epoch.
 
     Returns:
         Plain data: `candidate`, its costs, `float` and `int8` with the metrics of the validation part, `epochs`,
@@ -52,7 +59,7 @@ def evaluate_candidate(
     folder.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     try:
-        steps = _steps(candidate, dataset, settings, folder, device)
+        steps = _steps(candidate, dataset, settings, folder, device, told)
     except (TrainingError, CompressionError) as error:
         steps = {"error": error.diagnostics[0].message}
     result = {"candidate": str(candidate), **candidate.costs, **steps, "seconds": round(time.monotonic() - start, 3)}
@@ -84,20 +91,22 @@ def first_weights(candidate: Candidate, seed: int) -> Network:
         return build(candidate)
 
 
-def _steps(candidate: Candidate, dataset: Dataset, settings: RunSettings, folder: Path, device: str) -> dict[str, Any]:
+def _steps(
+    candidate: Candidate, dataset: Dataset, settings: RunSettings, folder: Path, device: str, told: Told
+) -> dict[str, Any]:
     """What each step gives."""
     from nascompile.run.weights import save_weights
 
     recipe = replace(settings.recipe, seed=settings.seed, device=device)
-    network, found = _trained(candidate, dataset, recipe, settings, folder)
+    network, found = _trained(candidate, dataset, recipe, settings, folder, told)
     save_weights(folder / "float.safetensors", network, candidate)
     if settings.quantise != "none":
-        found |= _int8(network, dataset, recipe, settings, folder)
+        found |= _int8(network, dataset, recipe, settings, folder, told)
     return found
 
 
 def _trained(
-    candidate: Candidate, dataset: Dataset, recipe: Recipe, settings: RunSettings, folder: Path
+    candidate: Candidate, dataset: Dataset, recipe: Recipe, settings: RunSettings, folder: Path, told: Told
 ) -> tuple[Network, dict[str, Any]]:
     """The trained network, pruned where that is asked for, and what training gave."""
     from nascompile.compression.pruning import prune
@@ -108,16 +117,24 @@ def _trained(
         rounds = folder / "pruning"
         rounds.mkdir(exist_ok=True)
         seed = weight_seed(str(candidate), settings.seed)
-        pruned = prune(candidate, dataset, recipe, sparsity=settings.sparsity, seed=seed, checkpoints=rounds)
+        pruned = prune(
+            candidate, dataset, recipe, sparsity=settings.sparsity, seed=seed, checkpoints=rounds,
+            progress=lambda k, epoch: told(f"round {k} of pruning, epoch {epoch.number + 1}"),
+        )  # fmt: skip
         return pruned.network, {"unpruned": pruned.unpruned, "float": pruned.valid, "epochs": recipe.epochs}
     start = first_weights(candidate, settings.seed)
-    trained = train(start, dataset, recipe, checkpoint=folder / "training.safetensors")
+    trained = train(
+        start, dataset, recipe, checkpoint=folder / "training.safetensors",
+        progress=lambda epoch: told(f"epoch {epoch.number + 1} of {recipe.epochs}"),
+    )  # fmt: skip
     assert isinstance(trained.network, Network)  # a copy of what went in
     best = {"epochs": len(trained.history), "best_epoch": trained.best + 1}
     return trained.network, {"float": trained.valid, **best}
 
 
-def _int8(network: Network, dataset: Dataset, recipe: Recipe, settings: RunSettings, folder: Path) -> dict[str, Any]:
+def _int8(
+    network: Network, dataset: Dataset, recipe: Recipe, settings: RunSettings, folder: Path, told: Told
+) -> dict[str, Any]:
     """What quantisation gives; the int8 network is written."""
     from nascompile.compression.int8 import quantise_after_training, quantise_in_training
 
@@ -125,7 +142,10 @@ def _int8(network: Network, dataset: Dataset, recipe: Recipe, settings: RunSetti
     found = {"int8_ptq": chosen.valid}
     if settings.quantise == "qat":
         checkpoint = folder / "qat.safetensors"
-        chosen = quantise_in_training(network, dataset, recipe, epochs=settings.qat_epochs, checkpoint=checkpoint)
+        chosen = quantise_in_training(
+            network, dataset, recipe, epochs=settings.qat_epochs, checkpoint=checkpoint,
+            progress=lambda epoch: told(f"epoch {epoch.number + 1} of {settings.qat_epochs} in int8"),
+        )  # fmt: skip
         found["int8_qat"] = chosen.valid
     chosen.network.save(folder / "int8.safetensors")
     return {**found, "int8": chosen.valid}

@@ -38,6 +38,7 @@ Report = Callable[[int, int, Mapping[int, Mapping[str, Any]]], None]
 def lead(
     folder: RunFolder, dataset: Dataset, jobs: int, device: str, report: Report,
     proxies: Callable[[int, int], None] = lambda done, total: None,
+    told: Callable[[int, str], None] = lambda number, what: None,
 ) -> dict[int, dict[str, Any]]:  # fmt: skip
     """Bring a run to the end of its trainings.
 
@@ -48,6 +49,7 @@ def lead(
         device: where to train.
         report: called whenever a candidate is done.
         proxies: called whenever a trial by proxies is done, with their number and that of all.
+        told: called with the number of the candidate that this process trains, and what of it has just ended.
 
     Returns:
         The results by the number of the candidate.
@@ -55,7 +57,7 @@ def lead(
     Raises:
         NascompileError: data, run or storage cannot be used, or the folder cannot be written.
     """
-    leader = _Leader(folder, Worker(folder, device, dataset), folder.trials(), METRIC[dataset.task], report)
+    leader = _Leader(folder, Worker(folder, device, dataset), folder.trials(), METRIC[dataset.task], report, told)
     leader.trials.note(OVER, False)
     # Chosen before there are helpers, as it uses as many processes itself.
     first = pareto_choice(folder, dataset, jobs, device, proxies) if folder.settings.sampler == _PARETO else None
@@ -77,6 +79,7 @@ class _Leader:
     trials: Trials
     metric: str
     report: Report
+    told: Callable[[int, str], None]
     asked: list[Candidate] = field(default_factory=list)
     results: dict[int, dict[str, Any]] = field(default_factory=dict)
 
@@ -110,7 +113,7 @@ class _Leader:
                 self.report(len(found), total, found)
             if all(number in found for number in numbers):
                 return
-            if not self.worker.step():
+            if not self.worker.step(self.told):
                 time.sleep(PAUSE)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -48,8 +48,11 @@ class Worker:
         """The data."""
         return self._dataset or load_data(self.folder)
 
-    def step(self) -> tuple[Claim, dict[str, Any]] | None:
+    def step(self, told: Callable[[int, str], None] = lambda number, what: None) -> tuple[Claim, dict[str, Any]] | None:
         """Evaluate the first candidate that waits; None where none does.
+
+        Args:
+            told: called with the candidate's number and what of it has just ended.
 
         Raises:
             NascompileError: the run or its data cannot be read, or its folder cannot be written.
@@ -61,7 +64,10 @@ class Worker:
         network = self.folder.network(claim.number)
         try:
             with _beating(self.folder, claim):
-                result = evaluate_candidate(candidate, self.dataset, self.folder.settings, network, self.device)
+                result = evaluate_candidate(
+                    candidate, self.dataset, self.folder.settings, network, self.device,
+                    lambda what: told(claim.number, what),
+                )  # fmt: skip
         except BaseException:
             # Ctrl-C, a full disk, data that are gone: nothing that this candidate is to blame for.
             self.trials.release(claim)
