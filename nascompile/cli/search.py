@@ -23,8 +23,8 @@ __all__ = ["search"]
 
 #: Sampler -> the parameters that are its own.
 _TRAINED = (
-    "samples", "select", "recipe", "epochs", "train", "sparsity", "quantise", "qat_epochs", "features", "rate", "limit",
-    "parameter", "storage", "jobs", "device", "output",
+    "samples", "select", "recipe", "epochs", "train", "sparsity", "quantise", "qat_epochs", "task", "normal",
+    "features", "rate", "limit", "parameter", "storage", "jobs", "device", "output",
 )  # fmt: skip
 _OWN = {
     **dict.fromkeys(SAMPLERS, _TRAINED),
@@ -84,6 +84,13 @@ def search(
         str, typer.Option("--quantise", help="int8: qat (trains on), ptq (after training) or none.", metavar="HOW")
     ] = "qat",
     qat_epochs: Annotated[int, typer.Option("--qat-epochs", min=1, help="qat: epochs of training on.")] = 15,
+    task: Annotated[
+        str | None,
+        typer.Option("--task", help="anomaly: reconstruct one class, and tell others by the error.", metavar="TASK"),
+    ] = None,
+    normal: Annotated[
+        str | None, typer.Option("--normal", help="anomaly: the class that is normal.", metavar="CLASS")
+    ] = None,
     features: Annotated[
         str | None, typer.Option("--features", help="Of sound: mfcc (default for an image) or log-mel.", metavar="NAME")
     ] = None,
@@ -218,7 +225,7 @@ def search(
             }  # fmt: skip
         TrainSearch(
             sampler, own, samples, select, recipe, epochs, train or (), sparsity, quantise, qat_epochs,
-            features, rate, limit, storage, jobs or 1, device, seed, data, output, as_json,
+            task, normal, features, rate, limit, storage, jobs or 1, device, seed, data, output, as_json,
         ).run(request)  # fmt: skip
 
 

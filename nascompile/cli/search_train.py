@@ -48,6 +48,8 @@ class TrainSearch:
     sparsity: str | None
     quantise: str
     qat_epochs: int
+    task: str | None
+    normal: str | None
     features: str | None
     rate: int | None
     limit: int | None
@@ -84,6 +86,8 @@ class TrainSearch:
 
         if self.data is None:
             raise _error("no-data", "training needs data", "give --data: a folder, an archive or an .npz file")
+        if self.task not in (None, "classification", "anomaly"):
+            raise _error("wrong-value", f"--task cannot be `{self.task}`", "it is classification or anomaly")
         if self.quantise not in QUANTISATIONS:
             raise _error("wrong-value", f"--quantise cannot be `{self.quantise}`", f"known: {', '.join(QUANTISATIONS)}")
         # A data set inside an archive, `archive.tar.gz:NAME`, is no path of its own.
@@ -91,7 +95,9 @@ class TrainSearch:
         where = f"{Path(file).absolute()}{colon}{inside}"
         return RunSettings(
             self.sampler, self.parameters, self.samples, self.select, self.seed,
-            DataSettings(where, seed=self.seed, features=self.features, rate=self.rate, limit=self.limit),
+            DataSettings(
+                where, self.task, self.normal, self.seed, features=self.features, rate=self.rate, limit=self.limit
+            ),
             recipe(self.recipe, **{"epochs": self.epochs, **parsed("--train", self.changes)}),
             self.sparsity, self.quantise, self.qat_epochs, "flops", self.storage,
         )  # fmt: skip

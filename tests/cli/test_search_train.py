@@ -96,6 +96,27 @@ def test_pareto_trains_those_of_the_front_with_the_largest_hypervolume(run: Run)
     assert len((run.folder / "p/trials.jsonl").read_text().splitlines()) == 10
 
 
+def test_an_autoencoder_tells_what_is_not_normal(run: Run) -> None:
+    (run.folder / "auto.yaml").write_text(
+        "space: auto\ninput: {channels: 12}\ndtype: int8\nchoices:\n  M: [3, 4, 6]\nnetwork:\n"
+        "  - linear: {units: M, activation: relu}\n  - linear: {units: 12}\n"
+    )
+    rng = np.random.default_rng(0)
+    y = np.array(["fine"] * 200 + ["broken"] * 60)
+    x = rng.normal(size=(260, 2)) @ rng.normal(size=(2, 12)) + 0.1 * rng.normal(size=(260, 12))
+    x[200:] += rng.normal(size=(60, 12))
+    np.savez(run.folder / "machine.npz", x=x.astype(np.float32), y=y)
+    done = run(
+        "search", "auto.yaml", "--data", "machine.npz", "--task", "anomaly", "--normal", "fine", "--samples", "2",
+        "--select", "1", "--epochs", "40", "--train", "lr=0.02", "--quantise", "ptq", "--json",
+    )  # fmt: skip
+    assert done.code == 0, done.stderr
+    data = json.loads(done.stdout)
+    assert data["metric"] == "auc"
+    assert max(row["test"] for row in data["networks"]) > 0.9
+    assert max(row["test_int8"] for row in data["networks"]) > 0.9
+
+
 def test_a_worker_helps_and_ends_with_the_run(run: Run) -> None:
     (run.folder / "data").mkdir()
     done = run(*SEARCH, "--samples", "1", "--out", "r")
@@ -139,6 +160,7 @@ def test_ctrl_c_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
         ((*SEARCH, "--train", "lr"), "--train lr gives no value"),
         ((*SEARCH, "--train", "learning_rate=1"), "a recipe has no `learning_rate`"),
         ((*SEARCH, "--train", "augment=flipp"), "there is no augmentation `flipp`"),
+        ((*SEARCH, "--task", "detection"), "--task cannot be `detection`"),
         ((*SEARCH, "--quantise", "int4"), "--quantise cannot be `int4`"),
         ((*SEARCH, "--parameter", "q=1"), "the sampler `entropy` has no parameter `q`"),
         ((*SEARCH, "--trials", "9"), "--trials is no option of the sampler `entropy`"),
