@@ -59,6 +59,7 @@ def lead(
     """
     leader = _Leader(folder, Worker(folder, device, dataset), folder.trials(), METRIC[dataset.task], report, told)
     leader.trials.note(OVER, False)
+    leader.trials.restart()
     # Chosen before there are helpers, as it uses as many processes itself.
     first = pareto_choice(folder, dataset, jobs, device, proxies) if folder.settings.sampler == _PARETO else None
     with _helpers(folder, jobs - 1, device):

@@ -117,8 +117,14 @@ class Trials:
     def results(self) -> dict[int, dict[str, Any]]:
         """The results so far, by the number of the candidate; one that failed has the key `error`."""
         trials = self.all()
+        lost = _given_up(trials)
         found = {
-            number: {"error": f"{_LOSSES} workers were lost while they trained it"} for number in _given_up(trials)
+            t.user_attrs["number"]: {
+                "candidate": t.user_attrs["candidate"],
+                "error": f"{_LOSSES} workers were lost while they trained it",
+            }
+            for t in trials
+            if t.user_attrs["number"] in lost
         }
         for t in trials:
             if t.state.is_finished() and "result" in t.user_attrs:
@@ -142,6 +148,8 @@ class Trials:
             return
         options: dict[str, dict[Any, None]] = {}
         for chain in candidates[0][1].program.chains:
+            for name, value in chain.variant.constants.items():
+                options.setdefault(name, {})[_plain(value)] = None
             for decision in chain.variant.decisions:
                 options.setdefault(decision.label, {}).update(dict.fromkeys(map(_plain, decision.options)))
         self.add_lines(
@@ -165,8 +173,19 @@ class Trials:
             )  # fmt: skip
             self._study.add_trial(trial)
 
+    def restart(self) -> None:
+        """Let the candidates wait again that dead processes of this machine had; for a leader when it begins.
+
+        Whoever killed the last leader and its helpers, the candidates are not to blame: these losses do not count.
+        """
+        from optuna.trial import TrialState
+
+        for trial in self.all():
+            if trial.state == TrialState.RUNNING and _is_dead(trial):
+                self.release(Claim(trial._trial_id, trial.user_attrs["number"], trial.user_attrs["candidate"]))
+
     def recover(self) -> int:
-        """Let the candidates of lost workers wait again; how many there were."""
+        """Let the candidates of lost workers wait again, unless they were lost too often; how many workers were lost."""
         from optuna.trial import TrialState
 
         now, lost = time.time(), 0
@@ -183,8 +202,7 @@ class Trials:
 
     def _is_silent(self, trial: FrozenTrial, now: float) -> bool:
         """Whether its worker has ended, as far as this machine can tell, or given no sign of life for long."""
-        host, _, process = str(trial.user_attrs.get("worker", "")).rpartition(":")
-        if host == socket.gethostname() and process.isdigit() and not _lives(int(process)):
+        if _is_dead(trial):
             return True
         begun = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
         return now - float(trial.user_attrs.get("beat", begun)) > self.silence
@@ -264,6 +282,12 @@ class Trials:
             return self._storage.set_trial_state_values(claim.trial, TrialState.COMPLETE, values=found)
         except _finished():
             return False
+
+
+def _is_dead(trial: FrozenTrial) -> bool:
+    """Whether its worker is a process of this machine that has ended."""
+    host, _, process = str(trial.user_attrs.get("worker", "")).rpartition(":")
+    return host == socket.gethostname() and process.isdigit() and not _lives(int(process))
 
 
 def _decisions(trial: FrozenTrial) -> dict[str, tuple[Any, Sequence[Any]]]:

@@ -19,7 +19,7 @@ from nascompile.run.folder import RunFolder
 from nascompile.run.lead import ROUND, lead
 from nascompile.run.outcome import Outcome, finish
 from nascompile.run.settings import RunSettings
-from nascompile.run.trials import RunError
+from nascompile.run.trials import RunError, Trials
 from nascompile.run.weights import load_weights
 from nascompile.run.worker import Worker, load_data
 from nascompile.training import evaluate
@@ -126,6 +126,20 @@ def test_a_network_that_cannot_be_trained_is_reported_and_the_run_goes_on(tmp_pa
     assert all("diverged" in row["error"] for row in outcome.rows)
     assert outcome.chosen == []
     assert (folder.path / "results.csv").read_text().strip() == ""
+
+
+def test_a_candidate_that_was_given_up_is_in_the_table(tmp_path: Path) -> None:
+    folder = made(tmp_path, samples=2)
+    trials = Trials(folder.path / "journal.log", folder.settings.name, worker="elsewhere:1", silence=-1)
+    trials.add(list(enumerate(EntropySampler(seed=0).ask(folder.fs, 2))))
+    for _ in range(3):
+        claim = trials.claim()
+        assert claim
+        assert claim.number == 0
+        trials.recover()
+    outcome = ended(folder)
+    assert "3 workers were lost" in outcome.rows[0]["error"]
+    assert outcome.rows[1]["chosen"]
 
 
 def test_another_run_is_not_mixed_in(tmp_path: Path) -> None:

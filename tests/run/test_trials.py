@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import nascompile as nc
 from nascompile.run.trials import RunError, Trials
 
 OPTIONS = tuple(range(0, 960, 16))
@@ -98,7 +99,7 @@ def test_a_candidate_that_costs_three_workers_is_given_up(tmp_path: Path) -> Non
     claim = trials.claim()
     assert claim
     assert claim.number == 1
-    assert "3 workers were lost" in trials.results()[0]["error"]
+    assert trials.results()[0] == {"candidate": "mlp2: 0", "error": "3 workers were lost while they trained it"}
     made(tmp_path, 2)
     assert trials.claim() is None
 
@@ -118,6 +119,41 @@ def test_a_killed_worker_of_this_machine_is_noticed_at_once(tmp_path: Path) -> N
     time.sleep(0.01)
     assert trials.recover() == 1
     assert trials.claim()
+
+
+def test_a_leader_that_begins_anew_blames_no_candidate(tmp_path: Path) -> None:
+    made(tmp_path, 1)
+    code = (
+        "import sys, os; from pathlib import Path; from nascompile.run.trials import Trials\n"
+        "Trials(Path(sys.argv[1]), 'run').claim(); os._exit(9)"
+    )
+    for _ in range(5):
+        subprocess.run([sys.executable, "-c", code, tmp_path / "journal.log"], check=False)
+        trials = Trials(tmp_path / "journal.log", "run")
+        assert trials.claim() is None
+        trials.restart()
+    assert trials.results() == {}
+    claim = trials.claim()
+    assert claim
+    trials.restart()
+    assert trials.claim() is None
+
+
+def test_candidates_of_all_variants_have_the_same_options(tmp_path: Path) -> None:
+    """A database refuses a decision whose options differ from trial to trial."""
+    text = (
+        "space: two\ninput: {channels: 1, height: 4, width: 4}\nchoices:\n  A: {options: [x, y], shared: true}\n"
+        "  K: {options: [[3, 1], [3, 2]]}\nnetwork:\n  - switch: A\n    cases:\n"
+        "      x: [{conv: {filters: 2, kernel: first(K), stride: last(K)}}]\n      y: [{conv: {filters: 3}}]\n"
+    )
+    (tmp_path / "two.yaml").write_text(text)
+    fs = nc.reduce(tmp_path / "two.yaml")
+    trials = Trials(tmp_path / "journal.log", "run")
+    trials.add(list(enumerate(fs)))
+    found = [t.distributions for t in trials.all()]
+    assert len(found) == len(fs) == 3
+    assert {str(one["A"]) for one in found} == {"CategoricalDistribution(choices=('x', 'y'))"}
+    assert len({str(one["K[1]"]) for one in found if "K[1]" in one}) == 1
 
 
 def test_a_storage_that_is_none(tmp_path: Path) -> None:
