@@ -185,7 +185,7 @@ class Trials:
                 self.release(Claim(trial._trial_id, trial.user_attrs["number"], trial.user_attrs["candidate"]))
 
     def recover(self) -> int:
-        """Let the candidates of lost workers wait again, unless they were lost too often; how many workers were lost."""
+        """Let the candidates of lost workers wait again, unless lost too often; how many workers were lost."""
         from optuna.trial import TrialState
 
         now, lost = time.time(), 0
