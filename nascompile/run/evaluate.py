@@ -74,7 +74,7 @@ def read_result(folder: Path) -> dict[str, Any] | None:
 
 
 def first_weights(candidate: Candidate, seed: int) -> Network:
-    """The untrained network; its weights depend on the seed and the candidate, not on who came before.
+    """The untrained network, with its batch norms; its weights depend on seed and candidate, not on who came before.
 
     Example:
         >>> from samplers.testing import example_set
@@ -82,13 +82,9 @@ def first_weights(candidate: Candidate, seed: int) -> Network:
         >>> all(p.equal(q) for p, q in zip(a.parameters(), b.parameters()))
         True
     """
-    import torch
-
     from spaces.network import build
 
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(weight_seed(str(candidate), seed))
-        return build(candidate)
+    return build(candidate, seed=weight_seed(str(candidate), seed), batch_norm="kept")
 
 
 def _steps(

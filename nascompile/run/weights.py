@@ -36,6 +36,6 @@ def load_weights(path: Path, candidate: Candidate) -> Network:
     if about.get("candidate") != str(candidate):
         message = f"these are the weights of `{about.get('candidate')}`, not of `{candidate}`"
         raise FileError(Diagnostic("wrong-file", message, Span(str(path), 1, 1), "name another file"))
-    network = build(candidate)
+    network = build(candidate, batch_norm="kept")
     network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
     return network.eval()

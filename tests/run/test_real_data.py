@@ -44,7 +44,7 @@ network:
 @pytest.mark.parametrize(
     ("space", "data", "options", "least"),
     [
-        (IMAGES, "mnist.npz", ("--limit", "3000", "--epochs", "4"), 0.6),
+        (IMAGES, "mnist.npz", ("--limit", "3000", "--epochs", "5"), 0.6),
         (SOUND, "fsdd_8khz_1s_int16.npz", ("--rate", "8000", "--limit", "1500", "--epochs", "6"), 0.5),
         (SERIES, "aeon_ucr_ts.tar.gz:ItalyPowerDemand", ("--epochs", "30"), 0.85),
     ],
