@@ -37,5 +37,10 @@ def load_weights(path: Path, candidate: Candidate) -> Network:
         message = f"these are the weights of `{about.get('candidate')}`, not of `{candidate}`"
         raise FileError(Diagnostic("wrong-file", message, Span(str(path), 1, 1), "name another file"))
     network = build(candidate, batch_norm="kept")
-    network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+    try:
+        network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+    except RuntimeError:
+        message = f"these weights do not fit `{candidate}`"
+        hint = "they are from another version of nascompile: start the run anew"
+        raise FileError(Diagnostic("wrong-file", message, Span(str(path), 1, 1), hint)) from None
     return network.eval()
