@@ -14,7 +14,7 @@ from heapq import nlargest
 import numpy as np
 from numpy.typing import NDArray
 
-from samplers.base import Run, Sampler, sampler_error
+from samplers.base import Run, Sampler, check_learner
 from samplers.entropy import EntropySampler
 from samplers.features import Features
 from samplers.gaussian_process import GaussianProcess, fit_gaussian_process
@@ -82,11 +82,7 @@ class AdaptiveSampler(Sampler):
         Raises:
             EngineError: one cannot.
         """
-        if self.direction not in ("max", "min"):
-            raise sampler_error("wrong-value", f"`direction` = {self.direction!r}", "it is `max` or `min`")
-        for name in ("start", "pool"):
-            if getattr(self, name) < 1:
-                raise sampler_error("wrong-value", f"`{name}` = {getattr(self, name)}", "it is 1 or more")
+        check_learner(self.direction, start=self.start, pool=self.pool)
 
     def begin(self, run: Run) -> None:
         """Prepare the entropy sampler."""

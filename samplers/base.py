@@ -26,7 +26,7 @@ from solvers.feasible_set import FeasibleSet
 from spaces.candidate import Candidate
 from spaces.errors import Diagnostic, EngineError
 
-__all__ = ["Run", "Sampler", "sampler_error"]
+__all__ = ["Run", "Sampler", "check_learner", "sampler_error"]
 
 
 @dataclass
@@ -281,6 +281,23 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
     return value if isinstance(value, str | int | float | bool | None) else repr(value)
+
+
+def check_learner(direction: str, **counts: int) -> None:
+    """Whether a sampler of one objective can learn with these parameters.
+
+    Args:
+        direction: of the objective.
+        counts: parameters that are 1 or more.
+
+    Raises:
+        EngineError: one cannot be.
+    """
+    if direction not in ("max", "min"):
+        raise sampler_error("wrong-value", f"`direction` = {direction!r}", "it is `max` or `min`")
+    for name, count in counts.items():
+        if count < 1:
+            raise sampler_error("wrong-value", f"`{name}` = {count}", "it is 1 or more")
 
 
 def sampler_error(code: str, message: str, hint: str) -> EngineError:

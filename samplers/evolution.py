@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from samplers.base import Run, Sampler, sampler_error
+from samplers.base import Run, Sampler, check_learner
 from solvers.feasible_set import FeasibleSet
 from solvers.neighbours import counterparts, neighbours
 
@@ -62,11 +62,7 @@ class EvolutionSampler(Sampler):
         Raises:
             EngineError: one cannot.
         """
-        if self.direction not in ("max", "min"):
-            raise sampler_error("wrong-value", f"`direction` = {self.direction!r}", "it is `max` or `min`")
-        for name in ("population", "tournament"):
-            if getattr(self, name) < 1:
-                raise sampler_error("wrong-value", f"`{name}` = {getattr(self, name)}", "it is 1 or more")
+        check_learner(self.direction, population=self.population, tournament=self.tournament)
 
     def propose(self, run: Run) -> int:
         """A child of the best of a tournament."""

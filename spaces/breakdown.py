@@ -19,7 +19,7 @@ from spaces.space import Space
 from spaces.tensors import Tensor
 from spaces.variants import Layer, Variant
 
-__all__ = ["LayerTerms", "Step", "breakdown", "derived", "lower_chain", "lowered", "totals"]
+__all__ = ["LayerTerms", "Step", "breakdown", "derived", "lower_chain", "lowered", "outputs", "totals"]
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,19 @@ def breakdown(candidate: Candidate) -> tuple[LayerTerms, ...]:
         )
         for layer, x, out, ops in lowered(candidate)
     )
+
+
+def outputs(candidate: Candidate) -> int:
+    """Channels of the last layer: how many classes a network tells apart.
+
+    Example:
+        >>> from spaces.candidate import parse_candidate
+        >>> from spaces.compile import compile_space
+        >>> from spaces.reader import load_space
+        >>> outputs(parse_candidate(compile_space(load_space("mlp2")), "mlp2: 32-16"))
+        12
+    """
+    return [step.out for step in lowered(candidate)][-1].shape.channels
 
 
 def derived(layers: tuple[LayerTerms, ...]) -> dict[str, int]:

@@ -31,11 +31,9 @@ def labelled_examples(fs: FeasibleSet, proxies: Sequence[Proxy], path: Path | No
         NascompileError: the file cannot be read, or does not fit the networks.
     """
     from samplers.proxies.data import Data
-    from spaces.breakdown import lowered
+    from spaces.breakdown import outputs
 
-    first = next(fs.at([0]))
-    shape = fs.program.space.input.dims
-    classes = [step.out for step in lowered(first)][-1].shape.channels
+    shape, classes = fs.program.space.input.dims, outputs(fs[0])
     if path is None:
         return Data.gaussian(shape, classes, 2 * batch, seed)
     try:

@@ -28,6 +28,7 @@ __all__ = [
     "Request",
     "SetRequest",
     "Solver",
+    "default_name",
     "is_set_file",
     "takes_request",
 ]
@@ -170,6 +171,11 @@ def takes_request(function: Callable[..., None]) -> Callable[..., None]:
 
 def _default(field: Field[object]) -> object:
     return inspect.Parameter.empty if field.default is MISSING else field.default
+
+
+def default_name(program: Program, sampler: str, seed: int) -> str:
+    """What a search is called unless someone says: SPACE-MCU-SAMPLER-SEED."""
+    return "-".join(filter(None, (program.space.name, program.target, sampler, str(seed))))
 
 
 def is_set_file(name: str) -> bool:

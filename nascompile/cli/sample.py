@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 
 from nascompile.cli.options import Json, SetRequest, takes_request
 from nascompile.cli.output import emit_json, say, working
+from nascompile.cli.parameters import parsed
 from nascompile.sampler_state import resume, save_state
 from samplers.base import Sampler
 from samplers.registry import SAMPLERS
@@ -66,7 +66,9 @@ def sample(
       nascompile sample dscnn-stm32f412.nasset -n 5 --sampler uniform --state drawn.json
     """
     given = {"clusters": clusters, "p": p}
-    own = {name: value for name, value in given.items() if value is not None} | _parsed(parameters or [])
+    own = {name: value for name, value in given.items() if value is not None} | parsed(
+        "--parameter", parameters or (), "method=quantised", ("seed", "clusters", "p")
+    )
     chosen = sampler_of(sampler, **own, seed=seed)
     fs = request.feasible_set()
     if not fs:
@@ -83,24 +85,6 @@ def sample(
     else:
         sys.stdout.writelines(f"{member}\n" for member in members)
     _remark(fs, sampler, chosen, before, number)
-
-
-def _parsed(words: Sequence[str]) -> dict[str, Any]:
-    """Parameters as the command line has them; a value is JSON, or else a text."""
-    found: dict[str, Any] = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not equals or not name:
-            raise _usage(f"--parameter {word} gives no value", "write NAME=VALUE, such as method=quantised")
-        if name in found:
-            raise _usage(f"--parameter gives `{name}` twice", "give it once")
-        if name in ("seed", "clusters", "p"):
-            raise _usage(f"--parameter {word}: `{name}` has an option of its own", f"write --{name} {value}")
-        try:
-            found[name] = json.loads(value)
-        except ValueError:
-            found[name] = value
-    return found
 
 
 def _data(fs: FeasibleSet, name: str, sampler: Sampler, members: Sequence[Candidate]) -> dict[str, Any]:
@@ -128,7 +112,3 @@ def _remark(fs: FeasibleSet, name: str, sampler: Sampler, before: int, wanted: i
     if sampler.objectives:
         learned = ", ".join(f"`{objective}`" for objective in sampler.objectives)
         say(f"`{name}` learns from {learned}, of which it is told nothing here; these are what it begins with")
-
-
-def _usage(message: str, hint: str) -> NascompileError:
-    return NascompileError(Diagnostic("bad-option", message, None, hint))

@@ -10,9 +10,11 @@ import typer
 
 from nascompile.cli.objectives import read_objectives
 from nascompile.cli.options import Json, SetRequest, takes_request
+from nascompile.cli.parameters import parsed
 from nascompile.cli.search_monas import MonasSearch
 from nascompile.cli.search_pareto import ParetoSearch
-from nascompile.cli.search_train import PARETO, TrainSearch, parsed
+from nascompile.cli.search_train import TrainSearch
+from nascompile.run.settings import PARETO
 from samplers.monas import MonasSampler
 from samplers.optuna_sampler import METHODS
 from samplers.pareto import PROTOTYPENAS

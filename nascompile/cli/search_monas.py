@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from nascompile.cli.options import SetRequest, is_set_file
+from nascompile.cli.options import SetRequest, default_name, is_set_file
 from nascompile.cli.output import Interrupted, emit_json, err, out, quantity, say, table, working
 from nascompile.cli.report import budget_text, profile_data, profile_text
 from nascompile.search_log import SearchLog
@@ -71,7 +71,7 @@ class MonasSearch:
         return Data.load(self.data, shape, _IMAGES, seed) if self.data else Data.gaussian(shape, 2, _IMAGES, seed)
 
     def _opened(self, fs: FeasibleSet, data: Data) -> SearchLog:
-        name = "-".join(filter(None, (fs.program.space.name, fs.program.target, "monas", str(self.sampler.seed))))
+        name = default_name(fs.program, "monas", self.sampler.seed)
         settings = {"space": fs.program.space.text, "set": fs.digest, "sampler": asdict(self.sampler)}
         settings |= {"data": data.source, "latency": fs.program.latency.name if fs.program.latency else None}
         return SearchLog(self.log or Path(f"{name}.jsonl"), settings, self.force)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from nascompile import __version__
 from nascompile.cli.examples import check_device, data_record, labelled_examples
 from nascompile.cli.objectives import COSTS, read_objectives
-from nascompile.cli.options import SetRequest
+from nascompile.cli.options import SetRequest, default_name
 from nascompile.cli.output import Interrupted, emit_json, say, working
 from nascompile.cli.pace import Pace
 from nascompile.cli.search_report import Found, found_data, print_found
@@ -93,8 +93,7 @@ class ParetoSearch:
             raise _error("bad-option", f"cannot write trials to `{self.output}`", "give a file that ends in .csv")
 
     def _default_log(self, fs: FeasibleSet) -> Path:
-        program = fs.program
-        return Path("-".join(filter(None, (program.space.name, program.target, "pareto", str(self.seed)))) + ".jsonl")
+        return Path(f"{default_name(fs.program, 'pareto', self.seed)}.jsonl")
 
     def _settings(self, fs: FeasibleSet, sampler: ParetoSampler, data: Data) -> dict[str, Any]:
         """All that a trial depends on; neither the number of trials nor that of processes is among it."""

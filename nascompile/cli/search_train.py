@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,21 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nascompile.cli.examples import check_device
-from nascompile.cli.options import Json, SetRequest
+from nascompile.cli.options import Json, SetRequest, default_name
 from nascompile.cli.output import Interrupted, emit_json, say, working
 from nascompile.cli.pace import Pace
+from nascompile.cli.parameters import parsed
 from nascompile.cli.run_report import draw_front, print_outcome
+from nascompile.run.settings import PARETO
 from samplers.registry import sampler as named_sampler
-from solvers.feasible_set import FeasibleSet
 from spaces.errors import Diagnostic, NascompileError, did_you_mean
 
 if TYPE_CHECKING:
     from nascompile.run.folder import RunFolder
 
-__all__ = ["PARETO", "TrainSearch", "parsed", "resume", "worker"]
-
-#: The sampler that chooses by proxies what is trained.
-PARETO = "pareto"
+__all__ = ["TrainSearch", "resume", "worker"]
 
 _RunPath = Annotated[Path, typer.Argument(help="The folder that `nascompile search` wrote.", metavar="RUN")]
 _Jobs = Annotated[
@@ -76,7 +73,7 @@ class TrainSearch:
         if self.sparsity and self.sparsity not in fs.program.space.choices:
             message = f"`{fs.program.space.name}` has no choice `{self.sparsity}`, which --sparsity names"
             raise _error("unknown-choice", message, did_you_mean(self.sparsity, fs.program.space.choices))
-        path = self.output or self._default(fs)
+        path = self.output or Path(default_name(fs.program, self.sampler, self.seed))
         folder = RunFolder.create(path, replace(settings, name=path.name), fs)
         finish_run(folder, self.jobs, self.device, self.as_json)
 
@@ -101,10 +98,6 @@ class TrainSearch:
             recipe(self.recipe, **{"epochs": self.epochs, **parsed("--train", self.changes)}),
             self.sparsity, self.quantise, self.qat_epochs, "flops", self.storage,
         )  # fmt: skip
-
-    def _default(self, fs: FeasibleSet) -> Path:
-        program = fs.program
-        return Path("-".join(filter(None, (program.space.name, program.target, self.sampler, str(self.seed)))))
 
 
 def resume(run: _RunPath, jobs: _Jobs = 1, device: _Device = "cpu", as_json: Json = False) -> None:
@@ -208,30 +201,6 @@ def finish_run(folder: RunFolder, jobs: int, device: str, as_json: bool) -> None
         emit_json({"run": str(folder.path), **outcome.data})
     else:
         print_outcome(folder, outcome)
-
-
-def parsed(option: str, words: Sequence[str]) -> dict[str, Any]:
-    """NAME=VALUE words; a value is JSON, or else a text.
-
-    Raises:
-        NascompileError: a word without a value, or a name twice.
-
-    Example:
-        >>> parsed("--train", ["lr=0.01", "schedule=cosine"])
-        {'lr': 0.01, 'schedule': 'cosine'}
-    """
-    found: dict[str, Any] = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not equals or not name:
-            raise _error("bad-option", f"{option} {word} gives no value", "write NAME=VALUE")
-        if name in found:
-            raise _error("bad-option", f"{option} gives `{name}` twice", "give it once")
-        try:
-            found[name] = json.loads(value)
-        except ValueError:
-            found[name] = value
-    return found
 
 
 def _error(code: str, message: str, hint: str) -> NascompileError:

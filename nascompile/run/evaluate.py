@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nascompile.training.recipes import Recipe
     from spaces.network import Network
 
-__all__ = ["METRIC", "evaluate_candidate", "first_weights", "read_result"]
+__all__ = ["METRIC", "evaluate_candidate", "first_weights", "read_result", "score"]
 
 #: What is maximised, by task.
 METRIC = {"classification": "accuracy", "anomaly": "auc"}
@@ -71,6 +71,15 @@ def read_result(folder: Path) -> dict[str, Any] | None:
     """The result of a candidate, where it is there."""
     path = folder / "result.json"
     return json.loads(path.read_text()) if path.exists() else None
+
+
+def score(result: Mapping[str, Any], metric: str) -> float:
+    """What counts of a result: the metric of the validation part, in int8 where there is an int8 network.
+
+    A network that could not be trained has 0.
+    """
+    found = result.get("int8") or result.get("float") or {}
+    return float(found.get(metric, 0.0))
 
 
 def first_weights(candidate: Candidate, seed: int) -> Network:

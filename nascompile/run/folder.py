@@ -53,13 +53,8 @@ class RunFolder:
             folder._compare(settings, fs)
             folder._announce()
             return folder
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            strangers = sorted(p.name for p in path.iterdir() if p.name not in (folder.set_file.name, ".lock"))
-        except OSError as cause:
-            message = f"cannot make the folder: {cause.strerror}"
-            raise FileError(Diagnostic("unwritable", message, Span(str(path), 1, 1), "give another --out")) from None
-        if strangers:
+        entries = folder._make()
+        if strangers := [name for name in entries if name not in (folder.set_file.name, ".lock")]:
             message = f"`{path}` is not empty, and holds no run (`{strangers[0]}` ...)"
             raise RunError(Diagnostic("not-a-run", message, None, "give the name of a new folder with --out"))
         set_file.save(fs, folder.set_file)
@@ -85,11 +80,7 @@ class RunFolder:
         if "config" not in notes:
             raise RunError(Diagnostic("no-such-run", f"`{storage}` has no run `{name}`", None, "check --run"))
         folder = cls(path)
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as cause:
-            message = f"cannot make the folder: {cause.strerror}"
-            raise FileError(Diagnostic("unwritable", message, Span(str(path), 1, 1), "give another --out")) from None
+        folder._make()
         if folder.config.exists() and folder.config.read_text(encoding="utf-8") != notes["config"]:
             message = f"`{path}` holds another run"
             raise RunError(Diagnostic("other-run", message, None, "give a new folder with --out"))
@@ -168,6 +159,15 @@ class RunFolder:
             file.write(str(os.getpid()))
             file.flush()
             yield
+
+    def _make(self) -> list[str]:
+        """Make the folder unless it is there; what is in it."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            return sorted(entry.name for entry in self.path.iterdir())
+        except OSError as cause:
+            message, place = f"cannot make the folder: {cause.strerror}", Span(str(self.path), 1, 1)
+            raise FileError(Diagnostic("unwritable", message, place, "give another --out")) from None
 
     def _announce(self) -> None:
         """Tell the database, where there is one, all that a worker elsewhere needs."""

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from nascompile.data.dataset import Dataset
-from nascompile.run.evaluate import METRIC
+from nascompile.run.evaluate import METRIC, score
 from nascompile.run.folder import RunFolder
 from nascompile.run.proxies import pareto_choice
+from nascompile.run.settings import PARETO
 from nascompile.run.trials import Trials
 from nascompile.run.worker import OVER, PAUSE, Worker, serve
 from samplers.base import Sampler
@@ -26,8 +27,6 @@ from spaces.candidate import Candidate
 
 __all__ = ["ROUND", "lead"]
 
-#: The sampler that chooses by proxies what is trained.
-_PARETO = "pareto"
 #: Candidates that a sampler which learns is asked for at once.
 ROUND = 4
 
@@ -61,7 +60,7 @@ def lead(
     leader.trials.note(OVER, False)
     leader.trials.restart()
     # Chosen before there are helpers, as it uses as many processes itself.
-    first = pareto_choice(folder, dataset, jobs, device, proxies) if folder.settings.sampler == _PARETO else None
+    first = pareto_choice(folder, dataset, jobs, device, proxies) if folder.settings.sampler == PARETO else None
     with _helpers(folder, jobs - 1, device):
         if first is None:
             leader.ask()
@@ -116,15 +115,6 @@ class _Leader:
                 return
             if not self.worker.step(self.told):
                 time.sleep(PAUSE)
-
-
-def score(result: Mapping[str, Any], metric: str) -> float:
-    """What counts of a result: the metric of the validation part, in int8 where there is an int8 network.
-
-    A network that could not be trained has 0.
-    """
-    found = result.get("int8") or result.get("float") or {}
-    return float(found.get(metric, 0.0))
 
 
 def _sampler(name: str, parameters: Mapping[str, Any], seed: int, metric: str) -> Sampler:

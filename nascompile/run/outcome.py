@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 
 from nascompile.data.dataset import Dataset
-from nascompile.run.evaluate import METRIC
+from nascompile.run.evaluate import METRIC, score
 from nascompile.run.folder import RunFolder
-from nascompile.run.lead import score
 from nascompile.run.proxies import proxy_examples
 from nascompile.run.trials import RunError
 from nascompile.run.worker import WEIGHTS

@@ -11,8 +11,10 @@ from typing import Any
 from nascompile.training.recipes import Recipe
 from spaces.errors import Diagnostic, FileError, Span
 
-__all__ = ["QUANTISATIONS", "DataSettings", "RunSettings"]
+__all__ = ["PARETO", "QUANTISATIONS", "DataSettings", "RunSettings"]
 
+#: The sampler that chooses by proxies what is trained.
+PARETO = "pareto"
 #: How networks become int8: not at all, after training, or by training on with the rounding in place.
 QUANTISATIONS = ("none", "ptq", "qat")
 

@@ -11,11 +11,10 @@ from functools import cached_property
 from typing import Any
 
 from nascompile.data.dataset import Dataset
-from nascompile.run.evaluate import METRIC, evaluate_candidate
+from nascompile.run.evaluate import METRIC, evaluate_candidate, score
 from nascompile.run.folder import RunFolder
 from nascompile.run.trials import BEAT, Claim, RunError, Trials
-from solvers.feasible_set import FeasibleSet
-from spaces.breakdown import lowered
+from spaces.breakdown import outputs
 from spaces.candidate import parse_candidate
 from spaces.errors import Diagnostic
 
@@ -75,9 +74,7 @@ class Worker:
         if self.folder.joined.exists():
             files = (network / name for name in WEIGHTS)
             self.trials.attach(claim, {file.name: file.read_bytes() for file in files if file.exists()})
-        final = result.get("int8") or result.get("float") or {}
-        accuracy = float(final.get(METRIC[self.dataset.task], 0.0))
-        self.trials.finish(claim, result, (accuracy, float(result["flops"])))
+        self.trials.finish(claim, result, (score(result, METRIC[self.dataset.task]), float(result["flops"])))
         return claim, result
 
 
@@ -115,16 +112,11 @@ def load_data(folder: RunFolder) -> Dataset:
     from nascompile.data.load import load_dataset
 
     given, space = folder.settings.data, folder.fs.program.space
-    classes = None if given.task == "anomaly" else outputs(folder.fs)
+    classes = None if given.task == "anomaly" else outputs(folder.fs[0])
     data = load_dataset(given.path, space.input.dims, classes=classes, **given.how())
     if data.task not in METRIC:
         raise RunError(Diagnostic("no-such-task", f"a run cannot train the task `{data.task}` yet", None, ""))
     return data
-
-
-def outputs(fs: FeasibleSet) -> int:
-    """How many classes the networks of a set tell apart."""
-    return [step.out for step in lowered(next(fs.at([0])))][-1].shape.channels
 
 
 @contextmanager

@@ -1,0 +1,47 @@
+"""NAME=VALUE words of the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from spaces.errors import Diagnostic, NascompileError
+
+__all__ = ["parsed"]
+
+
+def parsed(option: str, words: Sequence[str], example: str = "", own: Sequence[str] = ()) -> dict[str, Any]:
+    """What the words of an option say; a value is JSON, or else a text.
+
+    Args:
+        option: its name.
+        words: NAME=VALUE each.
+        example: for whoever gives no value.
+        own: names that have options of their own.
+
+    Raises:
+        NascompileError: a word without a value, a name twice, or one that has an option of its own.
+
+    Example:
+        >>> parsed("--train", ["lr=0.01", "schedule=cosine"])
+        {'lr': 0.01, 'schedule': 'cosine'}
+    """
+    found: dict[str, Any] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not name:
+            raise _error(f"{option} {word} gives no value", f"write NAME=VALUE{example and f', such as {example}'}")
+        if name in found:
+            raise _error(f"{option} gives `{name}` twice", "give it once")
+        if name in own:
+            raise _error(f"{option} {word}: `{name}` has an option of its own", f"write --{name} {value}")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+def _error(message: str, hint: str) -> NascompileError:
+    return NascompileError(Diagnostic("bad-option", message, None, hint))
