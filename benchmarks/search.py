@@ -7,8 +7,9 @@ Every problem is a command line of `nascompile search`, printed before it runs, 
 `uniform`, with the same number of trainings and the same seeds. A run that is there is not repeated, and one that was
 killed goes on. `--reduced` has fewer networks, epochs and examples: figures of another size, in minutes.
 
-Columns: the best test accuracy among the kept networks, in floating point and in int8 (mean and standard deviation over
-seeds); of all trained; FLOPs of the cheapest and of the dearest kept; the share of time outside training and scoring.
+Columns: the best test accuracy (of `detection` mAP50) among the kept networks, in floating point and in int8 (mean and
+standard deviation over seeds); of all trained; FLOPs of the cheapest and of the dearest kept; the share of time outside
+training and scoring.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from pathlib import Path
 from statistics import mean, pstdev
 from typing import Any
 
+from made_detection import write_shapes
+
 __all__ = ["main"]
 
 
@@ -32,7 +35,7 @@ class Problem:
 
     Args:
         search: space, overrides, budgets, as the command line has them.
-        data: below the folder of data.
+        data: below the folder of data, or `MADE`.
         sampler: with its options.
         full: options of the full setting.
         reduced: and of the reduced one.
@@ -45,6 +48,8 @@ class Problem:
     reduced: tuple[str, ...]
 
 
+#: In place of data below the folder: 2,000 images of shapes, drawn beside the runs.
+MADE = "made shapes"
 PROTOTYPE = ("--sampler", "pareto", "--recipe", "prototypenas", "--sparsity", "S")
 PROBLEMS = {
     "digits": Problem(
@@ -89,6 +94,14 @@ PROBLEMS = {
         ("--trials", "500", "--samples", "5", "--epochs", "50"),
         ("--trials", "20", "--batch", "16", "--samples", "2", "--epochs", "5", "--limit", "1200", "--qat-epochs", "1"),
     ),
+    "detection": Problem(
+        ("prototype_detection", "input.height=64", "input.width=64", "choices.classes.options=[3]",
+         "--mcu", "stm32f746", "--flops", "5000000", "--train", "lr=0.02", "--train", "batch=16",
+         "--train", "schedule=cosine", "--train", "augment=flip"),
+        MADE, ("--sampler", "entropy"),
+        ("--samples", "20", "--epochs", "100", "--sparsity", "S"),
+        ("--samples", "4", "--epochs", "15", "--limit", "800", "--quantise", "ptq"),
+    ),
 }  # fmt: skip
 
 
@@ -103,9 +116,16 @@ def command(given: argparse.Namespace, name: str, uniform: bool, seed: int) -> t
         how = tuple(w for k, w in enumerate(how) if w not in own and (k == 0 or how[k - 1] not in own))
         sampler = ("--sampler", "uniform", *sampler[2:])
     out = given.out / f"{name}-{'uniform' if uniform else sampler[1]}-{'reduced-' if given.reduced else ''}{seed}"
-    where = ("--data", str(given.data.absolute() / problem.data), "--jobs", str(given.jobs), "--seed", str(seed))
+    data = shapes(given.out) if problem.data == MADE else given.data / problem.data
+    where = ("--data", str(data.absolute()), "--jobs", str(given.jobs), "--seed", str(seed))
     words = ["nascompile", "search", *problem.search, *sampler, *how, "--select", "5", *where, "--out", str(out)]
     return words, out
+
+
+def shapes(out: Path) -> Path:
+    """The folder of the made images, which are drawn if they are not there."""
+    folder = out / "shapes"
+    return folder if (folder / "annotations.json").exists() else write_shapes(folder, 2000)
 
 
 def run(words: list[str], out: Path) -> dict[str, Any]:

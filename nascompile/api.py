@@ -10,10 +10,11 @@ from solvers.base import Progress, solve
 from solvers.feasible_set import FeasibleSet
 from spaces.compile import compile_space
 from spaces.errors import UnitError
-from spaces.latency import LatencyProfile
-from spaces.latency_profiles import load_profile, profile_for
+from spaces.latency import RUNTIME, LatencyProfile
+from spaces.latency_profiles import named_profile, profile_for
 from spaces.program import Budgets, Program
 from spaces.reader import load_space
+from spaces.runtimes import find_runtime
 from spaces.space import Space
 from spaces.target import Target
 from spaces.targets import load_target
@@ -35,6 +36,7 @@ def compile(
     latency: Quantity = None,
     latency_profile: str | Path | LatencyProfile | None = None,
     ram_model: str | None = None,
+    runtime: str = "ebs",
     overrides: Iterable[str] = (),
 ) -> Program:
     """Compile a space for an MCU and budgets.
@@ -49,7 +51,11 @@ def compile(
         latency: limit on the latency, text such as `"50 ms"` or nanoseconds.
         latency_profile: name or file of a latency profile. Where latency is limited, the MCU's own by default, or one
             of the same core, its cycles taken at the MCU's clock (`stm32h747@216MHz`); `auto` takes it in any case.
+            `nascompile-c`, the default with that runtime, is of our own C on the MCU's core, at one cycle an
+            instruction.
         ram_model: `pingpong` or `liveness`; the space's own by default.
+        runtime: what the ROM counts: `ebs`, weights and biases as EBS Eq. 3, or `nascompile-c`, the bytes of the C that
+            `nascompile deploy` writes, as measured on the MCU's core; with that the RAM is `liveness` by default.
         overrides: `key.path=value` strings for the space.
 
     Raises:
@@ -64,9 +70,12 @@ def compile(
     target = load_target(mcu) if isinstance(mcu, str) else mcu
     budgets = budgets_of(target, rom=rom, ram=ram, flops=flops, macs=macs, latency=latency)
     limited = budgets.latency is not None or any("latency" in c.names for c in source.constraints)
-    profile = _profile(latency_profile, target, limited)
+    profile = _profile(latency_profile, target, source.settings.dtype, runtime, limited)
+    measured = find_runtime(runtime, target, source.settings.dtype)
     name, code = (target.name, dict(target.runtime)) if target else ("", {})
-    return compile_space(source, budgets, target=name, ram_model=ram_model, code=code, latency=profile)
+    return compile_space(
+        source, budgets, target=name, ram_model=ram_model, code=code, latency=profile, runtime=measured
+    )
 
 
 def reduce(
@@ -80,6 +89,7 @@ def reduce(
     latency: Quantity = None,
     latency_profile: str | Path | LatencyProfile | None = None,
     ram_model: str | None = None,
+    runtime: str = "ebs",
     overrides: Iterable[str] = (),
     solver: str = "auto",
     progress: Progress | None = None,
@@ -101,16 +111,20 @@ def reduce(
     """
     program = compile(
         space, mcu=mcu, rom=rom, ram=ram, flops=flops, macs=macs, latency=latency, latency_profile=latency_profile,
-        ram_model=ram_model, overrides=overrides,
+        ram_model=ram_model, runtime=runtime, overrides=overrides,
     )  # fmt: skip
     return solve(program, solver, progress)
 
 
-def _profile(given: str | Path | LatencyProfile | None, target: Target | None, limited: bool) -> LatencyProfile | None:
-    """The latency profile that was given; the target's, where latency is limited or `auto` was given."""
+def _profile(
+    given: str | Path | LatencyProfile | None, target: Target | None, dtype: str, runtime: str, limited: bool
+) -> LatencyProfile | None:
+    """The latency profile that was given; the runtime's or the target's, where latency is limited or `auto` was given."""
     if given == "auto" or (given is None and limited):
+        if runtime == RUNTIME:
+            return named_profile(RUNTIME, target, dtype)
         return profile_for(target) if target else None
-    return load_profile(given) if isinstance(given, str | Path) else given
+    return named_profile(given, target, dtype) if isinstance(given, str | Path) else given
 
 
 def budgets_of(target: Target | None, **limits: Quantity) -> Budgets:

@@ -1,7 +1,8 @@
 """Read measured latencies from a CSV file: a latency and the features of one network per row.
 
 The features are columns (`macs`, `outputs`, `ops` of the whole network, or `conv.macs`, `conv.outputs`, `conv.ops`, ...
-per operator kind), or they are counted on the networks themselves, named in a column `candidate` or `arch`.
+per operator kind), or they are counted on the networks themselves, named in a column `candidate` or `arch`. A row may
+also be one operator, as the firmware of `nascompile latency firmware` prints it: see `nascompile.latency_operators`.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from spaces.breakdown import lowered
 from spaces.candidate import Candidate, parse_candidate
 from spaces.deployed import deployed
 from spaces.errors import CandidateError, Diagnostic, Span, did_you_mean
-from spaces.latency import LatencyError
+from spaces.latency import LatencyError, Unit
 from spaces.program import Program
 from spaces.tensors import Infeasible
 
-__all__ = ["TERMS", "Feature", "Measurements", "features", "read_measurements"]
+__all__ = ["TERMS", "Feature", "Measurements", "Sheet", "features", "read_measurements"]
 
 #: Columns that hold a latency, and nanoseconds per unit.
 LATENCY = {"latency_s": 1e9, "latency_ms": 1e6, "latency_us": 1e3, "latency_ns": 1.0, "inference_ms": 1e6}
@@ -30,6 +31,8 @@ LATENCY = {"latency_s": 1e9, "latency_ms": 1e6, "latency_us": 1e3, "latency_ns":
 TERMS = {"macs": "mac", "outputs": "output", "ops": "op", "n_ops": "op"}
 NETWORK = ("candidate", "arch")
 CLASS = "iso_rep_idx"
+#: How the header begins that the firmware prints, and what it prints after the last row.
+PRINTED, END = "kernel,dtype,", "end"
 _MAX_BYTES = 50_000_000
 _MOST_SHOWN = 20
 _DAY = 86_400 * 1e9
@@ -40,29 +43,32 @@ class Feature(NamedTuple):
     """A quantity that latency grows with: the multiply-accumulates, outputs or number of operators of one kind.
 
     Args:
-        kind: operator kind; empty for all operators together.
-        term: `mac`, `output` or `op`, as in `spaces.latency.Terms`.
+        kind: operator kind, or C kernel; empty for all operators together.
+        term: `mac`, `output` or `op`, as in `spaces.latency.Terms`; or a loop of a kernel.
     """
 
     kind: str
     term: str
 
     def __str__(self) -> str:
-        word = next(w for w, term in TERMS.items() if term == self.term)
+        word = next((w for w, term in TERMS.items() if term == self.term), self.term)
         return f"{self.kind}.{word}" if self.kind else word
 
 
 @dataclass(frozen=True, eq=False)
 class Measurements:
-    """Measured networks.
+    """Measured networks, or single operators.
 
     Args:
         file: where they come from.
         lines: the line of each row in the file.
         labels: how each row is called in reports.
-        latency: nanoseconds, [rows].
+        latency: in the unit, [rows].
         features: what is known of each network, each [rows].
         groups: rows of one group are never split between fitting and checking, [rows].
+        unit: of the latency.
+        dtype: data type of the operators; empty where the file does not tell.
+        operators: whether each row is one call of a C kernel, and the features are its loops.
     """
 
     file: str
@@ -71,6 +77,9 @@ class Measurements:
     latency: np.ndarray
     features: Mapping[Feature, np.ndarray]
     groups: np.ndarray
+    unit: Unit = "ns"
+    dtype: str = ""
+    operators: bool = False
 
     @property
     def macs(self) -> np.ndarray | None:
@@ -111,7 +120,7 @@ def read_measurements(path: Path, program: Program | None = None, group: str | N
     Raises:
         LatencyError: everything that is wrong with the file, each with its line and remedy.
     """
-    sheet = _Sheet(path)
+    sheet = Sheet(path)
     latency = sheet.latency()
     found = sheet.counted(program) if program else sheet.feature_columns()
     groups = sheet.groups(group, found)
@@ -120,7 +129,7 @@ def read_measurements(path: Path, program: Program | None = None, group: str | N
     return Measurements(str(path), lines, sheet.labels(), latency, found, groups)
 
 
-class _Sheet:
+class Sheet:
     """A CSV file as texts, and the mistakes found in it so far."""
 
     def __init__(self, path: Path) -> None:
@@ -286,7 +295,16 @@ def _read(path: Path) -> list[tuple[int, list[str]]]:
         raise fail("not-utf8", message, "save the file as CSV in UTF-8") from None
     except OSError as cause:
         raise fail("unreadable-file", f"cannot read the file: {cause.strerror}", "check the path") from None
-    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    lines = text.splitlines(keepends=True)
+    begin = max((k for k, line in enumerate(lines) if line.startswith(PRINTED)), default=None)
+    if begin is not None:
+        # What a debugger says before and after becomes empty lines, so that lines keep their numbers.
+        end = next((k for k in range(begin, len(lines)) if lines[k].strip() == END), None)
+        if end is None:
+            hint = "let the firmware print to its end, and copy everything again"
+            raise fail("cut-off", f"the table does not end with a line `{END}`", hint, len(lines))
+        lines = ["\n"] * begin + lines[begin:end]
+    reader = csv.reader(lines, strict=True)
     try:
         return [(reader.line_num, fields) for fields in reader if fields]
     except csv.Error as cause:

@@ -1,4 +1,4 @@
-"""Fit a latency profile to measured networks, and say by cross-validation how wrong it is on others.
+"""Fit a latency profile to measured networks or operators, and say by cross-validation how wrong it is on others.
 
 The model is additive with terms that are never negative. It minimises the mean of |predicted / measured - 1| (least
 absolute deviations, a linear program): relative, since a millisecond is much for a small network and nothing for a
@@ -56,8 +56,8 @@ class Outlier:
     Args:
         line: of the file.
         label: the network.
-        measured: nanoseconds.
-        predicted: nanoseconds.
+        measured: in the unit of the measurements.
+        predicted: likewise.
     """
 
     line: int
@@ -79,8 +79,8 @@ class Fit:
         profile: the profile, its cross-validated error stated inside.
         errors: of the profile, cross-validated.
         baseline: of MACs alone (one term and a constant), on the same folds; None if the file has no MACs.
-        rows: number of measured networks.
-        groups: in so many groups, of networks that are the same or alike.
+        rows: number of measured networks or operators.
+        groups: in so many groups, of networks or operators that are the same or alike.
         folds: of the cross-validation.
         used: features with a term of their own.
         constant: features that are the same in every row, and not 0; their time is part of the constant per network.
@@ -110,12 +110,12 @@ def fit_profile(
     source: str = "",
     seed: int = 0,
 ) -> Fit:
-    """Fit a profile to measured networks.
+    """Fit a profile to measured networks, or to measured operators: then without a constant per network.
 
     Args:
         data: the measurements.
         name: of the profile.
-        dtype: data type that the networks ran with.
+        dtype: data type that the networks ran with, where the measurements do not tell.
         core: of the processor.
         clock_hz: its clock, in hertz.
         source: where the measurements come from.
@@ -135,21 +135,23 @@ def fit_profile(
     _check_scipy()
     _check_rows(data, 2)
     used, constant, dependent = _independent(data)
-    matrix = _matrix([data.features[f] for f in used], len(data.latency))
+    matrix = _matrix([data.features[f] for f in used], len(data.latency), not data.operators)
     _check_rows(data, len(used) + 1)
     fold, folds = _folds(data.groups, seed)
-    errors = _cross_validated(matrix, data.latency, fold, folds)
+    errors = _cross_validated(matrix, data.latency, fold, folds, not data.operators)
     baseline = None
     if data.macs is not None and np.ptp(data.macs) > 0:
         baseline = _cross_validated(_matrix([data.macs], len(data.latency)), data.latency, fold, folds)
     terms = robust_terms(matrix, data.latency)
     groups = len(np.unique(data.groups))
     how = (
-        f"{folds}-fold cross-validation, {groups} groups of networks never split, seed {seed}; "
-        f"MACs alone: {_percent_text(baseline)}"
+        f"{folds}-fold cross-validation, {groups} groups of {'operators' if data.operators else 'networks'} "
+        f"never split, seed {seed}"
     )
+    how += "" if data.operators else f"; MACs alone: {_percent_text(baseline)}"
     stated = StatedError(errors.median, errors.p90, errors.spearman, len(data.latency), how)
-    profile = _profile(data, used, terms, LatencyProfile(name, dtype, core, clock_hz, source, error=stated))
+    empty = LatencyProfile(name, data.dtype or dtype, core, clock_hz, source, data.unit, error=stated)
+    profile = _loops(used, terms, empty) if data.operators else _profile(data, used, terms, empty)
     outliers = _outliers(data, matrix @ terms)
     return Fit(
         profile, errors, baseline, len(data.latency), groups, folds, used, constant, dependent, outliers
@@ -205,16 +207,17 @@ def least_relative_deviations(matrix: np.ndarray, latency: np.ndarray) -> np.nda
     return np.maximum(found.x[:terms], 0) / scale
 
 
-def _matrix(columns: Sequence[np.ndarray], rows: int) -> np.ndarray:
+def _matrix(columns: Sequence[np.ndarray], rows: int, constant: bool = True) -> np.ndarray:
     """[rows, terms]: the features, and ones for the constant per network."""
-    return np.column_stack([*columns, np.ones(rows)])
+    return np.column_stack([*columns, np.ones(rows)] if constant else columns)
 
 
 def _independent(data: Measurements) -> tuple[tuple[Feature, ...], tuple[Feature, ...], tuple[Feature, ...]]:
     """The features that measurements can tell apart; those without variation; those that others determine."""
     used, constant, dependent = [], [], []
-    basis = [np.ones(len(data.latency)) / np.sqrt(len(data.latency))]
-    for feature in sorted(data.features, key=lambda f: ("mac", "output", "op").index(f.term)):
+    basis = [] if data.operators else [np.ones(len(data.latency)) / np.sqrt(len(data.latency))]
+    order = ("mac", "output", "op")
+    for feature in sorted(data.features, key=lambda f: order.index(f.term) if f.term in order else 0):
         column = data.features[feature]
         if np.ptp(column) == 0:
             constant += [feature] * bool(column.any())
@@ -267,12 +270,16 @@ def _folds(groups: np.ndarray, seed: int) -> tuple[np.ndarray, int]:
     return fold_of_group[np.searchsorted(names, groups)], folds
 
 
-def _cross_validated(matrix: np.ndarray, latency: np.ndarray, fold: np.ndarray, folds: int) -> Errors:
+def _cross_validated(
+    matrix: np.ndarray, latency: np.ndarray, fold: np.ndarray, folds: int, constant: bool = True
+) -> Errors:
     """The errors of predictions for each fold by the model fitted to the others."""
     predicted = np.empty(len(latency))
     for k in range(folds):
         held = fold == k
-        used = np.append(np.ptp(matrix[~held, :-1], axis=0) > 0, True)
+        # Beside a constant a feature has to vary, else only to occur.
+        used = np.ptp(matrix[~held], axis=0) > 0 if constant else matrix[~held].any(axis=0)
+        used[-1] |= constant
         terms = np.zeros(matrix.shape[1])
         terms[used] = robust_terms(matrix[~held][:, used], latency[~held])
         predicted[held] = matrix[held] @ terms
@@ -324,6 +331,16 @@ def _profile(
     made = {kind: Terms(**values) for kind, values in by_kind.items()}
     default = made.pop("", None)
     return replace(empty, network=_rounded(terms[-1]), kinds=made, default=default)
+
+
+def _loops(used: Sequence[Feature], terms: np.ndarray, empty: LatencyProfile) -> LatencyProfile:
+    """The profile with what an iteration of each loop takes."""
+    made: dict[str, dict[str, Fraction]] = {}
+    for feature, amount in zip(used, terms, strict=True):
+        each = made.setdefault(feature.kind, {})
+        if amount := _rounded(amount):
+            each[feature.term] = amount
+    return replace(empty, loops=made)
 
 
 def _rounded(value: float) -> Fraction:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from nascompile.trial_log import Trial, TrialLog
 from samplers.pareto import ParetoSampler
 from samplers.proxies.base import Proxy
+from samplers.worker_pool import Spread
 from solvers.feasible_set import FeasibleSet
 from spaces.candidate import Candidate
 
@@ -38,6 +39,7 @@ class ProxyTrials:
         batch_norm: `kept` or `folded`.
         device: where to evaluate.
         jobs: processes; None for up to one a core. The trials are the same.
+        spread: hands the work out in place of these processes.
 
     Attributes:
         asking: seconds spent by the sampler.
@@ -52,6 +54,7 @@ class ProxyTrials:
     batch_norm: str = "kept"
     device: str = "cpu"
     jobs: int | None = None
+    spread: Spread | None = None
     asking: float = field(default=0.0, init=False)
 
     def run(self, total: int, told: Callable[[int, Candidate, Trial], None]) -> None:
@@ -94,7 +97,7 @@ class ProxyTrials:
             yield from ({} for _ in candidates)
             return
         jobs = min(self.jobs or default_jobs(len(candidates), self.device), len(candidates))
-        settings = {"batch_norm": self.batch_norm, "device": self.device, "jobs": jobs}
+        settings = {"batch_norm": self.batch_norm, "device": self.device, "jobs": jobs, "spread": self.spread}
         with closing(score(candidates, self.proxies, self.data, self.seed, **settings)) as found:
             for one in found:
                 yield dict(one.scores)

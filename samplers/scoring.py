@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -21,7 +22,7 @@ from samplers.proxies.counts import Count
 from samplers.proxies.data import Data
 from samplers.proxies.ensemble import evaluate
 from samplers.proxies.entropy import Entropy
-from samplers.worker_pool import ordered
+from samplers.worker_pool import Spread, ordered
 from spaces.candidate import Candidate, candidate_of
 from spaces.errors import Diagnostic, NascompileError
 from spaces.program import Budgets, Chain, Program
@@ -76,6 +77,7 @@ def score(
     batch_norm: str = "kept",
     device: str = "cpu",
     jobs: int = 1,
+    spread: Spread | None = None,
 ) -> Generator[Scored, None, None]:
     """Scores candidates as they come, in their order; no more than a few networks are in memory at any time.
 
@@ -91,6 +93,7 @@ def score(
         batch_norm: `kept` builds networks with batch norms as they are trained, `folded` without.
         device: where networks run, `cpu` or `cuda`.
         jobs: number of processes. With more than one, see `samplers.worker_pool.ordered`.
+        spread: hands the work out in place of these processes, as to other machines.
 
     Yields:
         Each candidate with its scores.
@@ -117,7 +120,7 @@ def score(
         return
     members = _Kept(chain([first], remaining))
     setting = _Setting.of(first.program, networks, data, seed, batch_norm, device)
-    with closing(_network_scores(setting, members, jobs)) as many:
+    with closing(_network_scores(setting, members, jobs, spread)) as many:
         for found in many:
             candidate = members.next()
             counts = {p.name: p.score(Subject(candidate=candidate)) for p in chosen if p not in networks}
@@ -125,16 +128,16 @@ def score(
 
 
 def _network_scores(
-    setting: _Setting, members: Iterable[Candidate], jobs: int
+    setting: _Setting, members: Iterable[Candidate], jobs: int, spread: Spread | None
 ) -> Generator[dict[str, float], None, None]:
     """The scores by those proxies that need a network."""
     tasks = ((c.position, c.row) for c in members)
     if not setting.proxies:
         yield from ({} for _ in tasks)
-    elif jobs == 1:
+    elif jobs == 1 and spread is None:
         yield from map(_Scorer(setting), tasks)
     else:
-        with closing(ordered(_Scorer, setting, tasks, jobs)) as found:
+        with closing((spread or partial(ordered, jobs=jobs))(_Scorer, setting, tasks)) as found:
             yield from found
 
 

@@ -16,10 +16,12 @@ from typing import Any, TypeVar
 
 from spaces.errors import Diagnostic, NascompileError
 
-__all__ = ["WorkerError", "ordered"]
+__all__ = ["Spread", "WorkerError", "no_interrupts", "ordered"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+#: Hands tasks out as `ordered` does: the function that makes the worker, its setting, the tasks.
+Spread = Callable[[Callable[[Any], Callable[[Any], Any]], Any, Iterable[Any]], Generator[Any, None, None]]
 
 #: Tasks begun per process ahead of the last result handed on: enough to bridge a slow one, few enough to hold.
 _LEAD = 4
@@ -123,14 +125,14 @@ def _start(make: Callable[[Any], Callable[[Any], Any]], setting: Any) -> _Worker
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(make, setting, theirs), daemon=True)
-    with _no_interrupts():
+    with no_interrupts():
         process.start()
     theirs.close()
     return _Worker(process, ours)
 
 
 @contextmanager
-def _no_interrupts() -> Iterator[None]:
+def no_interrupts() -> Iterator[None]:
     """Processes started within never see Ctrl-C, which a terminal sends to all: they are stopped by this one."""
     if not hasattr(signal, "pthread_sigmask"):
         yield

@@ -24,6 +24,7 @@ from spaces.files import write_atomically
 from spaces.latency_file import profile_text, read_profile
 from spaces.program import Budgets
 from spaces.reader import read_space
+from spaces.runtimes import runtime_data, runtime_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,6 +50,7 @@ def save(fs: FeasibleSet, path: Path) -> Path:
         "ram_model": program.ram_model,
         "code": dict(program.code),
         "latency": profile_text(program.latency) if program.latency else None,
+        "runtime": runtime_data(program.runtime) if program.runtime else None,
         "engine": fs.engine,
         "seconds": fs.seconds,
         "origin": fs.origin,
@@ -107,6 +109,7 @@ def _opened(header: dict[str, Any], payload: bytes) -> FeasibleSet:
         ram_model=header["ram_model"],
         code=header["code"],
         latency=read_profile(header["latency"], "<set file>") if header.get("latency") else None,
+        runtime=runtime_of(header["runtime"]) if header.get("runtime") else None,
     )
     tree = Tree(tuple(levels), tuple((height, node) for height, node in header["roots"]))
     return FeasibleSet(program, tree, header["engine"], header["seconds"], header["origin"])

@@ -19,7 +19,7 @@ from spaces.space import Space
 from spaces.tensors import Tensor
 from spaces.variants import Layer, Variant
 
-__all__ = ["LayerTerms", "Step", "breakdown", "derived", "lower_chain", "lowered", "outputs", "totals"]
+__all__ = ["LayerTerms", "Step", "breakdown", "derived", "lower_chain", "lowered", "outputs", "shared_code", "totals"]
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def breakdown(candidate: Candidate) -> tuple[LayerTerms, ...]:
             layer.spec.block.name,
             x,
             out,
-            layer_cost(ops, x, out, settings, program.code, program.latency),
+            layer_cost(ops, x, out, settings, program.code, program.latency, program.runtime),
         )
         for layer, x, out, ops in lowered(candidate)
     )
@@ -137,6 +137,17 @@ def derived(layers: tuple[LayerTerms, ...]) -> dict[str, int]:
     return {f"{n}[{t.number}]": v for t in layers if t.number for n, v in zip(sides, t.out.shape, strict=True)}
 
 
+def shared_code(candidate: Candidate, layers: tuple[LayerTerms, ...]) -> int:
+    """Bytes of ROM that are there once for all layers: kernels, and what a runtime has without any."""
+    runtime = candidate.program.runtime
+    if runtime is None:
+        return 0
+    used = 0
+    for terms in layers:
+        used |= terms.cost.kernels
+    return runtime.base + runtime.code_bytes(used)
+
+
 def totals(candidate: Candidate) -> dict[str, Any]:
     """The costs of a network, summed from its layers; equal to `candidate.costs`."""
     program, layers = candidate.program, breakdown(candidate)
@@ -144,6 +155,7 @@ def totals(candidate: Candidate) -> dict[str, Any]:
     sums = {m: sum(getattr(t.cost, m) for t in layers) for m in program.metrics}
     if program.latency:
         sums["latency"] += program.latency.network_ns
+    sums["rom"] += shared_code(candidate, layers)
     even = max([t.cost.out_bytes for t in numbered if (t.number or 1) % 2 == 0], default=0)
     odd = max([t.cost.out_bytes for t in numbered if (t.number or 0) % 2], default=0)
     peak = max(t.cost.peak for t in layers)

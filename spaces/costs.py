@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from spaces.blocks.base import Op, Ops
 from spaces.latency import LatencyProfile
+from spaces.runtime import Runtime
 from spaces.space import Settings
 from spaces.tensors import DTYPES, Tensor
 
@@ -25,6 +26,7 @@ class LayerCost(NamedTuple):
         latency: nanoseconds, 0 without a latency profile.
         out_bytes: D * u, bytes of the output.
         peak: most bytes alive at any step of the layer.
+        kernels: the kernels of a runtime that it calls, a bit for each, whose code each costs once.
         log_width: sum of log2(w) over its operators.
     """
 
@@ -35,6 +37,7 @@ class LayerCost(NamedTuple):
     latency: int
     out_bytes: int
     peak: int
+    kernels: int
     log_width: float
 
 
@@ -45,6 +48,7 @@ def layer_cost(
     settings: Settings,
     code: Mapping[str, int],
     profile: LatencyProfile | None = None,
+    runtime: Runtime | None = None,
 ) -> LayerCost:
     """The costs of a layer.
 
@@ -55,6 +59,7 @@ def layer_cost(
         settings: biases, batch norms and activations of the space.
         code: code bytes per operator kind, cs_t in Eq. 3; a kind that is missing costs none.
         profile: gives the latency.
+        runtime: gives the ROM, but for the code of kernels; without one it is that of Eq. 3.
     """
     width = DTYPES[out.dtype]
     # Integer kernels accumulate in 32 bits, so their biases and scales take 4 bytes whatever the weights take.
@@ -68,14 +73,16 @@ def layer_cost(
         activated += op.out.size if op.activation != "none" else 0
         cs += code.get(op.kind, 0)
         log_width += log2(op.width) if op.weights else 0.0
+    rom, kernels = runtime.layer(ops, x.shape) if runtime else (weights * width + extra * wide + cs, 0)
     return LayerCost(
-        rom=weights * width + extra * wide + cs,
+        rom=rom,
         params=weights + extra,
         macs=macs,
         flops=2 * macs + (activated if settings.count_activations else 0),
         latency=profile.layer_ns(ops, x.shape) if profile else 0,
         out_bytes=out.nbytes,
         peak=peak_bytes(ops, x.nbytes, width),
+        kernels=kernels,
         log_width=log_width,
     )
 

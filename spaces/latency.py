@@ -2,7 +2,8 @@
 
 Both forms of an additive model are in one profile (Algorithm 1 of the MONAS paper looks up, others fit): a *table* of
 measured operators, looked up first, and *terms* per operator kind, so much per multiply-accumulate, per output element
-and per operator. A constant per network comes on top.
+and per operator. Of the C that `nascompile deploy` writes more is known: how often each *loop* of a kernel runs, and so
+a profile of that runtime gives so much per loop. A constant per network comes on top.
 """
 
 from __future__ import annotations
@@ -15,11 +16,17 @@ from typing import Literal
 from spaces.blocks.base import Ops
 from spaces.deployed import deployed
 from spaces.errors import Diagnostic, NascompileError, did_you_mean
+from spaces.kernel_loops import KernelCall, kernel_calls, loops
+from spaces.kernels import UnknownKernel
 from spaces.tensors import Shape
 from spaces.units import format_hz
 
-__all__ = ["LatencyError", "LatencyProfile", "StatedError", "Terms"]
+__all__ = ["RUNTIME", "UNITS", "LatencyError", "LatencyProfile", "StatedError", "Terms", "Unit"]
 
+Unit = Literal["ns", "cycles", "instructions"]
+UNITS: tuple[Unit, ...] = ("ns", "cycles", "instructions")
+#: The runtime whose loops are known.
+RUNTIME = "nascompile-c"
 _SECOND = 10**9
 
 
@@ -56,13 +63,13 @@ class Terms:
 
 @dataclass(frozen=True)
 class StatedError:
-    """How wrong a profile is on networks that were held out of its fit.
+    """How wrong a profile is on networks, or operators where it was fitted to those, that were held out of its fit.
 
     Args:
         median: median of |predicted / measured - 1|, in percent.
         p90: its 90th percentile, in percent.
         spearman: rank correlation of predicted and measured latencies.
-        rows: number of measured networks.
+        rows: number of measured networks or operators.
         how: how it was found, in words.
     """
 
@@ -83,12 +90,15 @@ class LatencyProfile:
         core: of the processor.
         clock_hz: its clock during the measurements, in hertz; 0 if unknown.
         source: where the measurements come from.
-        unit: of the numbers below, `ns` or `cycles` of the clock.
+        unit: of the numbers below: `ns`, `cycles` of the clock, or `instructions`, which are not cycles: a latency takes
+            one cycle for each, and is wrong by the cycles that an instruction really takes.
         network: what a network takes besides its operators.
         kinds: terms per operator kind.
         default: terms of every kind without terms of its own; None if there are none, and then such kinds are errors.
         table: per operator kind, what an operator of this shape takes; see `spaces.deployed.shape_key`.
         error: how wrong it is; None if nobody measured that.
+        loops: per C kernel of `nascompile deploy`, what an iteration of each of its loops takes, see
+            `spaces.kernel_loops`; a profile has these, or `kinds`, `default` and `table`.
 
     Example:
         >>> conv = Terms(mac=Fraction("42.5"))
@@ -106,12 +116,13 @@ class LatencyProfile:
     core: str = ""
     clock_hz: int = 0
     source: str = ""
-    unit: Literal["ns", "cycles"] = "ns"
+    unit: Unit = "ns"
     network: Fraction = Fraction(0)
     kinds: Mapping[str, Terms] = field(default_factory=dict, hash=False)
     default: Terms | None = None
     table: Mapping[str, Mapping[str, Fraction | int]] = field(default_factory=dict, hash=False)
     error: StatedError | None = None
+    loops: Mapping[str, Mapping[str, Fraction]] = field(default_factory=dict, hash=False)
 
     @property
     def network_ns(self) -> int:
@@ -144,8 +155,26 @@ class LatencyProfile:
             raise self._no_kind(kind, shape_key)
         return self._ns(terms.of(macs, outputs))
 
+    def call_amount(self, call: KernelCall) -> Fraction:
+        """What one call of a C kernel takes, in the profile's unit: so much per iteration of each of its loops.
+
+        Raises:
+            LatencyError: the profile covers no such kernel (`latency-no-kind`).
+
+        Example:
+            >>> profile = LatencyProfile("mine", "int8", loops={"add": {"call": Fraction(27), "element": Fraction(71)}})
+            >>> profile.call_amount(KernelCall("add", Shape(4, 2, 1), Shape(4, 2, 1)))
+            Fraction(595, 1)
+        """
+        if call.name not in self.loops:
+            raise self._no_kind(call.name, "")
+        counts = loops(call, self.dtype)
+        return sum((each * counts[loop] for loop, each in self.loops[call.name].items()), Fraction(0))
+
     def layer_ns(self, ops: Ops, x: Shape) -> int:
-        """What a layer takes: the sum over those of its operators that a device runs (`spaces.deployed`).
+        """What a layer takes: the sum over those of its operators that a device runs.
+
+        By `spaces.deployed`, or by `spaces.kernel_loops` where the profile is of loops.
 
         Args:
             ops: the operators of its block.
@@ -163,13 +192,19 @@ class LatencyProfile:
             >>> profile.layer_ns(residual(Shape(16, 8, 8), filters=16), Shape(16, 8, 8))
             3000
         """
-        return sum(self.op_ns(*op) for op in deployed(ops, x))
+        if not self.loops:
+            return sum(self.op_ns(*op) for op in deployed(ops, x))
+        try:
+            calls = kernel_calls(ops, x, self.dtype)
+        except UnknownKernel as kind:
+            raise self._no_kind(str(kind), "") from None
+        return sum(self._ns(self.call_amount(call)) for call in calls)
 
     def at_clock(self, clock_hz: int) -> LatencyProfile:
         """The profile at another clock of the same core: cycles stay, which memories that keep their pace make a guess.
 
-        The result counts in cycles: unlike nanoseconds at the other clock they have a last digit, so that a file holds
-        them exactly.
+        The result counts in cycles, or in instructions as before: unlike nanoseconds at the other clock they have a last
+        digit, so that a file holds them exactly.
 
         Example:
             >>> profile = LatencyProfile("m7", "int8", clock_hz=400, default=Terms(op=Fraction(10)))
@@ -181,12 +216,16 @@ class LatencyProfile:
         table = {k: {key: factor * v for key, v in rows.items()} for k, rows in self.table.items()}
         default = self.default.times(factor) if self.default else None
         name = f"{self.name}@{format_hz(clock_hz).replace(' ', '')}"
-        network = factor * self.network
-        moved = replace(self, name=name, clock_hz=clock_hz, unit="cycles", network=network)
-        return replace(moved, kinds=kinds, default=default, table=table)
+        own_loops = {k: {loop: factor * v for loop, v in each.items()} for k, each in self.loops.items()}
+        unit: Unit = "cycles" if self.unit == "ns" else self.unit
+        moved = replace(self, name=name, clock_hz=clock_hz, unit=unit, network=factor * self.network)
+        return replace(moved, kinds=kinds, default=default, table=table, loops=own_loops)
 
     def _ns(self, amount: Fraction) -> int:
-        ns = amount * _SECOND / self.clock_hz if self.unit == "cycles" else amount
+        if self.unit != "ns" and not self.clock_hz:
+            message = f"the latency profile `{self.name}` counts {self.unit}, and no clock says how long one takes"
+            raise LatencyError(Diagnostic("latency-no-clock", message, None, "name an MCU with --mcu"))
+        ns = amount * _SECOND / self.clock_hz if self.unit != "ns" else amount
         return (2 * ns.numerator + ns.denominator) // (2 * ns.denominator)
 
     def _no_kind(self, kind: str, shape_key: str) -> LatencyError:
@@ -195,6 +234,8 @@ class LatencyProfile:
             hint = f"add `{shape_key}` to the table, or terms under `kinds: {kind}:`"
             return LatencyError(Diagnostic("latency-no-kind", message, None, hint))
         message = f"the latency profile `{self.name}` has no operator kind `{kind}`"
-        near = did_you_mean(kind, {*self.kinds, *self.table})
+        near = did_you_mean(kind, {*self.kinds, *self.table, *self.loops})
+        if self.loops:
+            return LatencyError(Diagnostic("latency-no-kind", message, None, near))
         hint = f"{near}; measure networks with `{kind}` and fit again, or give the profile `default` terms"
         return LatencyError(Diagnostic("latency-no-kind", message, None, hint))

@@ -5,7 +5,7 @@ dtype: int8                  # of the operators: int8, int16, float16 or float32
 core: Cortex-M33             # optional, as are clock, source, unit, network, default, table, error
 clock: 128 MHz
 source: own measurements
-unit: ns                     # or `cycles` of the clock
+unit: ns                     # or `cycles` of the clock, or `instructions`
 network: 57_672_183          # per network, besides its operators
 kinds:                       # per multiply-accumulate, per output element, per operator
   conv: {mac: 42.6}
@@ -14,6 +14,11 @@ default: {op: 500}           # of kinds not named; without it they are an error
 table:                       # measured operators, looked up first; input-window-output
   conv: {1x49x10-10x4s2x2-84x25x5: 17_200_000}
 error: {median: 0.5, p90: 1.4, spearman: 0.99, rows: 110, how: 10-fold cross-validation}
+
+In place of `kinds`, `default` and `table` a profile of the C that `nascompile deploy` writes has
+
+loops:                       # per iteration of each loop of each kernel; see `spaces.kernel_loops`
+  add: {call: 27, element: 71}
 """
 
 from __future__ import annotations
@@ -23,11 +28,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from spaces.errors import Diagnostic, SpaceError, Span, UnitError, did_you_mean
 from spaces.files import write_atomically
-from spaces.latency import LatencyError, LatencyProfile, StatedError, Terms
+from spaces.kernel_loops import LOOPS
+from spaces.latency import UNITS, LatencyError, LatencyProfile, StatedError, Terms, Unit
 from spaces.source import Path_, Source, read_yaml
 from spaces.tensors import DTYPES
 from spaces.units import format_hz, parse_hz
@@ -35,7 +41,8 @@ from spaces.units import format_hz, parse_hz
 __all__ = ["check_name", "profile_text", "read_profile", "write_profile"]
 
 _REQUIRED = {"name": "name: my_board", "dtype": "dtype: int8"}
-_MODEL = ("kinds", "default", "table")
+_KINDS = ("kinds", "default", "table")
+_MODEL = (*_KINDS, "loops")
 _KEYS = (*_REQUIRED, "core", "clock", "source", "unit", "network", *_MODEL, "error")
 _TERMS = ("mac", "output", "op")
 _ERROR = {"median": "in percent", "p90": "in percent", "spearman": "between -1 and 1", "rows": "a whole number"}
@@ -106,6 +113,7 @@ class _Reader:
             default=self.terms(("default",)) if "default" in self.data else None,
             table=self.table(),
             error=self.error() if "error" in self.data else None,
+            loops=self.loops(),
         )
 
     def check_keys(self) -> None:
@@ -158,13 +166,13 @@ class _Reader:
             self.mistakes += (replace(d, span=self.span(("clock",))) for d in error.diagnostics)
             return 1
 
-    def unit(self) -> Literal["ns", "cycles"]:
-        if "unit" not in self.data or self.word("unit", ("ns", "cycles")) != "cycles":
-            return "ns"
-        if "clock" not in self.data:
+    def unit(self) -> Unit:
+        word = self.word("unit", UNITS) if "unit" in self.data else "ns"
+        unit = next((known for known in UNITS if known == word), "ns")
+        if unit == "cycles" and "clock" not in self.data:
             self.fail("missing-key", "cycles need a `clock`", ("unit",), "add for example `clock: 128 MHz`")
             return "ns"
-        return "cycles"
+        return unit
 
     def mapping(self, key: str, example: str) -> dict[str, Any]:
         value = self.data.get(key, {})
@@ -190,6 +198,26 @@ class _Reader:
                 self.fail("wrong-type", f"`{kind}` must map shapes to times, not {_show(rows)}", ("table", kind), hint)
                 continue
             out[kind] = {shape: self.number(("table", kind, shape)) for shape in rows}
+        return out
+
+    def loops(self) -> dict[str, dict[str, Fraction]]:
+        out: dict[str, dict[str, Fraction]] = {}
+        kernels = LOOPS.get(str(self.data.get("dtype")), {})
+        found = self.mapping("loops", "{add: {call: 27, element: 71}}")
+        others = [key for key in _KINDS if key in self.data]
+        if found and others:
+            hint = "a profile is of the kernels of `nascompile deploy`, or of operators"
+            self.fail("mixed-model", f"`loops` beside `{others[0]}`", ("loops",), hint, key=True)
+        for kernel, each in found.items():
+            path = ("loops", kernel)
+            if kernel not in kernels:
+                self.fail("unknown-key", f"unknown kernel `{kernel}`", path, did_you_mean(kernel, kernels), key=True)
+            elif not isinstance(each, dict):
+                hint = "for example `{call: 27, element: 71}`"
+                self.fail("wrong-type", f"`{kernel}` must map loops to amounts, not {_show(each)}", path, hint)
+            else:
+                self.known(path, kernels[kernel])
+                out[kernel] = {loop: self.number((*path, loop)) for loop in each}
         return out
 
     def number(self, path: Path_) -> Fraction:
@@ -278,6 +306,8 @@ def profile_text(profile: LatencyProfile) -> str:
         lines += ["kinds:", *(f"  {_quoted(kind)}: {_terms_text(terms)}" for kind, terms in profile.kinds.items())]
     lines += [f"default: {_terms_text(profile.default)}"] if profile.default else []
     lines += _table_lines(profile)
+    if profile.loops:
+        lines += ["loops:", *(f"  {kernel}: {_loops_text(each)}" for kernel, each in profile.loops.items())]
     lines += _error_lines(profile.error)
     return "\n".join(lines) + "\n"
 
@@ -300,6 +330,10 @@ def _error_lines(error: StatedError | None) -> list[str]:
 
 def _terms_text(terms: Terms) -> str:
     return "{" + ", ".join(f"{t}: {_decimal(getattr(terms, t))}" for t in _TERMS if getattr(terms, t)) + "}"
+
+
+def _loops_text(each: Mapping[str, Fraction]) -> str:
+    return "{" + ", ".join(f"{loop}: {_decimal(amount)}" for loop, amount in each.items()) + "}"
 
 
 def _decimal(number: Fraction) -> str:

@@ -11,6 +11,7 @@ from spaces.costs import LayerCost, layer_cost
 from spaces.errors import Diagnostic, EngineError, SpaceError, Span
 from spaces.expressions import Expression
 from spaces.latency import LatencyProfile
+from spaces.runtime import Runtime
 from spaces.space import Space
 from spaces.tensors import Infeasible, Tensor
 from spaces.variants import Layer
@@ -70,6 +71,7 @@ class LayerTable:
         space: the space.
         code: code bytes per operator kind.
         latency: gives the latencies, if there is a profile.
+        runtime: gives the ROM, if it is not that of EBS Eq. 3.
 
     Attributes:
         places: what makes a network impossible -> where the file says so.
@@ -78,6 +80,7 @@ class LayerTable:
     space: Space
     code: Mapping[str, int]
     latency: LatencyProfile | None
+    runtime: Runtime | None = None
     places: dict[str, Span | None] = field(default_factory=dict)
     _known: dict[tuple[Any, ...], tuple[Tensor, LayerCost] | Infeasible] = field(default_factory=dict)
     _arguments: dict[tuple[Any, ...], _Arguments] = field(default_factory=dict)
@@ -121,7 +124,7 @@ class LayerTable:
         key = (id(ops), x, out)
         if key in self._costs:
             return out, self._costs[key][1]
-        cost = layer_cost(ops, x, out, self.space.settings, self.code, self.latency)
+        cost = layer_cost(ops, x, out, self.space.settings, self.code, self.latency, self.runtime)
         self._costs[key] = (ops, cost)
         if max(cost[:-1]) > _MAX_COST:
             message = f"a layer `{layer.spec.block.name}` on {x.shape} costs more than 2^52"

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from spaces.constraints import Relation
 from spaces.latency import LatencyProfile
+from spaces.runtime import Runtime
 from spaces.space import Space
 from spaces.variants import Decision, Variant
 
@@ -161,6 +162,7 @@ class Program:
         ram_model: `pingpong` or `liveness`; which RAM the budget limits.
         code: code bytes per operator kind.
         latency: what gives the latencies; None where nothing does.
+        runtime: what gives the ROM; None where EBS Eq. 3 does.
     """
 
     space: Space
@@ -170,6 +172,7 @@ class Program:
     ram_model: str
     code: Mapping[str, int] = field(default_factory=dict)
     latency: LatencyProfile | None = None
+    runtime: Runtime | None = None
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -47,13 +47,15 @@ class Sums(NamedTuple):
     peak: int
     log_width: float
 
-    def add(self, cost: LayerCost, number: int | None) -> Sums:
-        """With a layer more; `number` is its place among the numbered layers, or None."""
+    def add(self, cost: LayerCost, number: int | None, code: int) -> Sums:
+        """With a layer more; `number` is its place among the numbered layers, or None; `code` of kernels new to it."""
         even, odd, width = self.even, self.odd, self.log_width
         if number:
             width += cost.log_width
             even, odd = (even, max(odd, cost.out_bytes)) if number % 2 else (max(even, cost.out_bytes), odd)
         additive = tuple(map(int.__add__, self.additive, _additive(cost)))
+        if code:
+            additive = (additive[0] + code, *additive[1:])
         return Sums(additive, even, odd, max(self.peak, cost.peak), width)
 
 
@@ -67,12 +69,14 @@ class _State(NamedTuple):
         x: the tensor that flows.
         size: u_L of EBS Eq. 6 so far, the elements of the last numbered layer's output.
         number: how many numbered layers there were; only whether it is odd where layers can be absent.
+        kernels: the kernels of the runtime that layers have called, a bit for each.
         kept: of the names carried beyond this stage, in their order, the option index or the derived quantity.
     """
 
     x: Tensor
     size: int
     number: int
+    kernels: int = 0
     kept: tuple[int, ...] = ()
 
 
@@ -219,8 +223,9 @@ class Tabulation:
                 self.relation_failed = True
                 raise Infeasible(f"`{relation.expression}` does not hold")
         kept = tuple([names[n] for n in self.carried[t + 1]])
-        x, size, number, _ = past.state
-        return _Past(_State(x, size, number % 2 if self.optional else number, kept), past.sums, past.derived)
+        number = past.state.number
+        state = past.state._replace(number=number % 2 if self.optional else number, kept=kept)
+        return _Past(state, past.sums, past.derived)
 
     @cached_property
     def optional(self) -> bool:
@@ -250,7 +255,7 @@ class Tabulation:
         """`_run` for these layers, remembering what their first ones give."""
         if not present:
             return start
-        key = (present, start.state[:3], options)
+        key = (present, start.state[:-1], options)
         found = plan.known.get(key)
         if found is None:
             before = self._shared(plan, present[:-1], start, codes, options)
@@ -259,17 +264,22 @@ class Tabulation:
 
     def _one(self, plan: _Plan, j: int, past: _Past, codes: Mapping[str, int]) -> _Past:
         """One layer more."""
-        layer, (x, size, number, _) = plan.layers[j], past.state
+        layer, (x, size, number, kernels, _) = plan.layers[j], past.state
         key = (*[codes[label] for label in plan.reads[j]], plan.keys[j])
         x, cost = self.table.find(layer, x, key, self._values(plan, j, codes))
+        code = 0
+        if cost.kernels & ~kernels:
+            assert self.table.runtime is not None  # only runtimes have kernels
+            code = self.table.runtime.code_bytes(cost.kernels & ~kernels)
+            kernels |= cost.kernels
         if not layer.number:
-            return _Past(_State(x, size, number), past.sums.add(cost, None), past.derived)
+            return _Past(_State(x, size, number, kernels), past.sums.add(cost, None, code), past.derived)
         number += 1
         derived = past.derived
         if self.wanted:
             found = zip((f"{name}[{number}]" for name in DERIVED), x.shape, strict=True)
             derived += tuple((name, side) for name, side in found if name in self.wanted)
-        return _Past(_State(x, x.shape.size, number), past.sums.add(cost, number), derived)
+        return _Past(_State(x, x.shape.size, number, kernels), past.sums.add(cost, number, code), derived)
 
     def _values(self, plan: _Plan, j: int, codes: Mapping[str, int]) -> Callable[[], dict[str, Any]]:
         bindings, constants = plan.layers[j].bindings, plan.constants[j]
@@ -283,7 +293,9 @@ class Tabulation:
         kept = zip(self.carried[t], state.kept, strict=True)
         carried = "".join(f" {name}={option_label(self._value(name, code))}" for name, code in kept)
         odd = f" layers={'odd' if state.number else 'even'}" if self.optional else ""
-        return f"{state.x.shape}:{state.x.dtype}{odd}{carried}"
+        runtime = self.table.runtime
+        code = f" code={'+'.join(runtime.names(state.kernels))}" if runtime else ""
+        return f"{state.x.shape}:{state.x.dtype}{odd}{code}{carried}"
 
 
 def _stage(

@@ -7,7 +7,17 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from nascompile.cli.options import Flops, Json, Latency, Macs, Profile, RamModel, Request, is_set_file
+from nascompile.cli.options import (
+    Flops,
+    Json,
+    Latency,
+    Macs,
+    Profile,
+    RamModel,
+    Request,
+    RuntimeName,
+    is_set_file,
+)
 from nascompile.cli.output import emit_json, out, share, table
 from nascompile.cli.report import budget_text, profile_data, profile_text
 from solvers.feasible_set import FeasibleSet
@@ -29,6 +39,7 @@ def diff(
     latency: Latency = None,
     latency_profile: Profile = None,
     ram_model: RamModel = None,
+    runtime: RuntimeName = "ebs",
     number: Annotated[int, typer.Option("-n", "--number", min=0, help="How many members of each side to show.")] = 3,
     as_json: Json = False,
 ) -> None:
@@ -43,7 +54,7 @@ def diff(
       nascompile diff a.nasset b.nasset
     """
     limits = {"flops": flops, "macs": macs, "latency": latency, "latency_profile": latency_profile}
-    names, (a, b) = _pair(first, rest or [], mcu or [], **limits, ram_model=ram_model)
+    names, (a, b) = _pair(first, rest or [], mcu or [], **limits, ram_model=ram_model, runtime=runtime)
     parts = {"both": a & b, f"only {names[0]}": a - b, f"only {names[1]}": b - a}
     data = {
         "space": a.program.space.name,
@@ -63,11 +74,11 @@ def diff(
 
 
 def _pair(
-    first: str, rest: list[str], mcus: list[str], **budgets: str | None
+    first: str, rest: list[str], mcus: list[str], **budgets: Any
 ) -> tuple[tuple[str, str], tuple[FeasibleSet, FeasibleSet]]:
     """The two sets and their names."""
     if is_set_file(first):
-        if len(rest) != 1 or mcus or any(budgets.values()):
+        if len(rest) != 1 or mcus or any(v not in (None, "ebs") for v in budgets.values()):
             raise _usage(f"`{first}` is a set file, so the other side must be one too, and no budgets apply")
         return (first, rest[0]), (FeasibleSet.load(first), FeasibleSet.load(rest[0]))
     if len(mcus) != 2:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, fields
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -26,6 +26,7 @@ __all__ = [
     "Profile",
     "RamModel",
     "Request",
+    "RuntimeName",
     "SetRequest",
     "Solver",
     "default_name",
@@ -77,6 +78,15 @@ RamModel = Annotated[
         metavar="MODEL",
     ),
 ]
+RuntimeName = Annotated[
+    str,
+    typer.Option(
+        "--runtime",
+        help="What ROM counts: ebs (weights, EBS Eq. 3) or nascompile-c (the bytes of the C that `deploy` writes, "
+        "measured; RAM is then liveness by default).",
+        metavar="NAME",
+    ),
+]
 Solver = Annotated[
     str,
     typer.Option(
@@ -103,6 +113,7 @@ class Request:
     latency: Latency = None
     latency_profile: Profile = None
     ram_model: RamModel = None
+    runtime: RuntimeName = "ebs"
 
     def program(self) -> Program:
         """The space, compiled.
@@ -124,15 +135,15 @@ class Request:
         if not is_set_file(self.space):
             with working(f"reducing {self.space}") as progress:
                 return solve(self.program(), solver, progress)
-        given = [f"--{n.replace('_', '-')}" for n, v in self._limits().items() if v is not None]
+        given = [f"--{n.replace('_', '-')}" for n, v in self._limits().items() if v not in (None, "ebs")]
         given += self.overrides or []
         if given:
             message = f"{given[0]} cannot change a set that is already made ({self.space})"
             raise NascompileError(Diagnostic("bad-option", message, None, "give the space instead of the set file"))
         return FeasibleSet.load(self.space)
 
-    def _limits(self) -> dict[str, str | None]:
-        names = ("mcu", "rom", "ram", "flops", "macs", "latency", "latency_profile", "ram_model")
+    def _limits(self) -> dict[str, Any]:
+        names = ("mcu", "rom", "ram", "flops", "macs", "latency", "latency_profile", "ram_model", "runtime")
         return {name: getattr(self, name) for name in names}
 
 

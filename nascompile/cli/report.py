@@ -52,14 +52,18 @@ def report(fs: FeasibleSet, attribute: bool = True) -> dict[str, Any]:
 def profile_data(profile: LatencyProfile) -> dict[str, Any]:
     """Where latencies come from and how wrong they are, as plain data."""
     stated = asdict(profile.error) if profile.error else None
-    return {"name": profile.name, "source": profile.source, "error": stated}
+    return {"name": profile.name, "source": profile.source, "unit": profile.unit, "error": stated}
 
 
 def profile_text(data: dict[str, Any]) -> str:
     """The same in words: latencies are estimates, and of this kind."""
     error = data["error"]
-    wrong = f"median error {error['median']:.2g} % of {error['rows']} held-out networks" if error else "no stated error"
-    moved = ", its cycles taken at this clock" if "@" in data["name"] else ""
+    counted = data["unit"] == "instructions"
+    what = "operators" if counted else "networks"
+    wrong = f"median error {error['median']:.2g} % of {error['rows']} held-out {what}" if error else "no stated error"
+    if counted:
+        wrong += " in instructions, each taken as one cycle of this clock, which it is not"
+    moved = ", its cycles taken at this clock" if "@" in data["name"] and not counted else ""
     return f"latencies are estimates by the profile {data['name']}: {wrong}{moved}"
 
 

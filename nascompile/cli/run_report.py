@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nascompile.run.folder import RunFolder
     from nascompile.run.outcome import Outcome
 
-__all__ = ["draw_front", "print_outcome", "show_run"]
+__all__ = ["draw_front", "outcome_data", "print_outcome", "show_run"]
 
 
 def show_run(path: Path, as_json: bool) -> None:
@@ -30,7 +30,7 @@ def show_run(path: Path, as_json: bool) -> None:
     folder = RunFolder.open(path)
     if found := Outcome.read(folder):
         if as_json:
-            emit_json({"run": str(path), **found.data})
+            emit_json(outcome_data(folder, found))
         else:
             print_outcome(folder, found)
         return
@@ -42,12 +42,19 @@ def show_run(path: Path, as_json: bool) -> None:
     rows = table(">#", "~candidate", ">flops", ">valid", ">valid int8")
     for number, result in sorted(results.items()):
         measured = (result.get(step, {}) for step in ("float", "int8"))
-        shares = ["" if not one else _share(one.get("accuracy", one.get("auc", 0.0))) for one in measured]
+        shares = ["" if not one else _share(_metric(one)) for one in measured]
         rows.add_row(
             str(number), escape(result.get("candidate", "")), quantity("flops", result.get("flops", 0)), *shares
         )
     out.print(rows)
     out.print(f"{len(results):,} of {total:,} networks are trained; `nascompile resume {path}` goes on", markup=False)
+
+
+def outcome_data(folder: RunFolder, outcome: Outcome) -> dict[str, Any]:
+    """A finished run as plain data: its tables, and where its time went."""
+    from nascompile.run.timing import read_timing
+
+    return {"run": str(folder.path), **outcome.data, "timing": read_timing(folder)}
 
 
 def draw_front(folder: RunFolder, outcome: Outcome) -> None:
@@ -64,6 +71,8 @@ def draw_front(folder: RunFolder, outcome: Outcome) -> None:
 
 def print_outcome(folder: RunFolder, outcome: Outcome) -> None:
     """The table of a finished run, for a person."""
+    from nascompile.run.timing import read_timing
+
     settings, program = folder.settings, folder.fs.program
     target = f" on {program.target}" if program.target else ""
     limits = budget_text(dict(program.budgets.items()), program.ram_model)
@@ -84,6 +93,9 @@ def print_outcome(folder: RunFolder, outcome: Outcome) -> None:
     if outcome.agreement:
         taus = ", ".join(f"{name} {tau:+.2f}" for name, tau in outcome.agreement.items())
         out.print(f"Kendall's tau with the test {outcome.metric}: {taus}", soft_wrap=True)
+    if timing := read_timing(folder):
+        share = f"{100 * timing['share']:.1f} % of it outside training, scoring and measuring"
+        out.print(f"{timing['seconds']:.0f} s, {share}", soft_wrap=True)
     out.print(f"written: {folder.path}/results.csv, results.json, front.html, networks/", soft_wrap=True, markup=False)
 
 
@@ -109,6 +121,13 @@ def _print_chosen(outcome: Outcome) -> None:
 def _measured(row: Mapping[str, Any], int8: bool) -> list[str]:
     names = ("valid", "test", *(("valid_int8", "test_int8") if int8 else ()))
     return [_share(row[name]) for name in names]
+
+
+def _metric(found: Mapping[str, float]) -> float:
+    """What is maximised, among the metrics of a validation."""
+    from nascompile.run.evaluate import METRIC
+
+    return next((found[name] for name in METRIC.values() if name in found), 0.0)
 
 
 def _share(value: float) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from nascompile.cli.engines import Engine
 from nascompile.cli.objectives import read_objectives
 from nascompile.cli.options import Json, SetRequest, takes_request
 from nascompile.cli.parameters import parsed
@@ -26,7 +27,8 @@ __all__ = ["search"]
 #: Sampler -> the parameters that are its own.
 _TRAINED = (
     "samples", "select", "recipe", "epochs", "train", "sparsity", "quantise", "qat_epochs", "task", "normal",
-    "features", "rate", "limit", "parameter", "storage", "jobs", "device", "output",
+    "features", "rate", "limit", "parameter", "storage", "jobs", "device", "engine",
+    "output",
 )  # fmt: skip
 _OWN = {
     **dict.fromkeys(SAMPLERS, _TRAINED),
@@ -164,10 +166,13 @@ def search(
     jobs: Annotated[
         int | None,
         typer.Option(
-            "--jobs", "-j", min=1, help="Processes; the result is the same. Default: pareto up to one a core, else 1."
+            "--jobs", "-j", min=1,
+            help="Processes, or tasks of ray; the result is the same. Default: pareto up to one a core, else 1; ray as "
+            "many as fit.",
         ),
     ] = None,
     device: Annotated[str, typer.Option("--device", help="cpu or cuda.", metavar="NAME")] = "cpu",
+    engine: Engine = "local",
     output: Annotated[
         Path | None,
         typer.Option(
@@ -214,8 +219,8 @@ def search(
     elif sampler == PARETO and not _is_given(context, "samples"):
         _refuse_training(context)
         ParetoSearch(
-            method, objectives, trials, population, batch, batch_norm, jobs, device, seed, data, log, output, force,
-            as_json,
+            method, objectives, trials, population, batch, batch_norm, jobs, device, engine, seed, data, log, output,
+            force, as_json,
         ).run(request)  # fmt: skip
     else:
         own = parsed("--parameter", parameter or ())
@@ -227,7 +232,7 @@ def search(
             }  # fmt: skip
         TrainSearch(
             sampler, own, samples, select, recipe, epochs, train or (), sparsity, quantise, qat_epochs,
-            task, normal, features, rate, limit, storage, jobs or 1, device, seed, data, output, as_json,
+            task, normal, features, rate, limit, storage, jobs, device, engine, seed, data, output, as_json,
         ).run(request)  # fmt: skip
 
 
@@ -246,7 +251,7 @@ def _refuse_foreign(sampler: str, context: typer.Context) -> None:
 
 def _refuse_training(context: typer.Context) -> None:
     """Raises where an option of training is given, and nothing is trained."""
-    own = [name for name in _TRAINED if name not in ("samples", "parameter", "jobs", "device", "output")]
+    own = [name for name in _TRAINED if name not in ("samples", "parameter", "jobs", "device", "engine", "output")]
     _refuse(context, own, "without --samples: then pareto trains nothing")
 
 

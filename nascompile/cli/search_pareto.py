@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nascompile import __version__
-from nascompile.cli.examples import check_device, data_record, labelled_examples
+from nascompile.cli.engines import check_engine, spreading
+from nascompile.cli.examples import data_record, labelled_examples
 from nascompile.cli.objectives import COSTS, read_objectives
 from nascompile.cli.options import SetRequest, default_name
 from nascompile.cli.output import Interrupted, emit_json, say, working
@@ -48,6 +49,7 @@ class ParetoSearch:
     batch_norm: str
     jobs: int | None
     device: str
+    engine: str
     seed: int
     data: Path | None
     log: Path | None
@@ -61,7 +63,7 @@ class ParetoSearch:
         sampler = ParetoSampler(
             self.method, read_objectives(self.objectives), population=self.population, seed=self.seed
         )
-        check_device(self.device)
+        check_engine(self.engine, self.device)
         fs = request.feasible_set()
         _check_set(fs, sampler)
         examples = labelled_examples(fs, self.proxies, self.data, self.batch, self.seed)
@@ -135,11 +137,14 @@ class ParetoSearch:
         there = min(len(log.trials), total)
         if there:
             say(f"{there:,} of {total:,} trials are in {log.path} already")
-        found = ProxyTrials(
-            fs, sampler, self.proxies, data, log, self.seed, self.batch_norm, self.device, self.jobs
-        )  # fmt: skip
         try:
-            with working(f"searching {fs.program.space.name}") as progress:
+            with (
+                spreading(self.engine, self.device, self.jobs) as spread,
+                working(f"searching {fs.program.space.name}") as progress,
+            ):
+                found = ProxyTrials(
+                    fs, sampler, self.proxies, data, log, self.seed, self.batch_norm, self.device, self.jobs, spread
+                )  # fmt: skip
                 pace = Pace(progress, there, total)
 
                 def told(number: int, candidate: Candidate, trial: Trial) -> None:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nascompile.cli.engines import Engine, check_engine
 from nascompile.cli.examples import check_device
 from nascompile.cli.options import Json, SetRequest, default_name
 from nascompile.cli.output import Interrupted, emit_json, say, working
 from nascompile.cli.pace import Pace
 from nascompile.cli.parameters import parsed
-from nascompile.cli.run_report import draw_front, print_outcome
+from nascompile.cli.run_report import draw_front, outcome_data, print_outcome
 from nascompile.run.settings import PARETO
 from samplers.registry import sampler as named_sampler
 from spaces.errors import Diagnostic, NascompileError, did_you_mean
@@ -26,8 +27,12 @@ __all__ = ["TrainSearch", "resume", "worker"]
 
 _RunPath = Annotated[Path, typer.Argument(help="The folder that `nascompile search` wrote.", metavar="RUN")]
 _Jobs = Annotated[
-    int, typer.Option("--jobs", "-j", min=1, help="Networks trained at a time, a core each; the results are the same.")
-]
+    int | None,
+    typer.Option(
+        "--jobs", "-j", min=1,
+        help="Networks trained at a time, a core each; the results are the same. Default: 1; ray as many as fit.",
+    ),
+]  # fmt: skip
 _Device = Annotated[str, typer.Option("--device", help="cpu or cuda.", metavar="NAME")]
 
 
@@ -51,8 +56,9 @@ class TrainSearch:
     rate: int | None
     limit: int | None
     storage: str | None
-    jobs: int
+    jobs: int | None
     device: str
+    engine: str
     seed: int
     data: Path | None
     output: Path | None
@@ -64,7 +70,7 @@ class TrainSearch:
 
         if self.sampler != PARETO:
             named_sampler(self.sampler, seed=self.seed, **self.parameters)
-        check_device(self.device)
+        check_engine(self.engine, self.device)
         settings = self._settings()
         fs = request.feasible_set()
         if not fs:
@@ -75,7 +81,7 @@ class TrainSearch:
             raise _error("unknown-choice", message, did_you_mean(self.sparsity, fs.program.space.choices))
         path = self.output or Path(default_name(fs.program, self.sampler, self.seed))
         folder = RunFolder.create(path, replace(settings, name=path.name), fs)
-        finish_run(folder, self.jobs, self.device, self.as_json)
+        finish_run(folder, self.jobs, self.device, self.as_json, self.engine)
 
     def _settings(self) -> Any:
         from nascompile.run.settings import QUANTISATIONS, DataSettings, RunSettings
@@ -83,8 +89,8 @@ class TrainSearch:
 
         if self.data is None:
             raise _error("no-data", "training needs data", "give --data: a folder, an archive or an .npz file")
-        if self.task not in (None, "classification", "anomaly"):
-            raise _error("wrong-value", f"--task cannot be `{self.task}`", "it is classification or anomaly")
+        if self.task not in (None, "classification", "anomaly", "detection"):
+            raise _error("wrong-value", f"--task cannot be `{self.task}`", "it is classification, anomaly or detection")
         if self.quantise not in QUANTISATIONS:
             raise _error("wrong-value", f"--quantise cannot be `{self.quantise}`", f"known: {', '.join(QUANTISATIONS)}")
         # A data set inside an archive, `archive.tar.gz:NAME`, is no path of its own.
@@ -100,7 +106,9 @@ class TrainSearch:
         )  # fmt: skip
 
 
-def resume(run: _RunPath, jobs: _Jobs = 1, device: _Device = "cpu", as_json: Json = False) -> None:
+def resume(
+    run: _RunPath, jobs: _Jobs = None, device: _Device = "cpu", engine: Engine = "local", as_json: Json = False
+) -> None:
     """Go on with a search that was interrupted, or killed, and bring it to its end.
 
     What is trained is not trained again, and a training goes on from its last whole epoch. Of a run that is over, the
@@ -112,8 +120,8 @@ def resume(run: _RunPath, jobs: _Jobs = 1, device: _Device = "cpu", as_json: Jso
     """
     from nascompile.run.folder import RunFolder
 
-    check_device(device)
-    finish_run(RunFolder.open(run), jobs, device, as_json)
+    check_engine(engine, device)
+    finish_run(RunFolder.open(run), jobs, device, as_json, engine)
 
 
 def worker(
@@ -160,13 +168,14 @@ def worker(
     say(f"{done:,} candidates trained here")
 
 
-def finish_run(folder: RunFolder, jobs: int, device: str, as_json: bool) -> None:
+def finish_run(folder: RunFolder, jobs: int | None, device: str, as_json: bool, engine: str = "local") -> None:
     """Bring a run to its end, and print what came out."""
     from nascompile.run.lead import lead
     from nascompile.run.outcome import finish
+    from nascompile.run.timing import Clock, write_timing
     from nascompile.run.worker import load_data
 
-    settings, done = folder.settings, 0
+    settings, done, clock = folder.settings, 0, Clock()
     try:
         with folder.led(), working(f"training {folder.fs.program.space.name}") as progress:
             pace: list[Pace] = []
@@ -186,19 +195,22 @@ def finish_run(folder: RunFolder, jobs: int, device: str, as_json: bool) -> None
             progress("reading the data", 0)
             dataset = load_data(folder)
 
-            def proxies(count: int, total: int) -> None:
+            def proxies(count: int, total: int, asking: float) -> None:
+                clock.scored(asking)
                 progress(f"{count:,} of {total:,} trials by proxies", 0)
 
-            results = lead(folder, dataset, jobs, device, report, proxies, told)
+            results = lead(folder, dataset, jobs, device, report, proxies, told, engine)
             progress("measuring on the test part", 0)
-            outcome = finish(folder, results, dataset)
+            with clock.measuring():
+                outcome = finish(folder, results, dataset)
             draw_front(folder, outcome)
+            write_timing(folder, clock, results)
     except KeyboardInterrupt:
         total = min(settings.samples, folder.fs.size)
         say(f"interrupted: {done:,} of {total:,} networks are trained; `nascompile resume {folder.path}` goes on")
         raise Interrupted from None
     if as_json:
-        emit_json({"run": str(folder.path), **outcome.data})
+        emit_json(outcome_data(folder, outcome))
     else:
         print_outcome(folder, outcome)
 

@@ -6,7 +6,6 @@ Gradients go through the rounding as if it were not there (Jacob et al. 2018), s
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import torch
 from torch import nn
@@ -117,14 +116,12 @@ class FakeQuantised(nn.Module):
 
     def __init__(self, network: Network) -> None:
         super().__init__()
-        found = kernels(network)
-        self.kernels = tuple(replace(kernel, operator=None) for kernel in found)
+        self.kernels, operators = kernels(network)
         self.input_shape, self.line = network.input_shape, network.line
         self.weights, self.biases = nn.ParameterDict(), nn.ParameterDict()
-        for k, kernel in enumerate(found):
-            if kernel.operator is not None:
-                weight, bias = folded(kernel.operator)
-                self.weights[str(k)], self.biases[str(k)] = nn.Parameter(weight), nn.Parameter(bias)
+        for k, operator in operators.items():
+            weight, bias = folded(operator)
+            self.weights[str(k)], self.biases[str(k)] = nn.Parameter(weight), nn.Parameter(bias)
         self.ranges = nn.ModuleList(Range() for _ in range(len(self.kernels) + 1))
         self._dead_after = dead_after(self.kernels)
         self._observing = False

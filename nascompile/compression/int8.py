@@ -14,6 +14,7 @@ from nascompile.compression.errors import CompressionError
 from nascompile.compression.fake_quant import FakeQuantised
 from nascompile.compression.integers import integers
 from nascompile.compression.quantised import QuantisedNetwork
+from nascompile.data.anchors import Anchors
 from nascompile.data.dataset import Dataset, Part, Task
 from nascompile.training.history import Epoch
 from nascompile.training.loop import Trained, train
@@ -96,13 +97,13 @@ def quantise_in_training(
     return _quantised(trained.network, dataset, trained)
 
 
-def evaluate_int8(network: QuantisedNetwork, part: Part, task: Task) -> dict[str, float]:
+def evaluate_int8(network: QuantisedNetwork, part: Part, task: Task, anchors: Anchors = ()) -> dict[str, float]:
     """How well an integer network does on some examples; see `nascompile.training.tasks.metrics`.
 
     Raises:
         TrainingError: the task cannot be evaluated.
     """
-    return metrics(network.predict(part.x), part, task)
+    return metrics(network.predict(part.x), part, task, anchors)
 
 
 def _calibrated(network: Network, dataset: Dataset, examples: int) -> FakeQuantised:
@@ -117,4 +118,5 @@ def _calibrated(network: Network, dataset: Dataset, examples: int) -> FakeQuanti
 
 def _quantised(simulated: FakeQuantised, dataset: Dataset, trained: Trained | None) -> Quantised:
     network = integers(simulated)
-    return Quantised(network, simulated, evaluate_int8(network, dataset.valid, dataset.task), trained)
+    valid = evaluate_int8(network, dataset.valid, dataset.task, dataset.anchors)
+    return Quantised(network, simulated, valid, trained)

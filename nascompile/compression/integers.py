@@ -7,19 +7,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from nascompile.compression.errors import CompressionError
 from nascompile.compression.fake_quant import FUNCTIONS, FakeQuantised
 from nascompile.compression.fixed_point import HIGH, LOW, multipliers_shifts
 from nascompile.compression.integer import ADD_SHIFT
-from nascompile.compression.kernels import WEIGHTED, Kernel
+from nascompile.compression.kernels import WEIGHTED, Kernel, input_shape
 from nascompile.compression.quantised import QuantisedNetwork, QuantisedOp, QuantisedTensor
 from spaces.tensors import Shape
 
 __all__ = ["integers"]
 
 _MOST = 2**31 - 1
+#: How far a value may be from its zero point.
+_APART = HIGH - LOW
 
 #: The real factors of a kernel: from its scales of inputs and output.
 Factors = Callable[[Kernel, list[float], float, Shape], list[float]]
@@ -32,17 +34,12 @@ def integers(simulated: FakeQuantised) -> QuantisedNetwork:
     Raises:
         CompressionError: sums that 32 bits may not hold.
     """
-    tensors = [_tensor(simulated, 0, _input_shape(simulated.input_shape))]
+    tensors = [_tensor(simulated, 0, input_shape(simulated.input_shape))]
     ops: list[QuantisedOp] = []
     for k, kernel in enumerate(simulated.kernels):
         tensors.append(_tensor(simulated, k + 1, kernel.out))
         ops.append(_op(simulated, k, kernel, [tensors[i] for i in kernel.inputs], tensors[-1]))
     return QuantisedNetwork(simulated.line, simulated.input_shape, tuple(tensors), tuple(ops))
-
-
-def _input_shape(dims: tuple[int, ...]) -> Shape:
-    """A series is one row."""
-    return Shape(dims[0], 1, dims[1]) if len(dims) == 2 else Shape(*dims)
 
 
 def _tensor(simulated: FakeQuantised, number: int, shape: Shape) -> QuantisedTensor:
@@ -60,7 +57,8 @@ def _op(
     elif kernel.kind == "lookup":
         found = {"table": _table(FUNCTIONS[kernel.function], x[0], out)}
     elif kernel.kind in _FACTORS:
-        multipliers, shifts = multipliers_shifts(_FACTORS[kernel.kind](kernel, scales, out.scale, x[0].shape))
+        factors = _FACTORS[kernel.kind](kernel, scales, out.scale, x[0].shape)
+        multipliers, shifts = multipliers_shifts(_bounded(factors, _LARGEST[kernel.kind](kernel, x[0].shape)))
         found = {"multipliers": multipliers, "shifts": shifts}
     low, high = _clamp(kernel.clamp, out)
     return QuantisedOp(
@@ -86,13 +84,25 @@ def _weights(
     if most.max() > _MOST:
         message = f"a sum of the {number + 1}th kernel, `{kernel.kind}`, may not fit into 32 bits"
         raise CompressionError.of("sum-too-large", message, "use a narrower layer before it")
-    multipliers, shifts = multipliers_shifts(scales * x.scale / out.scale)
+    multipliers, shifts = multipliers_shifts(_bounded(scales * x.scale / out.scale, most))
     return {
         "weights": steps.astype(np.int8),
         "biases": biases.astype(np.int32),
         "multipliers": multipliers,
         "shifts": shifts,
     }
+
+
+def _bounded(factors: ArrayLike, most: ArrayLike) -> NDArray[np.float64]:
+    """Factors that take no number beyond 2^28, so that rescaling stays within 32 bits whatever comes in.
+
+    Only a tensor of which nothing is left has others: in its 256 steps all but the smallest numbers are the largest.
+
+    Args:
+        factors: from a sum to steps of the output.
+        most: the largest magnitude of the sum.
+    """
+    return np.minimum(np.asarray(factors, np.float64), 2.0**28 / np.maximum(np.asarray(most, np.float64), 1.0))
 
 
 def _table(
@@ -110,6 +120,16 @@ def _add(kernel: Kernel, scales: list[float], out: float, x: Shape) -> list[floa
     common = 2 * max(scales)
     return [scales[0] / common, scales[1] / common, common / (out * 2**ADD_SHIFT)]
 
+
+#: The largest magnitude of what a kernel without weights rescales: factors as in `_FACTORS`.
+_LARGEST: dict[str, Callable[[Kernel, Shape], float | list[float]]] = {
+    "add": lambda _, x: [_APART << ADD_SHIFT, _APART << ADD_SHIFT, _APART << ADD_SHIFT],
+    "mul": lambda _, x: _APART**2,
+    "concat": lambda _, x: _APART,
+    "avg_pool": lambda k, x: _APART * k.kernel[0] * k.kernel[1],
+    "global_avg_pool": lambda _, x: _APART * x.height * x.width,
+    "requantise": lambda _, x: _APART,
+}
 
 _FACTORS: dict[str, Factors] = {
     "add": _add,

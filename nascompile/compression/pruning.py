@@ -118,7 +118,7 @@ def prune(
     for k in range(steps + 1):
         left = {f: starts[f] - (starts[f] - end) * k // steps for f, end in ends.items()}
         graph, network = remove_channels(graph, network, left) if k else (graph, network)
-        before = evaluate(network, dataset.valid, dataset.task)
+        before = evaluate(network, dataset.valid, dataset.task, dataset.anchors)
         trained = _train_round(k, steps, network, dataset, recipe, checkpoints, progress)
         assert isinstance(trained.network, Network)  # a copy of what went in
         network = trained.network

@@ -63,7 +63,7 @@ class QuantisedOp:
     * zeros: the output's zero point.
 
     Args:
-        kind: see `nascompile.compression.kernels.Kernel`, as the next six.
+        kind: see `spaces.kernels.Kernel`, as the next six.
         inputs: tensors that it reads.
         kernel: rows, columns of its window.
         stride: rows, columns.

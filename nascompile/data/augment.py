@@ -4,12 +4,14 @@
 |---|---|---|
 | `none` | all | nothing |
 | `crop` | images | a random crop of the size of the image, after padding each side by 1/8 of it (He et al., 2016) |
-| `crop-flip` | images | `crop`, then left and right swapped for half of the images |
+| `flip` | images | left and right swapped for half of the images |
+| `crop-flip` | images | `crop`, then `flip` |
 | `shift` | sound, series | moved in time by up to 1/10 of the length, either way; what leaves is lost |
 | `jitter` | sound, series | Gaussian noise of deviation 0.03 is added (Um et al., 2017) |
 
 Inputs are normalised, so the padding, 0, is the mean of the training part. Whether a mirrored image is still of its
 class cannot be told from the images (digits, letters, road signs): `crop` is the default, `crop-flip` a choice.
+Boxes follow their image: `nascompile.data.boxes`.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from spaces.errors import Diagnostic, NascompileError, did_you_mean
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["AUGMENTATIONS", "augment", "default_augmentation"]
+__all__ = ["AUGMENTATIONS", "augment", "crop", "default_augmentation", "flip"]
 
 _PADDING = 8
 _SHIFT = 10
@@ -62,7 +64,7 @@ def augment(x: torch.Tensor, name: str, generator: torch.Generator) -> torch.Ten
 def default_augmentation(kind: Kind, task: Task = "classification") -> str:
     """The augmentation of data that nothing is known of but their kind.
 
-    Boxes would have to move with the image, and what is normal may be a place or a moment: nothing is done there.
+    Which way things look may say what they are, and what is normal may be a place or a moment: nothing is done there.
 
     Example:
         >>> default_augmentation("image"), default_augmentation("audio"), default_augmentation("image", "detection")
@@ -75,25 +77,41 @@ def _none(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return x
 
 
-def _crop(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def crop(x: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Random crops of the size of the images, after padding each side by 1/8.
+
+    Args:
+        x: [n, channels, height, width].
+        generator: draws the places.
+
+    Returns:
+        The crops, and [n, 2]: how far the images have moved to the right and down, as shares of the image.
+    """
     import torch
 
     n, _, height, width = x.shape
     down, right = height // _PADDING, width // _PADDING
     padded = torch.nn.functional.pad(x, (right, right, down, down))
-    tops = _offsets(n, 2 * down, x, generator)[:, None] + torch.arange(height, device=x.device)
-    lefts = _offsets(n, 2 * right, x, generator)[:, None] + torch.arange(width, device=x.device)
+    top, left = _offsets(n, 2 * down, x, generator), _offsets(n, 2 * right, x, generator)
+    tops = top[:, None] + torch.arange(height, device=x.device)
+    lefts = left[:, None] + torch.arange(width, device=x.device)
     images = torch.arange(n, device=x.device)[:, None, None]
     # Indices apart put the channels last.
-    return padded[images, :, tops[:, :, None], lefts[:, None, :]].movedim(-1, 1).contiguous()
+    cropped = padded[images, :, tops[:, :, None], lefts[:, None, :]].movedim(-1, 1).contiguous()
+    return cropped, torch.stack([(right - left) / width, (down - top) / height], dim=1)
 
 
-def _crop_flip(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def flip(x: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Half of the images with left and right swapped, and [n], which ones.
+
+    Args:
+        x: [n, channels, height, width].
+        generator: draws which ones.
+    """
     import torch
 
-    cropped = _crop(x, generator)
-    flipped = _offsets(len(x), 1, x, generator).bool()[:, None, None, None]
-    return torch.where(flipped, cropped.flip(-1), cropped)
+    flipped = _offsets(len(x), 1, x, generator).bool()
+    return torch.where(flipped[:, None, None, None], x.flip(-1), x), flipped
 
 
 def _shift(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -127,8 +145,9 @@ def _error(message: str, hint: str) -> NascompileError:
 #: Name -> the function, and the dimensions of the batches it takes.
 AUGMENTATIONS: dict[str, tuple[Callable[[torch.Tensor, torch.Generator], torch.Tensor], tuple[int, ...]]] = {
     "none": (_none, (2, 3, 4)),
-    "crop": (_crop, (4,)),
-    "crop-flip": (_crop_flip, (4,)),
+    "crop": (lambda x, generator: crop(x, generator)[0], (4,)),
+    "flip": (lambda x, generator: flip(x, generator)[0], (4,)),
+    "crop-flip": (lambda x, generator: flip(crop(x, generator)[0], generator)[0], (4,)),
     "shift": (_shift, (3, 4)),
     "jitter": (_jitter, (2, 3, 4)),
 }

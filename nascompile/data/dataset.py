@@ -8,6 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nascompile.data.anchors import Anchors
+
 __all__ = ["Dataset", "Part", "Task"]
 
 #: What is learnt: a class, what is normal, or boxes with classes.
@@ -42,6 +44,7 @@ class Dataset:
         test: untouched until the end.
         classes: names, in the order of their numbers; `normal` and `anomaly` for `anomaly`.
         prepared: how the inputs were made and normalised, as it is written into a run: plain values, fit for JSON.
+        anchors: for `detection`, the sizes of boxes from which a network predicts all others.
     """
 
     task: Task
@@ -50,3 +53,4 @@ class Dataset:
     test: Part
     classes: tuple[str, ...]
     prepared: dict[str, Any] = field(default_factory=dict)
+    anchors: Anchors = ()

@@ -6,6 +6,7 @@ import os
 from dataclasses import asdict
 from typing import Any, Literal
 
+from nascompile.data.anchors import fit_anchors
 from nascompile.data.assignment import Assignment, assign
 from nascompile.data.audio_features import AudioFeatures
 from nascompile.data.checks import check_classes, check_finite, check_parts, task_of
@@ -33,6 +34,7 @@ def load_dataset(
     features: AudioFeatures | Literal["mfcc", "log-mel"] | None = None,
     rate: int | None = None,
     limit: int | None = None,
+    anchors: int = 3,
 ) -> Dataset:
     """The three parts of a data set, as inputs of a network.
 
@@ -49,6 +51,7 @@ def load_dataset(
         features: how sound becomes an input; by default MFCCs for an image, samples for a series.
         rate: samples per second of sound in an .npz file that does not say it.
         limit: at most so many examples in all, of each class and part in proportion, chosen before decoding.
+        anchors: how many sizes of boxes are measured on the training part; only for `detection`.
 
     Raises:
         FileError: the data cannot be read, are not fit to learn from, or do not fit the network.
@@ -62,6 +65,8 @@ def load_dataset(
         (('off', 'on'), 14, 2, 4, dtype('float32'))
     """
     check_shares(split)
+    if anchors < 1:
+        raise bad_data(f"`anchors` is {anchors}", "a detector predicts 1 box or more at every place", "bad-option")
     source, wanted = str(path), Wanted(tuple(shape), _features(features), rate)
     found = read_examples(source, wanted, boxes=None if task is None else task == "detection")
     task = task_of(source, found, task, normal)
@@ -76,17 +81,19 @@ def load_dataset(
         Part(normalisation.apply(decoded, m).reshape(-1, *wanted.shape), plan.targets(found, p))
         for p, m in enumerate(plan.members)
     ]
+    sizes = fit_anchors(parts[0].y, anchors, seed) if isinstance(parts[0].y, tuple) else ()
     prepared: dict[str, Any] = {
         **_inputs(source, found, wanted),
         **_choices(found, plan, seed, split, limit),
         "sizes": {name: len(part) for name, part in zip(PART_NAMES, parts, strict=True)},
         "class counts": counts,
         "normalisation": normalisation.record(),
+        **({"anchors": [list(size) for size in sizes]} if sizes else {}),
         **found.notes,
         **decoded.notes,
     }
     train, valid, test = parts
-    return Dataset(task, train, valid, test, plan.names if plan.normal is None else _ANOMALY, prepared)
+    return Dataset(task, train, valid, test, plan.names if plan.normal is None else _ANOMALY, prepared, sizes)
 
 
 def _features(features: AudioFeatures | str | None) -> AudioFeatures | None:

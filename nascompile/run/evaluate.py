@@ -15,6 +15,7 @@ from nascompile.run.settings import RunSettings
 from nascompile.training.errors import TrainingError
 from samplers.scoring import weight_seed
 from spaces.candidate import Candidate
+from spaces.errors import Diagnostic, FileError, Span
 from spaces.files import write_atomically
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["METRIC", "evaluate_candidate", "first_weights", "read_result", "score"]
 
 #: What is maximised, by task.
-METRIC = {"classification": "accuracy", "anomaly": "auc"}
+METRIC = {"classification": "accuracy", "anomaly": "auc", "detection": "map50"}
 
 
 #: Called with what has just ended, such as "epoch 3 of 20".
@@ -48,8 +49,10 @@ def evaluate_candidate(
         told: called at the end of each epoch.
 
     Returns:
-        Plain data: `candidate`, its costs, `float` and `int8` with the metrics of the validation part, `epochs`,
-        `best_epoch`, `seconds`; or `candidate` and `error`, where the network cannot be trained or quantised.
+        Plain data: `candidate`, its costs; `float`, `int8_ptq`, `int8_qat` and `int8`, the last of these, with the
+        metrics of the validation part; `epochs`, `best_epoch`; `seconds` in all and `seconds_training`, `seconds_ptq`,
+        `seconds_qat`, since it was last taken up; or `candidate`, its costs, `error` and `seconds`, where the network
+        cannot be trained or quantised.
 
     Raises:
         FileError: the folder cannot be written, or a file in it is damaged.
@@ -62,15 +65,28 @@ def evaluate_candidate(
         steps = _steps(candidate, dataset, settings, folder, device, told)
     except (TrainingError, CompressionError) as error:
         steps = {"error": error.diagnostics[0].message}
-    result = {"candidate": str(candidate), **candidate.costs, **steps, "seconds": round(time.monotonic() - start, 3)}
+    result = {"candidate": str(candidate), **candidate.costs, **steps, "seconds": _since(start)}
     write_atomically(folder / "result.json", (json.dumps(result, indent=2) + "\n").encode())
     return result
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:
-    """The result of a candidate, where it is there."""
+    """The result of a candidate, where it is there.
+
+    Raises:
+        FileError: the file is damaged.
+    """
     path = folder / "result.json"
-    return json.loads(path.read_text()) if path.exists() else None
+    if not path.exists():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(found, dict) and "candidate" in found:
+            return found
+    except (OSError, ValueError):
+        pass
+    hint = "delete it, then `nascompile resume`: what else is in its folder is not trained again"
+    raise FileError(Diagnostic("damaged-file", "this is no result of a candidate", Span(str(path), 1, 1), hint))
 
 
 def score(result: Mapping[str, Any], metric: str) -> float:
@@ -103,7 +119,9 @@ def _steps(
     from nascompile.run.weights import save_weights
 
     recipe = replace(settings.recipe, seed=settings.seed, device=device)
+    start = time.monotonic()
     network, found = _trained(candidate, dataset, recipe, settings, folder, told)
+    found["seconds_training"] = _since(start)
     save_weights(folder / "float.safetensors", network, candidate)
     if settings.quantise != "none":
         found |= _int8(network, dataset, recipe, settings, folder, told)
@@ -143,14 +161,20 @@ def _int8(
     """What quantisation gives; the int8 network is written."""
     from nascompile.compression.int8 import quantise_after_training, quantise_in_training
 
+    start = time.monotonic()
     chosen = quantise_after_training(network, dataset)
-    found = {"int8_ptq": chosen.valid}
+    found: dict[str, Any] = {"int8_ptq": chosen.valid, "seconds_ptq": _since(start)}
     if settings.quantise == "qat":
-        checkpoint = folder / "qat.safetensors"
+        checkpoint, start = folder / "qat.safetensors", time.monotonic()
         chosen = quantise_in_training(
             network, dataset, recipe, epochs=settings.qat_epochs, checkpoint=checkpoint,
             progress=lambda epoch: told(f"epoch {epoch.number + 1} of {settings.qat_epochs} in int8"),
         )  # fmt: skip
-        found["int8_qat"] = chosen.valid
+        found |= {"int8_qat": chosen.valid, "seconds_qat": _since(start)}
     chosen.network.save(folder / "int8.safetensors")
     return {**found, "int8": chosen.valid}
+
+
+def _since(start: float) -> float:
+    """Seconds, to the millisecond."""
+    return round(time.monotonic() - start, 3)

@@ -5,7 +5,9 @@ RUN/set.nasset             the feasible set
 RUN/journal.log            the trials, an Optuna journal; not where a database holds them
 RUN/networks/0007/         the candidate asked as the eighth: checkpoint, weights, int8 network, result.json
 RUN/results.csv, .json     the table, once all are trained
+RUN/data.json              the classes, how inputs were made and normalised, the anchors of boxes
 RUN/front.html             the front and the chosen
+RUN/timing.json            how long each step of each network took, and all that was none
 """
 
 from __future__ import annotations

@@ -6,21 +6,17 @@ asked; so what a run finds does not depend on how many workers there are, nor on
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from nascompile.data.dataset import Dataset
+from nascompile.run.engine import Engine, Told, make_engine
 from nascompile.run.evaluate import METRIC, score
 from nascompile.run.folder import RunFolder
 from nascompile.run.proxies import pareto_choice
 from nascompile.run.settings import PARETO
-from nascompile.run.trials import Trials
-from nascompile.run.worker import OVER, PAUSE, Worker, serve
+from nascompile.run.worker import OVER, Patience
 from samplers.base import Sampler
 from samplers.registry import sampler as named_sampler
 from spaces.candidate import Candidate
@@ -35,38 +31,41 @@ Report = Callable[[int, int, Mapping[int, Mapping[str, Any]]], None]
 
 
 def lead(
-    folder: RunFolder, dataset: Dataset, jobs: int, device: str, report: Report,
-    proxies: Callable[[int, int], None] = lambda done, total: None,
-    told: Callable[[int, str], None] = lambda number, what: None,
+    folder: RunFolder, dataset: Dataset, jobs: int | None, device: str, report: Report,
+    proxies: Callable[[int, int, float], None] = lambda done, total, asking: None,
+    told: Told = lambda number, what: None, engine: str = "local",
 ) -> dict[int, dict[str, Any]]:  # fmt: skip
     """Bring a run to the end of its trainings.
 
     Args:
         folder: of the run. What is done there already is not done again.
         dataset: the run's.
-        jobs: processes that train, this one included.
+        jobs: candidates that are trained at a time; None for one, and with `ray` for as many as the cluster has room
+            for.
         device: where to train.
         report: called whenever a candidate is done.
-        proxies: called whenever a trial by proxies is done, with their number and that of all.
-        told: called with the number of the candidate that this process trains, and what of it has just ended.
+        proxies: called whenever a trial by proxies is done, with their number, that of all, and the seconds that the
+            sampler has taken to propose them.
+        told: called with the number of a candidate that is trained, and what of it has just ended; of processes beside
+            this one it is not.
+        engine: `local` or `ray`.
 
     Returns:
         The results by the number of the candidate.
 
     Raises:
-        NascompileError: data, run or storage cannot be used, or the folder cannot be written.
+        NascompileError: data, run or storage cannot be used, the folder cannot be written, or Ray cannot be reached.
     """
-    leader = _Leader(folder, Worker(folder, device, dataset), folder.trials(), METRIC[dataset.task], report, told)
-    leader.trials.note(OVER, False)
-    leader.trials.restart()
-    # Chosen before there are helpers, as it uses as many processes itself.
-    first = pareto_choice(folder, dataset, jobs, device, proxies) if folder.settings.sampler == PARETO else None
-    with _helpers(folder, jobs - 1, device):
-        if first is None:
-            leader.ask()
-        else:
+    with make_engine(engine, folder, dataset, jobs, device, told) as hands:
+        leader = _Leader(folder, hands, METRIC[dataset.task], report)
+        hands.trials.note(OVER, False)
+        hands.trials.restart()
+        if folder.settings.sampler == PARETO:
+            first = pareto_choice(folder, dataset, hands.jobs, device, proxies, hands.spread)
             leader.train(first, len(first))
-        leader.trials.note(OVER, True)
+        else:
+            leader.ask()
+        hands.trials.note(OVER, True)
     return leader.results
 
 
@@ -75,11 +74,9 @@ class _Leader:
     """A run between two rounds."""
 
     folder: RunFolder
-    worker: Worker
-    trials: Trials
+    engine: Engine
     metric: str
     report: Report
-    told: Callable[[int, str], None]
     asked: list[Candidate] = field(default_factory=list)
     results: dict[int, dict[str, Any]] = field(default_factory=dict)
 
@@ -99,22 +96,26 @@ class _Leader:
         first = len(self.asked)
         self.asked += batch
         numbers = range(first, len(self.asked))
-        self.trials.add(list(zip(numbers, batch, strict=True)))
+        self.engine.trials.add(list(zip(numbers, batch, strict=True)))
         self.wait(numbers, total)
         return numbers
 
     def wait(self, numbers: Sequence[int], total: int) -> None:
-        """Work along until these candidates have results."""
+        """Let the engine work until these candidates have results."""
+        trials, patience = self.engine.trials, Patience()
         while True:
-            self.trials.recover()
-            found = self.trials.results()
+            seen = trials.all()
+            found = trials.results(seen)
             if len(found) != len(self.results):
                 self.results = found
                 self.report(len(found), total, found)
+                patience.reset()
             if all(number in found for number in numbers):
                 return
-            if not self.worker.step(self.told):
-                time.sleep(PAUSE)
+            if trials.recover(seen) or self.engine.step(seen):
+                patience.reset()
+            else:
+                self.engine.wait(patience.next())
 
 
 def _sampler(name: str, parameters: Mapping[str, Any], seed: int, metric: str) -> Sampler:
@@ -126,22 +127,3 @@ def _sampler(name: str, parameters: Mapping[str, Any], seed: int, metric: str) -
     if "objectives" in known:
         return named_sampler(name, seed=seed, **{"objectives": {metric: "max"}, **parameters})
     return made
-
-
-@contextmanager
-def _helpers(folder: RunFolder, count: int, device: str) -> Iterator[None]:
-    """Further workers on this machine; they end with this process, whichever way it ends."""
-    context = multiprocessing.get_context("spawn")
-    processes = [
-        context.Process(target=serve, args=(RunFolder(folder.path), device, os.getpid()), daemon=True)
-        for _ in range(count)
-    ]
-    for process in processes:
-        process.start()
-    try:
-        yield
-        for process in processes:
-            process.join()
-    finally:
-        for process in processes:
-            process.terminate()

@@ -17,6 +17,7 @@ from nascompile.data.dataset import Dataset
 from nascompile.run.evaluate import METRIC, score
 from nascompile.run.folder import RunFolder
 from nascompile.run.proxies import proxy_examples
+from nascompile.run.timing import without_seconds
 from nascompile.run.trials import RunError
 from nascompile.run.worker import WEIGHTS
 from samplers.hypervolume import HypervolumeSelector
@@ -41,7 +42,8 @@ class Outcome:
         metric: what was maximised.
         cost: what it was weighed against.
         rows: one per candidate in the order in which the sampler asked: `number`, `candidate`, `chosen`, the costs,
-            `valid`, `test`, `valid_int8`, `test_int8` and, where it could not be trained, `error`.
+            `valid`, `test`, `valid_int8`, `test_int8`, `valid_ptq` (in int8 before it was trained on) and, where it
+            could not be trained, `error`.
         agreement: Kendall's tau of each proxy, of FLOPs and of parameters with `test` over the run's networks.
         verdict: how good the choice is.
     """
@@ -108,10 +110,16 @@ def finish(folder: RunFolder, results: Mapping[int, Mapping[str, Any]], dataset:
     ending = _Ending(folder, results, dataset)
     chosen, verdict = ending.choice()
     rows = tuple(ending.row(number, number in chosen) for number in sorted(results))
+    write_atomically(folder.path / "data.json", (json.dumps(_record(dataset), indent=2) + "\n").encode())
     outcome = Outcome(ending.metric, folder.settings.cost, rows, ending.agreement(rows), verdict)
     write_atomically(folder.path / "results.csv", outcome.csv().encode())
     write_atomically(folder.path / "results.json", (json.dumps(outcome.data, indent=2) + "\n").encode())
     return outcome
+
+
+def _record(dataset: Dataset) -> dict[str, Any]:
+    """What a device needs to know of the data: classes, how an input is made, and the anchors of boxes."""
+    return {"task": dataset.task, "classes": list(dataset.classes), **dataset.prepared}
 
 
 def _fetch(folder: RunFolder, results: Mapping[int, Mapping[str, Any]]) -> None:
@@ -165,16 +173,17 @@ class _Ending:
 
     def row(self, number: int, chosen: bool) -> dict[str, Any]:
         """A line of the table."""
-        result = dict(self.results[number])
-        steps = {name: result.pop(name) for name in ("float", "int8", "int8_ptq", "int8_qat") if name in result}
         # How long it took depends on the machine, and the table does not.
-        result.pop("seconds", None)
+        result = without_seconds(self.results[number])
+        steps = {name: result.pop(name) for name in ("float", "int8", "int8_ptq", "int8_qat") if name in result}
         found = {"number": number, "candidate": result.pop("candidate"), "chosen": int(chosen)}
         if "error" in result:
             return {**found, **result}
         found |= {"valid": steps["float"][self.metric], "test": self._test(number)}
         if "int8" in steps:
             found |= {"valid_int8": steps["int8"][self.metric], "test_int8": self._test_int8(number)}
+        if "int8_qat" in steps:
+            found["valid_ptq"] = steps["int8_ptq"][self.metric]
         return {**found, **result}
 
     def _test(self, number: int) -> float:
@@ -182,14 +191,14 @@ class _Ending:
         from nascompile.training.tasks import evaluate
 
         network = load_weights(self.folder.network(number) / "float.safetensors", self.candidate(number))
-        return evaluate(network, self.dataset.test, self.dataset.task)[self.metric]
+        return evaluate(network, self.dataset.test, self.dataset.task, self.dataset.anchors)[self.metric]
 
     def _test_int8(self, number: int) -> float:
         from nascompile.compression.int8 import evaluate_int8
         from nascompile.compression.quantised import QuantisedNetwork
 
         network = QuantisedNetwork.load(self.folder.network(number) / "int8.safetensors")
-        return evaluate_int8(network, self.dataset.test, self.dataset.task)[self.metric]
+        return evaluate_int8(network, self.dataset.test, self.dataset.task, self.dataset.anchors)[self.metric]
 
     def agreement(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         """Kendall's tau with the test metric (PrototypeNAS Table 4); none of fewer than three networks."""

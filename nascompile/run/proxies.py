@@ -15,6 +15,7 @@ from nascompile.trial_log import TrialLog
 from samplers.hypervolume import HypervolumeSelector
 from samplers.pareto import ParetoSampler
 from samplers.proxies.base import PROXIES
+from samplers.worker_pool import Spread
 from spaces.candidate import Candidate
 from spaces.errors import Diagnostic
 
@@ -49,17 +50,19 @@ def proxy_examples(dataset: Dataset, batch: int, seed: int) -> Data:
 
 
 def pareto_choice(
-    folder: RunFolder, dataset: Dataset, jobs: int, device: str, told: Callable[[int, int], None]
-) -> list[Candidate]:
+    folder: RunFolder, dataset: Dataset, jobs: int | None, device: str, told: Callable[[int, int, float], None],
+    spread: Spread | None = None,
+) -> list[Candidate]:  # fmt: skip
     """The networks of largest hypervolume among those that proxies do not rule out, the best by the first objective
     first.
 
     Args:
         folder: of the run, whose sampler is `pareto`; trials are kept in it, and not evaluated twice.
         dataset: its training part has the examples.
-        jobs: processes.
+        jobs: processes; None for as many as are worth it.
         device: where to evaluate.
-        told: called with the number of trials done, and of all.
+        told: called with the number of trials done, of all, and the seconds that the sampler has taken to propose them.
+        spread: hands the evaluation out in place of processes.
     """
     from samplers.scoring import batched
 
@@ -71,9 +74,10 @@ def pareto_choice(
     log = TrialLog(folder.path / "trials.jsonl", {"sampler": sampler.state()["parameters"], "set": fs.digest})
     total = min(given["trials"], fs.size)
     trials = ProxyTrials(
-        fs, sampler, batched(names, len(data) // 2), data, log, settings.seed, device=device, jobs=jobs
-    )
-    trials.run(total, lambda number, candidate, trial: told(number + 1, total))
+        fs, sampler, batched(names, len(data) // 2), data, log, settings.seed, device=device, jobs=jobs,
+        spread=spread,
+    )  # fmt: skip
+    trials.run(total, lambda number, candidate, trial: told(number + 1, total, trials.asking))
     front = sampler.archive()
     if not front:
         message = f"none of {total:,} trials has a finite value in every objective"

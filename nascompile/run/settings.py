@@ -11,10 +11,12 @@ from typing import Any
 from nascompile.training.recipes import Recipe
 from spaces.errors import Diagnostic, FileError, Span
 
-__all__ = ["PARETO", "QUANTISATIONS", "DataSettings", "RunSettings"]
+__all__ = ["ENGINES", "PARETO", "QUANTISATIONS", "DataSettings", "RunSettings"]
 
 #: The sampler that chooses by proxies what is trained.
 PARETO = "pareto"
+#: What evaluates candidates: processes of this machine, or a Ray cluster. It decides nothing that a run finds.
+ENGINES = ("local", "ray")
 #: How networks become int8: not at all, after training, or by training on with the rounding in place.
 QUANTISATIONS = ("none", "ptq", "qat")
 

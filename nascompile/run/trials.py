@@ -114,9 +114,13 @@ class Trials:
         """All trials, as Optuna has them."""
         return self._study.get_trials(deepcopy=False)
 
-    def results(self) -> dict[int, dict[str, Any]]:
-        """The results so far, by the number of the candidate; one that failed has the key `error`."""
-        trials = self.all()
+    def results(self, trials: Sequence[FrozenTrial] | None = None) -> dict[int, dict[str, Any]]:
+        """The results so far, by the number of the candidate; one that failed has the key `error`.
+
+        Args:
+            trials: as `all` gave them, where that was just now.
+        """
+        trials = self.all() if trials is None else trials
         lost = _given_up(trials)
         found = {
             t.user_attrs["number"]: {
@@ -182,23 +186,31 @@ class Trials:
 
         for trial in self.all():
             if trial.state == TrialState.RUNNING and _is_dead(trial):
-                self.release(Claim(trial._trial_id, trial.user_attrs["number"], trial.user_attrs["candidate"]))
+                self.release(_claim(trial))
 
-    def recover(self) -> int:
-        """Let the candidates of lost workers wait again, unless lost too often; how many workers were lost."""
+    def recover(self, trials: Sequence[FrozenTrial] | None = None) -> int:
+        """Let the candidates of lost workers wait again, unless lost too often; how many workers were lost.
+
+        Args:
+            trials: as `all` gave them, where that was just now.
+        """
         from optuna.trial import TrialState
 
-        now, lost = time.time(), 0
-        for trial in self.all():
-            if trial.state == TrialState.RUNNING and self._is_silent(trial, now):
-                try:
-                    failed = self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-                except _finished():
-                    continue
-                if failed:
-                    lost += 1
-                    self.add_lines([(trial.user_attrs["number"], trial.user_attrs["candidate"], _decisions(trial))])
-        return lost
+        now = time.time()
+        running = [t for t in (self.all() if trials is None else trials) if t.state == TrialState.RUNNING]
+        return sum(self.lose(_claim(trial)) for trial in running if self._is_silent(trial, now))
+
+    def lose(self, claim: Claim) -> bool:
+        """Let the candidate of one lost worker wait again, unless lost too often; whether the worker still had it."""
+        from optuna.trial import TrialState
+
+        try:
+            failed = self._storage.set_trial_state_values(claim.trial, TrialState.FAIL)
+        except _finished():
+            return False
+        if failed:
+            self.add_lines([(claim.number, claim.candidate, _decisions(self._storage.get_trial(claim.trial)))])
+        return failed
 
     def _is_silent(self, trial: FrozenTrial, now: float) -> bool:
         """Whether its worker has ended, as far as this machine can tell, or given no sign of life for long."""
@@ -209,11 +221,15 @@ class Trials:
 
     # -- workers -------------------------------------------------------------------------------------------------------
 
-    def claim(self) -> Claim | None:
-        """The first candidate that waits, taken; None where none does."""
+    def claim(self, trials: Sequence[FrozenTrial] | None = None) -> Claim | None:
+        """The first candidate that waits, taken; None where none does.
+
+        Args:
+            trials: as `all` gave them; what others took since then is passed over.
+        """
         from optuna.trial import TrialState
 
-        waiting = [t for t in self.all() if t.state == TrialState.WAITING]
+        waiting = [t for t in (self.all() if trials is None else trials) if t.state == TrialState.WAITING]
         for trial in sorted(waiting, key=lambda t: t.user_attrs["number"]):
             try:
                 if not self._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
@@ -221,26 +237,26 @@ class Trials:
             except _finished():
                 continue
             self._storage.set_trial_user_attr(trial._trial_id, "worker", self.worker)
-            claim = Claim(trial._trial_id, trial.user_attrs["number"], trial.user_attrs["candidate"])
+            claim = _claim(trial)
             self.beat(claim)
             return claim
         return None
 
     def beat(self, claim: Claim) -> None:
         """A sign of life."""
+        self.tell(claim, "beat", time.time())
+
+    def tell(self, claim: Claim, key: str, value: Any) -> None:
+        """Keep plain data with a trial that has not ended, such as where it is trained."""
         try:
-            self._storage.set_trial_user_attr(claim.trial, "beat", time.time())
+            self._storage.set_trial_user_attr(claim.trial, key, value)
         except _finished():
             return
 
     def attach(self, claim: Claim, files: Mapping[str, bytes]) -> None:
         """Keep files with a trial, for whoever does not see this worker's disk."""
         for name, data in files.items():
-            text = base64.b64encode(data).decode()
-            try:
-                self._storage.set_trial_user_attr(claim.trial, f"file:{name}", text)
-            except _finished():
-                return
+            self.tell(claim, f"file:{name}", base64.b64encode(data).decode())
 
     def attached(self, number: int) -> dict[str, bytes]:
         """The files that are kept with a candidate."""
@@ -282,6 +298,10 @@ class Trials:
             return self._storage.set_trial_state_values(claim.trial, TrialState.COMPLETE, values=found)
         except _finished():
             return False
+
+
+def _claim(trial: FrozenTrial) -> Claim:
+    return Claim(trial._trial_id, trial.user_attrs["number"], trial.user_attrs["candidate"])
 
 
 def _is_dead(trial: FrozenTrial) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
 
 from nascompile.data.dataset import Dataset
 from nascompile.run.evaluate import METRIC, evaluate_candidate, score
@@ -18,14 +19,39 @@ from spaces.breakdown import outputs
 from spaces.candidate import parse_candidate
 from spaces.errors import Diagnostic
 
-__all__ = ["OVER", "Worker", "load_data", "serve"]
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+__all__ = ["OVER", "Patience", "Worker", "load_data", "serve"]
 
 #: What is wanted of a network in the end.
 WEIGHTS = ("float.safetensors", "int8.safetensors")
-#: Seconds between two looks for work.
-PAUSE = 0.2
+#: Seconds between two looks for work: at first, and after long waiting.
+_PAUSES = 0.1, 1.0
 #: The note by which the leader says that no candidate will come any more.
 OVER = "over"
+
+
+@dataclass
+class Patience:
+    """Pauses that grow while nothing happens, so that whoever waits for long asks the storage seldom.
+
+    Example:
+        >>> patience = Patience()
+        >>> [round(patience.next(), 2) for _ in range(8)]
+        [0.1, 0.15, 0.23, 0.34, 0.51, 0.76, 1.0, 1.0]
+    """
+
+    _pause: float = field(default=_PAUSES[0], init=False)
+
+    def next(self) -> float:
+        """Seconds to wait now."""
+        pause, self._pause = self._pause, min(1.5 * self._pause, _PAUSES[1])
+        return pause
+
+    def reset(self) -> None:
+        """Something has happened: be quick again."""
+        self._pause = _PAUSES[0]
 
 
 class Worker:
@@ -47,16 +73,21 @@ class Worker:
         """The data."""
         return self._dataset or load_data(self.folder)
 
-    def step(self, told: Callable[[int, str], None] = lambda number, what: None) -> tuple[Claim, dict[str, Any]] | None:
+    def step(
+        self,
+        told: Callable[[int, str], None] = lambda number, what: None,
+        trials: Sequence[FrozenTrial] | None = None,
+    ) -> tuple[Claim, dict[str, Any]] | None:
         """Evaluate the first candidate that waits; None where none does.
 
         Args:
             told: called with the candidate's number and what of it has just ended.
+            trials: as they have just been; by default they are read.
 
         Raises:
             NascompileError: the run or its data cannot be read, or its folder cannot be written.
         """
-        claim = self.trials.claim()
+        claim = self.trials.claim(trials)
         if claim is None:
             return None
         candidate = parse_candidate(self.folder.fs.program, claim.candidate)
@@ -78,28 +109,29 @@ class Worker:
         return claim, result
 
 
-def serve(folder: RunFolder, device: str, parent: int | None = None) -> int:
+def serve(folder: RunFolder, device: str, leader: Connection | None = None) -> int:
     """Evaluate candidates until the leader says that the run is over.
 
     Args:
         folder: of the run.
         device: where to train.
-        parent: a process; when it is no longer this one's parent, there is nothing to wait for.
+        leader: a pipe to the leader's process; at its end there is nothing to wait for.
 
     Returns:
         How many candidates were evaluated here.
     """
-    worker, done = Worker(folder, device), 0
-    while True:
-        over = bool(worker.trials.notes.get(OVER))
-        if parent is not None and os.getppid() != parent:
-            return done
+    worker, patience, done = Worker(folder, device), Patience(), 0
+    while leader is None or not leader.poll():
         if worker.step():
+            patience.reset()
             done += 1
-        elif over:
-            return done
+        elif worker.trials.notes.get(OVER):
+            break
+        elif leader is None:
+            time.sleep(patience.next())
         else:
-            time.sleep(PAUSE)
+            leader.poll(patience.next())
+    return done
 
 
 def load_data(folder: RunFolder) -> Dataset:
@@ -110,12 +142,17 @@ def load_data(folder: RunFolder) -> Dataset:
         RunError: networks cannot be trained on them.
     """
     from nascompile.data.load import load_dataset
+    from spaces.detection_head import detection_head
 
-    given, space = folder.settings.data, folder.fs.program.space
-    classes = None if given.task == "anomaly" else outputs(folder.fs[0])
-    data = load_dataset(given.path, space.input.dims, classes=classes, **given.how())
-    if data.task not in METRIC:
-        raise RunError(Diagnostic("no-such-task", f"a run cannot train the task `{data.task}` yet", None, ""))
+    given, space, first = folder.settings.data, folder.fs.program.space, folder.fs[0]
+    head = detection_head(first)
+    classes = None if given.task == "anomaly" else head.classes if head else outputs(first)
+    anchors = {"anchors": head.anchors} if head else {}
+    data = load_dataset(given.path, space.input.dims, classes=classes, **anchors, **given.how())
+    if (data.task == "detection") != (head is not None):
+        ends = "ends" if head else "does not end"
+        message = f"the task is `{data.task}`, and `{space.name}` {ends} in a `yolo_head`, which finds boxes"
+        raise RunError(Diagnostic("wrong-head", message, None, "take another space, or other data"))
     return data
 
 

@@ -50,7 +50,8 @@ def run_of(network: nn.Module, dataset: Dataset, recipe: Recipe) -> dict[str, An
     """What tells one training from another: the recipe, and digests of the first weights and the data."""
     parts = {name: _digest(getattr(dataset, name)) for name in ("train", "valid")}
     first = digest(_arrays(network.state_dict()))
-    return {"recipe": recipe.about(), "task": dataset.task, "network": f"{network} {first}", **parts}
+    anchors = {"anchors": [list(size) for size in dataset.anchors]} if dataset.anchors else {}
+    return {"recipe": recipe.about(), "task": dataset.task, "network": f"{network} {first}", **parts, **anchors}
 
 
 def save_state(path: Path, state: State, run: Mapping[str, Any]) -> None:

@@ -16,12 +16,13 @@ import torch
 from torch import nn
 
 from nascompile.data.augment import augment
+from nascompile.data.boxes import augment_with_boxes
 from nascompile.data.dataset import Dataset
 from nascompile.training.checkpoint import State, load_state, run_of, save_state
 from nascompile.training.errors import TrainingError
 from nascompile.training.history import Epoch
 from nascompile.training.recipes import Recipe
-from nascompile.training.tasks import better, check_task, evaluate, loss_of
+from nascompile.training.tasks import better, check_head, check_task, evaluate, loss_of, targets
 
 __all__ = ["Trained", "train"]
 
@@ -63,15 +64,16 @@ def train(
 
     Args:
         network: its weights are the first ones; it stays as it is.
-        dataset: `classification`, or `anomaly`, where the network reconstructs its input.
+        dataset: `classification`; `anomaly`, where the network reconstructs its input; or `detection`, where it ends in
+            a `yolo_head`.
         recipe: how.
         checkpoint: a file that is written at the end of each epoch; if it is there, training goes on from it, and if
             all epochs are done, nothing is trained.
         progress: called at the end of each epoch, when the checkpoint is written.
 
     Raises:
-        TrainingError: the task cannot be trained, there is no example, the loss is no number any more, or the
-            checkpoint is that of another training.
+        TrainingError: the task cannot be trained, or not by this network; there is no example, the loss is no number
+            any more, or the checkpoint is that of another training.
         FileError: the checkpoint is damaged, or cannot be written.
 
     Example:
@@ -84,6 +86,8 @@ def train(
         1.0
     """
     _check(dataset)
+    if dataset.task == "detection":
+        check_head(network, dataset)
     with _surroundings(recipe):
         run = _Run(deepcopy(network), dataset, recipe)
         about = run_of(network, dataset, recipe) if checkpoint else {}
@@ -144,8 +148,8 @@ class _Run:
         self.device = torch.device(recipe.device)
         self.network = network.to(self.device)
         self.x = torch.from_numpy(dataset.train.x).to(self.device)
-        self.y = torch.as_tensor(dataset.train.y).to(self.device)
-        self.loss = loss_of(dataset.task)
+        self.y = targets(dataset.train).to(self.device)
+        self.loss = loss_of(dataset.task, dataset.anchors)
         self.optimiser = _optimiser(self.network, recipe)
         self.history: list[Epoch] = []
         self.best = 0
@@ -162,7 +166,7 @@ class _Run:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         loss = self._pass()
-        valid = evaluate(self.network, self.dataset.valid, self.dataset.task)
+        valid = evaluate(self.network, self.dataset.valid, self.dataset.task, self.dataset.anchors)
         epoch = Epoch(len(self.history), rate, loss, valid, time.perf_counter() - start)
         if better(valid, self.history[self.best].valid if self.history else None):
             self.best = epoch.number
@@ -176,7 +180,7 @@ class _Run:
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         for rows in _batches(len(self.x), self.recipe.batch):
             there = rows.to(self.device)
-            x, y = self._augmented(self.x[there]), self.y[there]
+            x, y = self._augmented(self.x[there], self.y[there])
             self.optimiser.zero_grad()
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.mixed_precision):
                 loss = self.loss(self.network(x), x, y)
@@ -189,13 +193,16 @@ class _Run:
             raise TrainingError.of("diverged", message, "use a lower `lr`")
         return mean
 
-    def _augmented(self, x: torch.Tensor) -> torch.Tensor:
+    def _augmented(self, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """A batch to learn from; the global generator of its device decides."""
         how = self.recipe.augment
         if not isinstance(how, str):
-            return how(x)
+            return how(x), y
         cuda = x.device.type == "cuda"
-        return augment(x, how, torch.cuda.default_generators[x.device.index or 0] if cuda else torch.default_generator)
+        generator = torch.cuda.default_generators[x.device.index or 0] if cuda else torch.default_generator
+        if self.dataset.task == "detection":
+            return augment_with_boxes(x, y, how, generator)
+        return augment(x, how, generator), y
 
     def state(self) -> State:
         cuda = self.device.type == "cuda"

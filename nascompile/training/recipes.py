@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RECIPES", "Augmentation", "Recipe", "recipe"]
 
-#: A batch [n, ...] on its device -> the batch to learn from; draws from torch's global generator.
+#: A batch [n, ...] on its device -> the batch to learn from; draws from torch's global generator. Boxes stay where they
+#: are.
 Augmentation = Callable[["torch.Tensor"], "torch.Tensor"]
 
 _WORDS = {"optimiser": ("adam", "sgd"), "schedule": ("constant", "cosine")}

@@ -40,9 +40,14 @@ def test_for_a_person_and_as_json(run: Run) -> None:
     assert sum(row["chosen"] for row in data["networks"]) == 2
     assert json.loads(run("show", "nine-entropy-0", "--json").stdout) == data
     assert run("show", "nine-entropy-0").stdout == done.stdout
+    timing = data["timing"]
+    assert f"{timing['seconds']:.0f} s, {100 * timing['share']:.1f} % of it outside training, scoring" in done.stdout
+    assert timing["outside"] + sum(one["seconds"] for one in timing["networks"].values()) <= timing["seconds"]
+    for one in timing["networks"].values():
+        assert one["seconds_training"] + one["seconds_ptq"] <= one["seconds"]
     assert "<svg" in (run.folder / "nine-entropy-0/front.html").read_text()
     assert json.loads((run.folder / "nine-entropy-0/results.json").read_text()) == {
-        key: value for key, value in data.items() if key != "run"
+        key: value for key, value in data.items() if key not in ("run", "timing")
     }
     chosen = run("select", "nine-entropy-0/results.csv", "-k", "2", "--objectives", "flops,valid_int8:max", "--json")
     assert {one["candidate"] for one in json.loads(chosen.stdout)["chosen"]} == {
@@ -160,7 +165,8 @@ def test_ctrl_c_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
         ((*SEARCH, "--train", "lr"), "--train lr gives no value"),
         ((*SEARCH, "--train", "learning_rate=1"), "a recipe has no `learning_rate`"),
         ((*SEARCH, "--train", "augment=flipp"), "there is no augmentation `flipp`"),
-        ((*SEARCH, "--task", "detection"), "--task cannot be `detection`"),
+        ((*SEARCH, "--task", "segmentation"), "--task cannot be `segmentation`"),
+        ((*SEARCH, "--task", "detection"), "is for classification, not for detection"),
         ((*SEARCH, "--quantise", "int4"), "--quantise cannot be `int4`"),
         ((*SEARCH, "--parameter", "q=1"), "the sampler `entropy` has no parameter `q`"),
         ((*SEARCH, "--trials", "9"), "--trials is no option of the sampler `entropy`"),
@@ -169,6 +175,7 @@ def test_ctrl_c_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
         ((*SEARCH, "--out", "five.npz/run"), "cannot make the folder: Not a directory"),
         (("search", "nine.yaml", "--sampler", "pareto", "--epochs", "3"), "--epochs does nothing without --samples"),
         ((*SEARCH, "--sampler", "pareto", "--force"), "--force does nothing where networks are trained"),
+        ((*SEARCH, "--engine", "rya"), "there is no engine `rya` [unknown-engine]\n  did you mean `ray`?"),
         (("resume", "nine.yaml"), "there is no run in `nine.yaml`"),
         (("worker", "nowhere"), "there is no run in `nowhere`"),
     ],
@@ -203,3 +210,19 @@ def test_a_full_disk_loses_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) ->
     assert "No space left on device" in done.stderr
     whole = json.loads(run(*SEARCH, "--out", "whole", "--json").stdout)["networks"]
     assert json.loads(run("resume", "r", "--json").stdout)["networks"] == whole
+
+
+def test_ctrl_c_at_a_terminal_reaches_all_processes_and_one_speaks(run: Run) -> None:
+    options = ("--epochs", "200", "--jobs", "2", "--out", "r")
+    command = [sys.executable, "-m", "nascompile", *SEARCH, *options]
+    whole = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    # The second network is the helper's.
+    while not (run.folder / "r/networks/0001/training.safetensors").exists():
+        assert whole.poll() is None
+        time.sleep(0.05)
+    os.killpg(whole.pid, signal.SIGINT)
+    _, said = whole.communicate(timeout=30)
+    assert whole.returncode == 130
+    assert [line for line in said.splitlines() if not line.startswith("training nine")] == [
+        next(line for line in said.splitlines() if line.startswith("interrupted: "))
+    ]

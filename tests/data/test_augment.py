@@ -80,7 +80,7 @@ def test_defaults_are_augmentations_of_their_kind():
 
 @pytest.mark.parametrize(
     ("name", "shape", "text"),
-    [("flip", (2, 3, 8, 8), "no augmentation `flip`"), ("crop", (2, 1, 30), "`crop` is not for inputs of 1x30")],
+    [("flop", (2, 3, 8, 8), "no augmentation `flop`"), ("crop", (2, 1, 30), "`crop` is not for inputs of 1x30")],
 )
 def test_what_cannot_be(name, shape, text):
     with pytest.raises(NascompileError, match=text):

@@ -53,6 +53,8 @@ def test_boxes_are_shares_of_the_image(root, tmp_path, write, as_png):
     assert sorted(seen) == list(range(30))
     assert data.prepared["categories without a box"] == ["unused"]
     assert data.prepared["class counts"]["train"] == {"cat": 7, "dog": 14}
+    assert data.anchors == ((0.5, 0.5),) * 3
+    assert data.prepared["anchors"] == [[0.5, 0.5]] * 3
     assert json.loads(json.dumps(data.prepared)) == data.prepared
 
 
@@ -130,6 +132,7 @@ def test_malformed_annotations(content, code, text, tmp_path, write, as_png, err
 def test_other_refusals(tmp_path, write, as_png, error):
     path = write(tmp_path / "a", pool(as_png))
     assert error(load_dataset, path, (3, 10, 10), classes=5)[0] == "bad-classes"
+    assert error(load_dataset, path, (3, 10, 10), anchors=0)[0] == "bad-option"
     assert error(load_dataset, path, (3, 10, 10), task="classification")[0] == "few-classes"
     (path / "annotations.json").write_text('{"images": []}')
     code, text = error(load_dataset, path / "annotations.json", (3, 10, 10))

@@ -19,6 +19,7 @@ from nascompile.run.folder import RunFolder
 from nascompile.run.lead import ROUND, lead
 from nascompile.run.outcome import Outcome, finish
 from nascompile.run.settings import RunSettings
+from nascompile.run.timing import without_seconds
 from nascompile.run.trials import RunError, Trials
 from nascompile.run.weights import load_weights
 from nascompile.run.worker import Worker, load_data
@@ -186,6 +187,33 @@ def test_a_candidate_by_itself(tmp_path: Path) -> None:
     data, candidate = load_data(folder), folder.fs[5]
     result = evaluate_candidate(candidate, data, folder.settings, tmp_path / "a")
     again = evaluate_candidate(candidate, data, folder.settings, tmp_path / "b")
-    assert {**result, "seconds": 0} == {**again, "seconds": 0}
+    assert without_seconds(result) == without_seconds(again)
     shutil.rmtree(tmp_path / "b")
     assert evaluate_candidate(candidate, data, folder.settings, tmp_path / "a") == result
+
+
+def test_a_damaged_result_is_named_and_made_anew_once_it_is_deleted(tmp_path: Path) -> None:
+    folder = made(tmp_path, samples=2)
+    whole = ended(folder).data
+    (folder.path / "journal.log").unlink()
+    path = folder.network(1) / "result.json"
+    for damaged in (path.read_text()[:20], "[1]", ""):
+        path.write_text(damaged)
+        with pytest.raises(FileError, match=r"result.json:1:1: this is no result of a candidate") as error:
+            ended(folder)
+        assert "delete it, then `nascompile resume`" in str(error.value)
+    path.unlink()
+    assert ended(folder).data == whole
+
+
+def test_each_step_of_training_on_in_int8_is_reported(tmp_path: Path) -> None:
+    folder = made(tmp_path, samples=1, quantise="qat", qat_epochs=1)
+    (row,) = ended(folder).rows
+    result = folder.trials().results()[0]
+    assert (row["valid"], row["valid_ptq"], row["valid_int8"]) == tuple(
+        result[step]["accuracy"] for step in ("float", "int8_ptq", "int8_qat")
+    )
+    steps = [result[f"seconds_{step}"] for step in ("training", "ptq", "qat")]
+    assert min(steps) > 0
+    assert sum(steps) <= result["seconds"]
+    assert not [name for name in row if "seconds" in name]

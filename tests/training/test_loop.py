@@ -167,8 +167,10 @@ def test_learns_on_a_gpu_and_goes_on(tmp_path: Path, mixed: bool) -> None:
     assert evaluate(resumed.network, DATA.test, "classification")["accuracy"] > 0.9
 
 
-def test_detection_and_empty_parts_are_refused() -> None:
-    with pytest.raises(TrainingError, match="`detection` yet"):
+def test_unknown_tasks_and_empty_parts_are_refused() -> None:
+    with pytest.raises(TrainingError, match="cannot train the task `segmentation`"):
+        train(small_network(), replace(DATA, task="segmentation"), QUICK)
+    with pytest.raises(TrainingError, match="cannot be decoded without `anchors`"):
         train(small_network(), replace(DATA, task="detection"), QUICK)
     none = Part(DATA.train.x[:0], np.zeros(0, np.int64))
     for broken in (replace(DATA, train=none), replace(DATA, valid=none)):

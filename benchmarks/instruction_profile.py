@@ -1,0 +1,39 @@
+"""Count the instructions of the C kernels in QEMU, and write the profiles that `--latency-profile nascompile-c` reads.
+
+    python benchmarks/instruction_profile.py              # needs gcc-arm-none-eabi and qemu-system-arm; a minute
+
+To be run whenever a kernel in `nascompile/deploy/c` changes; `tests/deploy/test_instructions.py` compares.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import spaces
+from nascompile.deploy.instructions import instruction_profile, profile_name
+from spaces.latency_file import write_profile
+
+__all__ = ["main"]
+
+CORES = ("Cortex-M4F", "Cortex-M7")
+FOLDER = Path(spaces.__file__).parent / "latency_profiles"
+
+
+def main() -> None:
+    date = datetime.now(UTC).date().isoformat()
+    for core in CORES:
+        for dtype in ("int8", "float32"):
+            with tempfile.TemporaryDirectory() as folder:
+                found = instruction_profile(core, dtype, Path(folder), date)
+            write_profile(found.profile, FOLDER / f"{profile_name(core, dtype)}.yaml")
+            errors = found.errors
+            print(
+                f"{core:12} {dtype:8} {found.rows} operators, held out: median {errors.median} %, "
+                f"90th percentile {errors.p90} %, largest {errors.largest} %"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""The option `--engine`: what computes, processes of this machine or the tasks of a Ray cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from nascompile.cli.examples import check_device
+from nascompile.run.settings import ENGINES
+from samplers.worker_pool import Spread
+from spaces.errors import Diagnostic, NascompileError, did_you_mean
+
+__all__ = ["Engine", "check_engine", "spreading"]
+
+Engine = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        help="local, or ray: the cluster of RAY_ADDRESS, else one that runs on this machine, else one of its own.",
+        metavar="NAME",
+    ),
+]
+
+
+def check_engine(engine: str, device: str) -> None:
+    """Whether there is such an engine, and networks can run there; a cluster is asked when it is connected.
+
+    Raises:
+        NascompileError: there is no such engine or device, or Ray is not installed.
+    """
+    if engine == "local":
+        check_device(device)
+    elif engine == "ray":
+        from nascompile.ray_cluster import load_ray
+
+        load_ray()
+        # Whether a node has a GPU, the cluster says.
+        if device != "cuda":
+            check_device(device)
+    else:
+        raise _error("unknown-engine", f"there is no engine `{engine}`", did_you_mean(engine, ENGINES))
+
+
+@contextmanager
+def spreading(engine: str, device: str, jobs: int | None) -> Iterator[Spread | None]:
+    """What hands work out in place of processes of this machine; None for these.
+
+    Raises:
+        RunError: the cluster cannot be used.
+    """
+    if engine == "local":
+        yield None
+        return
+    from nascompile.ray_cluster import RayCluster
+
+    with RayCluster(device, jobs) as cluster:
+        yield cluster.ordered
+
+
+def _error(code: str, message: str, hint: str) -> NascompileError:
+    return NascompileError(Diagnostic(code, message, None, hint))

@@ -1,0 +1,208 @@
+"""The C text of a network: its header, its table of calls and its constants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nascompile.deploy.calls import Call, Plan
+
+__all__ = ["constants", "header", "source"]
+
+_TYPE = {"int8": "int8_t", "float32": "float"}
+_HEADER = """\
+/* {name}: a network in {dtype}, made by nascompile.
+ *
+ * Input {input}, output {output}: rows, columns, channels; the channels of a pixel lie together.
+ */
+#ifndef NC_NETWORK_H
+#define NC_NETWORK_H
+
+#include <stdint.h>
+
+typedef {type} nc_value;
+
+#define NC_INPUT_SIZE {input_size}
+#define NC_OUTPUT_SIZE {output_size}
+#define NC_RAM {ram} /* bytes of all tensors together: the .bss of the network */
+{steps}
+/* Run the network; gives 0. Either argument may be 0: the input is then taken from nc_input(), where it must be put
+ * anew for every call, and the output left at nc_output() until the next call. Not reentrant. */
+int nc_run(const nc_value *in, nc_value *out);
+
+nc_value *nc_input(void);
+const nc_value *nc_output(void);
+
+#endif
+"""
+#: Characters of a line of constants.
+_WIDTH = 116
+
+
+def header(plan: Plan, name: str) -> str:
+    """`network.h`: what a firmware calls.
+
+    Args:
+        plan: the calls.
+        name: of the network, for the comment at the top.
+    """
+    width = 1 if plan.dtype == "int8" else 4
+    return _HEADER.format(
+        name=name,
+        dtype=plan.dtype,
+        input=_shape(plan.input),
+        output=_shape(plan.output),
+        type=_TYPE[plan.dtype],
+        input_size=plan.input.size,
+        output_size=plan.output.size,
+        ram=plan.memory.size * width,
+        steps=_steps(plan),
+    )
+
+
+def _steps(plan: Plan) -> str:
+    """What the int8 numbers of input and output stand for."""
+    if plan.steps is None:
+        return ""
+    lines = ["", "/* A number q stands for scale * (q - zero). */"]
+    for word, tensor in zip(("INPUT", "OUTPUT"), plan.steps, strict=True):
+        lines += [
+            f"#define NC_{word}_SCALE {_float(tensor.scale)}",
+            f"#define NC_{word}_ZERO ({tensor.zero_point})",
+        ]
+    return "\n".join([*lines, ""])
+
+
+def source(plan: Plan, name: str) -> str:
+    """`network.c`: constants, the table, `nc_run`.
+
+    Args:
+        plan: the calls.
+        name: of the network, for the comment at the top.
+    """
+    kind = _TYPE[plan.dtype]
+    parts = [f"/* {name}; made by nascompile. */", '#include "network.h"', '#include "nc_kernels.h"', "",
+             "#define NC_ALIGNED __attribute__((aligned(4)))", "",
+             f"static {kind} arena[NC_RAM / sizeof({kind})] NC_ALIGNED;", ""]  # fmt: skip
+    rows = []
+    for k, call in enumerate(plan.calls):
+        parts += _constants(plan.dtype, k, call)
+        rows.append(_row(plan.dtype, k, call))
+    parts += [f"static const nc_op ops[{len(rows)}] = {{", *rows, "};", ""]
+    parts += [
+        "/* Not memcpy, which would take 300 bytes. */",
+        '__attribute__((noinline, optimize("no-tree-loop-distribute-patterns")))',
+        "static void copy(nc_value *to, const nc_value *from, uint32_t count)",
+        "{",
+        "    while (count--)",
+        "        *to++ = *from++;",
+        "}",
+        "",
+        "int nc_run(const nc_value *in, nc_value *out)",
+        "{",
+        "    if (in)",
+        f"        copy(arena + {plan.input_at}, in, NC_INPUT_SIZE);",
+        f"    for (const nc_op *op = ops; op < ops + {len(rows)}; op++)",
+        "        op->run(op, arena);",
+        "    if (out)",
+        f"        copy(out, arena + {plan.output_at}, NC_OUTPUT_SIZE);",
+        "    return 0;",
+        "}",
+        "",
+        f"nc_value *nc_input(void) {{ return arena + {plan.input_at}; }}",
+        "",
+        f"const nc_value *nc_output(void) {{ return arena + {plan.output_at}; }}",
+        "",
+    ]
+    return "\n".join(parts)
+
+
+def _shape(shape: Any) -> str:
+    return f"{shape.height} x {shape.width} x {shape.channels}"
+
+
+def _constants(dtype: str, number: int, call: Call) -> list[str]:
+    lines = []
+    if dtype == "float32":
+        arrays = {"biases": call.words, "weights": call.weights}
+        for name, array in arrays.items():
+            if array is not None and len(array):
+                lines += _array(f"static const float {name}{number}[{len(array)}] = {{", array, "};")
+        return lines
+    if len(call.words):
+        opening = (
+            f"static const struct {{ int32_t words[{len(call.words)}]; int8_t bytes[{len(call.bytes)}]; }} "
+            f"scales{number} = {{"
+        )
+        lines += [opening, *_array("{", call.words, "},"), *_array("{", call.bytes, "}"), "};"]
+    if call.weights is not None:
+        opening = f"static const int8_t weights{number}[{len(call.weights)}] NC_ALIGNED = {{"
+        lines += _array(opening, call.weights, "};")
+    return lines
+
+
+def _array(opening: str, values: NDArray[Any], closing: str) -> list[str]:
+    return [opening, *constants(values), closing]
+
+
+def constants(values: NDArray[Any]) -> list[str]:
+    """Numbers with commas, in lines of a fair length."""
+    return _lines(map(_number, values))
+
+
+def _lines(words: Iterable[str]) -> list[str]:
+    """Words with commas, in lines of a fair length."""
+    lines: list[str] = []
+    line: list[str] = []
+    length = 0
+    for word in words:
+        if length + len(word) + 1 > _WIDTH:
+            lines.append("".join(line))
+            line, length = [], 0
+        line.append(word + ",")
+        length += len(word) + 1
+    return [*lines, "".join(line)]
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, np.floating):
+        return _float(float(value))
+    # The least int32 is no literal of C's.
+    return "INT32_MIN" if value == -(2**31) else str(int(value))
+
+
+def _float(value: float) -> str:
+    """The shortest decimal that reads back as the same float32."""
+    text = np.format_float_scientific(np.float32(value), unique=True, trim="0")
+    return f"{text}f"
+
+
+def _row(dtype: str, number: int, call: Call) -> str:
+    items = [f".run = nc_{call.kernel}"]
+    if dtype == "float32":
+        if call.weights is not None:
+            items += [f".weights = weights{number}", f".biases = biases{number}"]
+        if call.other is not None:
+            items.append(f".other = {call.other}")
+    else:
+        if call.weights is not None:
+            items.append(f".with.weights = weights{number}")
+        if call.other is not None:
+            items.append(f".with.other = {call.other}")
+        if len(call.words):
+            items.append(f".scales = scales{number}.words")
+    items += [f".x = {call.x}", f".out = {call.out}"]
+    items += [f".{name} = {_field(name, value)}" for name, value in call.fields.items()]
+    lines = _lines(" " + item for item in items)
+    return "\n".join(["    {", *(f"       {line}" for line in lines), "    },"])
+
+
+def _field(name: str, value: float) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    if np.isinf(value):
+        return "-3.4028235e+38f" if value < 0 else "3.4028235e+38f"
+    return _float(value)

@@ -1,0 +1,21 @@
+"""What can go wrong in deployment, under the project's one error tree."""
+
+from __future__ import annotations
+
+from spaces.errors import Diagnostic, NascompileError, Span
+
+__all__ = ["DeployError"]
+
+
+class DeployError(NascompileError):
+    """A network cannot become C, or the C cannot be built or run.
+
+    Example:
+        >>> print(DeployError.of("no-toolchain", "there is no `arm-none-eabi-gcc`"))
+        there is no `arm-none-eabi-gcc` [no-toolchain]
+    """
+
+    @classmethod
+    def of(cls, code: str, message: str, hint: str = "", span: Span | None = None) -> DeployError:
+        """The error with a single diagnostic."""
+        return cls(Diagnostic(code, message, span, hint))

@@ -1,0 +1,98 @@
+"""A network in float32 as the kernels that a microcontroller calls, with its batch norms folded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import inf
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nascompile.compression.kernels import Kernel, input_shape, kernels
+from spaces.network import Network, Operator
+from spaces.tensors import Pads, Pair, Shape
+
+__all__ = ["FloatNetwork", "FloatOp", "float_network"]
+
+
+def _none() -> NDArray[np.float32]:
+    return np.zeros(0, np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class FloatOp:
+    """One kernel call; see `nascompile.compression.quantised.QuantisedOp`, whose fields these are.
+
+    Args:
+        kind: of the kernel.
+        inputs: tensors that it reads.
+        kernel: rows, columns of its window.
+        stride: rows, columns.
+        pads: above, below, left, right.
+        groups: of a convolution.
+        low: least output.
+        high: greatest output.
+        function: of a lookup, `hard_swish` or `hard_sigmoid`.
+        weights: float32 [out, in / groups, rows, columns], or [out, in] of a linear layer.
+        biases: float32 [out].
+    """
+
+    kind: str
+    inputs: tuple[int, ...]
+    kernel: Pair = (1, 1)
+    stride: Pair = (1, 1)
+    pads: Pads = (0, 0, 0, 0)
+    groups: int = 1
+    low: float = -inf
+    high: float = inf
+    function: str = ""
+    weights: NDArray[np.float32] = field(default_factory=_none)
+    biases: NDArray[np.float32] = field(default_factory=_none)
+
+
+@dataclass(frozen=True, eq=False)
+class FloatNetwork:
+    """A network of float32 tensors.
+
+    Args:
+        line: the candidate's text form.
+        input_shape: of one example, without n.
+        shapes: 0 is the input's, k that of the k-th operator's output; the last is the network's output.
+        ops: in the order of execution.
+    """
+
+    line: str
+    input_shape: tuple[int, ...]
+    shapes: tuple[Shape, ...]
+    ops: tuple[FloatOp, ...] = field(repr=False)
+
+
+def float_network(network: Network) -> FloatNetwork:
+    """The kernels of a network, with its weights as they are after folding its batch norms.
+
+    Raises:
+        CompressionError: an operator that has no kernel; it is named.
+
+    Example:
+        >>> from samplers.testing import example_set
+        >>> made = float_network(example_set("small")[3].build())
+        >>> len(made.shapes) - len(made.ops)
+        1
+    """
+    found, operators = kernels(network)
+    x = input_shape(network.input_shape)
+    ops = tuple(_op(kernel, operators.get(k)) for k, kernel in enumerate(found))
+    return FloatNetwork(network.line, network.input_shape, (x, *(kernel.out for kernel in found)), ops)
+
+
+def _op(kernel: Kernel, operator: Operator | None) -> FloatOp:
+    from nascompile.compression.folding import folded
+
+    low, high = {"none": (-inf, inf), "relu": (0.0, inf), "relu6": (0.0, 6.0)}[kernel.clamp]
+    weight, bias = _none(), _none()
+    if operator is not None:
+        weight, bias = (tensor.numpy().astype(np.float32) for tensor in folded(operator))
+    return FloatOp(
+        kernel.kind, kernel.inputs, kernel.kernel, kernel.stride, kernel.pads, kernel.groups, low, high,
+        kernel.function, weight, bias,
+    )  # fmt: skip

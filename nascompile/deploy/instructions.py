@@ -1,0 +1,98 @@
+"""Instructions of our own C: counted operator by operator in the emulator, and predicted for whole networks.
+
+Instructions are not cycles: a Cortex-M7 may run two in one, a flash may keep a core waiting for several. They are exact,
+the same on every machine and from run to run, and enough to compare networks on one core.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nascompile.deploy.calls import Call, Plan
+from nascompile.deploy.core import CORES
+from nascompile.deploy.errors import DeployError
+from nascompile.deploy.latency_firmware import write_firmware
+from nascompile.deploy.measure import FLAGS, compiler_version
+from nascompile.deploy.toolchain import _make, missing_tools
+from nascompile.latency_fit import Fit, fit_profile
+from nascompile.latency_operators import read_operators
+from spaces.kernel_loops import KernelCall
+from spaces.latency import RUNTIME, LatencyProfile
+from spaces.target import Region, Target
+from spaces.tensors import Shape
+
+__all__ = ["counted_operators", "instruction_profile", "kernel_call", "predicted_instructions", "profile_name"]
+
+#: Cores without a processor's extras; the names of the profiles have them short.
+_SHORT = {"Cortex-M0+": "m0plus", "Cortex-M4F": "m4", "Cortex-M7": "m7", "Cortex-M33": "m33"}
+
+
+def profile_name(core: str, dtype: str) -> str:
+    """The name of the instruction profile of a core.
+
+    Example:
+        >>> profile_name("Cortex-M4F", "int8")
+        'nascompile-c-m4-int8'
+    """
+    return f"{RUNTIME}-{_SHORT[core]}-{dtype}"
+
+
+def counted_operators(folder: Path) -> Path:
+    """Run a firmware of `write_firmware` in the emulator.
+
+    Args:
+        folder: its project; what it prints is written there, too.
+
+    Returns:
+        The file `emulated.csv`, as `nascompile latency fit` reads it.
+
+    Raises:
+        DeployError: a tool is missing, or the run fails.
+    """
+    said = _make(folder, "emulated", missing_tools())
+    path = folder / "emulated.csv"
+    if "kernel,dtype," not in said:
+        raise DeployError.of("run-failed", f"the firmware in `{folder}` said nothing", "`make emulated` shows why")
+    path.write_text(said)
+    return path
+
+
+def instruction_profile(core: str, dtype: str, folder: Path, date: str) -> Fit:
+    """Count the operators of a core and a data type, and fit what an iteration of each loop takes.
+
+    Args:
+        core: as targets name it.
+        dtype: `int8` or `float32`.
+        folder: for the firmware.
+        date: of the count, for the profile's source.
+    """
+    regions = (Region("flash", "flash", 2**20, False), Region("RAM", "ram", 2**18, True))
+    write_firmware(folder, Target("any", "any chip", core, 0, regions), dtype)
+    source = (
+        f"instructions counted by QEMU ({CORES[core].machine}, -icount), not cycles: one instruction takes more or less "
+        f"than one; {compiler_version()}, {' '.join(FLAGS)}; {date}"
+    )
+    name = profile_name(core, dtype)
+    return fit_profile(read_operators(counted_operators(folder)), name, core=core, source=source)
+
+
+def kernel_call(call: Call) -> KernelCall:
+    """The loops of a call in a network's table depend on this part of it."""
+    n = {name: int(call.fields[name]) for name in call.fields if name not in ("low", "high")}
+    return KernelCall(
+        call.kernel, Shape(n["in_c"], n["in_h"], n["in_w"]), Shape(n["out_c"], n["out_h"], n["out_w"]),
+        (n["kernel_h"], n["kernel_w"]), (n["stride_h"], n["stride_w"]), (n["pad_top"], n["pad_left"]), n["groups"],
+    )  # fmt: skip
+
+
+def predicted_instructions(plan: Plan, profile: LatencyProfile) -> int:
+    """What a profile says of the calls of a network, rounded once.
+
+    Args:
+        plan: the network.
+        profile: one of instructions.
+
+    Returns:
+        Instructions of `nc_run` with its input in place.
+    """
+    return round(profile.network + sum(profile.call_amount(kernel_call(call)) for call in plan.calls))

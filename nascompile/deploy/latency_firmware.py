@@ -1,0 +1,200 @@
+"""A firmware that times operators: the C kernels, a table of random shapes, and a loop that prints what each took.
+
+On a board it reads the cycle counter (DWT CYCCNT; SysTick where a core has none). In the emulator, where that counter
+stands still, SysTick counts instructions. Kernels and loop are the same, and so is what is printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from math import frexp
+from pathlib import Path
+
+from nascompile.deploy.core import CORES, Core, core_of
+from nascompile.deploy.errors import DeployError
+from nascompile.deploy.operator_shapes import call_elements, drawn_calls, weight_count
+from nascompile.deploy.project import STACK, memory_layout
+from spaces.kernel_loops import KernelCall
+from spaces.target import Region, Target
+
+__all__ = ["write_firmware"]
+
+#: Bytes of activations and of weights that a table uses at most, however much the chip has.
+_ARENA, _WEIGHTS = 192 * 1024, 160 * 1024
+#: Bytes of flash that code, table and their texts take at most.
+_CODE = 32 * 1024
+_WIDTH = {"int8": 1, "float32": 4}
+_TYPE = {"int8": "int8_t", "float32": "float"}
+#: Where nothing is known: a chip of the STM32 family.
+_PLACE = {"flash": 0x08000000, "ram": 0x20000000}
+#: Cores without a cycle counter, which SysTick stands in for.
+_NO_COUNTER = ("Cortex-M0+",)
+#: A shift of 38 bits, as most sums have, wherever a kernel looks for one; as a word a multiplier between 2^29 and 2^30.
+_SHIFTS = 0x26262626
+
+
+def write_firmware(
+    folder: Path, target: Target, dtype: str, calls: Sequence[KernelCall] | None = None
+) -> tuple[KernelCall, ...]:
+    """Write the folder: sources, linker script, Makefile, README.
+
+    Args:
+        folder: made if it is not there.
+        target: the chip.
+        dtype: `int8` or `float32`.
+        calls: the operators to time; random ones of every kernel by default, as large as the chip's memories allow.
+
+    Returns:
+        The operators.
+
+    Raises:
+        DeployError: no compiler for the core, memories too small, or a folder that cannot be written.
+    """
+    core = core_of(target)
+    if core is None:
+        known = ", ".join(CORES)
+        message = f"the core of {target.title}, {target.core}, is not one that C can be built for here"
+        raise DeployError.of("no-core", message, f"those are: {known}")
+    if calls is None:
+        calls = _drawn(target, dtype)
+    texts = {
+        "operators.c": _operators(calls, dtype), "README.md": _readme(target, dtype, calls, core),
+        **_kernels(calls, dtype), **_frame(target, core),
+    }  # fmt: skip
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for stale in folder.glob("nc_*.[ch]"):
+            stale.unlink()
+        for name, text in texts.items():
+            (folder / name).write_text(text)
+    except OSError as cause:
+        message = f"cannot write `{folder}`: {cause.strerror}"
+        raise DeployError.of("unwritable", message, "name a folder that can be written, with -o") from None
+    return tuple(calls)
+
+
+def _drawn(target: Target, dtype: str) -> tuple[KernelCall, ...]:
+    width = _WIDTH[dtype]
+    ram, flash = target.ram_region.size - 4 * STACK, target.rom_region.size - _CODE
+    calls = drawn_calls(dtype, min(_ARENA, ram) // width, min(_WEIGHTS, flash // 2) // width)
+    if not calls:
+        message = f"the memories of {target.title} hold no operators to time"
+        raise DeployError.of("does-not-fit", message, f"it needs {_CODE:,} B of flash for the code alone")
+    return calls
+
+
+def _operators(calls: Sequence[KernelCall], dtype: str) -> str:
+    """`operators.c`: the table; its operators share one arena and one array of weights, whose values do not matter."""
+    kind = _TYPE[dtype]
+    weights = max([256, *(weight_count(call) for call in calls)])
+    channels = max(call.out.channels for call in calls)
+    lines = ['#include "operators.h"', "",
+             f"static {kind} arena[{max(map(call_elements, calls))}] __attribute__((aligned(4)));",
+             f"static const {kind} weights[{weights}] __attribute__((aligned(4))) = {{1}};"]  # fmt: skip
+    if dtype == "int8":
+        words = ", ".join([f"0x{_SHIFTS:x}"] * (channels * 2 + channels // 4 + 1))
+        lines += [f"static const int32_t sums[] = {{{words}}};", *_factor_arrays(calls)]
+    else:
+        lines += [f"static const float biases[{channels}] = {{1}};"]
+    rows = [f'    {{{{{_row(call, dtype, k)}}}, "{call.name}"}},' for k, call in enumerate(calls)]
+    return "\n".join(
+        [*lines, "", f"const char nc_dtype[] = \"{dtype}\";", f"const uint32_t nc_row_count = {len(calls)};",
+         f"const nc_row nc_rows[{len(calls)}] = {{", *rows, "};", "",
+         "void nc_run_row(const nc_row *row, uint32_t calls)", "{", "    for (; calls > 0; calls--)",
+         "        row->op.run(&row->op, arena);", "}", ""]
+    )  # fmt: skip
+
+
+def _factor_arrays(calls: Sequence[KernelCall]) -> list[str]:
+    """Multipliers and shifts of kernels without weights, as tensors of equal scales have them."""
+    lines = []
+    for k, call in enumerate(calls):
+        if factors := _factors(call):
+            words = ", ".join(str(1 << 30) for _ in factors)
+            shifts = ", ".join(map(str, [*factors, 0]))
+            body = f"int32_t words[{len(factors)}]; int8_t bytes[{len(factors) + 1}];"
+            lines.append(f"static const struct {{ {body} }} scales{k} = {{{{{words}}}, {{{shifts}}}}};")
+    return lines
+
+
+def _factors(call: KernelCall) -> list[int]:
+    """Shifts to the right of a kernel without weights; 31 stands for a half, 2^30 / 2^31.
+
+    Of a sum's operands, where both have one scale; of a mean of 1, 2, ... elements; of a product of two int8, and of
+    a mean of a whole image, as of the sums of a convolution.
+    """
+    if call.name == "add":
+        return [31, 31, 50]
+    if call.name == "avg_pool":
+        return [31 - frexp(1 / n)[1] for n in range(1, call.kernel[0] * call.kernel[1] + 1)]
+    return {"mul": [38], "global_avg_pool": [38], "requantise": [30]}.get(call.name, [])
+
+
+def _row(call: KernelCall, dtype: str, number: int) -> str:
+    x, out = call.x, call.out
+    items = [f".run = nc_{call.name}", f".out = {x.size}"]
+    if call.name in ("add", "mul"):
+        items.append(f"{'.with.other' if dtype == 'int8' else '.other'} = {x.size + out.size}")
+    elif call.name in ("conv", "depthwise", "lookup"):
+        items.append(".with.weights = weights" if dtype == "int8" else ".weights = weights, .biases = biases")
+    if dtype == "int8" and _factors(call):
+        items.append(f".scales = scales{number}.words")
+    elif dtype == "int8" and call.name in ("conv", "depthwise"):
+        items.append(".scales = sums")
+    names = ("in_c", "in_h", "in_w", "out_c", "out_h", "out_w", "kernel_h", "kernel_w", "stride_h", "stride_w",
+             "pad_top", "pad_left", "groups")  # fmt: skip
+    numbers = (*x, *out, *call.kernel, *call.stride, *call.pads, call.groups)
+    items += [f".{name} = {number}" for name, number in zip(names, numbers, strict=True)]
+    ends = ("-128", "127") if dtype == "int8" else ("-3.4e38f", "3.4e38f")
+    return ", ".join([*items, f".low = {ends[0]}", f".high = {ends[1]}"])
+
+
+def _kernels(calls: Sequence[KernelCall], dtype: str) -> dict[str, str]:
+    """The kernels; the linker leaves out what no row calls."""
+    here = files("nascompile.deploy") / "c" / dtype
+    return {path.name: path.read_text() for path in sorted(here.iterdir(), key=lambda p: p.name)}
+
+
+def _frame(target: Target, core: Core) -> dict[str, str]:
+    here = files("nascompile.deploy") / "c"
+    make = (here / "latency" / "Makefile").read_text()
+    timer = "-DNC_PER_TICK=1 " if target.core in _NO_COUNTER else ""
+    words = {"@CPU@": core.flags, "@MACHINE@": core.machine, "@TIMER@": timer + "'-DNC_UNIT=\"cycles\"'"}
+    for word, text in words.items():
+        make = make.replace(word, text)
+    flash, ram = _place(target.rom_region), _place(target.ram_region)
+    return {
+        "Makefile": make,
+        **{name: (here / "latency" / name).read_text() for name in ("latency.c", "operators.h", "board.h")},
+        "startup.c": (here / "project" / "image" / "startup.c").read_text(),
+        "chip.ld": memory_layout(flash, ram),
+        "emulator.ld": memory_layout((core.flash, 2**22), (core.ram, 2**22), 4 * STACK),
+    }
+
+
+def _place(region: Region) -> tuple[int, int]:
+    return (_PLACE[region.kind] if region.address is None else region.address), region.size
+
+
+def _readme(target: Target, dtype: str, calls: Sequence[KernelCall], core: Core) -> str:
+    counter = "SysTick" if target.core in _NO_COUNTER else "the cycle counter (DWT CYCCNT)"
+    return f"""# Latency of {len(calls)} operators in {dtype} on {target.title}
+
+    make                          # build/latency.elf, with arm-none-eabi-gcc for {core.name}
+    make emulated 2> emulated.csv # the same in QEMU: instructions, which are not cycles
+
+The firmware calls each operator of `operators.c` until it took 100,000 cycles, timed by {counter}, and prints one line
+for each. Save what it prints, from `kernel,dtype,...` to `end`, as `board.csv`; other lines around are ignored. Then
+
+    nascompile latency fit board.csv --name my-board --clock 100MHz --core {target.core}
+
+with the clock that it really ran at.
+
+* **Clock.** Without your help a chip runs as it leaves reset: slow, without flash wait states, caches off. Cycles then
+  are not those at full clock. Define `void nc_board(void)` in a file of `board/` (see `board.h`) that sets the clock,
+  wait states and caches as your product will.
+* **Output.** It goes to the debugger by semihosting (OpenOCD: `arm semihosting enable`; pyOCD: `-S`). Without a
+  debugger define `void nc_putchar(int c)` there, for example to a UART.
+* **Memories.** Weights lie in flash and tensors in RAM, at the addresses of `chip.ld`: check them against your board.
+"""

@@ -1,0 +1,177 @@
+"""The folder that a firmware takes over: the network in C, its kernels, ways to build it, test vectors."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nascompile.deploy.c_source import header, source
+from nascompile.deploy.calls import Plan
+from nascompile.deploy.core import Core, core_of
+from nascompile.deploy.errors import DeployError
+from spaces.target import Region, Target
+from spaces.tensors import Shape
+
+__all__ = ["STACK", "Vectors", "kernel_files", "memory_layout", "write_project"]
+
+#: Bytes that the image keeps free for the stack; networks use a third.
+STACK = 1024
+
+#: Where nothing is known: a chip of the STM32 family.
+_FLASH, _RAM = 0x08000000, 0x20000000
+
+
+@dataclass(frozen=True, eq=False)
+class Vectors:
+    """Inputs of a network and what it must make of them.
+
+    Args:
+        inputs: [n, ...], int8 or float32, channels first as torch has them.
+        outputs: [n, ...].
+    """
+
+    inputs: NDArray[Any]
+    outputs: NDArray[Any]
+
+
+def kernel_files(plan: Plan) -> list[str]:
+    """Names of the C files that hold the kernels of a network, without `nc_` and `.c`.
+
+    Example:
+        >>> from nascompile.deploy.calls import planned
+        >>> from nascompile.deploy.float_network import float_network
+        >>> from samplers.testing import example_set
+        >>> kernel_files(planned(float_network(example_set("small")[3].build())))
+        ['conv', 'slide']
+    """
+    here = files("nascompile.deploy") / "c" / plan.dtype
+    found = {call.kernel for call in plan.calls}
+    for kernel in sorted(found):
+        calls = re.findall(r"\bnc_(\w+)\(", (here / f"nc_{kernel}.c").read_text())
+        found |= {name for name in calls if (here / f"nc_{name}.c").is_file()}
+    return sorted(found)
+
+
+def write_project(folder: Path, plan: Plan, target: Target, vectors: Vectors, name: str, readme: str) -> None:
+    """Write the folder.
+
+    Args:
+        folder: made if it is not there; what is not of an earlier deployment stays.
+        plan: the network.
+        target: the chip.
+        vectors: for the check.
+        name: of the network, for comments.
+        readme: text of README.md.
+
+    Raises:
+        DeployError: the folder cannot be written.
+    """
+    core = core_of(target)
+    texts = {
+        "network.h": header(plan, name), "network.c": source(plan, name),
+        "check/vectors.h": _vectors(plan, vectors), "README.md": readme,
+        **_kernels(plan), **_images(target, core),
+    }  # fmt: skip
+    try:
+        if (folder / "network.c").exists():
+            for stale in folder.glob("nc_*.[ch]"):
+                stale.unlink()
+        for path, text in texts.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(text)
+    except OSError as cause:
+        hint = "name a folder that can be written, with -o"
+        message = f"cannot write `{folder}`: {cause.strerror}"
+        raise DeployError.of("unwritable", message, hint) from None
+
+
+def memory_layout(flash: tuple[int, int], ram: tuple[int, int], stack: int = STACK) -> str:
+    """A linker script.
+
+    Args:
+        flash: address and bytes.
+        ram: address and bytes.
+        stack: bytes that are kept free for it.
+
+    Example:
+        >>> print(memory_layout((0x08000000, 2**20), (0x20000000, 2**18)).splitlines()[2].strip())
+        FLASH (rx) : ORIGIN = 0x08000000, LENGTH = 1048576
+    """
+    return f"""MEMORY
+{{
+    FLASH (rx) : ORIGIN = 0x{flash[0]:08x}, LENGTH = {flash[1]}
+    RAM (rwx) : ORIGIN = 0x{ram[0]:08x}, LENGTH = {ram[1]}
+}}
+
+SECTIONS
+{{
+    .text : {{ KEEP(*(.vectors)) *(.text*) *(.rodata*) . = ALIGN(4); }} > FLASH
+    .data : {{ nc_data = .; *(.data*) . = ALIGN(4); nc_data_end = .; }} > RAM AT > FLASH
+    nc_data_image = LOADADDR(.data);
+    .bss (NOLOAD) : {{ nc_bss = .; *(.bss*) *(COMMON) nc_bss_end = .; }} > RAM
+    .stack (NOLOAD) : {{ . = ALIGN(8); . += {stack}; nc_stack_top = .; }} > RAM
+    /DISCARD/ : {{ *(.ARM.exidx*) *(.ARM.attributes) *(.comment) }}
+}}
+"""
+
+
+def _kernels(plan: Plan) -> dict[str, str]:
+    here = files("nascompile.deploy") / "c" / plan.dtype
+    names = ["nc_kernels.h", *(f"nc_{name}.c" for name in kernel_files(plan))]
+    return {name: (here / name).read_text() for name in names}
+
+
+def _images(target: Target, core: Core | None) -> dict[str, str]:
+    """What builds the network; on a core for which nothing can be built here, the parts that need none."""
+    here = files("nascompile.deploy") / "c" / "project"
+    texts = {"CMakeLists.txt": (here / "CMakeLists.txt").read_text()}
+    if core is None:
+        return texts
+    make = (here / "Makefile").read_text()
+    for word, text in {"@CORE@": core.name, "@CPU@": core.flags, "@MACHINE@": core.machine}.items():
+        make = make.replace(word, text)
+    flash, ram = _place(target.rom_region, _FLASH), _place(target.ram_region, _RAM)
+    return texts | {
+        "Makefile": make,
+        "image/startup.c": (here / "image" / "startup.c").read_text(),
+        "image/main.c": (here / "image" / "main.c").read_text(),
+        "image/chip.ld": memory_layout(flash, ram),
+        "image/emulator.ld": memory_layout((core.flash, 2**22), (core.ram, 2**22), 4 * STACK),
+        "check/check.c": (here / "check" / "check.c").read_text(),
+    }
+
+
+def _place(region: Region, default: int) -> tuple[int, int]:
+    return (default if region.address is None else region.address), region.size
+
+
+def _vectors(plan: Plan, vectors: Vectors) -> str:
+    """Inputs and outputs as they lie in RAM."""
+    from nascompile.deploy.c_source import constants
+
+    rows = ['#include "network.h"', "", f"#define NC_VECTORS {len(vectors.inputs)}", ""]
+    for word, size, values, shape in (
+        ("inputs", "NC_INPUT_SIZE", vectors.inputs, plan.input),
+        ("outputs", "NC_OUTPUT_SIZE", vectors.outputs, plan.output),
+    ):
+        rows.append(f"static const nc_value nc_{word}[NC_VECTORS][{size}] = {{")
+        for value in values:
+            rows += ["    {", *constants(in_memory(value, shape)), "    },"]
+        rows += ["};", ""]
+    return "\n".join(rows)
+
+
+def in_memory(value: NDArray[Any], shape: Shape) -> NDArray[Any]:
+    """A tensor of one example as it lies in RAM: rows, columns, channels, flat.
+
+    Example:
+        >>> in_memory(np.arange(4).reshape(2, 1, 2), Shape(2, 1, 2)).tolist()
+        [0, 2, 1, 3]
+    """
+    return np.asarray(value).reshape(shape).transpose(1, 2, 0).reshape(-1)

@@ -1,0 +1,149 @@
+"""The tools that build and run the C: found where they are, asked for by name where they are not."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import shutil
+import struct
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nascompile.deploy.errors import DeployError
+
+__all__ = ["Checked", "Sizes", "build_image", "host_library", "missing_tools", "run_check", "run_host"]
+
+_ARM = ("make", "arm-none-eabi-gcc", "qemu-system-arm")
+_INSTALL = "on Debian and Ubuntu: apt-get install make gcc gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"
+#: Seconds that a build or a run in the emulator may take.
+_PATIENCE = 600
+#: Instructions per tick of SysTick, at 25 MHz and 8 ns an instruction.
+_PER_TICK = 5
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What an image takes.
+
+    Args:
+        rom: bytes of flash: code, constants, initial values.
+        ram: bytes of `.data` and `.bss`.
+    """
+
+    rom: int
+    ram: int
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a run on the emulated core said.
+
+    Args:
+        wrong: outputs that differ from the reference.
+        apart: the largest difference.
+        instructions: of one call, rounded to the emulator's five.
+        stack: bytes.
+    """
+
+    wrong: int
+    apart: float
+    instructions: int
+    stack: int
+
+
+def missing_tools(host: bool = False) -> list[str]:
+    """Tools that are needed and not there.
+
+    Args:
+        host: those to build for this computer, instead of those for Arm.
+    """
+    return [tool for tool in (("make", "cc") if host else _ARM) if shutil.which(tool) is None]
+
+
+def build_image(folder: Path) -> Sizes:
+    """Link the firmware at the chip's addresses.
+
+    Raises:
+        DeployError: a tool is missing, or the network does not fit the chip; the linker's own words say by how much.
+    """
+    _make(folder, "image", missing_tools())
+    (elf,) = folder.glob("build/*/image.elf")
+    text = _run(["arm-none-eabi-size", "-A", str(elf)], folder)
+    sizes = {m[1]: int(m[2]) for m in re.finditer(r"^(\.\w+)\s+(\d+)", text, re.M)}
+    data = sizes.get(".data", 0)
+    return Sizes(sizes[".text"] + data, sizes.get(".bss", 0) + data)
+
+
+def run_check(folder: Path) -> Checked:
+    """Run the network on its test vectors on the emulated core.
+
+    Raises:
+        DeployError: a tool is missing, or the run fails.
+    """
+    said = _make(folder, "check", missing_tools())
+    found = re.search(r"nc ((?:[0-9a-f]{8} ){4})", said)
+    if not found:
+        raise DeployError.of("check-failed", f"the check in `{folder}` said nothing", "`make check` there shows why")
+    wrong, bits, ticks, stack = (int(word, 16) for word in found[1].split())
+    (apart,) = struct.unpack("<f", struct.pack("<I", bits))
+    return Checked(wrong, apart, ticks * _PER_TICK, stack)
+
+
+def host_library(folder: Path) -> Path:
+    """Build the network for this computer.
+
+    Raises:
+        DeployError: a tool is missing, or the C does not compile.
+    """
+    _make(folder, "host", missing_tools(host=True))
+    return folder / "build" / "host" / "libnetwork.so"
+
+
+def run_host(library: Path, inputs: NDArray[Any], outputs: int) -> NDArray[Any]:
+    """What the C network makes of inputs, on this computer.
+
+    Args:
+        library: see `host_library`.
+        inputs: [n, size], as they lie in RAM, int8 or float32.
+        outputs: elements of an output.
+
+    Returns:
+        [n, outputs], as they lie in RAM.
+    """
+    network = ctypes.CDLL(str(library.absolute()))
+    inputs = np.ascontiguousarray(inputs)
+    found = np.zeros((len(inputs), outputs), inputs.dtype)
+    for x, y in zip(inputs, found, strict=True):
+        network.nc_run(x.ctypes.data_as(ctypes.c_void_p), y.ctypes.data_as(ctypes.c_void_p))
+    return found
+
+
+def _make(folder: Path, goal: str, missing: list[str]) -> str:
+    if missing:
+        names = " and ".join(f"`{tool}`" for tool in missing)
+        raise DeployError.of("no-toolchain", f"cannot build the C in `{folder}`: there is no {names}", _INSTALL)
+    return _run(["make", "-s", goal], folder)
+
+
+def _run(command: list[str], folder: Path) -> str:
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_PATIENCE, check=False)
+    except subprocess.TimeoutExpired:
+        message = f"`{' '.join(command)}` in `{folder}` took more than {_PATIENCE} s"
+        raise DeployError.of("too-slow", message, "run it there yourself") from None
+    if done.returncode:
+        overflow = re.findall(r"region `(\w+)' overflowed by (\d+) bytes", done.stderr)
+        if overflow:
+            where = " and ".join(f"{region} by {int(n):,} B" for region, n in overflow)
+            raise DeployError.of(
+                "does-not-fit", f"the network overflows the chip's {where}", "`nascompile reduce` first"
+            )
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        first = next((line for line in lines if "error" in line), lines[-1])
+        raise DeployError.of("build-failed", f"`{' '.join(command)}` in `{folder}` failed: {first}", "run it there")
+    return done.stdout + done.stderr

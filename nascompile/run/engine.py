@@ -1,0 +1,149 @@
+"""Who evaluates the candidates of a run, as the leader sees it: processes of this machine, or tasks of a Ray cluster.
+
+Either takes candidates from the run's trials, brings networks and results into the run's folder, and tells the trials.
+So what a run finds does not depend on the engine, and `resume` may take another one than `search` took.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from nascompile.data.dataset import Dataset
+from nascompile.run.folder import RunFolder
+from nascompile.run.settings import ENGINES
+from nascompile.run.trials import RunError, Trials
+from nascompile.run.worker import Worker, serve
+from samplers.worker_pool import Spread, no_interrupts
+from spaces.errors import Diagnostic, did_you_mean
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+__all__ = ["Engine", "LocalEngine", "Told", "make_engine"]
+
+#: Called with the number of a candidate that is trained, and what of it has just ended.
+Told = Callable[[int, str], None]
+
+
+class Engine(Protocol):
+    """Evaluates candidates of a run while it is entered.
+
+    Attributes:
+        trials: of the run.
+        jobs: processes for scoring by proxies; None for as many as are worth it.
+        spread: what scores by proxies in place of these processes.
+    """
+
+    trials: Trials
+    jobs: int | None
+    spread: Spread | None
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End what is evaluated still; candidates at hand wait again."""
+        ...
+
+    def step(self, trials: Sequence[FrozenTrial]) -> bool:
+        """Take waiting candidates in hand; whether there was one.
+
+        Args:
+            trials: as they have just been.
+
+        Raises:
+            NascompileError: the run cannot be read, or its folder cannot be written.
+        """
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Wait for that long, or until a candidate has its result."""
+        ...
+
+
+def make_engine(name: str, folder: RunFolder, dataset: Dataset, jobs: int | None, device: str, told: Told) -> Engine:
+    """An engine by its name.
+
+    Args:
+        name: `local` or `ray`.
+        folder: of the run.
+        dataset: the run's.
+        jobs: candidates at a time; None for one on this machine, and as many as there is room for on a cluster.
+        device: `cpu` or `cuda`.
+        told: called as candidates are trained.
+
+    Raises:
+        RunError: there is no such engine.
+    """
+    if name == "local":
+        return LocalEngine(folder, dataset, jobs or 1, device, told)
+    if name == "ray":
+        from nascompile.run.ray_engine import RayEngine
+
+        return RayEngine(folder, dataset, jobs, device, told)
+    raise RunError(Diagnostic("unknown-engine", f"there is no engine `{name}`", None, did_you_mean(name, ENGINES)))
+
+
+@dataclass
+class LocalEngine:
+    """This process, and others of this machine that it starts; `nascompile worker` helps in the same way.
+
+    Args:
+        folder: of the run.
+        dataset: the run's.
+        jobs: processes, this one included.
+        device: where they compute.
+        told: of the candidates that this process evaluates.
+    """
+
+    folder: RunFolder
+    dataset: Dataset
+    jobs: int | None
+    device: str
+    told: Told
+    spread: Spread | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._worker = Worker(self.folder, self.device, self.dataset)
+        self.trials = self._worker.trials
+        self._helpers: list[tuple[Any, Any]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process, pipe in self._helpers:
+            pipe.close()
+            if kind is None:
+                # At its pipe's end it stops after its candidate, and by now it has none.
+                process.join()
+            process.terminate()
+
+    def step(self, trials: Sequence[FrozenTrial]) -> bool:
+        """Evaluate the first candidate that waits."""
+        if not self._helpers:
+            # Not before there is work for them: scoring by proxies uses as many processes itself.
+            self._helpers = [self._helper() for _ in range((self.jobs or 1) - 1)]
+        return self._worker.step(self.told, trials) is not None
+
+    def wait(self, seconds: float) -> None:
+        """Nothing but wait."""
+        time.sleep(seconds)
+
+    def _helper(self) -> tuple[Any, Any]:
+        """A process, and the pipe whose end tells it that this one has ended, whichever way."""
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=serve, args=(RunFolder(self.folder.path), self.device, theirs), daemon=True)
+        with no_interrupts():
+            process.start()
+        theirs.close()
+        return process, ours

@@ -1,0 +1,170 @@
+"""Candidates of a run as tasks of a Ray cluster; the leader alone writes the run's folder and its trials."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from nascompile.data.dataset import Dataset
+from nascompile.ray_cluster import RayCluster
+from nascompile.run.engine import Told
+from nascompile.run.evaluate import METRIC, read_result, score
+from nascompile.run.folder import RunFolder
+from nascompile.run.ray_task import News, Setting, candidate_task, folder_files, write_files
+from nascompile.run.trials import BEAT, Claim, Trials
+from samplers.worker_pool import Spread
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+__all__ = ["RayEngine"]
+
+#: Seconds between two deliveries of a candidate's checkpoint.
+_EVERY = 3.0
+
+
+@dataclass
+class _Task:
+    """A candidate that is evaluated, and when its last sign of life was passed on."""
+
+    claim: Claim
+    beat: float = field(default_factory=time.monotonic)
+
+
+@dataclass
+class RayEngine:
+    """Each candidate is a task that asks for one CPU (as many as the recipe has threads), and for `cuda` one GPU.
+
+    A candidate whose process or node is lost waits again, and goes on from its last checkpoint; after three losses it
+    is given up, as on one machine. When this process is killed, its tasks end with it.
+
+    Args:
+        folder: of the run.
+        dataset: the run's, put into the cluster's object store once.
+        jobs: tasks at once; None for as many as the cluster has room for.
+        device: where they compute.
+        told: called as candidates are trained.
+        every: seconds between two deliveries of a candidate's checkpoint.
+    """
+
+    folder: RunFolder
+    dataset: Dataset
+    jobs: int | None
+    device: str
+    told: Told
+    every: float = _EVERY
+
+    def __post_init__(self) -> None:
+        self.trials: Trials = self.folder.trials()
+        self.spread: Spread | None = None
+        self._tasks: dict[Any, _Task] = {}
+
+    def __enter__(self) -> Self:
+        threads = self.folder.settings.recipe.threads
+        self._cluster = RayCluster(self.device, self.jobs, threads, _size(self.dataset)).__enter__()
+        self._ray, self.spread = self._cluster.ray, self._cluster.ordered
+        setting = Setting(
+            self.folder.set_file.read_bytes(), self.dataset, self.folder.settings, self.device, self.every
+        )  # fmt: skip
+        self._shared = self._ray.put(setting)
+        # Ray's own retries begin from nothing, and nobody learns of them.
+        options = {**self._cluster.request, "max_retries": 0, "num_returns": "streaming"}
+        self._remote = self._ray.remote(candidate_task).options(**options)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            for stream, task in self._tasks.items():
+                self.trials.release(task.claim)
+                self._ray.cancel(stream, force=True)
+        finally:
+            self._cluster.__exit__(kind, error, trace)
+
+    def step(self, trials: Sequence[FrozenTrial]) -> bool:
+        """Start as many of the waiting candidates as there is room for."""
+        started, most = False, self._cluster.at_once
+        while len(self._tasks) < most and (claim := self.trials.claim(trials)):
+            self._start(claim)
+            started, trials = True, self.trials.all()
+        return started
+
+    def wait(self, seconds: float) -> None:
+        """Listen to the tasks for that long, or until one has ended."""
+        self._listen(time.monotonic() + seconds)
+        # Last, so that after a long sleep of this machine no candidate is taken for lost.
+        self._beat()
+
+    def _listen(self, end: float) -> None:
+        while (left := end - time.monotonic()) > 0:
+            if not self._tasks:
+                time.sleep(left)
+                return
+            ready, _ = self._ray.wait(list(self._tasks), timeout=left)
+            ended = [self._hear(stream) for stream in ready]
+            if any(ended):
+                return
+
+    def _start(self, claim: Claim) -> None:
+        place = self.folder.network(claim.number)
+        if found := read_result(place):
+            # The last leader was killed between writing it and telling the trials.
+            self._finish(claim, found)
+            return
+        stream = self._remote.remote([self._shared], claim.candidate, folder_files(place))
+        self._tasks[stream] = _Task(claim)
+
+    def _beat(self) -> None:
+        for task in self._tasks.values():
+            if time.monotonic() - task.beat > BEAT:
+                task.beat = time.monotonic()
+                self.trials.beat(task.claim)
+
+    def _hear(self, stream: Any) -> bool:
+        """Take what a task tells; whether it has ended."""
+        claim, errors = self._tasks[stream].claim, self._ray.exceptions
+        try:
+            news = News(*self._ray.get(next(stream)))
+        except errors.RayTaskError:
+            raise
+        except (errors.RayError, StopIteration):
+            del self._tasks[stream]
+            self.trials.lose(claim)
+            return True
+        place = self.folder.network(claim.number)
+        if news.files:
+            place.mkdir(parents=True, exist_ok=True)
+            write_files(place, news.files)
+        if news.kind == "node":
+            self.trials.tell(claim, "node", news.value)
+        elif news.kind == "told":
+            self.told(claim.number, news.value)
+        else:
+            return self._end(stream, news)
+        return False
+
+    def _end(self, stream: Any, news: News) -> bool:
+        """The last of a task's news."""
+        if news.kind == "mistake":
+            raise news.value[0](news.value[1])
+        if news.kind == "failure":
+            raise RuntimeError(f"in a task of Ray:\n{news.value}")
+        self._finish(self._tasks.pop(stream).claim, news.value)
+        return True
+
+    def _finish(self, claim: Claim, result: dict[str, Any]) -> None:
+        values = score(result, METRIC[self.dataset.task]), float(result["flops"])
+        self.trials.finish(claim, result, values)
+
+
+def _size(dataset: Dataset) -> int:
+    """Bytes of all parts."""
+    parts = (dataset.train, dataset.valid, dataset.test)
+    arrays = [array for part in parts for array in (part.x, *(part.y if isinstance(part.y, tuple) else (part.y,)))]
+    return sum(np.asarray(array).nbytes for array in arrays)

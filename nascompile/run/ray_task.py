@@ -1,0 +1,172 @@
+"""What a node of a Ray cluster does with a candidate: evaluates it in a folder of its own, and tells of it on the way.
+
+The node need not see the run's folder. The task is a stream: now and then, and in the end, it hands over the files that
+are new, checkpoints among them; so a candidate whose node is lost goes on elsewhere where it was a few seconds before.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+from nascompile.data.dataset import Dataset
+from nascompile.run.settings import RunSettings
+from spaces.candidate import parse_candidate
+from spaces.errors import NascompileError
+from spaces.program import Program
+
+__all__ = ["News", "Setting", "candidate_task", "folder_files", "write_files"]
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What all candidates of a run need, sent to a node once.
+
+    Args:
+        set_file: the bytes of the feasible set's file.
+        dataset: the run's.
+        settings: the run's.
+        device: where to train.
+        every: seconds between two deliveries of files.
+    """
+
+    set_file: bytes
+    dataset: Dataset
+    settings: RunSettings
+    device: str
+    every: float
+
+
+class News(NamedTuple):
+    """What a task tells.
+
+    Args:
+        kind: `node` (the value: where it runs), `told` (what has just ended), `result` (of the candidate), `mistake`
+            (an error's type and diagnostics) or `failure` (a traceback).
+        value: of its kind.
+        files: those that are new, by their path in the candidate's folder.
+    """
+
+    kind: str
+    value: Any
+    files: Mapping[str, bytes]
+
+
+def candidate_task(shared: Sequence[Any], line: str, files: Mapping[str, bytes]) -> Iterator[News]:
+    """Evaluate a candidate.
+
+    Args:
+        shared: a reference to the `Setting`, in a list, so that it is fetched once per process.
+        line: the candidate.
+        files: what is in its folder already.
+    """
+    from nascompile.run.evaluate import evaluate_candidate
+
+    yield News("node", _node(), {})
+    with TemporaryDirectory(prefix="nascompile-") as name:
+        folder, sent = Path(name), _Sent()
+        write_files(folder, files)
+        sent.new(folder)
+
+        def work(told: Callable[[str], None]) -> dict[str, Any]:
+            program, setting = _prepared(shared[0])
+            candidate = parse_candidate(program, line)
+            return evaluate_candidate(candidate, setting.dataset, setting.settings, folder, setting.device, told)
+
+        due = 0.0
+        for kind, value in _streamed(work):
+            if kind != "told":
+                yield News(kind, value, sent.new(folder))
+            elif time.monotonic() >= due:
+                yield News(kind, value, sent.new(folder))
+                due = time.monotonic() + _prepared(shared[0])[1].every
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files into a candidate's folder; its result, which says that all is done, last.
+
+    Raises:
+        FileError: one cannot be written.
+    """
+    from spaces.files import write_atomically
+
+    for name in sorted(files, key=lambda name: name == "result.json"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / name, files[name])
+
+
+def folder_files(folder: Path) -> dict[str, bytes]:
+    """All files of a candidate's folder, by their path in it."""
+    return _Sent().new(folder)
+
+
+@dataclass
+class _Sent:
+    """Which files of a folder are new: written since they were last asked for."""
+
+    stamps: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def new(self, folder: Path) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
+        # Training goes on meanwhile; but each file is whole, whenever it is read.
+        for path in sorted(folder.rglob("*")):
+            try:
+                state = path.stat()
+                name, stamp = path.relative_to(folder).as_posix(), (state.st_mtime_ns, state.st_size)
+                if path.is_dir() or path.name.startswith(".") or self.stamps.get(name) == stamp:
+                    continue
+                found[name] = path.read_bytes()
+            except FileNotFoundError:
+                continue
+            self.stamps[name] = stamp
+        return found
+
+
+def _streamed(work: Callable[[Callable[[str], None]], Any]) -> Iterator[tuple[str, Any]]:
+    """What a function tells as it runs, and how it ends."""
+    news: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            ending = "result", work(lambda what: news.put(("told", what)))
+        except NascompileError as error:
+            # Ray would rebuild an exception from its text; its diagnostics would be lost.
+            where = f"on node {_node()}: "
+            ending = "mistake", (type(error), [replace(d, message=where + d.message) for d in error.diagnostics])
+        except Exception:
+            ending = "failure", traceback.format_exc()
+        news.put(ending)
+
+    threading.Thread(target=run, daemon=True).start()
+    kind = "told"
+    while kind == "told":
+        kind, value = news.get()
+        yield kind, value
+
+
+@lru_cache(maxsize=1)
+def _prepared(shared: Any) -> tuple[Program, Setting]:
+    """The program and the setting of a run, made once in each process."""
+    import ray
+
+    from solvers import set_file
+
+    setting: Setting = ray.get(shared)
+    with TemporaryDirectory(prefix="nascompile-") as folder:
+        path = Path(folder) / "set.nasset"
+        path.write_bytes(setting.set_file)
+        return set_file.load(path).program, setting
+
+
+def _node() -> str:
+    import ray
+
+    return ray.get_runtime_context().get_node_id()
