@@ -17,14 +17,18 @@ from spaces.latency_file import write_profile
 
 __all__ = ["main"]
 
-CORES = ("Cortex-M4F", "Cortex-M7")
+#: An M0+ has no floating-point unit, and the library's routines in place of one take what the numbers make them take.
+MEASURED = (
+    ("Cortex-M0+", ("int8",)),
+    *((core, ("int8", "float32")) for core in ("Cortex-M33", "Cortex-M4F", "Cortex-M7")),
+)
 FOLDER = Path(spaces.__file__).parent / "latency_profiles"
 
 
 def main() -> None:
     date = datetime.now(UTC).date().isoformat()
-    for core in CORES:
-        for dtype in ("int8", "float32"):
+    for core, dtypes in MEASURED:
+        for dtype in dtypes:
             with tempfile.TemporaryDirectory() as folder:
                 found = instruction_profile(core, dtype, Path(folder), date)
             write_profile(found.profile, FOLDER / f"{profile_name(core, dtype)}.yaml")

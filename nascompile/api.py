@@ -119,7 +119,7 @@ def reduce(
 def _profile(
     given: str | Path | LatencyProfile | None, target: Target | None, dtype: str, runtime: str, limited: bool
 ) -> LatencyProfile | None:
-    """The latency profile that was given; the runtime's or the target's, where latency is limited or `auto` was given."""
+    """The profile that was given; where latency is limited or `auto` was given, the runtime's or the target's."""
     if given == "auto" or (given is None and limited):
         if runtime == RUNTIME:
             return named_profile(RUNTIME, target, dtype)

@@ -141,9 +141,11 @@ class Sheet:
         self.check_shape()
 
     def fail(self, code: str, message: str, hint: str, line: int = 1) -> None:
+        """Remember a mistake."""
         self.mistakes.append(Diagnostic(code, message, Span(self.file, line, 1), hint))
 
     def stop_if_wrong(self) -> None:
+        """Raise the mistakes found so far, if there are any."""
         if not self.mistakes:
             return
         shown = sorted(self.mistakes, key=lambda d: d.span.line if d.span else 0)
@@ -153,6 +155,7 @@ class Sheet:
         raise LatencyError(shown)
 
     def check_shape(self) -> None:
+        """Rows, all as long as the header, and every column once."""
         if len(self.rows) == 0:
             hint = "the first line names the columns, every further line is one network"
             self.fail("no-rows", "the file has no measurements", hint)
@@ -169,6 +172,7 @@ class Sheet:
         self.stop_if_wrong()
 
     def column(self, name: str) -> list[tuple[int, str]]:
+        """The texts of a column, with their lines."""
         position = self.header.index(name)
         return [(line, fields[position].strip()) for line, fields in self.rows]
 
@@ -201,6 +205,7 @@ class Sheet:
         return np.ones(len(self.rows))
 
     def feature_columns(self) -> dict[Feature, np.ndarray]:
+        """Features that columns hold."""
         found: dict[Feature, str] = {}
         for name in self.header:
             kind, _, word = name.rpartition(".")
@@ -217,6 +222,7 @@ class Sheet:
         return {feature: self.numbers(name, _wrong_count) for feature, name in found.items()}
 
     def no_features(self) -> None:
+        """Say what is missing."""
         named = next((name for name in NETWORK if name in self.header), None)
         if named:
             hint = "name their space, for example `--space nasbench201`"
@@ -241,6 +247,7 @@ class Sheet:
         }
 
     def counted_row(self, program: Program, line: int, text: str) -> dict[str, tuple[int, int, int]]:
+        """Features of one network; none of a mistake."""
         try:
             return features(parse_candidate(program, text))
         except CandidateError as error:
@@ -261,6 +268,7 @@ class Sheet:
         return _numbered(keys)
 
     def labels(self) -> tuple[str, ...]:
+        """What each row is called."""
         name = next((n for n in (*NETWORK, "model", "name") if n in self.header), None)
         return tuple(text for _, text in self.column(name)) if name else ("",) * len(self.rows)
 

@@ -278,8 +278,7 @@ def _cross_validated(
     for k in range(folds):
         held = fold == k
         # Beside a constant a feature has to vary, else only to occur.
-        used = np.ptp(matrix[~held], axis=0) > 0 if constant else matrix[~held].any(axis=0)
-        used[-1] |= constant
+        used = np.append(np.ptp(matrix[~held, :-1], axis=0) > 0, True) if constant else matrix[~held].any(axis=0)
         terms = np.zeros(matrix.shape[1])
         terms[used] = robust_terms(matrix[~held][:, used], latency[~held])
         predicted[held] = matrix[held] @ terms

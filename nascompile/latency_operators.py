@@ -42,7 +42,7 @@ def read_operators(path: Path) -> Measurements:
         LatencyError: everything that is wrong with the file, each with its line and remedy.
     """
     sheet = Sheet(path)
-    unit = next((unit for unit in _TIMED if unit in sheet.header), None)
+    unit: Unit | None = next((unit for unit in _TIMED if unit in sheet.header), None)
     for name in ("kernel", "dtype", *_SHAPE, "calls", unit or _TIMED[0]):
         if name not in sheet.header:
             sheet.fail("missing-column", f"there is no column `{name}`", "copy the header as the firmware prints it")
@@ -69,7 +69,8 @@ def _calls(sheet: Sheet) -> tuple[list[KernelCall], str]:
         return [], dtype
     for line, other in rest:
         if other != dtype:
-            sheet.fail("mixed-types", f"a row in `{other[:30]}` below one in `{dtype}`", "fit each type on its own", line)
+            message = f"a row in `{other[:30]}` below one in `{dtype}`"
+            sheet.fail("mixed-types", message, "fit each type on its own", line)
     shapes = np.array([sheet.numbers(name, _wrong_side) for name in _SHAPE]).astype(int).T
     calls = []
     for (line, name), row in zip(sheet.column("kernel"), shapes.tolist(), strict=True):

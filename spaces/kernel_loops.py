@@ -165,10 +165,8 @@ def _conv(call: KernelCall, dtype: str) -> dict[str, int]:
     }  # fmt: skip
     if dtype != "int8":
         return found | {"tap": taps * depth * blocks}
-    if call.groups > 1:
-        words = taps * (depth // 4)
-    else:
-        words = sum(_rows(call)) * sum(n * depth // 4 for n in _columns(call))
+    in_runs = (n * depth // 4 if call.groups == 1 else n * (depth // 4) for n in _columns(call))
+    words = sum(_rows(call)) * sum(in_runs)
     return found | {"word": words * blocks, "tail": (taps * depth - 4 * words) * blocks}
 
 

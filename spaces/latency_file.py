@@ -168,7 +168,8 @@ class _Reader:
 
     def unit(self) -> Unit:
         word = self.word("unit", UNITS) if "unit" in self.data else "ns"
-        unit = next((known for known in UNITS if known == word), "ns")
+        known: dict[str, Unit] = {unit: unit for unit in UNITS}
+        unit = known.get(word, "ns")
         if unit == "cycles" and "clock" not in self.data:
             self.fail("missing-key", "cycles need a `clock`", ("unit",), "add for example `clock: 128 MHz`")
             return "ns"

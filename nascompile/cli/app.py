@@ -10,6 +10,7 @@ import typer
 from nascompile import __version__
 from nascompile.cli.check import check
 from nascompile.cli.compile import compile_space
+from nascompile.cli.deploy import deploy
 from nascompile.cli.diff import diff
 from nascompile.cli.explain import explain
 from nascompile.cli.latency import latency
@@ -39,7 +40,7 @@ app = typer.Typer(
 for name, function in {
     "reduce": reduce, "count": count, "show": show, "export": export, "check": check, "explain": explain, "diff": diff,
     "compile": compile_space, "search": search, "spaces": spaces, "mcus": mcus, "schema": schema, "score": score,
-    "select": select, "sample": sample, "resume": resume, "worker": worker,
+    "select": select, "sample": sample, "resume": resume, "worker": worker, "deploy": deploy,
 }.items():  # fmt: skip
     app.command(name)(function)
 app.add_typer(latency, name="latency")

@@ -16,12 +16,13 @@ from spaces.errors import Diagnostic, NascompileError, did_you_mean
 from spaces.latency import LatencyProfile
 from spaces.latency_file import check_name, profile_text, write_profile
 from spaces.latency_profiles import load_profile, profiles
+from spaces.targets import load_target
 from spaces.tensors import DTYPES
 from spaces.units import parse_hz
 
 if TYPE_CHECKING:
-    from nascompile.latency_data import Feature
-    from nascompile.latency_fit import Errors, Fit
+    from nascompile.latency_data import Feature, Measurements
+    from nascompile.latency_fit import Errors, Fit, Outlier
 
 __all__ = ["latency"]
 
@@ -41,8 +42,12 @@ def fit(
     clock: Annotated[str | None, typer.Option("--clock", help="Clock while measuring: 128MHz.", metavar="HZ")] = None,
     core: Annotated[str, typer.Option("--core", help="Core of the processor: Cortex-M33.", metavar="CORE")] = "",
     dtype: Annotated[
-        str, typer.Option("--dtype", help="Data type the networks ran with: int8, int16, float16 or float32.")
-    ] = "int8",
+        str | None,
+        typer.Option(
+            "--dtype",
+            help="Data type the networks ran with: int8, int16, float16 or float32. Default: int8; operators tell.",
+        ),
+    ] = None,
     source: Annotated[
         str, typer.Option("--source", help="Where the measurements come from. Default: the file's name.")
     ] = "",
@@ -62,11 +67,13 @@ def fit(
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Fit a latency profile to measured networks, and write it to a file.
+    """Fit a latency profile to measured networks, or to timed operators, and write it to a file.
 
     A column holds the latency (latency_ms, latency_s, latency_us, latency_ns or inference_ms). The others hold macs,
     outputs and ops of the network, or conv.macs, conv.outputs, conv.ops, ... per operator kind; or `candidate`, a
     network of --space. Reports the error on networks held out of the fit, beside that of MACs alone.
+
+    What the firmware of `nascompile latency firmware` prints is read as it is.
 
     Examples:
 
@@ -74,18 +81,16 @@ def fit(
 
       nascompile latency fit cells.csv --name nrf5340 --space nasbench201 -o nrf5340.yaml
     """
-    from nascompile.latency_data import read_measurements
     from nascompile.latency_fit import fit_profile
 
     check_name(name)
     path = _free(output or Path(f"{name}.yaml"), force)
-    if dtype not in DTYPES:
-        message = f"there is no data type `{dtype}`"
-        raise NascompileError(Diagnostic("bad-option", message, None, did_you_mean(dtype, DTYPES)))
+    if dtype is not None and dtype not in DTYPES:
+        raise _wrong(f"there is no data type `{dtype}`", did_you_mean(dtype, DTYPES))
     clock_hz = parse_hz(clock) if clock is not None else 0
     with working(f"fitting {measurements}"):
-        data = read_measurements(measurements, compile_program(space) if space else None, group)
-        about = {"dtype": dtype, "core": core.strip(), "source": source.strip() or measurements.name}
+        data = _measurements(measurements, space, group, dtype, clock_hz)
+        about = {"dtype": dtype or "int8", "core": core.strip(), "source": source.strip() or measurements.name}
         found = fit_profile(data, name, **about, clock_hz=clock_hz, seed=seed)
     write_profile(found.profile, path)
     if as_json:
@@ -93,6 +98,59 @@ def fit(
     else:
         _print_fit(found)
     say(f"written: {path}")
+
+
+@latency.command()
+def firmware(
+    mcu: Annotated[
+        str, typer.Option("--mcu", help="Chip, part number, board, or your own target file.", metavar="NAME")
+    ],
+    folder: Annotated[Path, typer.Option("--out", "-o", help="Folder to write, made if needed.", metavar="FOLDER")],
+    dtype: Annotated[str, typer.Option("--dtype", help="Data type of the operators: int8 or float32.")] = "int8",
+    as_json: Json = False,
+) -> None:
+    """Write a firmware that times the operators of our C on a real board, for `nascompile latency fit` to read.
+
+    Some 300 operators of random shapes are run and timed by the cycle counter; a line is printed for each. README.md
+    in the folder says how to build it, what your board must set up, and where the lines come out.
+
+    Examples:
+
+      nascompile latency firmware --mcu stm32f412 -o timing
+
+      nascompile latency fit board.csv --name my-board --clock 100MHz --core Cortex-M4F
+    """
+    from nascompile.deploy.latency_firmware import write_firmware
+    from spaces.kernel_loops import LOOPS
+
+    if dtype not in LOOPS:
+        raise _wrong(f"there are no kernels in `{dtype}`", did_you_mean(dtype, LOOPS))
+    calls = write_firmware(folder, load_target(mcu), dtype)
+    if as_json:
+        emit_json({"folder": str(folder), "dtype": dtype, "operators": len(calls)})
+    say(f"written: {folder}, {len(calls)} operators in {dtype}; its README.md says how to build and run it")
+
+
+def _measurements(path: Path, space: str | None, group: str | None, dtype: str | None, clock_hz: int) -> Measurements:
+    """The measured networks or operators of a file."""
+    from nascompile.latency_data import read_measurements
+    from nascompile.latency_operators import holds_operators, read_operators
+
+    if not holds_operators(path):
+        return read_measurements(path, compile_program(space) if space else None, group)
+    for option, value in (("--space", space), ("--group", group)):
+        if value is not None:
+            raise _wrong(f"`{path}` holds operators, to which {option} means nothing", "leave it out")
+    data = read_operators(path)
+    if dtype not in (None, data.dtype):
+        raise _wrong(f"`{path}` holds operators in {data.dtype}, and --dtype is {dtype}", "leave --dtype out")
+    if data.unit == "cycles" and not clock_hz:
+        raise _wrong(f"`{path}` holds cycles, and nothing says how long one takes", "give --clock: --clock 100MHz")
+    return data
+
+
+def _wrong(message: str, hint: str) -> NascompileError:
+    return NascompileError(Diagnostic("bad-option", message, None, hint))
 
 
 def _free(path: Path, force: bool) -> Path:
@@ -115,16 +173,19 @@ def _fit_data(found: Fit) -> dict[str, Any]:
             "constant": list(map(str, found.constant)),
             "determined_by_others": list(map(str, found.dependent)),
         },
-        "outliers": [
-            {"line": o.line, "network": o.label, "measured_ns": o.measured, "predicted_ns": o.predicted}
-            for o in found.outliers
-        ],
+        "outliers": [_outlier_data(outlier, found.profile.unit) for outlier in found.outliers],
     }
 
 
+def _outlier_data(outlier: Outlier, unit: str) -> dict[str, Any]:
+    amounts = {f"measured_{unit}": outlier.measured, f"predicted_{unit}": outlier.predicted}
+    return {"line": outlier.line, "network": outlier.label, **amounts}
+
+
 def _print_fit(found: Fit) -> None:
+    what = "operators" if found.profile.loops else "networks"
     out.print(
-        f"[bold]{escape(found.profile.name)}[/bold]: {found.rows:,} networks in {found.groups:,} groups; "
+        f"[bold]{escape(found.profile.name)}[/bold]: {found.rows:,} {what} in {found.groups:,} groups; "
         f"errors of {found.folds}-fold cross-validation"
     )
     out.print()
@@ -141,10 +202,11 @@ def _print_fit(found: Fit) -> None:
         _print_features("determined by the others, so part of their terms", found.dependent)
     if found.outliers:
         out.print(f"\n{len(found.outliers)} rows are far from the profile, which leaves them out:")
-        far = table(">line", ">measured ms", ">predicted ms", ">off by", "~network")
+        unit, scale = ("ms", 1e6) if found.profile.unit == "ns" else (found.profile.unit, 1)
+        far = table(">line", f">measured {unit}", f">predicted {unit}", ">off by", f"~{what[:-1]}")
         for o in found.outliers:
-            off = f"{o.percent:+.0f} %"
-            far.add_row(str(o.line), f"{o.measured / 1e6:,.3f}", f"{o.predicted / 1e6:,.3f}", off, escape(o.label))
+            amounts = (f"{amount / scale:,.3f}" for amount in (o.measured, o.predicted))
+            far.add_row(str(o.line), *amounts, f"{o.percent:+.0f} %", escape(o.label))
         out.print(far)
 
 
@@ -164,11 +226,11 @@ def list_profiles(as_json: Json = False) -> None:
     if as_json:
         emit_json([_profile_data(profile) for profile in found])
         return
-    rows = table("name", "core", ">MHz", "type", ">networks", ">median error", ">90th percentile", "~source")
+    rows = table("name", "core", ">MHz", "type", "unit", ">held out", ">median error", ">90th percentile", "~source")
     for p in found:
         clock = f"{p.clock_hz / 1e6:g}" if p.clock_hz else "-"
         errors = (str(p.error.rows), f"{p.error.median:.3g} %", f"{p.error.p90:.3g} %") if p.error else ("-", "-", "-")
-        rows.add_row(escape(p.name), escape(p.core or "-"), clock, p.dtype, *errors, escape(p.source))
+        rows.add_row(escape(p.name), escape(p.core or "-"), clock, p.dtype, p.unit, *errors, escape(p.source))
     out.print(rows)
 
 
@@ -197,11 +259,18 @@ def _profile_data(profile: LatencyProfile) -> dict[str, Any]:
         "kinds": {kind: vars(terms) for kind, terms in profile.kinds.items()},
         "default": vars(profile.default) if profile.default else None,
         "table": profile.table,
+        "loops": profile.loops,
         "error": vars(profile.error) if profile.error else None,
     }
 
 
 def _print_terms(profile: LatencyProfile) -> None:
+    if profile.loops:
+        rows = table("kernel", f"~{profile.unit} per iteration of each loop")
+        for kernel, each in profile.loops.items():
+            rows.add_row(kernel, ", ".join(f"{loop} {float(amount):,.6g}" for loop, amount in each.items()))
+        out.print(rows)
+        return
     rows = table("operator", f">{profile.unit} per MAC", ">per output", ">per operator")
     named = [*profile.kinds.items(), *([("any other", profile.default)] if profile.default else [])]
     for kind, terms in named:

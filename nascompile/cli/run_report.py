@@ -90,6 +90,7 @@ def print_outcome(folder: RunFolder, outcome: Outcome) -> None:
     out.print()
     if outcome.chosen:
         _print_chosen(outcome)
+        _print_built(folder, outcome)
     if outcome.agreement:
         taus = ", ".join(f"{name} {tau:+.2f}" for name, tau in outcome.agreement.items())
         out.print(f"Kendall's tau with the test {outcome.metric}: {taus}", soft_wrap=True)
@@ -116,6 +117,23 @@ def _print_chosen(outcome: Outcome) -> None:
     out.print(f"test {what} of the best of all: {_share(best.get('test', 0.0))}"
               + (f", in int8 {_share(best['test_int8'])}" if "test_int8" in best else "")
               + "; the choice above did not see the test part")  # fmt: skip
+
+
+def _print_built(folder: RunFolder, outcome: Outcome) -> None:
+    """What the kept networks really take, where they were built."""
+    built = [row for row in outcome.chosen if "rom_built" in row]
+    if not built:
+        return
+    rows = table(">#", ">ROM", ">RAM", ">instructions", "C")
+    for row in built:
+        rows.add_row(
+            str(row["number"]), quantity("rom", row["rom_built"]), quantity("ram", row["ram_built"]),
+            f"{row['instructions']:,}", escape(str(folder.path / "deploy" / f"{row['number']:04d}")),
+        )  # fmt: skip
+    out.print(
+        f"built for {folder.fs.program.target}; the C computes what the networks do, here and on an emulated core"
+    )
+    out.print(rows)
 
 
 def _measured(row: Mapping[str, Any], int8: bool) -> list[str]:

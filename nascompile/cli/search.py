@@ -15,7 +15,7 @@ from nascompile.cli.parameters import parsed
 from nascompile.cli.search_monas import MonasSearch
 from nascompile.cli.search_pareto import ParetoSearch
 from nascompile.cli.search_train import TrainSearch
-from nascompile.run.settings import PARETO
+from nascompile.run.settings import COSTS, PARETO
 from samplers.monas import MonasSampler
 from samplers.optuna_sampler import METHODS
 from samplers.pareto import PROTOTYPENAS
@@ -27,7 +27,7 @@ __all__ = ["search"]
 #: Sampler -> the parameters that are its own.
 _TRAINED = (
     "samples", "select", "recipe", "epochs", "train", "sparsity", "quantise", "qat_epochs", "task", "normal",
-    "features", "rate", "limit", "parameter", "storage", "jobs", "device", "engine",
+    "features", "rate", "limit", "cost", "deploy", "parameter", "storage", "jobs", "device", "engine",
     "output",
 )  # fmt: skip
 _OWN = {
@@ -106,6 +106,15 @@ def search(
         list[str] | None,
         typer.Option("--parameter", help="Of the sampler: clusters=50, p=0.3, ...", metavar="NAME=VALUE"),
     ] = None,
+    cost: Annotated[
+        str, typer.Option("--cost", help=f"Weighed against accuracy in the choice: {', '.join(COSTS)}.", metavar="NAME")
+    ] = "flops",
+    deploy: Annotated[
+        bool,
+        typer.Option(
+            "--deploy", help="Write the kept networks as C, build and run each: real ROM, RAM and instructions."
+        ),
+    ] = False,
     storage: Annotated[
         str | None,
         typer.Option(
@@ -232,7 +241,8 @@ def search(
             }  # fmt: skip
         TrainSearch(
             sampler, own, samples, select, recipe, epochs, train or (), sparsity, quantise, qat_epochs,
-            task, normal, features, rate, limit, storage, jobs, device, engine, seed, data, output, as_json,
+            task, normal, features, rate, limit, cost, deploy, storage, jobs, device, engine, seed, data, output,
+            as_json,
         ).run(request)  # fmt: skip
 
 

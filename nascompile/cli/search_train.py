@@ -55,6 +55,8 @@ class TrainSearch:
     features: str | None
     rate: int | None
     limit: int | None
+    cost: str
+    deploy: bool
     storage: str | None
     jobs: int | None
     device: str
@@ -66,6 +68,7 @@ class TrainSearch:
 
     def run(self, request: SetRequest) -> None:
         """Train networks of the set, and print those that are kept."""
+        from nascompile.run.deployment import check_deployable
         from nascompile.run.folder import RunFolder
 
         if self.sampler != PARETO:
@@ -79,12 +82,17 @@ class TrainSearch:
         if self.sparsity and self.sparsity not in fs.program.space.choices:
             message = f"`{fs.program.space.name}` has no choice `{self.sparsity}`, which --sparsity names"
             raise _error("unknown-choice", message, did_you_mean(self.sparsity, fs.program.space.choices))
+        if self.cost not in fs[0].costs:
+            message = f"--cost {self.cost} needs a latency profile"
+            raise _error("no-latency-profile", message, "name one with --latency-profile (`nascompile latency list`)")
+        if self.deploy:
+            check_deployable(fs.program)
         path = self.output or Path(default_name(fs.program, self.sampler, self.seed))
         folder = RunFolder.create(path, replace(settings, name=path.name), fs)
         finish_run(folder, self.jobs, self.device, self.as_json, self.engine)
 
     def _settings(self) -> Any:
-        from nascompile.run.settings import QUANTISATIONS, DataSettings, RunSettings
+        from nascompile.run.settings import COSTS, QUANTISATIONS, DataSettings, RunSettings
         from nascompile.training.recipes import recipe
 
         if self.data is None:
@@ -93,6 +101,8 @@ class TrainSearch:
             raise _error("wrong-value", f"--task cannot be `{self.task}`", "it is classification, anomaly or detection")
         if self.quantise not in QUANTISATIONS:
             raise _error("wrong-value", f"--quantise cannot be `{self.quantise}`", f"known: {', '.join(QUANTISATIONS)}")
+        if self.cost not in COSTS:
+            raise _error("wrong-value", f"--cost cannot be `{self.cost}`", f"known: {', '.join(COSTS)}")
         # A data set inside an archive, `archive.tar.gz:NAME`, is no path of its own.
         file, colon, inside = str(self.data).partition(":")
         where = f"{Path(file).absolute()}{colon}{inside}"
@@ -102,7 +112,7 @@ class TrainSearch:
                 where, self.task, self.normal, self.seed, features=self.features, rate=self.rate, limit=self.limit
             ),
             recipe(self.recipe, **{"epochs": self.epochs, **parsed("--train", self.changes)}),
-            self.sparsity, self.quantise, self.qat_epochs, "flops", self.storage,
+            self.sparsity, self.quantise, self.qat_epochs, self.cost, self.storage, deploy=self.deploy,
         )  # fmt: skip
 
 
@@ -170,12 +180,15 @@ def worker(
 
 def finish_run(folder: RunFolder, jobs: int | None, device: str, as_json: bool, engine: str = "local") -> None:
     """Bring a run to its end, and print what came out."""
+    from nascompile.run.deployment import check_deployable, deploy_chosen
     from nascompile.run.lead import lead
     from nascompile.run.outcome import finish
     from nascompile.run.timing import Clock, write_timing
     from nascompile.run.worker import load_data
 
     settings, done, clock = folder.settings, 0, Clock()
+    if settings.deploy:
+        check_deployable(folder.fs.program)
     try:
         with folder.led(), working(f"training {folder.fs.program.space.name}") as progress:
             pace: list[Pace] = []
@@ -203,6 +216,8 @@ def finish_run(folder: RunFolder, jobs: int | None, device: str, as_json: bool, 
             progress("measuring on the test part", 0)
             with clock.measuring():
                 outcome = finish(folder, results, dataset)
+                if settings.deploy:
+                    outcome = deploy_chosen(folder, outcome, lambda number: progress(f"building network {number}", 0))
             draw_front(folder, outcome)
             write_timing(folder, clock, results)
     except KeyboardInterrupt:

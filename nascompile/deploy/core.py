@@ -19,6 +19,7 @@ class Core:
         machine: for qemu-system-arm, that runs what this core runs.
         flash: where that machine's programs lie.
         ram: where its data lie; both have room for 4 MiB.
+        per_tick: instructions of a tick of its SysTick, at 8 ns an instruction: 5 at 25 MHz.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Core:
     machine: str
     flash: int = 0x00000000
     ram: int = 0x20000000
+    per_tick: float = 5.0
 
 
 #: By the core of a target. An M3 runs all that an M0+ does.
@@ -35,7 +37,7 @@ CORES = {
     "Cortex-M7": Core("cortex-m7", "-mcpu=cortex-m7 -mfpu=fpv5-d16 -mthumb -mfloat-abi=hard", "mps2-an500"),
     "Cortex-M33": Core(
         "cortex-m33", "-mcpu=cortex-m33 -mfpu=fpv5-sp-d16 -mthumb -mfloat-abi=hard", "mps2-an505",
-        flash=0x10000000, ram=0x38000000,
+        flash=0x10000000, ram=0x38000000, per_tick=6.25,
     ),
 }  # fmt: skip
 

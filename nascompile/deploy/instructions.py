@@ -1,7 +1,7 @@
 """Instructions of our own C: counted operator by operator in the emulator, and predicted for whole networks.
 
-Instructions are not cycles: a Cortex-M7 may run two in one, a flash may keep a core waiting for several. They are exact,
-the same on every machine and from run to run, and enough to compare networks on one core.
+Instructions are not cycles: a Cortex-M7 may run two in one, a flash may keep a core waiting for several. But they are
+exact, the same on every machine and from run to run, and can be had without a board.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def instruction_profile(core: str, dtype: str, folder: Path, date: str) -> Fit:
     regions = (Region("flash", "flash", 2**20, False), Region("RAM", "ram", 2**18, True))
     write_firmware(folder, Target("any", "any chip", core, 0, regions), dtype)
     source = (
-        f"instructions counted by QEMU ({CORES[core].machine}, -icount), not cycles: one instruction takes more or less "
-        f"than one; {compiler_version()}, {' '.join(FLAGS)}; {date}"
+        f"{compiler_version()}, {' '.join(FLAGS)}; instructions counted by qemu-system-arm -M {CORES[core].machine} "
+        f"-icount shift=3, {date}; instructions are not cycles"
     )
     name = profile_name(core, dtype)
     return fit_profile(read_operators(counted_operators(folder)), name, core=core, source=source)

@@ -7,6 +7,7 @@ stands still, SysTick counts instructions. Kernels and loop are the same, and so
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from importlib.resources import files
 from math import frexp
 from pathlib import Path
@@ -160,7 +161,10 @@ def _frame(target: Target, core: Core) -> dict[str, str]:
     here = files("nascompile.deploy") / "c"
     make = (here / "latency" / "Makefile").read_text()
     timer = "-DNC_PER_TICK=1 " if target.core in _NO_COUNTER else ""
-    words = {"@CPU@": core.flags, "@MACHINE@": core.machine, "@TIMER@": timer + "'-DNC_UNIT=\"cycles\"'"}
+    words = {
+        "@CPU@": core.flags, "@MACHINE@": core.machine, "@PER_TICK@": str(Fraction(core.per_tick)),
+        "@TIMER@": timer + "'-DNC_UNIT=\"cycles\"'",
+    }  # fmt: skip
     for word, text in words.items():
         make = make.replace(word, text)
     flash, ram = _place(target.rom_region), _place(target.ram_region)

@@ -130,15 +130,15 @@ def _kernels(plan: Plan) -> dict[str, str]:
 def _images(target: Target, core: Core | None) -> dict[str, str]:
     """What builds the network; on a core for which nothing can be built here, the parts that need none."""
     here = files("nascompile.deploy") / "c" / "project"
-    texts = {"CMakeLists.txt": (here / "CMakeLists.txt").read_text()}
+    texts = {name: (here / name).read_text() for name in ("Makefile", "CMakeLists.txt")}
     if core is None:
         return texts
-    make = (here / "Makefile").read_text()
+    rules = (here / "chip.mk").read_text()
     for word, text in {"@CORE@": core.name, "@CPU@": core.flags, "@MACHINE@": core.machine}.items():
-        make = make.replace(word, text)
+        rules = rules.replace(word, text)
     flash, ram = _place(target.rom_region, _FLASH), _place(target.ram_region, _RAM)
     return texts | {
-        "Makefile": make,
+        "chip.mk": rules,
         "image/startup.c": (here / "image" / "startup.c").read_text(),
         "image/main.c": (here / "image" / "main.c").read_text(),
         "image/chip.ld": memory_layout(flash, ram),

@@ -7,6 +7,8 @@ import re
 import shutil
 import struct
 import subprocess
+import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,16 +16,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nascompile.deploy.core import Core
 from nascompile.deploy.errors import DeployError
 
-__all__ = ["Checked", "Sizes", "build_image", "host_library", "missing_tools", "run_check", "run_host"]
+__all__ = ["Checked", "Sizes", "build_image", "host_library", "missing_tools", "run_check", "run_host", "tools_error"]
 
 _ARM = ("make", "arm-none-eabi-gcc", "qemu-system-arm")
 _INSTALL = "on Debian and Ubuntu: apt-get install make gcc gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"
 #: Seconds that a build or a run in the emulator may take.
 _PATIENCE = 600
-#: Instructions per tick of SysTick, at 25 MHz and 8 ns an instruction.
-_PER_TICK = 5
 
 
 @dataclass(frozen=True)
@@ -73,14 +74,18 @@ def build_image(folder: Path) -> Sizes:
     """
     _make(folder, "image", missing_tools())
     (elf,) = folder.glob("build/*/image.elf")
-    text = _run(["arm-none-eabi-size", "-A", str(elf)], folder)
+    text = _run(["arm-none-eabi-size", "-A", str(elf.relative_to(folder))], folder)
     sizes = {m[1]: int(m[2]) for m in re.finditer(r"^(\.\w+)\s+(\d+)", text, re.M)}
     data = sizes.get(".data", 0)
     return Sizes(sizes[".text"] + data, sizes.get(".bss", 0) + data)
 
 
-def run_check(folder: Path) -> Checked:
+def run_check(folder: Path, core: Core) -> Checked:
     """Run the network on its test vectors on the emulated core.
+
+    Args:
+        folder: of the project.
+        core: that it was written for.
 
     Raises:
         DeployError: a tool is missing, or the run fails.
@@ -91,7 +96,7 @@ def run_check(folder: Path) -> Checked:
         raise DeployError.of("check-failed", f"the check in `{folder}` said nothing", "`make check` there shows why")
     wrong, bits, ticks, stack = (int(word, 16) for word in found[1].split())
     (apart,) = struct.unpack("<f", struct.pack("<I", bits))
-    return Checked(wrong, apart, ticks * _PER_TICK, stack)
+    return Checked(wrong, apart, round(ticks * core.per_tick), stack)
 
 
 def host_library(folder: Path) -> Path:
@@ -115,7 +120,9 @@ def run_host(library: Path, inputs: NDArray[Any], outputs: int) -> NDArray[Any]:
     Returns:
         [n, outputs], as they lie in RAM.
     """
-    network = ctypes.CDLL(str(library.absolute()))
+    # A process loads a file once, even if another has taken its place since: so each time one of its own.
+    with tempfile.TemporaryDirectory() as folder:
+        network = ctypes.CDLL(shutil.copy(library, folder))
     inputs = np.ascontiguousarray(inputs)
     found = np.zeros((len(inputs), outputs), inputs.dtype)
     for x, y in zip(inputs, found, strict=True):
@@ -123,10 +130,20 @@ def run_host(library: Path, inputs: NDArray[Any], outputs: int) -> NDArray[Any]:
     return found
 
 
+def tools_error(what: str, missing: Sequence[str]) -> DeployError:
+    """The error that tools are missing.
+
+    Args:
+        what: cannot be built.
+        missing: see `missing_tools`.
+    """
+    names = " and ".join(f"`{tool}`" for tool in dict.fromkeys(missing))
+    return DeployError.of("no-toolchain", f"cannot build {what}: there is no {names}", _INSTALL)
+
+
 def _make(folder: Path, goal: str, missing: list[str]) -> str:
     if missing:
-        names = " and ".join(f"`{tool}`" for tool in missing)
-        raise DeployError.of("no-toolchain", f"cannot build the C in `{folder}`: there is no {names}", _INSTALL)
+        raise tools_error(f"the C in `{folder}`", missing)
     return _run(["make", "-s", goal], folder)
 
 

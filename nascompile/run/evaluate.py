@@ -49,7 +49,7 @@ def evaluate_candidate(
         told: called at the end of each epoch.
 
     Returns:
-        Plain data: `candidate`, its costs; `float`, `int8_ptq`, `int8_qat` and `int8`, the last of these, with the
+        Plain data: `candidate`, its costs; `float`, `int8_ptq`, `int8_qat` and `int8`, the better of these, with the
         metrics of the validation part; `epochs`, `best_epoch`; `seconds` in all and `seconds_training`, `seconds_ptq`,
         `seconds_qat`, since it was last taken up; or `candidate`, its costs, `error` and `seconds`, where the network
         cannot be trained or quantised.
@@ -158,19 +158,24 @@ def _trained(
 def _int8(
     network: Network, dataset: Dataset, recipe: Recipe, settings: RunSettings, folder: Path, told: Told
 ) -> dict[str, Any]:
-    """What quantisation gives; the int8 network is written."""
+    """What quantisation gives; the int8 network is written.
+
+    Training on is a chance, no promise: if the network was better before, by the validation part, that one is kept.
+    """
     from nascompile.compression.int8 import quantise_after_training, quantise_in_training
+    from nascompile.training.tasks import better
 
     start = time.monotonic()
     chosen = quantise_after_training(network, dataset)
     found: dict[str, Any] = {"int8_ptq": chosen.valid, "seconds_ptq": _since(start)}
     if settings.quantise == "qat":
         checkpoint, start = folder / "qat.safetensors", time.monotonic()
-        chosen = quantise_in_training(
+        trained = quantise_in_training(
             network, dataset, recipe, epochs=settings.qat_epochs, checkpoint=checkpoint,
             progress=lambda epoch: told(f"epoch {epoch.number + 1} of {settings.qat_epochs} in int8"),
         )  # fmt: skip
-        found |= {"int8_qat": chosen.valid, "seconds_qat": _since(start)}
+        found |= {"int8_qat": trained.valid, "seconds_qat": _since(start)}
+        chosen = trained if better(trained.valid, chosen.valid) else chosen
     chosen.network.save(folder / "int8.safetensors")
     return {**found, "int8": chosen.valid}
 

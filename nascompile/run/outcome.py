@@ -42,8 +42,8 @@ class Outcome:
         metric: what was maximised.
         cost: what it was weighed against.
         rows: one per candidate in the order in which the sampler asked: `number`, `candidate`, `chosen`, the costs,
-            `valid`, `test`, `valid_int8`, `test_int8`, `valid_ptq` (in int8 before it was trained on) and, where it
-            could not be trained, `error`.
+            `valid`, `test`, `valid_int8`, `test_int8`, `valid_ptq` (in int8 before it was trained on); of those that
+            were built for the chip `rom_built`, `ram_built`, `instructions`; where it could not be trained `error`.
         agreement: Kendall's tau of each proxy, of FLOPs and of parameters with `test` over the run's networks.
         verdict: how good the choice is.
     """
@@ -84,6 +84,15 @@ class Outcome:
             "agreement": dict(self.agreement), "networks": [dict(row) for row in self.rows],
         }  # fmt: skip
 
+    def write(self, folder: RunFolder) -> None:
+        """Write the tables of the run.
+
+        Raises:
+            FileError: the folder cannot be written.
+        """
+        write_atomically(folder.path / "results.csv", self.csv().encode())
+        write_atomically(folder.path / "results.json", (json.dumps(self.data, indent=2) + "\n").encode())
+
     def csv(self) -> str:
         """The rows as a table for `nascompile select` and others; networks that could not be trained are left out."""
         rows = [row for row in self.rows if "error" not in row]
@@ -112,8 +121,7 @@ def finish(folder: RunFolder, results: Mapping[int, Mapping[str, Any]], dataset:
     rows = tuple(ending.row(number, number in chosen) for number in sorted(results))
     write_atomically(folder.path / "data.json", (json.dumps(_record(dataset), indent=2) + "\n").encode())
     outcome = Outcome(ending.metric, folder.settings.cost, rows, ending.agreement(rows), verdict)
-    write_atomically(folder.path / "results.csv", outcome.csv().encode())
-    write_atomically(folder.path / "results.json", (json.dumps(outcome.data, indent=2) + "\n").encode())
+    outcome.write(folder)
     return outcome
 
 

@@ -11,12 +11,14 @@ from typing import Any
 from nascompile.training.recipes import Recipe
 from spaces.errors import Diagnostic, FileError, Span
 
-__all__ = ["ENGINES", "PARETO", "QUANTISATIONS", "DataSettings", "RunSettings"]
+__all__ = ["COSTS", "ENGINES", "PARETO", "QUANTISATIONS", "DataSettings", "RunSettings"]
 
 #: The sampler that chooses by proxies what is trained.
 PARETO = "pareto"
 #: What evaluates candidates: processes of this machine, or a Ray cluster. It decides nothing that a run finds.
 ENGINES = ("local", "ray")
+#: What accuracy may be weighed against.
+COSTS = ("flops", "macs", "params", "rom", "ram", "latency")
 #: How networks become int8: not at all, after training, or by training on with the rounding in place.
 QUANTISATIONS = ("none", "ptq", "qat")
 
@@ -66,9 +68,10 @@ class RunSettings:
             trained as thin as they are.
         quantise: one of `QUANTISATIONS`.
         qat_epochs: of training on in int8.
-        cost: the cost that is weighed against accuracy when networks are kept: `flops` or `latency`.
+        cost: the cost that is weighed against accuracy when networks are kept, one of `COSTS`.
         storage: the URL of a database for trials; None for a file in the folder.
         name: of the run in its storage.
+        deploy: whether the networks that are kept become C, built and run for the chip.
 
     Example:
         >>> settings = RunSettings("entropy", {}, 20, 5, 0, DataSettings("digits.npz"), Recipe(epochs=3))
@@ -89,6 +92,7 @@ class RunSettings:
     cost: str = "flops"
     storage: str | None = field(default=None)
     name: str = "run"
+    deploy: bool = False
 
     def to_json(self) -> str:
         """As text."""

@@ -38,7 +38,8 @@ static void print_number(uint32_t value)
     print(at);
 }
 
-/* NC_PER_TICK: of SysTick at the core's clock, or of an emulator's instructions. Without it the cycle counter. */
+/* Where NC_PER_TICK is given, SysTick is read, whose ticks are so many cycles, or instructions of an emulator; else the
+ * cycle counter. */
 #if defined(NC_PER_TICK)
 static volatile uint32_t *const systick = (volatile uint32_t *)0xE000E010u; /* control, reload, value */
 static volatile uint32_t wraps;
@@ -56,7 +57,7 @@ static uint32_t timed(const nc_row *row, uint32_t calls)
     nc_run_row(row, calls);
     const uint32_t left = systick[2];
     systick[0] = 0;
-    return NC_PER_TICK * (wraps * 0x1000000u + (0xffffff - left));
+    return (wraps * 0x1000000u + (0xffffff - left)) * NC_PER_TICK;
 }
 #else
 static volatile uint32_t *const demcr = (volatile uint32_t *)0xE000EDFCu;

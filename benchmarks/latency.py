@@ -1,0 +1,149 @@
+"""Latency: predicted against counted instructions of whole networks, and their ranks against measured milliseconds.
+
+    python benchmarks/latency.py -o instructions.csv                # 50 networks on two cores; some minutes, resumable
+    python benchmarks/latency.py -o instructions.csv --report
+    python benchmarks/latency.py --measured ../shared/data/mcu      # ranks against two boards; needs no toolchain
+
+Networks are drawn from the library's spaces (at most 2 MB of ROM, 1 MB of RAM, 40 M MACs, so that the emulator takes
+seconds; some with smaller inputs), get random weights, become C by the same code as `nascompile deploy`, are built, run
+in QEMU, and their instructions counted. None of them was seen by the profiles, which are fitted to single operators.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import nascompile as nc
+from spaces.candidate import Candidate
+
+#: Spaces, and smaller inputs for those of many MACs.
+SPACES = {
+    "dscnn": (), "mlp2": (), "autoencoder": (), "prototype_timeseries": (), "mobilenet": (),
+    "convmixer": ("input.height=16", "input.width=16"), "nasbench201": (), "nasbench201_benchmark": (),
+    "prototype_image": ("input.height=32", "input.width=32"),
+    "prototype_detection": ("input.height=64", "input.width=64"),
+}  # fmt: skip
+#: Core -> a target that has it.
+TARGETS = {"m4": "stm32f412", "m7": "stm32f746"}
+#: Data type, core, networks.
+RUNS = (("int8", "m4", 50), ("int8", "m7", 50), ("float32", "m4", 20), ("float32", "m7", 20))
+COLUMNS = ("dtype", "core", "candidate", "macs", "predicted", "counted", "wrong", "seconds")
+LIMITS = {"rom": 2_000_000, "ram_liveness": 1_000_000, "macs": 40_000_000}
+#: Draws per network that is wanted of a space.
+_DRAWS = 20
+
+
+def candidates(n: int, dtype: str) -> Iterator[Candidate]:
+    """Networks of all spaces in turn."""
+    streams = []
+    for name, overrides in SPACES.items():
+        found = nc.reduce(name, overrides=[f"dtype={dtype}", *overrides])
+        drawn = found.sample(min(_DRAWS * n // len(SPACES), found.size), seed=0)
+        streams.append(c for c in drawn if all(c.costs[cost] <= limit for cost, limit in LIMITS.items()))
+    rounds = (next(stream, None) for stream in cycle(streams))
+    return islice((candidate for candidate in rounds if candidate), n)
+
+
+def counted(candidate: Candidate, dtype: str, core: str, folder: Path) -> dict[str, Any]:
+    """Predicted and counted instructions of a network."""
+    import torch
+
+    from nascompile.deploy.calls import planned
+    from nascompile.deploy.core import core_of
+    from nascompile.deploy.instructions import predicted_instructions
+    from nascompile.deploy.project import Vectors, write_project
+    from nascompile.deploy.subject import untrained
+    from nascompile.deploy.toolchain import run_check
+    from spaces.latency_profiles import load_profile
+    from spaces.targets import load_target
+
+    torch.set_num_threads(1)
+    begun = time.perf_counter()
+    subject, target = untrained(candidate, dtype), load_target(TARGETS[core])
+    plan, vectors = planned(subject.network), subject.vectors()
+    write_project(folder, plan, target, Vectors(vectors.inputs[-1:], vectors.outputs[-1:]), "network", "")
+    on = core_of(target)
+    assert on is not None
+    found = run_check(folder, on)
+    wrong = found.wrong if dtype == "int8" else found.apart
+    predicted = predicted_instructions(plan, load_profile(f"nascompile-c-{core}-{dtype}"))
+    return dict(zip(COLUMNS, (
+        dtype, core, str(candidate), candidate.costs["macs"], predicted, found.instructions, wrong,
+        round(time.perf_counter() - begun, 2),
+    ), strict=True))  # fmt: skip
+
+
+def run(path: Path) -> None:
+    """Count what the file does not hold yet."""
+    done = {(r["dtype"], r["core"], r["candidate"]) for r in _rows(path)} if path.exists() else set()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        if not done:
+            writer.writeheader()
+        for dtype, core, n in RUNS:
+            for candidate in candidates(n, dtype):
+                if (dtype, core, str(candidate)) in done:
+                    continue
+                with tempfile.TemporaryDirectory() as folder:
+                    row = counted(candidate, dtype, core, Path(folder))
+                writer.writerow(row)
+                file.flush()
+                off = 100 * (row["predicted"] / row["counted"] - 1)
+                print(f"{dtype:8}{core} {row['counted']:12,} {off:+7.3f} %  {row['candidate'][:80]}", file=sys.stderr)
+
+
+def report(path: Path) -> None:
+    """Errors of the profile, and of the best multiple of the MACs."""
+    from scipy.stats import spearmanr
+
+    print("type     core  networks  instr/MAC        profile: median  largest  rank   MACs: median  largest  rank")
+    rows = list(_rows(path))
+    for dtype, core, _ in RUNS:
+        mine = [r for r in rows if (r["dtype"], r["core"]) == (dtype, core)]
+        if not mine:
+            continue
+        macs, predicted, real = (np.array([float(r[c]) for r in mine]) for c in ("macs", "predicted", "counted"))
+        ratio = real / macs
+        ours, theirs = (100 * np.abs(p / real - 1) for p in (predicted, macs * _best(macs, real)))
+        ranks = [spearmanr(p, real).statistic for p in (predicted, macs)]
+        print(
+            f"{dtype:8} {core:4} {len(mine):9}  {ratio.min():.2f} to {ratio.max():6.2f} "
+            f"{np.median(ours):21.4f} % {ours.max():7.4f} % {ranks[0]:.4f} "
+            f"{np.median(theirs):10.1f} % {theirs.max():6.1f} % {ranks[1]:.4f}"
+        )
+
+
+def _best(macs: np.ndarray, real: np.ndarray) -> float:
+    """The factor of the least mean |factor * macs / real - 1|."""
+    from nascompile.latency_fit import least_relative_deviations
+
+    return float(least_relative_deviations(macs[:, None], real)[0])
+
+
+def _rows(path: Path) -> Iterator[dict[str, str]]:
+    with path.open(newline="") as file:
+        yield from csv.DictReader(file)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-o", "--out", type=Path, help="CSV file of counted networks, continued")
+    parser.add_argument("--report", action="store_true", help="only tell what the file holds")
+    given = parser.parse_args()
+    if not given.report:
+        run(given.out)
+    report(given.out)
+
+
+if __name__ == "__main__":
+    main()

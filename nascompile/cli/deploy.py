@@ -1,0 +1,194 @@
+"""`nascompile deploy`: a network as C for a microcontroller, and the proof that it is the same network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from nascompile.cli.options import Json
+from nascompile.cli.output import emit_json, out, table, working
+from spaces.errors import Diagnostic, NascompileError
+from spaces.target import Target
+from spaces.targets import load_target
+
+if TYPE_CHECKING:
+    from nascompile.deploy.deploy import Deployed, Verified
+    from nascompile.deploy.subject import Subject
+
+__all__ = ["deploy", "deployment_data"]
+
+
+def deploy(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN#K|SPACE",
+            help="A network of a run by its number in the run's table; or a space, then CANDIDATE.",
+        ),
+    ],
+    candidate: Annotated[
+        str | None, typer.Argument(metavar="[CANDIDATE]", help="Of a space: its line. Its weights will be random.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Override keys of the space.")
+    ] = None,
+    mcu: Annotated[
+        str | None,
+        typer.Option("--mcu", help="Chip, part number, board or target file. Default: the run's.", metavar="NAME"),
+    ] = None,
+    dtype: Annotated[str, typer.Option("--dtype", help="int8 or float32.", metavar="TYPE")] = "int8",
+    output: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The folder to write. Default: deploy-SPACE-K.", metavar="DIR")
+    ] = None,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Build it here and for the chip, run both (the chip's core emulated), compare."),
+    ] = False,
+    onnx: Annotated[bool, typer.Option("--onnx", help="Write the network as network.onnx too, in float32.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write a network as plain C99 without dependencies: static buffers, one call, a Makefile and a CMake file.
+
+    RAM is exact by construction, ROM is predicted by measured code sizes. With --verify the C is compiled for this
+    computer and compared with the integer reference bit for bit (float32: with PyTorch, to 1e-5), linked at the chip's
+    real addresses for its real ROM and RAM, and run on an emulated core. Exit code 1 if anything differs.
+
+    Examples:
+
+      nascompile deploy keywords-run#7 --mcu stm32f412 --verify -o firmware/network
+
+      nascompile deploy dscnn 84-112-84-84-84-196 --mcu stm32f412 --verify
+    """
+    from nascompile.deploy import deploy as writing
+
+    if dtype not in ("int8", "float32"):
+        raise _error("wrong-value", f"--dtype cannot be `{dtype}`", "it is int8 or float32")
+    with working(f"deploying {what}") as progress:
+        subject, target, name = _subject(what, candidate, overrides or [], mcu, dtype)
+        made = writing.deploy(subject, target, output or Path(name))
+        if onnx:
+            from nascompile.deploy.onnx_file import write_onnx
+
+            write_onnx(subject, made.folder / "network.onnx")
+        if verify:
+            progress("building and running it", 0)
+        shown = writing.verify(made) if verify else None
+    if as_json:
+        emit_json(deployment_data(made, shown))
+    else:
+        _print(made, shown)
+    if shown and not shown.passed:
+        raise typer.Exit(1)
+
+
+def deployment_data(made: Deployed, shown: Verified | None) -> dict[str, Any]:
+    """A deployment as plain data: what was predicted, and what was measured."""
+    data: dict[str, Any] = {
+        "candidate": str(made.subject.candidate), "trained": made.subject.trained, "dtype": made.plan.dtype,
+        "target": made.target.name, "folder": str(made.folder), "predicted": made.predicted,
+        "ram_plan": made.ram, "ram_plan_proven": made.plan.memory.proven,
+    }  # fmt: skip
+    if shown is None:
+        return data
+    found: dict[str, Any] = {"passed": shown.passed, "difference_host": shown.host}
+    if shown.core and shown.sizes:
+        found |= {
+            "difference_core": shown.core.apart, "rom": shown.sizes.rom, "ram": shown.sizes.ram,
+            "instructions": shown.core.instructions, "stack": shown.core.stack,
+        }  # fmt: skip
+    return {**data, "measured": found}
+
+
+def _subject(
+    what: str, candidate: str | None, overrides: list[str], mcu: str | None, dtype: str
+) -> tuple[Subject, Target, str]:
+    """The network, the chip, and what its folder is called unless someone says."""
+    from nascompile.deploy.subject import run_and_number
+
+    found = run_and_number(what)
+    if found is None:
+        return _of_space(what, candidate, overrides, mcu, dtype)
+    if candidate is not None:
+        message = f"`{candidate}` says nothing about a network of a run"
+        raise _error("bad-option", message, "give RUN#K alone, or SPACE CANDIDATE")
+    return _of_run(*found, mcu, dtype)
+
+
+def _of_space(
+    space: str, line: str | None, overrides: list[str], mcu: str | None, dtype: str
+) -> tuple[Subject, Target, str]:
+    from nascompile.api import compile as compile_program
+    from nascompile.deploy.subject import untrained
+    from spaces.candidate import parse_candidate
+
+    if line is None:
+        hint = "`nascompile deploy dscnn 84-112-84-84-84-196 --mcu stm32f412`, or a network of a run: RUN#K"
+        raise _error("no-candidate", f"which network of `{space}`?", hint)
+    if mcu is None:
+        raise _error("no-mcu", "for which chip?", "name one with --mcu (`nascompile mcus` lists them)")
+    target = load_target(mcu)
+    candidate = parse_candidate(compile_program(space, mcu=target, overrides=overrides), line)
+    return untrained(candidate, dtype), target, f"deploy-{candidate.space}"
+
+
+def _of_run(path: Path, number: int | None, mcu: str | None, dtype: str) -> tuple[Subject, Target, str]:
+    from nascompile.deploy.subject import of_run
+    from nascompile.run.folder import RunFolder
+    from nascompile.run.outcome import Outcome
+
+    folder = RunFolder.open(path)
+    if number is None:
+        outcome = Outcome.read(folder)
+        kept = [f"{path}#{row['number']}" for row in outcome.chosen] if outcome else []
+        hint = f"it kept {', '.join(kept)}" if kept else f"`nascompile show {path}` lists them"
+        raise _error("no-number", f"which network of `{path}`?", hint)
+    name = mcu or folder.fs.program.target
+    if not name:
+        raise _error("no-mcu", f"for which chip? `{path}` was searched without one", "name it with --mcu")
+    subject = of_run(folder, number, dtype)
+    return subject, load_target(name), f"deploy-{subject.candidate.space}-{number}"
+
+
+def _print(made: Deployed, shown: Verified | None) -> None:
+    weights = "trained" if made.subject.trained else "random weights: sizes and speed are real, answers are not"
+    head = f"{made.subject.candidate} in {made.plan.dtype} for {made.target.title} ({weights})"
+    out.print(escape(head), soft_wrap=True)
+    core = shown.core if shown else None
+    sizes = shown.sizes if shown else None
+    rows = table("", ">predicted", *((">measured",) if sizes else ()), ">of the chip")
+    chip = {"RAM": made.target.ram, "ROM": made.target.rom}
+    predicted = {"RAM": made.predicted["ram"], "ROM": made.predicted.get("rom")}
+    for word, measured in (("RAM", sizes.ram if sizes else None), ("ROM", sizes.rom if sizes else None)):
+        cells = [_bytes(predicted[word]), *([_bytes(measured)] if sizes else []), _bytes(chip[word])]
+        rows.add_row(word, *cells)
+    out.print(rows)
+    out.print(f"RAM by even and odd buffers (EBS Eq. 4): {made.predicted['ram_pingpong']:,} B")
+    if shown:
+        _print_proof(made, shown)
+    if core:
+        each = core.instructions / max(1, made.predicted["macs"])
+        out.print(f"instructions of one inference: {core.instructions:,} ({each:.2f} per multiply-accumulate), "
+                  f"stack {core.stack:,} B; instructions are not cycles", soft_wrap=True)  # fmt: skip
+    out.print(f"written: {made.folder}", soft_wrap=True, markup=False)
+
+
+def _print_proof(made: Deployed, shown: Verified) -> None:
+    against = "the integer reference" if made.plan.dtype == "int8" else "PyTorch"
+    for where, apart in (("this computer", shown.host), ("an emulated core", shown.core.apart if shown.core else None)):
+        if apart is None:
+            out.print(f"not run on an emulated core: there is none of a {made.target.core}")
+            continue
+        verdict = "equal to" if apart == 0 else f"within {apart:.2g} of" if apart <= shown.allowed else "NOT equal to"
+        tail = "" if apart <= shown.allowed else f" (apart by {apart:.3g})"
+        out.print(f"on {where}: {verdict} {against}, {len(made.vectors.inputs)} inputs{tail}")
+
+
+def _bytes(value: int | None) -> str:
+    return "not measured" if value is None else f"{value:,} B"
+
+
+def _error(code: str, message: str, hint: str) -> NascompileError:
+    return NascompileError(Diagnostic(code, message, None, hint))

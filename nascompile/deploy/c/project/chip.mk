@@ -1,0 +1,35 @@
+# make                the network as a static library, build/@CORE@/libnetwork.a, with arm-none-eabi-gcc
+# make image          a whole firmware, linked at the chip's addresses: its size is the network's real ROM and RAM
+# make check          the network against its test vectors on an emulated core (qemu-system-arm)
+
+CPU = @CPU@
+MACHINE = @MACHINE@
+CROSS = arm-none-eabi-
+
+CFLAGS = -std=c99 -Wall -Wextra -Os -ffunction-sections -fdata-sections
+LINK = -nostartfiles --specs=nano.specs -Wl,--gc-sections
+
+BUILD = build/@CORE@
+OBJECTS = $(SOURCES:%.c=$(BUILD)/%.o)
+
+library: $(BUILD)/libnetwork.a
+image: $(BUILD)/image.elf
+	$(CROSS)size $<
+
+$(BUILD)/%.o: %.c $(HEADERS)
+	@mkdir -p $(dir $@)
+	$(CROSS)gcc $(CPU) $(CFLAGS) -c $< -o $@
+
+$(BUILD)/libnetwork.a: $(OBJECTS)
+	rm -f $@
+	$(CROSS)ar rcs $@ $^
+
+$(BUILD)/image.elf: $(OBJECTS) image/main.c image/startup.c image/chip.ld
+	$(CROSS)gcc $(CPU) $(CFLAGS) $(LINK) -I. -T image/chip.ld $(filter %.o %.c,$^) -o $@
+
+$(BUILD)/check.elf: $(OBJECTS) check/check.c check/vectors.h image/startup.c image/emulator.ld
+	$(CROSS)gcc $(CPU) $(CFLAGS) $(LINK) -I. -T image/emulator.ld $(filter %.o %.c,$^) -o $@
+
+check: $(BUILD)/check.elf
+	qemu-system-arm -M $(MACHINE) -nographic -monitor none -serial none \
+	    -semihosting-config enable=on,target=native -icount shift=3,align=off,sleep=off -kernel $<

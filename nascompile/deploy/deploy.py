@@ -1,0 +1,109 @@
+"""From a network to its folder of C, and the proof that the C computes what it should, in the memory predicted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nascompile.deploy.calls import Plan, planned
+from nascompile.deploy.core import core_of
+from nascompile.deploy.project import Vectors, in_memory, write_project
+from nascompile.deploy.readme import readme
+from nascompile.deploy.subject import Subject, predicted
+from nascompile.deploy.toolchain import Checked, Sizes, build_image, host_library, run_check, run_host
+from spaces.target import Target
+
+__all__ = ["Deployed", "Verified", "deploy", "verify"]
+
+#: The largest difference of a float32 output from PyTorch's, relative where outputs are larger than one.
+TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True, eq=False)
+class Deployed:
+    """A network as C.
+
+    Args:
+        folder: where it lies.
+        subject: the network.
+        target: the chip.
+        plan: its calls and its memory.
+        predicted: see `nascompile.deploy.subject.predicted`.
+        vectors: inputs and outputs of its check.
+    """
+
+    folder: Path
+    subject: Subject
+    target: Target
+    plan: Plan
+    predicted: dict[str, int]
+    vectors: Vectors
+
+    @property
+    def ram(self) -> int:
+        """Bytes of all tensors in the offset plan: the `.bss` of the network."""
+        return self.plan.memory.size * (1 if self.plan.dtype == "int8" else 4)
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What building and running showed.
+
+    Args:
+        host: the largest difference of an output from the reference, on this computer.
+        core: the same on the emulated core; and its instructions and stack.
+        sizes: of the image linked for the chip.
+        allowed: the difference that is still none.
+    """
+
+    host: float
+    core: Checked | None
+    sizes: Sizes | None
+    allowed: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the C computes what the reference does, wherever it ran."""
+        return max(self.host, self.core.apart if self.core else 0.0) <= self.allowed
+
+
+def deploy(subject: Subject, target: Target, folder: Path) -> Deployed:
+    """Write a network as C.
+
+    Args:
+        subject: the network.
+        target: the chip.
+        folder: made if it is not there.
+
+    Raises:
+        DeployError: a number of the network does not fit into C's fields, or the folder cannot be written.
+    """
+    plan, vectors = planned(subject.network), subject.vectors()
+    made = Deployed(folder, subject, target, plan, predicted(subject.candidate, target, subject.dtype), vectors)
+    write_project(folder, plan, target, vectors, str(subject.candidate), readme(made))
+    return made
+
+
+def verify(made: Deployed) -> Verified:
+    """Build the C for this computer and for the chip, run it here and on the emulated core, compare.
+
+    Raises:
+        DeployError: a tool is missing, the C does not compile, or the network does not fit the chip.
+    """
+    inputs = _rows(made.vectors.inputs, made.plan.input)
+    wanted = _rows(made.vectors.outputs, made.plan.output)
+    found = run_host(host_library(made.folder), inputs, made.plan.output.size)
+    host = float(np.abs(found.astype(np.float64) - wanted).max())
+    allowed = 0.0 if made.plan.dtype == "int8" else TOLERANCE * max(1.0, float(np.abs(wanted).max()))
+    core = core_of(made.target)
+    if core is None:
+        return Verified(host, None, None, allowed)
+    sizes = build_image(made.folder)
+    return Verified(host, run_check(made.folder, core), sizes, allowed)
+
+
+def _rows(values: Any, shape: Any) -> Any:
+    return np.stack([in_memory(value, shape) for value in values])

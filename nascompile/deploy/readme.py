@@ -1,0 +1,81 @@
+"""The README of a deployed network: what it takes, how it is built, how it is called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nascompile.deploy.core import core_of
+
+if TYPE_CHECKING:
+    from nascompile.deploy.deploy import Deployed
+
+__all__ = ["readme"]
+
+_TEXT = """# {candidate}
+
+A network in {dtype} for {title}, made by nascompile.{warning}
+
+| | |
+|---|---|
+| RAM, the `.bss` of the network | {ram:,} B of {ram_budget:,} B |
+| by even and odd buffers (EBS Eq. 4) | {pingpong:,} B |
+| flash with everything, predicted | {rom} |
+| multiply-accumulates | {macs:,} |
+| input | {input} |
+| output | {output} |
+
+## In your firmware
+
+Take `network.h`, `network.c`, `nc_kernels.h` and the `nc_*.c` files; with CMake, `add_subdirectory` and link `network`.
+
+```c
+#include "network.h"
+
+static nc_value in[NC_INPUT_SIZE], out[NC_OUTPUT_SIZE];
+nc_run(in, out);
+```
+
+Or without copies: fill `nc_input()`, call `nc_run(0, 0)`, read `nc_output()`. Channels lie together: element (row,
+column, channel) is at `(row * columns + column) * channels + channel`.{quantised}
+
+## On its own
+
+{build}"""
+
+_BUILD = """    make image      # a bare firmware at the chip's addresses: its size, or by how much it does not fit
+    make check      # the test vectors in `check/` on an emulated {core}: 0 outputs differ
+    make host       # a shared library for this computer
+
+On Debian and Ubuntu: `apt-get install make gcc gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm`.
+"""
+_RANDOM = " **Its weights are random**: its sizes and its speed are real, its answers are not."
+_NO_BUILD = "There is no tool chain for {core} here: build it with the chip's own.\n"
+
+
+def readme(made: Deployed) -> str:
+    """The text of README.md."""
+    plan, target, core = made.plan, made.target, core_of(made.target)
+    quantised = ""
+    if plan.steps:
+        quantised = (
+            "\n\nA number q stands for `scale * (q - zero)`, with `NC_INPUT_SCALE`, `NC_INPUT_ZERO` and those of the "
+            "output;\n`q = clamp(round(x / NC_INPUT_SCALE) + NC_INPUT_ZERO, -128, 127)`."
+        )
+    rom = made.predicted.get("rom")
+    return _TEXT.format(
+        candidate=made.subject.candidate,
+        dtype=plan.dtype,
+        title=target.title,
+        warning=""
+        if made.subject.trained
+        else " **Its weights are random**: its sizes and its speed are real, its answers not.",
+        ram=made.ram,
+        ram_budget=target.ram,
+        pingpong=made.predicted["ram_pingpong"],
+        rom=f"{rom:,} B of {target.rom:,} B" if rom else f"not measured on a {target.core}",
+        macs=made.predicted["macs"],
+        input=f"{plan.input.height} x {plan.input.width} x {plan.input.channels} {plan.dtype}",
+        output=f"{plan.output.height} x {plan.output.width} x {plan.output.channels} {plan.dtype}",
+        quantised=quantised,
+        build=_BUILD.format(core=core.name) if core else _NO_BUILD.format(core=target.core),
+    )
