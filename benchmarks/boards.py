@@ -2,10 +2,10 @@
 
     python benchmarks/boards.py ../shared/data/mcu
 
-The nRF5340 (Cortex-M33) ran 110 cells of NAS-Bench-201 with TensorFlow Lite Micro, the STM32H747 (Cortex-M7) networks of
-a model zoo with STM32Cube.AI. Those of the latter whose architecture is published are built here from the space's
-blocks; a network counts only where its multiply-accumulates are exactly the published number for some number of classes.
-What is compared is the prediction for our own C, so equal numbers are not to be expected, only equal ranks.
+The nRF5340 (Cortex-M33) ran 110 cells of NAS-Bench-201 with TensorFlow Lite Micro, the STM32H747 (Cortex-M7) networks
+of a model zoo with STM32Cube.AI. Those of the latter whose architecture is published are built here from blocks; one
+counts only where its multiply-accumulates are exactly those of the zoo, for some number of classes. What is compared is
+the prediction for our own C, another runtime, so ranks are to agree, and numbers need not.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def report(name: str, rows: Sequence[tuple[Candidate, float]], profile_name: str
     print(f"{name}: {len(rows)} networks, {profile_name}")
     for what, values in (("instructions", ours), ("MACs", [c.costs["macs"] for c, _ in rows])):
         predicted: Any = np.array(values, float)
-        factor = np.median(measured / predicted)
+        factor = float(np.median(measured / predicted))
         off = 100 * np.abs(factor * predicted / measured - 1)
         ranks = spearmanr(predicted, measured).statistic, kendalltau(predicted, measured).statistic
         print(

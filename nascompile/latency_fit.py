@@ -219,7 +219,7 @@ def _independent(data: Measurements) -> tuple[tuple[Feature, ...], tuple[Feature
     order = ("mac", "output", "op")
     for feature in sorted(data.features, key=lambda f: order.index(f.term) if f.term in order else 0):
         column = data.features[feature]
-        if np.ptp(column) == 0:
+        if np.ptp(column) == 0 and (not data.operators or not column.any()):
             constant += [feature] * bool(column.any())
             continue
         rest = column / np.linalg.norm(column)

@@ -9,7 +9,7 @@ scores of the cells that have them; see `docs/decisions/003-monas-measures-cells
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -67,18 +67,22 @@ class MonasSampler:
     thin: tuple[str, ...] | None = None
     seed: int = 0
 
-    def ask(self, fs: FeasibleSet, images: torch.Tensor, n: int = 1) -> Iterator[Candidate]:
+    def ask(
+        self, fs: FeasibleSet, images: torch.Tensor, n: int = 1,
+        search: Callable[[MonasSampler], Sequence[Round]] | None = None,
+    ) -> Iterator[Candidate]:  # fmt: skip
         """Up to n different cells, each found by a search with a seed of its own: `seed`, `seed + 1`, ...
 
         Args:
             fs: the feasible set of a cell space.
             images: [32, channels, height, width].
             n: how many; fewer come where n more searches in a row find nothing new.
+            search: gives the rounds of a sampler with its seed; by default `MonasSampler.search` does.
         """
+        rounds_of = search or (lambda sampler: list(sampler.search(fs, images)))
         found: list[Candidate] = []
         for attempt in range(2 * n):
-            rounds = list(replace(self, seed=self.seed + attempt).search(fs, images))
-            cell = found_cell(fs, rounds)
+            cell = found_cell(fs, rounds_of(replace(self, seed=self.seed + attempt)))
             if cell not in found:
                 found.append(cell)
                 yield cell

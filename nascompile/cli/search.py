@@ -15,7 +15,7 @@ from nascompile.cli.parameters import parsed
 from nascompile.cli.search_monas import MonasSearch
 from nascompile.cli.search_pareto import ParetoSearch
 from nascompile.cli.search_train import TrainSearch
-from nascompile.run.settings import COSTS, PARETO
+from nascompile.run.settings import COSTS, MONAS, PARETO
 from samplers.monas import MonasSampler
 from samplers.optuna_sampler import METHODS
 from samplers.pareto import PROTOTYPENAS
@@ -36,7 +36,10 @@ _OWN = {
         "method", "population", "objectives", "trials", "batch", "batch_norm", "log", "force",
         *(name for name in _TRAINED if name != "parameter"),
     ),
-    "monas": ("lam", "mu", "rule", "prune", "cells", "repeats", "thin", "log", "force"),
+    "monas": (
+        "lam", "mu", "rule", "prune", "cells", "repeats", "thin", "log", "force",
+        *(name for name in _TRAINED if name != "parameter"),
+    ),
 }  # fmt: skip
 _FLAGS = {"lam": "--lambda", "batch_norm": "--batch-norm", "output": "--out", "qat_epochs": "--qat-epochs"}
 
@@ -49,8 +52,8 @@ def search(
         str,
         typer.Option(
             "--sampler",
-            help=f"Trains what it asks for: {', '.join(SAMPLERS)}. Without training: pareto (trials whose proxies "
-            "compete as objectives), monas (prunes a cell space operator by operator).",
+            help=f"Trains what it asks for: {', '.join(SAMPLERS)}. Trains with --samples only: pareto (trials whose "
+            "proxies compete as objectives), monas (prunes a cell space operator by operator).",
             metavar="NAME",
         ),
     ] = "entropy",
@@ -210,8 +213,9 @@ def search(
     pareto evaluates --trials candidates untrained, by proxies that compete as objectives (PrototypeNAS). With --samples
     those of the front with the largest hypervolume are trained; without, nothing is, and the front is printed.
 
-    monas prunes a cell space (MONAS), and trains nothing: each round scores every operator of every edge by
-    trainability, expressivity and, with --lambda or --mu, FLOPs or latency, and prunes the worst of each edge.
+    monas prunes a cell space (MONAS): each round scores every operator of every edge by trainability, expressivity
+    and, with --lambda or --mu, FLOPs or latency, and prunes the worst of each edge. With --samples the cells of as many
+    searches, each with a seed of its own, are trained; without, nothing is.
 
     Examples:
 
@@ -222,17 +226,25 @@ def search(
       nascompile search spaces/nasbench201.yaml --sampler monas --mcu stm32f746 --mu 0.5
     """
     _refuse_foreign(sampler, context)
-    if sampler == "monas":
+    trains = sampler in SAMPLERS or _is_given(context, "samples")
+    if not trains:
+        _refuse_training(sampler, context)
+    if sampler == MONAS and not trains:
         rules = MonasSampler(lam, mu, rule, prune, cells, repeats, tuple(thin) if thin else None, seed)  # type: ignore[arg-type]
         MonasSearch(rules, data, log, force, as_json).run(request)
-    elif sampler == PARETO and not _is_given(context, "samples"):
-        _refuse_training(context)
+    elif not trains:
         ParetoSearch(
             method, objectives, trials, population, batch, batch_norm, jobs, device, engine, seed, data, log, output,
             force, as_json,
         ).run(request)  # fmt: skip
     else:
         own = parsed("--parameter", parameter or ())
+        if sampler == MONAS:
+            _refuse(context, ("log", "force"), "where networks are trained")
+            own = {
+                "lam": lam, "mu": mu, "rule": rule, "prune": prune, "cells": cells, "repeats": repeats,
+                "thin": tuple(thin) if thin else None,
+            }  # fmt: skip
         if sampler == PARETO:
             _refuse(context, ("batch_norm", "log", "force"), "where networks are trained")
             own = {
@@ -259,10 +271,10 @@ def _refuse_foreign(sampler: str, context: typer.Context) -> None:
             raise NascompileError(Diagnostic("bad-option", message, None, f"it is one of {owners}: leave it out"))
 
 
-def _refuse_training(context: typer.Context) -> None:
+def _refuse_training(sampler: str, context: typer.Context) -> None:
     """Raises where an option of training is given, and nothing is trained."""
-    own = [name for name in _TRAINED if name not in ("samples", "parameter", "jobs", "device", "engine", "output")]
-    _refuse(context, own, "without --samples: then pareto trains nothing")
+    without = ("samples", "parameter", *(("jobs", "device", "engine", "output") if sampler == PARETO else ()))
+    _refuse(context, [n for n in _TRAINED if n not in without], f"without --samples: then {sampler} trains nothing")
 
 
 def _refuse(context: typer.Context, names: Iterable[str], where: str) -> None:

@@ -12,6 +12,7 @@ from rich.markup import escape
 from nascompile.cli.options import SetRequest, default_name, is_set_file
 from nascompile.cli.output import Interrupted, emit_json, err, out, quantity, say, table, working
 from nascompile.cli.report import budget_text, profile_data, profile_text
+from nascompile.run.monas_choice import MONAS_IMAGES
 from nascompile.search_log import SearchLog
 from samplers.monas import MonasSampler, found_cell
 from samplers.monas_rules import Round
@@ -21,10 +22,7 @@ from spaces.candidate import Candidate
 if TYPE_CHECKING:
     from samplers.proxies.data import Data
 
-__all__ = ["MonasSearch"]
-
-#: The mini-batch of the neural tangent kernel, as in the paper.
-_IMAGES = 32
+__all__ = ["MonasSearch", "with_latency"]
 
 
 @dataclass(frozen=True)
@@ -48,10 +46,8 @@ class MonasSearch:
     def run(self, request: SetRequest) -> None:
         """Search, and print what was found."""
         chosen = self.sampler
-        if chosen.mu and request.latency_profile is None and not is_set_file(request.space):
-            request = replace(request, latency_profile="auto")
         chosen.check_weights()
-        fs = request.feasible_set()
+        fs = with_latency(chosen, request).feasible_set()
         chosen.check(fs)
         _one_thread()
         examples = self._examples(fs)
@@ -68,13 +64,24 @@ class MonasSearch:
         from samplers.proxies.data import Data
 
         shape, seed = fs.program.space.input.dims, self.sampler.seed
-        return Data.load(self.data, shape, _IMAGES, seed) if self.data else Data.gaussian(shape, 2, _IMAGES, seed)
+        return (
+            Data.load(self.data, shape, MONAS_IMAGES, seed)
+            if self.data
+            else Data.gaussian(shape, 2, MONAS_IMAGES, seed)
+        )
 
     def _opened(self, fs: FeasibleSet, data: Data) -> SearchLog:
         name = default_name(fs.program, "monas", self.sampler.seed)
         settings = {"space": fs.program.space.text, "set": fs.digest, "sampler": asdict(self.sampler)}
         settings |= {"data": data.source, "latency": fs.program.latency.name if fs.program.latency else None}
         return SearchLog(self.log or Path(f"{name}.jsonl"), settings, self.force)
+
+
+def with_latency(sampler: MonasSampler, request: SetRequest) -> SetRequest:
+    """The request with a latency profile where the sampler weighs latencies."""
+    if sampler.mu and request.latency_profile is None and not is_set_file(request.space):
+        return replace(request, latency_profile="auto")
+    return request
 
 
 def _one_thread() -> None:

@@ -16,7 +16,9 @@ from nascompile.cli.output import Interrupted, emit_json, say, working
 from nascompile.cli.pace import Pace
 from nascompile.cli.parameters import parsed
 from nascompile.cli.run_report import draw_front, outcome_data, print_outcome
-from nascompile.run.settings import PARETO
+from nascompile.cli.search_monas import with_latency
+from nascompile.run.settings import MONAS, PARETO
+from samplers.monas import MonasSampler
 from samplers.registry import sampler as named_sampler
 from spaces.errors import Diagnostic, NascompileError, did_you_mean
 
@@ -71,7 +73,9 @@ class TrainSearch:
         from nascompile.run.deployment import check_deployable
         from nascompile.run.folder import RunFolder
 
-        if self.sampler != PARETO:
+        if self.sampler == MONAS:
+            request = self._pruning(request)
+        elif self.sampler != PARETO:
             named_sampler(self.sampler, seed=self.seed, **self.parameters)
         check_engine(self.engine, self.device)
         settings = self._settings()
@@ -82,6 +86,8 @@ class TrainSearch:
         if self.sparsity and self.sparsity not in fs.program.space.choices:
             message = f"`{fs.program.space.name}` has no choice `{self.sparsity}`, which --sparsity names"
             raise _error("unknown-choice", message, did_you_mean(self.sparsity, fs.program.space.choices))
+        if self.sampler == MONAS:
+            MonasSampler(**self.parameters, seed=self.seed).check(fs)
         if self.cost not in fs[0].costs:
             message = f"--cost {self.cost} needs a latency profile"
             raise _error("no-latency-profile", message, "name one with --latency-profile (`nascompile latency list`)")
@@ -90,6 +96,12 @@ class TrainSearch:
         path = self.output or Path(default_name(fs.program, self.sampler, self.seed))
         folder = RunFolder.create(path, replace(settings, name=path.name), fs)
         finish_run(folder, self.jobs, self.device, self.as_json, self.engine)
+
+    def _pruning(self, request: SetRequest) -> SetRequest:
+        """With the latency that a weight of it needs."""
+        sampler = MonasSampler(**self.parameters, seed=self.seed)
+        sampler.check_weights()
+        return with_latency(sampler, request)
 
     def _settings(self) -> Any:
         from nascompile.run.settings import COSTS, QUANTISATIONS, DataSettings, RunSettings
@@ -208,9 +220,9 @@ def finish_run(folder: RunFolder, jobs: int | None, device: str, as_json: bool, 
             progress("reading the data", 0)
             dataset = load_data(folder)
 
-            def proxies(count: int, total: int, asking: float) -> None:
+            def proxies(what: str, asking: float) -> None:
                 clock.scored(asking)
-                progress(f"{count:,} of {total:,} trials by proxies", 0)
+                progress(what, 0)
 
             results = lead(folder, dataset, jobs, device, report, proxies, told, engine)
             progress("measuring on the test part", 0)

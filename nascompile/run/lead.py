@@ -14,8 +14,9 @@ from nascompile.data.dataset import Dataset
 from nascompile.run.engine import Engine, Told, make_engine
 from nascompile.run.evaluate import METRIC, score
 from nascompile.run.folder import RunFolder
+from nascompile.run.monas_choice import monas_choice
 from nascompile.run.proxies import pareto_choice
-from nascompile.run.settings import PARETO
+from nascompile.run.settings import MONAS, PARETO
 from nascompile.run.worker import OVER, Patience
 from samplers.base import Sampler
 from samplers.registry import sampler as named_sampler
@@ -32,7 +33,7 @@ Report = Callable[[int, int, Mapping[int, Mapping[str, Any]]], None]
 
 def lead(
     folder: RunFolder, dataset: Dataset, jobs: int | None, device: str, report: Report,
-    proxies: Callable[[int, int, float], None] = lambda done, total, asking: None,
+    proxies: Callable[[str, float], None] = lambda what, asking: None,
     told: Told = lambda number, what: None, engine: str = "local",
 ) -> dict[int, dict[str, Any]]:  # fmt: skip
     """Bring a run to the end of its trainings.
@@ -44,8 +45,8 @@ def lead(
             for.
         device: where to train.
         report: called whenever a candidate is done.
-        proxies: called whenever a trial by proxies is done, with their number, that of all, and the seconds that the
-            sampler has taken to propose them.
+        proxies: called whenever untrained networks are measured, with what is done, and the seconds that the sampler
+            has taken to propose them.
         told: called with the number of a candidate that is trained, and what of it has just ended; of processes beside
             this one it is not.
         engine: `local` or `ray`.
@@ -62,6 +63,9 @@ def lead(
         hands.trials.restart()
         if folder.settings.sampler == PARETO:
             first = pareto_choice(folder, dataset, hands.jobs, device, proxies, hands.spread)
+            leader.train(first, len(first))
+        elif folder.settings.sampler == MONAS:
+            first = monas_choice(folder, dataset, lambda what: proxies(what, 0.0))
             leader.train(first, len(first))
         else:
             leader.ask()

@@ -50,7 +50,7 @@ def proxy_examples(dataset: Dataset, batch: int, seed: int) -> Data:
 
 
 def pareto_choice(
-    folder: RunFolder, dataset: Dataset, jobs: int | None, device: str, told: Callable[[int, int, float], None],
+    folder: RunFolder, dataset: Dataset, jobs: int | None, device: str, told: Callable[[str, float], None],
     spread: Spread | None = None,
 ) -> list[Candidate]:  # fmt: skip
     """The networks of largest hypervolume among those that proxies do not rule out, the best by the first objective
@@ -61,7 +61,8 @@ def pareto_choice(
         dataset: its training part has the examples.
         jobs: processes; None for as many as are worth it.
         device: where to evaluate.
-        told: called with the number of trials done, of all, and the seconds that the sampler has taken to propose them.
+        told: called after each trial, with how many are done, and the seconds that the sampler has taken to propose
+            them.
         spread: hands the evaluation out in place of processes.
     """
     from samplers.scoring import batched
@@ -77,7 +78,7 @@ def pareto_choice(
         fs, sampler, batched(names, len(data) // 2), data, log, settings.seed, device=device, jobs=jobs,
         spread=spread,
     )  # fmt: skip
-    trials.run(total, lambda number, candidate, trial: told(number + 1, total, trials.asking))
+    trials.run(total, lambda number, *_: told(f"{number + 1:,} of {total:,} trials by proxies", trials.asking))
     front = sampler.archive()
     if not front:
         message = f"none of {total:,} trials has a finite value in every objective"

@@ -17,6 +17,9 @@ import numpy as np
 import pytest
 
 import nascompile as nc
+from spaces.breakdown import lowered
+from spaces.candidate import parse_candidate
+from spaces.kernel_loops import kernel_calls
 from spaces.latency_profiles import load_profile
 from tests.cli.conftest import Run
 
@@ -230,8 +233,29 @@ def test_a_name_that_looks_scaled_is_refused(run: Run) -> None:
 
 
 def test_list_names_the_library(run: Run) -> None:
-    assert [p["name"] for p in json.loads(run("latency", "list", "--json")[1])] == ["nrf5340", "stm32h747"]
+    found = {p["name"]: p["unit"] for p in json.loads(run("latency", "list", "--json")[1])}
+    assert {name: found[name] for name in ("nascompile-c-m4-int8", "nrf5340", "stm32h747")} == {
+        "nascompile-c-m4-int8": "instructions", "nrf5340": "ns", "stm32h747": "ns",
+    }  # fmt: skip
     assert "nrf5340" in run("latency", "list")[1]
+
+
+def test_our_own_c_is_a_profile_at_one_cycle_an_instruction(run: Run) -> None:
+    limit = ("dscnn", "dtype=int8", "--mcu", "stm32f412", "--latency", "500ms", "--no-save")
+    code, out, _ = run("reduce", *limit, "--latency-profile", "nascompile-c")
+    assert code == 0
+    assert "profile nascompile-c-m4-int8@100MHz" in out
+    assert "instructions, each taken as one cycle" in out
+    # It is the default with the runtime that it belongs to.
+    assert "nascompile-c-m4-int8@100MHz" in run("reduce", *limit, "--runtime", "nascompile-c")[1]
+    checked = ("check", "dscnn", "84-84-84-84-84-84", "dtype=int8", "--mcu", "stm32f412", "--json")
+    data = json.loads(run(*checked, "--latency-profile", "nascompile-c")[1])
+    profile = load_profile("nascompile-c-m4-int8")
+    steps = lowered(parse_candidate(nc.compile("dscnn", overrides=["dtype=int8"]), "84-84-84-84-84-84"))
+    amounts = [profile.call_amount(c) for s in steps for c in kernel_calls(s.ops, s.x.shape, "int8")]
+    # 10 ns each, rounded once per kernel.
+    assert abs(data["costs"]["latency"] - 10 * float(sum(amounts))) <= len(amounts)
+    assert "one with --mcu" in run("count", "dscnn", "dtype=int8", "--latency-profile", "nascompile-c")[2]
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,11 @@ from spaces.blocks.depthwise import depthwise
 from spaces.blocks.preact_residual import preact_residual
 from spaces.deployed import deployed, shape_key
 from spaces.errors import FileError
+from spaces.kernel_loops import LOOPS, KernelCall
 from spaces.latency import LatencyError, LatencyProfile, StatedError, Terms
 from spaces.latency_file import check_name, profile_text, read_profile, write_profile
-from spaces.latency_profiles import load_profile, profiles
-from spaces.targets import load_target
+from spaces.latency_profiles import load_profile, named_profile, profiles
+from spaces.targets import catalogue, load_target
 from spaces.tensors import Shape
 
 X = Shape(16, 8, 8)
@@ -277,15 +278,70 @@ def test_names_that_no_file_could_hold_are_refused() -> None:
 # The library
 
 
-def test_every_profile_of_the_library_is_named_after_a_target_and_states_its_error() -> None:
-    assert set(profiles()) >= {"nrf5340", "stm32h747"}
-    for name in profiles():
+def test_every_measured_profile_of_the_library_is_named_after_a_target_and_states_its_error() -> None:
+    measured = [name for name in profiles() if not name.startswith("nascompile-c-")]
+    assert set(measured) >= {"nrf5340", "stm32h747"}
+    for name in measured:
         profile = load_profile(name)
         target = load_target(name)
         assert (profile.name, profile.core) == (target.name, target.core)
         assert profile.clock_hz <= target.clock_hz
         assert profile.source
         assert profile.error is not None
+
+
+def test_every_profile_of_our_own_c_covers_all_kernels_and_says_what_it_is() -> None:
+    own = [name for name in profiles() if name.startswith("nascompile-c-")]
+    assert set(own) >= {f"nascompile-c-{core}-{dtype}" for core in ("m4", "m7") for dtype in ("int8", "float32")}
+    for name in own:
+        profile = load_profile(name)
+        assert (profile.name, profile.unit, profile.clock_hz) == (name, "instructions", 0)
+        assert set(profile.loops) == set(LOOPS[profile.dtype])
+        assert "instructions are not cycles" in profile.source
+        assert profile.error is not None
+        assert profile.error.median < 0.01
+        assert any(target.core == profile.core for target in catalogue())
+
+
+def test_our_own_c_is_found_by_core_and_type_and_taken_at_the_clock() -> None:
+    profile = named_profile("Nascompile-C", load_target("stm32f746"), "float32")
+    assert (profile.name, profile.clock_hz) == ("nascompile-c-m7-float32@216MHz", 216_000_000)
+    assert read_profile(profile_text(profile), "p.yaml").loops == profile.loops
+    call = KernelCall("add", Shape(16, 8, 8), Shape(16, 8, 8))
+    assert profile.call_amount(call) == load_profile("nascompile-c-m7-float32").call_amount(call)
+    add = Op("add", (0, 0), Shape(16, 8, 8))
+    assert profile.layer_ns((add,), Shape(16, 8, 8)) == round(profile.call_amount(call) * 10**9 / 216_000_000)
+    with pytest.raises(LatencyError, match="another core, and no MCU"):
+        named_profile("nascompile-c", None, "int8")
+    with pytest.raises(LatencyError, match="not counted on a Cortex-M0\\+ in float32"):
+        named_profile("nascompile-c", load_target("rp2040"), "float32")
+    with pytest.raises(LatencyError, match="no clock says how long one takes"):
+        load_profile("nascompile-c-m7-float32").layer_ns((add,), Shape(16, 8, 8))
+    # A profile in nanoseconds is taken as it is, whatever the target.
+    assert named_profile("nrf5340", load_target("stm32f746"), "int8") == load_profile("nrf5340")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("loops: {ad: {call: 1}}", ("unknown-key", "unknown kernel `ad`")),
+        ("loops: {add: 3}", ("wrong-type", "`add` must map loops to amounts, not `3`")),
+        ("loops: {add: {cal: 1}}", ("unknown-key", "unknown key `cal`")),
+        ("loops: {add: {call: -1}}", ("wrong-value", "`call`: -1 is negative")),
+        ("loops: {add: {call: 1}}\ndefault: {mac: 2}", ("mixed-model", "`loops` beside `default`")),
+        ("unit: instruction\ndefault: {mac: 2}", ("wrong-value", "`unit` cannot be `instruction`")),
+    ],
+)
+def test_mistakes_in_loops(text: str, expected: tuple[str, str]) -> None:
+    found = mistakes(f"name: mine\ndtype: int8\n{text}\n")
+    assert [(code, message) for code, _, message, _ in found] == [expected]
+
+
+def test_a_kernel_without_loops_is_an_error_that_names_the_covered_ones() -> None:
+    profile = read_profile("name: mine\ndtype: int8\nclock: 1 GHz\nunit: cycles\nloops: {add: {call: 1}}\n", "p.yaml")
+    with pytest.raises(LatencyError, match="no operator kind `conv`") as caught:
+        profile.layer_ns(conv(X, filters=4), X)
+    assert "add" in caught.value.diagnostics[0].hint
 
 
 def test_names_are_found_whatever_their_case_and_near_misses_are_named() -> None:

@@ -1,0 +1,77 @@
+"""Instructions: the calls predicted are those of the C; the shipped profiles are what QEMU counts; networks add up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from nascompile.deploy.calls import planned
+from nascompile.deploy.core import core_of
+from nascompile.deploy.instructions import counted_operators, kernel_call, predicted_instructions
+from nascompile.deploy.latency_firmware import write_firmware
+from nascompile.deploy.operator_shapes import drawn_calls
+from nascompile.deploy.project import Vectors, write_project
+from nascompile.deploy.subject import untrained
+from nascompile.deploy.toolchain import missing_tools, run_check
+from nascompile.latency_operators import read_operators
+from spaces.breakdown import lowered
+from spaces.kernel_loops import KernelCall, kernel_calls
+from spaces.latency_profiles import named_profile
+from spaces.targets import load_target
+from tests.compression.networks import NETWORKS, candidate
+
+torch.set_num_threads(1)
+
+needs_tools = pytest.mark.skipif(bool(missing_tools()), reason=f"needs {', '.join(missing_tools())}")
+
+
+def used(call: KernelCall) -> KernelCall:
+    """A call without what its kernel does not look at."""
+    if call.name == "conv" or call.name.endswith("pool"):
+        groups = call.groups if call.name == "conv" else 1
+        return call._replace(groups=groups)
+    return call._replace(groups=1)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_calls_of_the_cost_model_are_those_of_the_c(name: str, dtype: str) -> None:
+    network = candidate(name)
+    predicted = [used(c) for step in lowered(network) for c in kernel_calls(step.ops, step.x.shape, dtype)]
+    plan = planned(untrained(network, dtype).network)
+    assert predicted == [used(kernel_call(call)) for call in plan.calls]
+
+
+@needs_tools
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+@pytest.mark.parametrize("mcu", ["stm32f412", "stm32f746"])
+def test_the_shipped_profile_says_what_other_operators_take(mcu: str, dtype: str, tmp_path: Path) -> None:
+    """Shapes of another seed than those that it was fitted to; fails once a kernel has changed."""
+    target = load_target(mcu)
+    calls = write_firmware(tmp_path, target, dtype, drawn_calls(dtype, 20_000, 20_000, each=3, seed=1))
+    counted = read_operators(counted_operators(tmp_path))
+    profile = named_profile("nascompile-c", target, dtype)
+    assert (counted.unit, counted.dtype, len(counted.latency)) == ("instructions", dtype, len(calls))
+    for call, instructions in zip(calls, counted.latency, strict=True):
+        assert float(profile.call_amount(call)) == pytest.approx(instructions, rel=0.005), call
+
+
+@needs_tools
+@pytest.mark.parametrize(
+    ("name", "mcu", "dtype"),
+    [
+        ("ds_conv", "stm32f412", "int8"), ("squeeze", "stm32f746", "int8"), ("inception", "stm32f412", "int8"),
+        ("sppf", "stm32f746", "int8"), ("groups", "stm32f412", "float32"), ("preact", "stm32f746", "float32"),
+    ],
+)  # fmt: skip
+def test_a_network_takes_the_sum_of_its_calls(name: str, mcu: str, dtype: str, tmp_path: Path) -> None:
+    subject, target = untrained(candidate(name), dtype), load_target(mcu)
+    plan, vectors = planned(subject.network), subject.vectors()
+    write_project(tmp_path, plan, target, Vectors(vectors.inputs[:1], vectors.outputs[:1]), name, "")
+    core = core_of(target)
+    assert core is not None
+    counted = run_check(tmp_path, core).instructions
+    predicted = predicted_instructions(plan, named_profile("nascompile-c", target, dtype))
+    assert predicted == pytest.approx(counted, rel=0.03)
