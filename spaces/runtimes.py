@@ -41,7 +41,7 @@ def find_runtime(name: str, target: Target | None, dtype: str) -> Runtime | None
         44
     """
     if name not in RUNTIMES:
-        hint = f"{did_you_mean(name[:60], RUNTIMES)} known: {', '.join(RUNTIMES)}"
+        hint = did_you_mean(name[:60], RUNTIMES)
         raise RuntimeProfileError.of("unknown-runtime", f"there is no runtime `{name[:60]}`", hint)
     if name == "ebs":
         return None

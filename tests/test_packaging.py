@@ -30,8 +30,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_has_exactly_the_four_packages(wheel: Path) -> None:
     names = [n for n in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in n]
     assert {n.split("/")[0] for n in names} == {"nascompile", "samplers", "solvers", "spaces"}
-    assert {Path(n).suffix for n in names} == {".py", ".yaml", ".typed", ".npy"}
-    tracked = {str(p.relative_to(ROOT)) for kind in ("yaml", "npy") for p in (ROOT / "spaces").rglob(f"*.{kind}")}
+    assert {Path(n).suffix for n in names if "/deploy/c/" not in n} == {".py", ".yaml", ".typed", ".npy", ".json"}
+    kinds = ("yaml", "npy", "json")
+    tracked = {str(p.relative_to(ROOT)) for kind in kinds for p in (ROOT / "spaces").rglob(f"*.{kind}")}
+    tracked |= {str(p.relative_to(ROOT)) for p in (ROOT / "nascompile" / "deploy" / "c").rglob("*") if p.is_file()}
     assert tracked <= set(names)
 
 

@@ -10,8 +10,8 @@ from rich.markup import escape
 from nascompile.cli.cells import cell_data, print_cells
 from nascompile.cli.options import Json, Request, takes_request
 from nascompile.cli.output import emit_json, out, quantity, table
-from nascompile.cli.report import profile_data, profile_text
-from spaces.breakdown import LayerTerms, breakdown, derived, totals
+from nascompile.cli.report import profile_data, profile_text, runtime_name
+from spaces.breakdown import LayerTerms, breakdown, derived, shared_code, totals
 from spaces.candidate import Candidate, parse_candidate
 from spaces.constraints import ground
 from spaces.errors import CandidateError, Diagnostic
@@ -81,6 +81,8 @@ def verdict(member: Candidate, layers: tuple[LayerTerms, ...]) -> dict[str, Any]
         "input_bytes": program.space.input.nbytes,
         "costs": costs,
         "ram_model": program.ram_model,
+        "runtime": runtime_name(program),
+        "shared_code": shared_code(member, layers),
         **({"latency_profile": profile_data(program.latency)} if program.latency else {}),
         "limits": limits,
         "broken_constraints": broken,
@@ -113,6 +115,8 @@ def _print(member: Candidate, layers: tuple[LayerTerms, ...], data: dict[str, An
         time = [f"{t.cost.latency / 1000:,.1f}"] if latency else []
         cost = [f"{t.cost.rom:,}", f"{t.cost.macs:,}", *time, buffer, f"{t.cost.peak:,}"]
         rows.add_row(number, t.block, str(t.out.shape), *cost)
+    if data["shared_code"]:
+        rows.add_row("", "code, once", "", f"{data['shared_code']:,}")
     out.print(rows)
     out.print()
     _print_totals(layers, data)
@@ -125,13 +129,19 @@ def _print(member: Candidate, layers: tuple[LayerTerms, ...], data: dict[str, An
     )
 
 
+def _rom_terms(runtime: str) -> str:
+    if runtime == "ebs":
+        return "sum of weights and code (EBS Eq. 3)"
+    return f"constants of the layers, and code that is there once ({runtime})"
+
+
 def _print_totals(layers: tuple[LayerTerms, ...], data: dict[str, Any]) -> None:
     costs, model = data["costs"], data["ram_model"]
     even = max([data["input_bytes"], *(t.cost.out_bytes for t in layers if t.number and t.number % 2 == 0)])
     odd = costs["ram_pingpong"] - even
     budgets = {row["limit"]: row for row in data["limits"]}
     names = {
-        "rom": ("ROM", "sum of weights and code (EBS Eq. 3)"),
+        "rom": ("ROM", _rom_terms(data["runtime"])),
         "ram_pingpong": ("RAM pingpong", f"even {even:,} B + odd {odd:,} B (EBS Eq. 4)"),
         "ram_liveness": ("RAM liveness", "largest sum of live tensors at any step"),
         "macs": ("MACs", "multiply-accumulates"),

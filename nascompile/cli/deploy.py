@@ -170,8 +170,10 @@ def _print(made: Deployed, shown: Verified | None) -> None:
         _print_proof(made, shown)
     if core:
         each = core.instructions / max(1, made.predicted["macs"])
-        out.print(f"instructions of one inference: {core.instructions:,} ({each:.2f} per multiply-accumulate), "
-                  f"stack {core.stack:,} B; instructions are not cycles", soft_wrap=True)  # fmt: skip
+        out.print(f"instructions of one inference: {core.instructions:,} ({each:.2f} per multiply-accumulate), stack "
+                  f"{core.stack:,} B", soft_wrap=True)  # fmt: skip
+    if "instructions" in made.predicted:
+        out.print(f"instructions predicted: {made.predicted['instructions']:,}; instructions are not cycles")
     out.print(f"written: {made.folder}", soft_wrap=True, markup=False)
 
 

@@ -19,7 +19,7 @@ from nascompile.cli.options import (
     is_set_file,
 )
 from nascompile.cli.output import emit_json, out, share, table
-from nascompile.cli.report import budget_text, profile_data, profile_text
+from nascompile.cli.report import budget_text, profile_data, profile_text, runtime_name
 from solvers.feasible_set import FeasibleSet
 from spaces.errors import Diagnostic, NascompileError
 
@@ -99,7 +99,9 @@ def _print(
 ) -> None:
     out.print(f"[bold]{data['space']}[/bold]: |X| = {data['size']:,}")
     for name, fs, profile in zip(names, sets, data["latency_profiles"], strict=True):
-        limits = fs.origin or budget_text(dict(fs.program.budgets.items()), fs.program.ram_model)
+        limits = fs.origin or budget_text(
+            dict(fs.program.budgets.items()), fs.program.ram_model, runtime_name(fs.program)
+        )
         out.print(f"{escape(name)}: {escape(limits)}")
         if profile:
             out.print(f"  {escape(profile_text(profile))}")

@@ -17,7 +17,7 @@ from spaces.program import Program
 from spaces.space import option_label
 from spaces.units import format_bytes, format_count, format_time_ns
 
-__all__ = ["print_report", "profile_data", "profile_text", "report"]
+__all__ = ["print_report", "profile_data", "profile_text", "report", "runtime_name"]
 
 
 def report(fs: FeasibleSet, attribute: bool = True) -> dict[str, Any]:
@@ -28,6 +28,7 @@ def report(fs: FeasibleSet, attribute: bool = True) -> dict[str, Any]:
         "target": program.target or None,
         "budgets": dict(program.budgets.items()),
         "ram_model": program.ram_model,
+        "runtime": runtime_name(program),
         "size": program.size,
         "count": fs.size,
         "share": fs.size / program.size,
@@ -129,7 +130,7 @@ def print_report(data: dict[str, Any]) -> None:
 def print_head(data: dict[str, Any]) -> None:
     """What was reduced, and the exact counts."""
     target = f" on {data['target']}" if data["target"] else ""
-    limits = escape(data["origin"] or "") or budget_text(data["budgets"], data["ram_model"])
+    limits = escape(data["origin"] or "") or budget_text(data["budgets"], data["ram_model"], data["runtime"])
     out.print(f"[bold]{data['space']}[/bold]{target}: {limits}")
     width = len(f"{data['size']:,}")
     out.print(f"|X|   = {data['size']:>{width},}  networks in the space")
@@ -137,9 +138,15 @@ def print_head(data: dict[str, Any]) -> None:
     out.print(f"|X^f| = {data['count']:>{width},}  feasible, exactly ({share_text})")
 
 
-def budget_text(budgets: dict[str, int], ram_model: str) -> str:
+def runtime_name(program: Program) -> str:
+    """What gives the ROM."""
+    return program.runtime.name if program.runtime else "ebs"
+
+
+def budget_text(budgets: dict[str, int], ram_model: str, runtime: str) -> str:
     """The budgets in words."""
-    names = {"ram": f"RAM ({ram_model})", "rom": "ROM", "flops": "FLOPs", "macs": "MACs", "latency": "latency"}
+    rom = "ROM" if runtime == "ebs" else f"ROM ({runtime})"
+    names = {"ram": f"RAM ({ram_model})", "rom": rom, "flops": "FLOPs", "macs": "MACs", "latency": "latency"}
     forms = {"rom": format_bytes, "ram": format_bytes, "latency": format_time_ns}
     parts = [f"{names[name]} <= {forms.get(name, format_count)(value)}" for name, value in budgets.items()]
     return ", ".join(parts) or "no budgets"

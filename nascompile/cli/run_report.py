@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from nascompile.cli.output import emit_json, out, quantity, table
-from nascompile.cli.report import budget_text
+from nascompile.cli.report import budget_text, runtime_name
 
 if TYPE_CHECKING:
     from nascompile.run.folder import RunFolder
@@ -75,7 +75,7 @@ def print_outcome(folder: RunFolder, outcome: Outcome) -> None:
 
     settings, program = folder.settings, folder.fs.program
     target = f" on {program.target}" if program.target else ""
-    limits = budget_text(dict(program.budgets.items()), program.ram_model)
+    limits = budget_text(dict(program.budgets.items()), program.ram_model, runtime_name(program))
     failed = [row for row in outcome.rows if "error" in row]
     out.print(
         f"{escape(program.space.name)}{target}: {len(outcome.rows):,} networks by {settings.sampler} from "

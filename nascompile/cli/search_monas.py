@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from nascompile.cli.options import SetRequest, default_name, is_set_file
 from nascompile.cli.output import Interrupted, emit_json, err, out, quantity, say, table, working
-from nascompile.cli.report import budget_text, profile_data, profile_text
+from nascompile.cli.report import budget_text, profile_data, profile_text, runtime_name
 from nascompile.run.monas_choice import MONAS_IMAGES
 from nascompile.search_log import SearchLog
 from samplers.monas import MonasSampler, found_cell
@@ -134,6 +134,7 @@ def _result(
         "size": program.size,
         "budgets": dict(program.budgets.items()),
         "ram_model": program.ram_model,
+        "runtime": runtime_name(program),
         "target": program.target or None,
         "latency_profile": profile_data(program.latency) if program.latency else None,
         "sampler": asdict(sampler),
@@ -147,7 +148,7 @@ def _print(member: Candidate, data: dict[str, Any]) -> None:
     out.print(f"[bold]{escape(str(member))}[/bold]", soft_wrap=True)
     index = "" if data["index"] is None else f"index {data['index']:,} of the benchmark; "
     target = f" on {data['target']}" if data["target"] else ""
-    limits = budget_text(data["budgets"], data["ram_model"])
+    limits = budget_text(data["budgets"], data["ram_model"], data["runtime"])
     out.print(f"{index}one of {data['feasible']:,} feasible of {data['size']:,}{target}: {limits}", soft_wrap=True)
     out.print()
     rows = table("cost", ">value")

@@ -11,7 +11,7 @@ from typing import Any
 from rich.markup import escape
 
 from nascompile.cli.output import out, quantity, table
-from nascompile.cli.report import budget_text, profile_data
+from nascompile.cli.report import budget_text, profile_data, runtime_name
 from nascompile.trial_log import TrialLog
 from samplers.pareto import ParetoSampler, Point
 from solvers.feasible_set import FeasibleSet
@@ -103,7 +103,7 @@ def print_found(found: Found) -> None:
     """The same for a person."""
     program = found.fs.program
     target = f" on {program.target}" if program.target else ""
-    limits = budget_text(dict(program.budgets.items()), program.ram_model)
+    limits = budget_text(dict(program.budgets.items()), program.ram_model, runtime_name(program))
     draws = "uniform draws" if found.sampler.method == "uniform" else f"trials by {found.sampler.method}"
     out.print(
         f"{escape(program.space.name)}{target}: {found.trials:,} {draws} from {found.fs.size:,} feasible of "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,13 @@ import numpy as np
 
 from nascompile.deploy.calls import Plan, planned
 from nascompile.deploy.core import core_of
+from nascompile.deploy.instructions import predicted_instructions
 from nascompile.deploy.project import Vectors, in_memory, write_project
 from nascompile.deploy.readme import readme
 from nascompile.deploy.subject import Subject, predicted
 from nascompile.deploy.toolchain import Checked, Sizes, build_image, host_library, run_check, run_host
+from spaces.latency import RUNTIME, LatencyError
+from spaces.latency_profiles import named_profile
 from spaces.target import Target
 
 __all__ = ["Deployed", "Verified", "deploy", "verify"]
@@ -31,7 +35,7 @@ class Deployed:
         subject: the network.
         target: the chip.
         plan: its calls and its memory.
-        predicted: see `nascompile.deploy.subject.predicted`.
+        predicted: see `nascompile.deploy.subject.predicted`; and `instructions`, where the core was counted on.
         vectors: inputs and outputs of its check.
     """
 
@@ -82,7 +86,10 @@ def deploy(subject: Subject, target: Target, folder: Path) -> Deployed:
         DeployError: a number of the network does not fit into C's fields, or the folder cannot be written.
     """
     plan, vectors = planned(subject.network), subject.vectors()
-    made = Deployed(folder, subject, target, plan, predicted(subject.candidate, target, subject.dtype), vectors)
+    foretold = predicted(subject.candidate, target, subject.dtype)
+    with suppress(LatencyError):  # there is no profile of this core
+        foretold["instructions"] = predicted_instructions(plan, named_profile(RUNTIME, target, subject.dtype))
+    made = Deployed(folder, subject, target, plan, foretold, vectors)
     write_project(folder, plan, target, vectors, str(subject.candidate), readme(made))
     return made
 

@@ -13,7 +13,7 @@ from nascompile.deploy.core import CORES
 from nascompile.deploy.errors import DeployError
 from nascompile.deploy.latency_firmware import write_firmware
 from nascompile.deploy.measure import FLAGS, compiler_version
-from nascompile.deploy.toolchain import _make, missing_tools
+from nascompile.deploy.toolchain import make, missing_tools
 from nascompile.latency_fit import Fit, fit_profile
 from nascompile.latency_operators import read_operators
 from spaces.kernel_loops import KernelCall
@@ -49,7 +49,7 @@ def counted_operators(folder: Path) -> Path:
     Raises:
         DeployError: a tool is missing, or the run fails.
     """
-    said = _make(folder, "emulated", missing_tools())
+    said = make(folder, "emulated", missing_tools())
     path = folder / "emulated.csv"
     if "kernel,dtype," not in said:
         raise DeployError.of("run-failed", f"the firmware in `{folder}` said nothing", "`make emulated` shows why")

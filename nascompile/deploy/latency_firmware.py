@@ -15,9 +15,9 @@ from pathlib import Path
 from nascompile.deploy.core import CORES, Core, core_of
 from nascompile.deploy.errors import DeployError
 from nascompile.deploy.operator_shapes import call_elements, drawn_calls, weight_count
-from nascompile.deploy.project import STACK, memory_layout
+from nascompile.deploy.project import STACK, memory_layout, placed
 from spaces.kernel_loops import KernelCall
-from spaces.target import Region, Target
+from spaces.target import Target
 
 __all__ = ["write_firmware"]
 
@@ -27,8 +27,6 @@ _ARENA, _WEIGHTS = 192 * 1024, 160 * 1024
 _CODE = 32 * 1024
 _WIDTH = {"int8": 1, "float32": 4}
 _TYPE = {"int8": "int8_t", "float32": "float"}
-#: Where nothing is known: a chip of the STM32 family.
-_PLACE = {"flash": 0x08000000, "ram": 0x20000000}
 #: Cores without a cycle counter, which SysTick stands in for.
 _NO_COUNTER = ("Cortex-M0+",)
 #: A shift of 38 bits, as most sums have, wherever a kernel looks for one; as a word a multiplier between 2^29 and 2^30.
@@ -167,7 +165,7 @@ def _frame(target: Target, core: Core) -> dict[str, str]:
     }  # fmt: skip
     for word, text in words.items():
         make = make.replace(word, text)
-    flash, ram = _place(target.rom_region), _place(target.ram_region)
+    flash, ram = placed(target.rom_region), placed(target.ram_region)
     return {
         "Makefile": make,
         **{name: (here / "latency" / name).read_text() for name in ("latency.c", "operators.h", "board.h")},
@@ -175,10 +173,6 @@ def _frame(target: Target, core: Core) -> dict[str, str]:
         "chip.ld": memory_layout(flash, ram),
         "emulator.ld": memory_layout((core.flash, 2**22), (core.ram, 2**22), 4 * STACK),
     }
-
-
-def _place(region: Region) -> tuple[int, int]:
-    return (_PLACE[region.kind] if region.address is None else region.address), region.size
 
 
 def _readme(target: Target, dtype: str, calls: Sequence[KernelCall], core: Core) -> str:

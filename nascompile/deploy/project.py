@@ -18,13 +18,13 @@ from nascompile.deploy.errors import DeployError
 from spaces.target import Region, Target
 from spaces.tensors import Shape
 
-__all__ = ["STACK", "Vectors", "kernel_files", "memory_layout", "write_project"]
+__all__ = ["STACK", "Vectors", "in_memory", "kernel_files", "memory_layout", "placed", "write_project"]
 
 #: Bytes that the image keeps free for the stack; networks use a third.
 STACK = 1024
 
-#: Where nothing is known: a chip of the STM32 family.
-_FLASH, _RAM = 0x08000000, 0x20000000
+#: Where memories begin if nothing is known: as in the STM32 family.
+_PLACE = {"flash": 0x08000000, "ram": 0x20000000}
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +136,7 @@ def _images(target: Target, core: Core | None) -> dict[str, str]:
     rules = (here / "chip.mk").read_text()
     for word, text in {"@CORE@": core.name, "@CPU@": core.flags, "@MACHINE@": core.machine}.items():
         rules = rules.replace(word, text)
-    flash, ram = _place(target.rom_region, _FLASH), _place(target.ram_region, _RAM)
+    flash, ram = placed(target.rom_region), placed(target.ram_region)
     return texts | {
         "chip.mk": rules,
         "image/startup.c": (here / "image" / "startup.c").read_text(),
@@ -147,8 +147,9 @@ def _images(target: Target, core: Core | None) -> dict[str, str]:
     }
 
 
-def _place(region: Region, default: int) -> tuple[int, int]:
-    return (default if region.address is None else region.address), region.size
+def placed(region: Region) -> tuple[int, int]:
+    """Address and bytes of a memory."""
+    return (_PLACE[region.kind] if region.address is None else region.address), region.size
 
 
 def _vectors(plan: Plan, vectors: Vectors) -> str:

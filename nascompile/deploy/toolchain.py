@@ -19,7 +19,17 @@ from numpy.typing import NDArray
 from nascompile.deploy.core import Core
 from nascompile.deploy.errors import DeployError
 
-__all__ = ["Checked", "Sizes", "build_image", "host_library", "missing_tools", "run_check", "run_host", "tools_error"]
+__all__ = [
+    "Checked",
+    "Sizes",
+    "build_image",
+    "host_library",
+    "make",
+    "missing_tools",
+    "run_check",
+    "run_host",
+    "tools_error",
+]
 
 _ARM = ("make", "arm-none-eabi-gcc", "qemu-system-arm")
 _INSTALL = "on Debian and Ubuntu: apt-get install make gcc gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"
@@ -72,7 +82,7 @@ def build_image(folder: Path) -> Sizes:
     Raises:
         DeployError: a tool is missing, or the network does not fit the chip; the linker's own words say by how much.
     """
-    _make(folder, "image", missing_tools())
+    make(folder, "image", missing_tools())
     (elf,) = folder.glob("build/*/image.elf")
     text = _run(["arm-none-eabi-size", "-A", str(elf.relative_to(folder))], folder)
     sizes = {m[1]: int(m[2]) for m in re.finditer(r"^(\.\w+)\s+(\d+)", text, re.M)}
@@ -90,7 +100,7 @@ def run_check(folder: Path, core: Core) -> Checked:
     Raises:
         DeployError: a tool is missing, or the run fails.
     """
-    said = _make(folder, "check", missing_tools())
+    said = make(folder, "check", missing_tools())
     found = re.search(r"nc ((?:[0-9a-f]{8} ){4})", said)
     if not found:
         raise DeployError.of("check-failed", f"the check in `{folder}` said nothing", "`make check` there shows why")
@@ -105,7 +115,7 @@ def host_library(folder: Path) -> Path:
     Raises:
         DeployError: a tool is missing, or the C does not compile.
     """
-    _make(folder, "host", missing_tools(host=True))
+    make(folder, "host", missing_tools(host=True))
     return folder / "build" / "host" / "libnetwork.so"
 
 
@@ -141,7 +151,17 @@ def tools_error(what: str, missing: Sequence[str]) -> DeployError:
     return DeployError.of("no-toolchain", f"cannot build {what}: there is no {names}", _INSTALL)
 
 
-def _make(folder: Path, goal: str, missing: list[str]) -> str:
+def make(folder: Path, goal: str, missing: list[str]) -> str:
+    """Run make in a project; all that it says.
+
+    Args:
+        folder: of the project.
+        goal: of its Makefile.
+        missing: tools that the goal needs and that are not there; see `missing_tools`.
+
+    Raises:
+        DeployError: a tool is missing, or the goal fails.
+    """
     if missing:
         raise tools_error(f"the C in `{folder}`", missing)
     return _run(["make", "-s", goal], folder)
