@@ -64,9 +64,9 @@ Profile = Annotated[
     str | None,
     typer.Option(
         "--latency-profile",
-        help="Name or file of the latency profile (`nascompile latency list`); nascompile-c: our own C on the MCU's core, "
-        "one cycle an instruction. Default where latency is limited, and with `auto` always: the MCU's, or one of its "
-        "core.",
+        help="Name or file of the latency profile (`nascompile latency list`); nascompile-c: our own C on the MCU's "
+        "core, one cycle an instruction. Default where latency is limited, and with `auto` always: the MCU's, or one "
+        "of its core.",
         metavar="NAME",
     ),
 ]

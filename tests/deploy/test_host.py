@@ -1,0 +1,195 @@
+"""Generated C on this computer: in int8 the integer reference bit for bit, in float32 PyTorch."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nascompile.deploy.calls import planned
+from nascompile.deploy.errors import DeployError
+from nascompile.deploy.project import Vectors
+from nascompile.deploy.toolchain import host_library, run_host
+from spaces.tensors import Shape
+from tests.compression.networks import NETWORKS
+from tests.compression.scalar_kernels import run_scalar
+from tests.deploy.interpreter import STRICT, Kernels, compiled
+from tests.deploy.operators import KINDS, filled, inputs, single
+from tests.deploy.tools import candidates, chain_of, needs_host, rows, subject, written
+
+pytestmark = needs_host
+
+
+@pytest.fixture(scope="session")
+def kernels(tmp_path_factory: pytest.TempPathFactory) -> Kernels:
+    return Kernels(compiled(tmp_path_factory.mktemp("kernels")))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(data=st.data())
+def test_any_operator_is_the_reference(kernels: Kernels, kind: str, data: st.DataObject) -> None:
+    network, seed = data.draw(single(kind))
+    plan = planned(network)
+    q = inputs(network, seed)
+    wanted = rows(network.run(q), plan.output)
+    for x, y in zip(rows(q, plan.input), wanted, strict=True):
+        assert np.array_equal(kernels.run(plan, x), y)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(data=st.data())
+def test_the_reference_is_what_its_words_say(kind: str, data: st.DataObject) -> None:
+    """Else both could share a mistake beyond what calibrated networks meet."""
+    network, seed = data.draw(single(kind))
+    (q,) = inputs(network, seed, 1)
+    scalar = run_scalar(network, q)
+    assert network.run(q[None]).reshape(-1).tolist() == [scalar[place] for place in sorted(scalar)]
+
+
+def test_operators_meet_all_that_kernels_tell_apart(kernels: Kernels) -> None:
+    """Of this the random operators are made: else the first test could pass with half of the code unseen."""
+    from hypothesis import find
+
+    def meets(kind: str, condition: object) -> None:
+        find(single(kind), condition)  # type: ignore[arg-type]
+
+    meets("conv", lambda f: len(f[0].ops[0].weights) < 4 and (f[0].ops[0].shifts < -2).any())
+    meets("conv", lambda f: len(f[0].ops[0].weights) > 4 and (31 - f[0].ops[0].shifts < 32).any())
+    meets("grouped", lambda f: f[0].ops[0].groups > 1 and len(f[0].ops[0].weights) // f[0].ops[0].groups > 4)
+    meets("depthwise", lambda f: f[0].ops[0].groups > 4 and f[0].ops[0].groups % 4)
+    meets("max_pool", lambda f: f[0].ops[0].pads[0] >= f[0].ops[0].kernel[0] > 1)
+    meets("avg_pool", lambda f: f[0].ops[0].pads[2] >= f[0].ops[0].kernel[1] > 1)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_int8_networks_are_the_reference(name: str, tmp_path: Path) -> None:
+    plan, vectors = subject(name, "int8")
+    library = host_library(written(tmp_path / "p", plan, vectors))
+    found = run_host(library, rows(vectors.inputs, plan.input), plan.output.size)
+    assert np.array_equal(found, rows(vectors.outputs, plan.output))
+    assert len(np.unique(found)) > 3
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_float32_networks_are_pytorch(name: str, tmp_path: Path) -> None:
+    plan, vectors = subject(name, "float32")
+    library = host_library(written(tmp_path / "p", plan, vectors))
+    found = run_host(library, rows(vectors.inputs, plan.input), plan.output.size)
+    wanted = rows(vectors.outputs, plan.output)
+    assert 0.2 < np.abs(wanted).max() < 50
+    assert np.abs(found - wanted).max() <= 1e-5 * max(1.0, np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("name", ["prototype_timeseries", "nasbench201", "mobilenet"])
+def test_random_networks_of_the_library(kernels: Kernels, name: str) -> None:
+    (one,) = candidates(name, 1, seed=3)
+    chain = chain_of(one)
+    network = filled(chain, Shape(*one.program.space.input.shape), seed=1)
+    plan = planned(network)
+    q = inputs(network, 1)[:1]
+    (wanted,) = rows(network.run(q), plan.output)
+    assert np.array_equal(kernels.run(plan, rows(q, plan.input)[0]), wanted)
+    assert len(np.unique(wanted)) > 2
+
+
+MAIN = """
+#include "network.h"
+#include "check/vectors.h"
+int main(void)
+{
+    int wrong = 0;
+    for (int v = 0; v < NC_VECTORS; v++) {
+        nc_value *out = nc_input();
+        nc_value mine[NC_OUTPUT_SIZE];
+        for (int k = 0; k < NC_INPUT_SIZE; k++)
+            out[k] = nc_inputs[v][k];
+        nc_run(v % 2 ? nc_inputs[v] : 0, v % 3 ? mine : 0);
+        for (int k = 0; k < NC_OUTPUT_SIZE; k++) {
+            const float apart = (float)(v % 3 ? mine[k] : nc_output()[k]) - (float)nc_outputs[v][k];
+            wrong += !(apart < 1e-4f && apart > -1e-4f);
+        }
+    }
+    return wrong ? 1 : 0;
+}
+"""
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+@pytest.mark.parametrize("name", ["squeeze", "sppf", "inception", "groups"])
+def test_sanitisers_find_nothing(name: str, dtype: str, tmp_path: Path) -> None:
+    """Out of bounds, overflow, shifts, alignment; in C99 without a warning."""
+    plan, vectors = subject(name, dtype)
+    folder = written(tmp_path / "p", plan, vectors)
+    (folder / "main.c").write_text(MAIN)
+    sources = sorted(p.name for p in folder.glob("*.c"))
+    checks = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1", "-g", "-I.")
+    done = subprocess.run(["cc", *STRICT, *checks, *sources, "-o", "main"], cwd=folder, capture_output=True, text=True)
+    if "cannot find -lasan" in done.stderr or "libasan" in done.stderr:
+        pytest.skip("no sanitisers are installed")
+    assert (done.returncode, done.stderr) == (0, "")
+    done = subprocess.run(["./main"], cwd=folder, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_undefined_behaviour_of_any_operator(tmp_path: Path) -> None:
+    """The kernels under the sanitiser of undefined behaviour, which aborts, in a process of their own."""
+    import sys
+
+    script = (
+        "import sys, pathlib, pickle\n"
+        "from tests.deploy.interpreter import Kernels\n"
+        "kernels = Kernels(pathlib.Path(sys.argv[1]))\n"
+        "for plan, x in pickle.loads(pathlib.Path(sys.argv[2]).read_bytes()):\n"
+        "    kernels.run(plan, x)\n"
+        "print('ran')\n"
+    )
+    import pickle
+
+    cases = []
+    for kind in KINDS:
+        strategy = single(kind)
+        for network, seed in _examples(strategy, 12):
+            plan = planned(network)
+            cases += [(plan, x) for x in rows(inputs(network, seed), plan.input)]
+    (tmp_path / "cases").write_bytes(pickle.dumps(cases))
+    library = compiled(tmp_path, "-fsanitize=undefined", "-fno-sanitize-recover=all")
+    command = [sys.executable, "-c", script, str(library), str(tmp_path / "cases")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ran\n", "")
+
+
+def _examples(strategy: st.SearchStrategy, count: int) -> list:
+    """The same ones every time."""
+    from hypothesis import Phase, settings
+
+    found: list = []
+
+    @settings(max_examples=count, derandomize=True, database=None, phases=[Phase.generate], deadline=None)
+    @given(strategy)
+    def collect(value: object) -> None:
+        found.append(value)
+
+    collect()
+    return found
+
+
+def test_numbers_beyond_the_fields_of_c() -> None:
+    network = filled((), Shape(4), 0)
+    from nascompile.compression.quantised import QuantisedNetwork, QuantisedOp, QuantisedTensor
+
+    tensors = (network.tensors[0], QuantisedTensor(Shape(4, 1, 1), 0.1, 0))
+    op = QuantisedOp("max_pool", (0,), kernel=(300, 1), pads=(299, 0, 0, 0))
+    with pytest.raises(DeployError, match="`kernel_h` of the 1th kernel, `max_pool`, is 300"):
+        planned(QuantisedNetwork("n", (4,), tensors, (op,)))
+
+
+def test_vectors_lie_as_the_network_reads_them(tmp_path: Path) -> None:
+    plan, vectors = subject("conv", "int8")
+    folder = written(tmp_path / "p", plan, Vectors(vectors.inputs[:1], vectors.outputs[:1]))
+    text = (folder / "check/vectors.h").read_text()
+    first = vectors.inputs[0].transpose(1, 2, 0).reshape(-1)
+    assert "".join(f"{q}," for q in first) in text.replace("\n", "")
