@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import subprocess
-from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -70,7 +69,7 @@ class Kernels:
         self.library[f"nc_{call.kernel}"](ctypes.byref(row), ctypes.c_void_p(arena.ctypes.data))
 
 
-def _written(call: Call) -> Sequence[int]:
+def _written(call: Call) -> Any:
     """The elements that a call may write."""
     n = {name: int(value) for name, value in call.fields.items()}
     pixels = np.arange(n["out_h"] * n["out_w"])[:, None] * n["out_c"]

@@ -7,15 +7,16 @@ from math import ceil, log2
 from typing import Any
 
 import numpy as np
-from hypothesis import assume
+from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
+from nascompile.compression.fixed_point import multipliers_shifts
 from nascompile.compression.quantised import QuantisedNetwork, QuantisedOp, QuantisedTensor
 from nascompile.deploy.float_network import FloatNetwork, FloatOp
 from spaces.kernels import WEIGHTED, Kernel
 from spaces.tensors import Shape
 
-__all__ = ["KINDS", "filled", "filled_float", "inputs", "single"]
+__all__ = ["KINDS", "drawn", "filled", "filled_float", "inputs", "single"]
 
 KINDS = (
     "conv", "grouped", "depthwise", "pointwise", "linear", "add", "mul", "concat", "max_pool", "avg_pool",
@@ -25,7 +26,8 @@ KINDS = (
 _APART = 255
 #: Bits of a factor's multiplier, and those that no rescaled number may reach.
 _MULTIPLIER, _MOST = 31, 28
-_SMALL = st.integers(1, 9)
+#: Each as often as any other, which `integers` would not give.
+_SMALL = st.sampled_from(range(1, 10))
 _SIDES = st.tuples(st.integers(1, 6), st.integers(1, 6))
 _ZERO = st.integers(-128, 127)
 
@@ -44,6 +46,19 @@ def single(draw: st.DrawFn, kind: str) -> tuple[QuantisedNetwork, int]:
     return QuantisedNetwork(kind, tuple(tensors[0].shape), tuple(tensors), tuple(ops)), seed
 
 
+def drawn(kind: str, count: int) -> list[tuple[QuantisedNetwork, int]]:
+    """Some of `single`, the same ones every time."""
+    found: list[tuple[QuantisedNetwork, int]] = []
+
+    @settings(max_examples=count, derandomize=True, database=None, phases=[Phase.generate], deadline=None)
+    @given(single(kind))
+    def collect(value: tuple[QuantisedNetwork, int]) -> None:
+        found.append(value)
+
+    collect()
+    return found
+
+
 def inputs(network: QuantisedNetwork, seed: int, n: int = 2) -> np.ndarray:
     """Random numbers, and numbers that are the least and the largest."""
     rng = np.random.default_rng(seed)
@@ -55,9 +70,9 @@ def inputs(network: QuantisedNetwork, seed: int, n: int = 2) -> np.ndarray:
 
 def _unary(draw: Any, rng: Any, kind: str, x: Shape) -> tuple[list[QuantisedTensor], list[QuantisedOp]]:
     if kind in ("depthwise", "grouped"):
-        groups = x.channels if kind == "depthwise" else draw(st.integers(1, 3))
-        x = x._replace(channels=groups * (1 if kind == "depthwise" else draw(st.integers(1, 5))))
-        share = 1 if kind == "depthwise" else draw(st.integers(1, 6))
+        groups = x.channels if kind == "depthwise" else draw(st.sampled_from([1, 2, 3]))
+        x = x._replace(channels=groups * (1 if kind == "depthwise" else draw(st.sampled_from(range(1, 6)))))
+        share = 1 if kind == "depthwise" else draw(st.sampled_from(range(1, 7)))
         filters = groups * share
     else:
         groups, filters = 1, draw(_SMALL)
@@ -126,7 +141,7 @@ def _tensor(draw: Any, shape: Shape) -> QuantisedTensor:
     return QuantisedTensor(shape, 0.1, draw(_ZERO))
 
 
-def _clamp(draw: Any) -> dict[str, int]:
+def _clamp(draw: Any) -> dict[str, Any]:
     """The whole range, as a rule."""
     low, high = sorted(draw(st.sampled_from([(-128, 127), (-128, 127), (-5, 90), (127, 30), (-128, -128)])))
     return {"low": low, "high": high}
@@ -148,6 +163,9 @@ def _weights(rng: Any, shape: Sequence[int]) -> dict[str, Any]:
     if rng.random() < 0.2:
         weights = rng.choice(np.array([-127, 127], np.int8), weights.shape)
     biases = rng.integers(-(2 ** rng.integers(1, 24)), 2**16, shape[0]).astype(np.int32)
+    # A channel of which nothing is left may have any factor.
+    dead = rng.random(shape[0]) < 0.1
+    weights[dead], biases[dead] = 0, rng.integers(-1, 2, dead.sum())
     most = np.abs(weights.astype(np.int64)).reshape(len(weights), -1).sum(1) * _APART + np.abs(biases.astype(np.int64))
     return {"weights": weights, "biases": biases, **_factors(rng, most)}
 
@@ -160,9 +178,9 @@ def _factors(rng: Any, most: Any) -> dict[str, Any]:
     for magnitude, multiplier in zip(most, multipliers, strict=True):
         # No rescaled number reaches 2^28; no shift to the right is below 2 or above 62.
         least = max(2, ceil(log2(max(1, int(magnitude)) * int(multiplier))) - _MOST)
-        about = least + _MOST - 8
-        end = min(62, rng.choice([least, about + 3, 62]))
-        rights.append(int(rng.integers(min(end, max(least, min(about - 3, end))), end + 1)) if end > least else least)
+        useful = least + _MOST - 8 + rng.integers(-3, 4)
+        right = useful if rng.random() < 0.5 else rng.choice([least, least + 1, 31, 32, 33, 62])
+        rights.append(int(min(62, max(least, right))))
     multipliers[rng.random(len(most)) < 0.05] = 0
     shifts = [0 if m == 0 else _MULTIPLIER - r for m, r in zip(multipliers, rights, strict=True)]
     return {"multipliers": multipliers.astype(np.int32), "shifts": np.array(shifts, np.int8)}
@@ -183,7 +201,7 @@ def filled(chain: Sequence[Kernel], x: Shape, seed: int) -> QuantisedNetwork:
             given = _real_factors(_REAL[kernel.kind](kernel, area))
         zero = int(rng.integers(-20, 20))
         tensors.append(QuantisedTensor(kernel.out, 0.1, zero))
-        clamp = {"low": zero} if kernel.clamp != "none" else {}
+        clamp: dict[str, Any] = {"low": zero} if kernel.clamp != "none" else {}
         given |= {"kernel": kernel.kernel, "stride": kernel.stride, "pads": kernel.pads, "groups": kernel.groups}
         ops.append(QuantisedOp(kernel.kind, kernel.inputs, **given, **clamp))
     return QuantisedNetwork("filled", tuple(x), tuple(tensors), tuple(ops))
@@ -209,8 +227,6 @@ def _lively_weights(rng: Any, kernel: Kernel) -> dict[str, Any]:
 
 
 def _real_factors(factors: Sequence[float]) -> dict[str, Any]:
-    from nascompile.compression.fixed_point import multipliers_shifts
-
     multipliers, shifts = multipliers_shifts(list(factors))
     return {"multipliers": multipliers, "shifts": shifts}
 
@@ -227,7 +243,7 @@ def filled_float(chain: Sequence[Kernel], x: Shape, seed: int) -> FloatNetwork:
                 shape = (kernel.out.channels, kernel.x.channels // kernel.groups, *kernel.kernel)
             given |= {"weights": rng.normal(size=shape).astype(np.float32)}
             given |= {"biases": rng.normal(size=kernel.out.channels).astype(np.float32)}
-        clamp = {"low": 0.0} if kernel.clamp != "none" else {}
+        clamp: dict[str, Any] = {"low": 0.0} if kernel.clamp != "none" else {}
         ops.append(
             FloatOp(kernel.kind, kernel.inputs, groups=kernel.groups, function=kernel.function, **given, **clamp)
         )

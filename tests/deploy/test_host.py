@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from nascompile.compression.quantised import QuantisedNetwork, QuantisedOp, QuantisedTensor
 from nascompile.deploy.calls import planned
 from nascompile.deploy.errors import DeployError
 from nascompile.deploy.project import Vectors
@@ -18,7 +21,7 @@ from spaces.tensors import Shape
 from tests.compression.networks import NETWORKS
 from tests.compression.scalar_kernels import run_scalar
 from tests.deploy.interpreter import STRICT, Kernels, compiled
-from tests.deploy.operators import KINDS, filled, inputs, single
+from tests.deploy.operators import KINDS, drawn, filled, inputs, single
 from tests.deploy.tools import candidates, chain_of, needs_host, rows, subject, written
 
 pytestmark = needs_host
@@ -45,24 +48,29 @@ def test_any_operator_is_the_reference(kernels: Kernels, kind: str, data: st.Dat
 def test_the_reference_is_what_its_words_say(kind: str, data: st.DataObject) -> None:
     """Else both could share a mistake beyond what calibrated networks meet."""
     network, seed = data.draw(single(kind))
+    op = network.ops[-1]
+    # The largest of a window that lies in the padding altogether is no number.
+    assume(kind != "max_pool" or all(pad < op.kernel[k // 2] for k, pad in enumerate(op.pads)))
     (q,) = inputs(network, seed, 1)
     scalar = run_scalar(network, q)
     assert network.run(q[None]).reshape(-1).tolist() == [scalar[place] for place in sorted(scalar)]
 
 
-def test_operators_meet_all_that_kernels_tell_apart(kernels: Kernels) -> None:
+def test_operators_meet_all_that_kernels_tell_apart() -> None:
     """Of this the random operators are made: else the first test could pass with half of the code unseen."""
-    from hypothesis import find
-
-    def meets(kind: str, condition: object) -> None:
-        find(single(kind), condition)  # type: ignore[arg-type]
-
-    meets("conv", lambda f: len(f[0].ops[0].weights) < 4 and (f[0].ops[0].shifts < -2).any())
-    meets("conv", lambda f: len(f[0].ops[0].weights) > 4 and (31 - f[0].ops[0].shifts < 32).any())
-    meets("grouped", lambda f: f[0].ops[0].groups > 1 and len(f[0].ops[0].weights) // f[0].ops[0].groups > 4)
-    meets("depthwise", lambda f: f[0].ops[0].groups > 4 and f[0].ops[0].groups % 4)
-    meets("max_pool", lambda f: f[0].ops[0].pads[0] >= f[0].ops[0].kernel[0] > 1)
-    meets("avg_pool", lambda f: f[0].ops[0].pads[2] >= f[0].ops[0].kernel[1] > 1)
+    kinds = ("conv", "grouped", "depthwise", "avg_pool", "max_pool")
+    met = {kind: [network.ops[-1] for network, _ in drawn(kind, 300)] for kind in kinds}
+    shares = [len(op.weights) // op.groups for op in met["grouped"] if op.groups > 1]
+    assert set(range(1, 7)) <= set(shares)
+    assert {1, 2, 3} <= {len(op.weights) for op in met["conv"]}
+    assert {0, 1, 2, 3} <= {len(op.weights) % 4 for op in met["conv"] if len(op.weights) > 4}
+    assert {0, 1, 2, 3} <= {op.groups % 4 for op in met["depthwise"] if op.groups > 4}
+    rights = {31 - int(shift) for op in met["conv"] for shift in op.shifts[op.multipliers != 0]}
+    # Shifts around the middle of 64 bits take different instructions; the least are those of dead channels.
+    assert {2, 3, 31, 32, 33, 62} <= rights
+    for kind in ("conv", "avg_pool", "max_pool"):
+        assert any(op.pads[0] >= op.kernel[0] > 1 for op in met[kind])
+        assert any(op.pads[2] >= op.kernel[1] > 1 for op in met[kind])
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -93,7 +101,7 @@ def test_random_networks_of_the_library(kernels: Kernels, name: str) -> None:
     q = inputs(network, 1)[:1]
     (wanted,) = rows(network.run(q), plan.output)
     assert np.array_equal(kernels.run(plan, rows(q, plan.input)[0]), wanted)
-    assert len(np.unique(wanted)) > 2
+    assert len(np.unique(wanted)) > 1
 
 
 MAIN = """
@@ -137,8 +145,6 @@ def test_sanitisers_find_nothing(name: str, dtype: str, tmp_path: Path) -> None:
 
 def test_undefined_behaviour_of_any_operator(tmp_path: Path) -> None:
     """The kernels under the sanitiser of undefined behaviour, which aborts, in a process of their own."""
-    import sys
-
     script = (
         "import sys, pathlib, pickle\n"
         "from tests.deploy.interpreter import Kernels\n"
@@ -147,12 +153,9 @@ def test_undefined_behaviour_of_any_operator(tmp_path: Path) -> None:
         "    kernels.run(plan, x)\n"
         "print('ran')\n"
     )
-    import pickle
-
     cases = []
     for kind in KINDS:
-        strategy = single(kind)
-        for network, seed in _examples(strategy, 12):
+        for network, seed in drawn(kind, 15):
             plan = planned(network)
             cases += [(plan, x) for x in rows(inputs(network, seed), plan.input)]
     (tmp_path / "cases").write_bytes(pickle.dumps(cases))
@@ -162,29 +165,11 @@ def test_undefined_behaviour_of_any_operator(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "ran\n", "")
 
 
-def _examples(strategy: st.SearchStrategy, count: int) -> list:
-    """The same ones every time."""
-    from hypothesis import Phase, settings
-
-    found: list = []
-
-    @settings(max_examples=count, derandomize=True, database=None, phases=[Phase.generate], deadline=None)
-    @given(strategy)
-    def collect(value: object) -> None:
-        found.append(value)
-
-    collect()
-    return found
-
-
 def test_numbers_beyond_the_fields_of_c() -> None:
-    network = filled((), Shape(4), 0)
-    from nascompile.compression.quantised import QuantisedNetwork, QuantisedOp, QuantisedTensor
-
-    tensors = (network.tensors[0], QuantisedTensor(Shape(4, 1, 1), 0.1, 0))
-    op = QuantisedOp("max_pool", (0,), kernel=(300, 1), pads=(299, 0, 0, 0))
-    with pytest.raises(DeployError, match="`kernel_h` of the 1th kernel, `max_pool`, is 300"):
-        planned(QuantisedNetwork("n", (4,), tensors, (op,)))
+    tensors = (QuantisedTensor(Shape(4), 0.1, 0), QuantisedTensor(Shape(4), 0.1, 0))
+    op = QuantisedOp("max_pool", (0,), kernel=(300, 1), pads=(200, 99, 0, 0))
+    with pytest.raises(DeployError, match=r"`kernel_h` of .* `max_pool`, is 300"):
+        planned(QuantisedNetwork("n", (4, 1, 1), tensors, (op,)))
 
 
 def test_vectors_lie_as_the_network_reads_them(tmp_path: Path) -> None:

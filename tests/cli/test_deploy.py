@@ -1,0 +1,286 @@
+"""`nascompile deploy`, from a candidate or a trained run to C that is verified; and clear mistakes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nascompile.cli import main
+from tests.cli.conftest import Done, Run
+from tests.deploy.tools import needs_arm, needs_host
+from tests.run.examples import SPACE, data_file
+
+ROOT = Path(__file__).parents[2]
+#: Two layers and a classifier, so that tests are quick.
+SMALL = ("deploy", "mlp2", "32-16", "--mcu", "stm32f412")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two runs: one that has quantised its networks, one that has not."""
+    folder = tmp_path_factory.mktemp("runs")
+    (folder / "nine.yaml").write_text(SPACE)
+    data_file(folder)
+    quick = ("search", "nine.yaml", "--data", "halves.npz", "--samples", "2", "--select", "1", "--epochs", "1")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(folder)
+        for more in (
+            ("--quantise", "ptq", "--out", "r"),
+            ("--quantise", "none", "--out", "plain", "--mcu", "stm32f412"),
+        ):
+            patched.setattr(sys, "argv", ["nascompile", *quick, *more])
+            try:
+                main()
+            except SystemExit as end:
+                assert not end.code  # noqa: PT017 - it may end without, too
+    return folder
+
+
+@pytest.fixture
+def runs(run: Run, trained: Path) -> Run:
+    """The command line in a folder with copies of the trained runs."""
+    for name in ("r", "plain"):
+        shutil.copytree(trained / name, run.folder / name)
+    return run
+
+
+def clear(done: Done) -> None:
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_a_candidate_becomes_a_folder(run: Run) -> None:
+    done = run(*SMALL)
+    assert (done.code, done.stderr) == (0, "")
+    assert done.stdout.startswith("mlp2: 32-16 in int8 for ")
+    assert "random weights: sizes and speed are real, answers are not" in done.stdout
+    assert done.stdout.endswith("written: deploy-mlp2\n")
+    files = {str(p.relative_to(run.folder / "deploy-mlp2")) for p in (run.folder / "deploy-mlp2").rglob("*")}
+    assert {"network.h", "network.c", "nc_kernels.h", "nc_conv.c", "CMakeLists.txt", "Makefile", "README.md"} <= files
+    assert {"image/chip.ld", "check/vectors.h"} <= files
+    assert "nc_add.c" not in files
+    told = (run.folder / "deploy-mlp2/README.md").read_text()
+    assert told.startswith("# mlp2: 32-16\n")
+    assert "**Its weights are random**" in told
+    assert (
+        "FLASH (rx) : ORIGIN = 0x08000000, LENGTH = 1048576" in (run.folder / "deploy-mlp2/image/chip.ld").read_text()
+    )
+
+
+def test_what_is_predicted_is_what_the_search_counts(run: Run) -> None:
+    data = json.loads(run(*SMALL, "--json", "-o", "c").stdout)
+    checked = run("check", "mlp2", "32-16", "dtype=int8", "--mcu", "stm32f412", "--runtime", "nascompile-c", "--json")
+    costs = json.loads(checked.stdout)["costs"]
+    assert {name: data["predicted"][name] for name in ("ram", "rom", "macs", "ram_pingpong")} == {
+        name: costs[name] for name in ("ram", "rom", "macs", "ram_pingpong")
+    }
+    assert data["ram_plan"] == data["predicted"]["ram"]
+    assert (data["candidate"], data["trained"], data["dtype"]) == ("mlp2: 32-16", False, "int8")
+    assert "measured" not in data
+
+
+@needs_host
+@needs_arm
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_verified(run: Run, dtype: str) -> None:
+    done = run(*SMALL, "--verify", "--dtype", dtype, "--json", "-o", "c")
+    assert (done.code, done.stderr) == (0, "")
+    data = json.loads(done.stdout)
+    found = data["measured"]
+    assert found["passed"]
+    assert max(found["difference_host"], found["difference_core"]) <= (0 if dtype == "int8" else 1e-5)
+    assert found["ram"] == data["predicted"]["ram"]
+    assert abs(found["rom"] - data["predicted"]["rom"]) <= 0.01 * found["rom"]
+    assert found["instructions"] > data["predicted"]["macs"]
+    said = run(*SMALL, "--verify", "--dtype", dtype, "-o", "d").stdout
+    against = "equal to the integer reference" if dtype == "int8" else "PyTorch, 8 inputs"
+    assert said.count(against) == 2
+    assert f"{found['rom']:,} B" in said
+    assert f"{found['instructions']:,} " in said
+    assert "instructions are not cycles" in said
+
+
+@needs_host
+@needs_arm
+def test_verification_fails_where_the_c_is_wrong(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nascompile.deploy import deploy as writing
+
+    real = writing.write_project
+
+    def spoilt(folder: Path, *rest: object) -> None:
+        real(folder, *rest)  # type: ignore[arg-type]
+        text = (folder / "nc_store.c").read_text()
+        (folder / "nc_store.c").write_text(text.replace("*sums++,", "*sums++ + 4000,"))
+
+    monkeypatch.setattr(writing, "write_project", spoilt)
+    done = run(*SMALL, "--verify", "-o", "c")
+    assert (done.code, done.stderr) == (1, "")
+    assert done.stdout.count("NOT equal to the integer reference") == 2
+    assert not json.loads(run(*SMALL, "--verify", "--json", "-o", "d").stdout)["measured"]["passed"]
+
+
+@needs_host
+def test_a_core_that_cannot_be_built_for(run: Run) -> None:
+    done = run("deploy", "mlp2", "32-16", "--mcu", "esp32", "--verify", "-o", "c")
+    assert (done.code, done.stderr) == (0, "")
+    assert "not measured" in done.stdout
+    assert "on this computer: equal to the integer reference" in done.stdout
+    assert "not run on an emulated core: there is none of a Xtensa LX6" in done.stdout
+    assert not (run.folder / "c/image").exists()
+    assert "There is no tool chain for Xtensa LX6 here" in (run.folder / "c/README.md").read_text()
+    data = json.loads(run("deploy", "mlp2", "32-16", "--mcu", "esp32", "--verify", "--json", "-o", "d").stdout)
+    assert data["measured"] == {"passed": True, "difference_host": 0.0}
+    assert "rom" not in data["predicted"]
+
+
+@needs_host
+@needs_arm
+def test_a_network_that_a_run_has_trained(runs: Run) -> None:
+    rows = json.loads(runs("show", "r", "--json").stdout)["networks"]
+    number, line = rows[0]["number"], rows[0]["candidate"]
+    done = runs("deploy", f"r#{number}", "--mcu", "stm32f746", "--verify", "--json")
+    assert (done.code, done.stderr) == (0, "")
+    data = json.loads(done.stdout)
+    assert (data["candidate"], data["trained"], data["folder"]) == (line, True, f"deploy-nine-{number}")
+    assert data["measured"]["passed"]
+    assert data["measured"]["ram"] == data["predicted"]["ram"]
+    assert "random" not in (runs.folder / f"deploy-nine-{number}/README.md").read_text()
+    # In float32 the same weights; the run's own chip where there is one.
+    data = json.loads(runs("deploy", f"plain#{number}", "--dtype", "float32", "--verify", "--json", "-o", "f").stdout)
+    assert (data["target"], data["dtype"], data["measured"]["passed"]) == ("stm32f412", "float32", True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("r#77", "--mcu", "stm32f412"), "`r` has no trained network 77 [no-network]\n  it has 0, 1"),
+        (("r", "--mcu", "stm32f412"), "which network of `r`? [no-number]\n  it kept r#"),
+        (("r#0",), "for which chip? `r` was searched without one [no-mcu]"),
+        (("plain#0",), "`plain` did not quantise network 0 [no-int8]\n  deploy it with --dtype float32"),
+        (("r#0", "4-4", "--mcu", "stm32f412"), "`4-4` says nothing about a network of a run [bad-option]"),
+        (("none#3", "--mcu", "stm32f412"), "there is no run in `none` [not-a-run]"),
+        (("mlp2", "--mcu", "stm32f412"), "which network of `mlp2`? [no-candidate]"),
+        (("mlp2", "32-16"), "for which chip? [no-mcu]\n  name one with --mcu"),
+        (("mlp2", "32-17", "--mcu", "stm32f412"), "M[2] cannot be 17 [bad-candidate]"),
+        (("mlp2", "32-16", "--mcu", "stm23f412"), "unknown MCU `stm23f412` [unknown-mcu]"),
+        (("mlp3", "32-16", "--mcu", "stm32f412"), "there is no space `mlp3` [unknown-space]"),
+        (("mlp2", "32-16", "dtype=foo", "--mcu", "stm32f412"), "`dtype` must be"),
+        (("mlp2", "32-16", "--mcu", "stm32f412", "--dtype", "int16"), "--dtype cannot be `int16` [wrong-value]"),
+        (("mlp2", "32-16", "--mcu", "stm32f412", "-o", "file"), "cannot write `file`"),
+        (("mlp2", "32-16", "--mcu", "stm32f412", "-o", "file/below"), "cannot write `file/below`: Not a directory"),
+    ],
+)
+def test_mistakes(runs: Run, arguments: tuple[str, ...], message: str) -> None:
+    (runs.folder / "file").write_text("mine")
+    done = runs("deploy", *arguments)
+    assert (done.code, done.stdout) == (2, "")
+    assert message in done.stderr
+    clear(done)
+    assert (runs.folder / "file").read_text() == "mine"
+
+
+def test_damaged_weights(runs: Run) -> None:
+    for name, dtype in (("int8", "int8"), ("float", "float32")):
+        path = runs.folder / f"r/networks/0000/{name}.safetensors"
+        path.write_bytes(path.read_bytes()[:-7])
+        done = runs("deploy", "r#0", "--mcu", "stm32f412", "--dtype", dtype)
+        assert (done.code, done.stdout) == (2, "")
+        assert "cut off" in done.stderr
+        clear(done)
+
+
+@pytest.mark.parametrize(
+    ("tools", "mcu", "missing"),
+    [
+        ((), "stm32f412", "there is no `make` and `cc`"),
+        (("make", "cc"), "stm32f412", "there is no `arm-none-eabi-gcc` and `qemu-system-arm`"),
+    ],
+)
+def test_without_the_tools_the_c_is_written_and_the_tools_are_named(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tools: tuple[str, ...], mcu: str, missing: str
+) -> None:
+    (run.folder / "bin").mkdir()
+    for tool in tools:
+        where = shutil.which(tool)
+        if where is None:
+            pytest.skip(f"not installed: {tool}")
+        (run.folder / "bin" / tool).symlink_to(where)
+    if tools:
+        # What cc and make themselves start.
+        for tool in ("as", "ld", "mkdir", "rm", "sh"):
+            (run.folder / "bin" / tool).symlink_to(str(shutil.which(tool)))
+    monkeypatch.setenv("PATH", str(run.folder / "bin"))
+    assert run("deploy", "mlp2", "32-16", "--mcu", mcu, "-o", "c").code == 0
+    assert (run.folder / "c/network.c").exists()
+    done = run("deploy", "mlp2", "32-16", "--mcu", mcu, "--verify", "-o", "d")
+    assert (done.code, done.stdout) == (2, "")
+    assert missing in done.stderr
+    assert "apt-get install make gcc gcc-arm-none-eabi" in done.stderr
+    assert (run.folder / "d/network.c").exists()
+    clear(done)
+
+
+@needs_host
+@needs_arm
+def test_a_network_that_does_not_fit(run: Run) -> None:
+    (run.folder / "tiny.yaml").write_text("name: tiny\ncore: Cortex-M4F\nclock: 48 MHz\nflash: 2 KiB\nram: 1040\n")
+    done = run("deploy", "mlp2", "128-128", "--mcu", "tiny.yaml", "--verify", "-o", "c")
+    assert (done.code, done.stdout) == (2, "")
+    assert "the network overflows the chip's FLASH by " in done.stderr
+    assert "and RAM by " in done.stderr
+    assert "[does-not-fit]" in done.stderr
+    clear(done)
+
+
+def test_onnx_is_pytorch(run: Run) -> None:
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package)
+    import onnxruntime
+    import torch
+
+    from spaces.candidate import parse_candidate
+    from spaces.compile import compile_space
+    from spaces.reader import load_space
+
+    done = run(
+        "deploy", "dscnn", "84-112-84-84-84-196", "--mcu", "stm32f412", "--onnx", "--dtype", "float32", "-o", "c"
+    )
+    assert (done.code, done.stderr) == (0, "")
+    line = "84-112-84-84-84-196"
+    network = parse_candidate(compile_space(load_space("dscnn")), line).build(batch_norm="kept").eval()
+    x = np.random.default_rng(0).normal(size=(1, *network.input_shape)).astype(np.float32)
+    session = onnxruntime.InferenceSession(str(run.folder / "c/network.onnx"), providers=["CPUExecutionProvider"])
+    (found,) = session.run(["output"], {"input": x})
+    with torch.no_grad():
+        assert np.abs(found - network(torch.from_numpy(x)).numpy()).max() < 1e-5
+
+
+def test_without_onnx_the_c_is_written(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.util
+
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "onnx" else real(name, *a))
+    done = run(*SMALL, "--onnx", "-o", "c")
+    assert (done.code, done.stdout) == (2, "")
+    assert "writing ONNX needs the package `onnx` [no-onnx]" in done.stderr
+    assert (run.folder / "c/network.c").exists()
+
+
+@needs_host
+@needs_arm
+def test_the_folder_builds_without_nascompile(run: Run) -> None:
+    """By make, as its README says; into a folder that held another network before."""
+    assert run("deploy", "dscnn", "84-84-84-84-84-84", "--mcu", "stm32f412", "-o", "c").code == 0
+    assert (run.folder / "c/nc_depthwise.c").exists()
+    assert run(*SMALL, "-o", "c").code == 0
+    assert not (run.folder / "c/nc_depthwise.c").exists()
+    for goal in ("image", "check", "host", "library", "clean"):
+        done = subprocess.run(["make", goal], cwd=run.folder / "c", capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        # A warning is a mistake of ours; the emulator's one line comes on stderr.
+        assert "warning" not in done.stderr
