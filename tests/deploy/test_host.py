@@ -61,13 +61,15 @@ def test_operators_meet_all_that_kernels_tell_apart() -> None:
     kinds = ("conv", "grouped", "depthwise", "avg_pool", "max_pool")
     met = {kind: [network.ops[-1] for network, _ in drawn(kind, 300)] for kind in kinds}
     shares = [len(op.weights) // op.groups for op in met["grouped"] if op.groups > 1]
-    assert set(range(1, 7)) <= set(shares)
+    assert min(shares) < 4
+    assert {1, 2} <= {share % 4 for share in shares if share > 4}
     assert {1, 2, 3} <= {len(op.weights) for op in met["conv"]}
     assert {0, 1, 2, 3} <= {len(op.weights) % 4 for op in met["conv"] if len(op.weights) > 4}
     assert {0, 1, 2, 3} <= {op.groups % 4 for op in met["depthwise"] if op.groups > 4}
     rights = {31 - int(shift) for op in met["conv"] for shift in op.shifts[op.multipliers != 0]}
     # Shifts around the middle of 64 bits take different instructions; the least are those of dead channels.
-    assert {2, 3, 31, 32, 33, 62} <= rights
+    assert {31, 32, 33, 62} <= rights
+    assert min(rights) <= 3
     for kind in ("conv", "avg_pool", "max_pool"):
         assert any(op.pads[0] >= op.kernel[0] > 1 for op in met[kind])
         assert any(op.pads[2] >= op.kernel[1] > 1 for op in met[kind])
