@@ -22,6 +22,7 @@ from pathlib import Path
 from statistics import median
 
 import nascompile as nc
+from nascompile.deploy.core import CORES
 from nascompile.deploy.deploy import Deployed, deploy, verify
 from nascompile.deploy.subject import untrained
 from nascompile.deploy.toolchain import build_image
@@ -52,8 +53,6 @@ network:
 """
 #: Data type -> chip: the larger type has the larger one.
 CHIPS = {"int8": "stm32f412", "float32": "stm32h743"}
-#: Room that the image keeps for the stack.
-STACK = 1024
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ def built(count: int, most: float, seed: int, folder: Path) -> Iterator[Built]:
 def program_of(space: str, dtype: str) -> Program:
     """A space in a data type, under the budgets of its chip, by the runtime."""
     target = load_target(CHIPS[dtype])
-    return nc.compile(space, mcu=target, ram=target.ram - STACK, runtime="nascompile-c", overrides=[f"dtype={dtype}"])
+    return nc.compile(space, mcu=target, runtime="nascompile-c", overrides=[f"dtype={dtype}"])
 
 
 def drawn(program: Program, generator: random.Random) -> Candidate | None:
@@ -141,7 +140,7 @@ def one(space: str, dtype: str, candidate: Candidate, target: Target, most: floa
     shutil.rmtree(folder, ignore_errors=True)
     made: Deployed = deploy(untrained(candidate, dtype), target, folder)
     start = time.perf_counter()
-    sizes = build_image(folder)
+    sizes = build_image(folder, CORES[target.core])
     seconds = time.perf_counter() - start
     each = float("nan")
     if made.predicted["macs"] <= most:

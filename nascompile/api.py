@@ -14,6 +14,7 @@ from spaces.latency import RUNTIME, LatencyProfile
 from spaces.latency_profiles import named_profile, profile_for
 from spaces.program import Budgets, Program
 from spaces.reader import load_space
+from spaces.runtime import STACK
 from spaces.runtimes import find_runtime
 from spaces.space import Space
 from spaces.target import Target
@@ -55,7 +56,8 @@ def compile(
             instruction.
         ram_model: `pingpong` or `liveness`; the space's own by default.
         runtime: what the ROM counts: `ebs`, weights and biases as EBS Eq. 3, or `nascompile-c`, the bytes of the C that
-            `nascompile deploy` writes, as measured on the MCU's core; with that the RAM is `liveness` by default.
+            `nascompile deploy` writes, as measured on the MCU's core; with that the RAM is `liveness` by default, and
+            the MCU's RAM without the kibibyte that its image keeps for the stack.
         overrides: `key.path=value` strings for the space.
 
     Raises:
@@ -68,10 +70,11 @@ def compile(
     """
     source = space if isinstance(space, Space) else load_space(space, overrides)
     target = load_target(mcu) if isinstance(mcu, str) else mcu
-    budgets = budgets_of(target, rom=rom, ram=ram, flops=flops, macs=macs, latency=latency)
+    measured = find_runtime(runtime, target, source.settings.dtype)
+    stack = STACK if measured else 0
+    budgets = budgets_of(target, stack, rom=rom, ram=ram, flops=flops, macs=macs, latency=latency)
     limited = budgets.latency is not None or any("latency" in c.names for c in source.constraints)
     profile = _profile(latency_profile, target, source.settings.dtype, runtime, limited)
-    measured = find_runtime(runtime, target, source.settings.dtype)
     name, code = (target.name, dict(target.runtime)) if target else ("", {})
     return compile_space(
         source, budgets, target=name, ram_model=ram_model, code=code, latency=profile, runtime=measured
@@ -127,9 +130,9 @@ def _profile(
     return named_profile(given, target, dtype) if isinstance(given, str | Path) else given
 
 
-def budgets_of(target: Target | None, **limits: Quantity) -> Budgets:
-    """The budgets of a target, with explicit limits in place of its own."""
-    own: Mapping[str, Quantity] = {"rom": target.rom, "ram": target.ram} if target else {}
+def budgets_of(target: Target | None, stack: int = 0, **limits: Quantity) -> Budgets:
+    """The budgets of a target but for a stack, with explicit limits in place of its own."""
+    own: Mapping[str, Quantity] = {"rom": target.rom, "ram": target.ram - stack} if target else {}
     given = {**own, **{name: value for name, value in limits.items() if value is not None}}
     return Budgets(**{name: _read(name, value) for name, value in given.items() if value is not None})
 

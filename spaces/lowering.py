@@ -124,6 +124,12 @@ class LayerTable:
         key = (id(ops), x, out)
         if key in self._costs:
             return out, self._costs[key][1]
+        if self.runtime and out.dtype != self.runtime.dtype:
+            block, own = layer.spec.block.name, self.runtime.dtype
+            message = f"a layer `{block}` in {out.dtype}, and the C of `{self.runtime.name}` is all in {own}"
+            raise EngineError(
+                Diagnostic("mixed-types", message, layer.spec.span, "leave out its `dtype`, or --runtime")
+            )
         cost = layer_cost(ops, x, out, self.space.settings, self.code, self.latency, self.runtime)
         self._costs[key] = (ops, cost)
         if max(cost[:-1]) > _MAX_COST:

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from spaces.blocks.base import Op
 from spaces.errors import Diagnostic, NascompileError, Span
 from spaces.kernels import WEIGHTED, Kernel, UnknownKernel, layer_kernels
 from spaces.tensors import Shape
 
-__all__ = ["Runtime", "RuntimeProfileError", "c_kernel", "constant_bytes"]
+__all__ = ["STACK", "Runtime", "RuntimeProfileError", "c_kernel", "constant_bytes"]
 
+#: Bytes of RAM that an image keeps free for the stack; networks use a third.
+STACK = 1024
 #: Bytes that an array in flash is rounded up to.
 _WORD = 4
 
@@ -59,9 +62,13 @@ class Runtime:
     code: Mapping[str, int] = field(hash=False)
     needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
 
-    @property
+    @cached_property
     def _bits(self) -> dict[str, int]:
         return {kernel: 1 << k for k, kernel in enumerate(self.code)}
+
+    @cached_property
+    def _known(self) -> dict[int, int]:
+        return {}
 
     def layer(self, ops: Sequence[Op], x: Shape) -> tuple[int, int]:
         """What a layer adds.
@@ -107,7 +114,9 @@ class Runtime:
 
     def code_bytes(self, used: int) -> int:
         """Bytes of the code of these kernels, each counted once."""
-        return sum(size for kernel, size in self.code.items() if used & self._bits[kernel])
+        if used not in self._known:
+            self._known[used] = sum(size for kernel, size in self.code.items() if used & self._bits[kernel])
+        return self._known[used]
 
     def names(self, used: int) -> list[str]:
         """The kernels behind the bits."""

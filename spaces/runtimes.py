@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,8 @@ def profile_text(runtimes: Iterable[Runtime], compiler: str) -> str:
 
 def runtime_data(runtime: Runtime) -> dict[str, Any]:
     """A runtime as plain data."""
-    return {**vars(runtime), "code": dict(runtime.code), "needs": {k: list(v) for k, v in runtime.needs.items()}}
+    plain = {f.name: getattr(runtime, f.name) for f in fields(runtime)}
+    return {**plain, "code": dict(runtime.code), "needs": {k: list(v) for k, v in runtime.needs.items()}}
 
 
 def runtime_of(data: dict[str, Any]) -> Runtime:

@@ -80,9 +80,13 @@ def planned(network: QuantisedNetwork | FloatNetwork) -> Plan:
     """The C calls of a network.
 
     Raises:
-        DeployError: a number that does not fit into its field.
+        DeployError: a number that does not fit into its field, or is none.
     """
     quantised = isinstance(network, QuantisedNetwork)
+    for k, op in enumerate(network.ops):
+        if not (np.isfinite(op.weights).all() and np.isfinite(op.biases).all()):
+            message = f"weights of kernel {k}, `{op.kind}`, are no finite numbers"
+            raise DeployError.of("not-finite", message, "train it again, with a lower `lr`")
     shapes = [t.shape for t in network.tensors] if quantised else list(network.shapes)
     memory = memory_plan([shape.size for shape in shapes], network.ops)
     layouts = _layouts(shapes, network.ops)
@@ -198,7 +202,7 @@ class _Caller:
             fields |= {"kernel_h": 1, "kernel_w": 1}
         for name, most in _MOST.items():
             if fields[name] > most:
-                message = f"`{name}` of the {self.number}th kernel, `{op.kind}`, is {fields[name]:,}"
+                message = f"`{name}` of kernel {self.number - 1}, `{op.kind}`, is {fields[name]:,}"
                 raise DeployError.of("too-large", message, f"the generated C holds up to {most:,}")
         if isinstance(op, QuantisedOp):
             fields |= {"zero": self._zero(source), "zero_out": self._zero(self.number)}

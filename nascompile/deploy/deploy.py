@@ -71,7 +71,11 @@ class Verified:
     @property
     def passed(self) -> bool:
         """Whether the C computes what the reference does, wherever it ran."""
-        return max(self.host, self.core.apart if self.core else 0.0) <= self.allowed
+        wrong = self.core.wrong if self.core and not self.allowed else 0
+        # No number at all is within no tolerance.
+        return not wrong and all(
+            apart <= self.allowed for apart in (self.host, *([self.core.apart] if self.core else []))
+        )
 
 
 def deploy(subject: Subject, target: Target, folder: Path) -> Deployed:
@@ -108,7 +112,7 @@ def verify(made: Deployed) -> Verified:
     core = core_of(made.target)
     if core is None:
         return Verified(host, None, None, allowed)
-    sizes = build_image(made.folder)
+    sizes = build_image(made.folder, core)
     return Verified(host, run_check(made.folder, core), sizes, allowed)
 
 

@@ -15,14 +15,16 @@ from nascompile.deploy.c_source import header, source
 from nascompile.deploy.calls import Plan
 from nascompile.deploy.core import Core, core_of
 from nascompile.deploy.errors import DeployError
+from spaces.runtime import STACK
 from spaces.target import Region, Target
 from spaces.tensors import Shape
 
-__all__ = ["STACK", "Vectors", "in_memory", "kernel_files", "memory_layout", "placed", "write_project"]
+__all__ = ["Vectors", "in_memory", "kernel_files", "memory_layout", "placed", "write_project"]
 
-#: Bytes that the image keeps free for the stack; networks use a third.
-STACK = 1024
-
+#: Of `network.h`: by this a folder is known as an earlier deployment.
+_MARK = "made by nascompile"
+#: What an earlier deployment wrote and this one may not.
+_OWN = ("nc_*.[ch]", "chip.mk", "image/*.[ch]", "image/*.ld", "check/*.[ch]")
 #: Where memories begin if nothing is known: as in the STM32 family.
 _PLACE = {"flash": 0x08000000, "ram": 0x20000000}
 
@@ -62,7 +64,7 @@ def write_project(folder: Path, plan: Plan, target: Target, vectors: Vectors, na
     """Write the folder.
 
     Args:
-        folder: made if it is not there; what is not of an earlier deployment stays.
+        folder: made if it is not there; else empty, or of an earlier deployment.
         plan: the network.
         target: the chip.
         vectors: for the check.
@@ -70,7 +72,7 @@ def write_project(folder: Path, plan: Plan, target: Target, vectors: Vectors, na
         readme: text of README.md.
 
     Raises:
-        DeployError: the folder cannot be written.
+        DeployError: the folder cannot be written, or holds something else.
     """
     core = core_of(target)
     texts = {
@@ -78,10 +80,10 @@ def write_project(folder: Path, plan: Plan, target: Target, vectors: Vectors, na
         "check/vectors.h": _vectors(plan, vectors), "README.md": readme,
         **_kernels(plan), **_images(target, core),
     }  # fmt: skip
+    _check_own(folder)
     try:
-        if (folder / "network.c").exists():
-            for stale in folder.glob("nc_*.[ch]"):
-                stale.unlink()
+        for stale in [path for name in _OWN for path in folder.glob(name)]:
+            stale.unlink()
         for path, text in texts.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(text)
@@ -89,6 +91,16 @@ def write_project(folder: Path, plan: Plan, target: Target, vectors: Vectors, na
         hint = "name a folder that can be written, with -o"
         message = f"cannot write `{folder}`: {cause.strerror}"
         raise DeployError.of("unwritable", message, hint) from None
+
+
+def _check_own(folder: Path) -> None:
+    """Raises unless the folder is new, empty or of an earlier deployment: nothing of anybody else's is overwritten."""
+    mark = folder / "network.h"
+    if mark.is_file() and _MARK in mark.read_text(errors="replace"):
+        return
+    if folder.is_dir() and (strangers := sorted(path.name for path in folder.iterdir())):
+        message = f"`{folder}` is not empty, and holds no deployed network (`{strangers[0]}` ...)"
+        raise DeployError.of("not-a-deployment", message, "name a new folder with -o")
 
 
 def memory_layout(flash: tuple[int, int], ram: tuple[int, int], stack: int = STACK) -> str:

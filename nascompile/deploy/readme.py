@@ -66,9 +66,7 @@ def readme(made: Deployed) -> str:
         candidate=made.subject.candidate,
         dtype=plan.dtype,
         title=target.title,
-        warning=""
-        if made.subject.trained
-        else " **Its weights are random**: its sizes and its speed are real, its answers not.",
+        warning="" if made.subject.trained else _RANDOM,
         ram=made.ram,
         ram_budget=target.ram,
         pingpong=made.predicted["ram_pingpong"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 import shutil
 import struct
@@ -76,15 +77,18 @@ def missing_tools(host: bool = False) -> list[str]:
     return [tool for tool in (("make", "cc") if host else _ARM) if shutil.which(tool) is None]
 
 
-def build_image(folder: Path) -> Sizes:
+def build_image(folder: Path, core: Core) -> Sizes:
     """Link the firmware at the chip's addresses.
+
+    Args:
+        folder: of the project.
+        core: that it was written for.
 
     Raises:
         DeployError: a tool is missing, or the network does not fit the chip; the linker's own words say by how much.
     """
     make(folder, "image", missing_tools())
-    (elf,) = folder.glob("build/*/image.elf")
-    text = _run(["arm-none-eabi-size", "-A", str(elf.relative_to(folder))], folder)
+    text = _run(["arm-none-eabi-size", "-A", f"build/{core.name}/image.elf"], folder)
     sizes = {m[1]: int(m[2]) for m in re.finditer(r"^(\.\w+)\s+(\d+)", text, re.M)}
     data = sizes.get(".data", 0)
     return Sizes(sizes[".text"] + data, sizes.get(".bss", 0) + data)
@@ -169,16 +173,21 @@ def make(folder: Path, goal: str, missing: list[str]) -> str:
 
 def _run(command: list[str], folder: Path) -> str:
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_PATIENCE, check=False)
+        # What the linker says is read, so it must be in English.
+        english = {**os.environ, "LC_ALL": "C"}
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=_PATIENCE, check=False, env=english
+        )
     except subprocess.TimeoutExpired:
         message = f"`{' '.join(command)}` in `{folder}` took more than {_PATIENCE} s"
         raise DeployError.of("too-slow", message, "run it there yourself") from None
     if done.returncode:
         overflow = re.findall(r"region `(\w+)' overflowed by (\d+) bytes", done.stderr)
         if overflow:
+            whose = "chip" if "image" in command else "emulator"
             where = " and ".join(f"{region} by {int(n):,} B" for region, n in overflow)
             raise DeployError.of(
-                "does-not-fit", f"the network overflows the chip's {where}", "`nascompile reduce` first"
+                "does-not-fit", f"the network overflows the {whose}'s {where}", "`nascompile reduce` first"
             )
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         first = next((line for line in lines if "error" in line), lines[-1])

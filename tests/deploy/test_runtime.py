@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 
 from nascompile.compression.kernels import Kernel
+from nascompile.deploy import core as cores
 from nascompile.deploy.calls import Plan, planned
 from nascompile.deploy.errors import DeployError
-from nascompile.deploy.project import STACK, Vectors, write_project
+from nascompile.deploy.project import Vectors, write_project
 from nascompile.deploy.runtime_profile import measured_runtime, rom_of
 from nascompile.deploy.toolchain import Sizes, build_image
 from spaces.breakdown import totals
 from spaces.candidate import Candidate
 from spaces.library import library
+from spaces.runtime import STACK
 from spaces.runtimes import FILE, find_runtime
 from spaces.target import Target
 from spaces.tensors import DTYPES, Shape
@@ -46,7 +48,7 @@ def test_the_shipped_measurements_are_those_of_today(core: str, dtype: str, tmp_
 def image(folder: Path, plan: Plan, target: Target) -> Sizes:
     nothing = np.zeros((1, plan.input.size)), np.zeros((1, plan.output.size))
     write_project(folder, plan, target, Vectors(*nothing), "a network", "")
-    return build_image(folder)
+    return build_image(folder, cores.CORES[target.core])
 
 
 def smallest(name: str, dtype: str, core: str) -> Candidate:

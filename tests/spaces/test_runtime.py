@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
 import nascompile as nc
@@ -91,9 +92,9 @@ network:
 
 
 @st.composite
-def runtimes(draw: st.DrawFn) -> Runtime:
+def runtimes(draw: st.DrawFn, dtype: str) -> Runtime:
     """That of the library, or one with any sizes and any needs."""
-    measured = find_runtime("nascompile-c", M4, draw(st.sampled_from(["int8", "float32"])))
+    measured = find_runtime("nascompile-c", M4, dtype)
     assert measured
     if draw(st.booleans()):
         return measured
@@ -107,7 +108,13 @@ def runtimes(draw: st.DrawFn) -> Runtime:
 def programs(draw: st.DrawFn) -> Program:
     own = st.sampled_from([CELLS, SWITCH, GROUPS])
     text = draw(st.one_of(own, small_spaces(max_size=200), small_spaces(max_size=200)))
-    return compile_space(read_space(text), runtime=draw(runtimes()))
+    # The C has one data type; without a word a space is in float32.
+    dtype = draw(st.sampled_from(["int8", "float32"])) if re.search(r"^dtype:", text, re.M) else "float32"
+    space = read_space(re.sub(r"""dtype: *["']?\w+["']?""", f"dtype: {dtype}", text))
+    try:
+        return compile_space(space, runtime=draw(runtimes(dtype)))
+    except EngineError:  # a type that a choice decides
+        reject()
 
 
 @st.composite
@@ -241,3 +248,17 @@ def test_an_operator_without_a_kernel_is_named() -> None:
     x = Shape(3, 8, 8)
     with pytest.raises(RuntimeProfileError, match="the runtime `small` has no kernel for the operator `conv`"):
         made.layer(conv(x, filters=4), x)
+
+
+def test_layers_of_another_type_are_refused() -> None:
+    text = """space: s
+input: {channels: 4, height: 8, width: 8}
+dtype: int8
+network:
+  - conv: {filters: 4}
+  - conv: {filters: 4}
+    dtype: int16
+"""
+    assert compile_space(read_space(text)).size == 1
+    with pytest.raises(EngineError, match=r"<text>:6:5: a layer `conv` in int16, and the C of `nascompile-c`"):
+        compile_space(read_space(text), runtime=find_runtime("nascompile-c", M4, "int8"))
