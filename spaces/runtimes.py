@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from spaces.errors import did_you_mean
+from spaces.latency import RUNTIME
 from spaces.runtime import Runtime, RuntimeProfileError
 from spaces.target import Target
 
@@ -19,7 +20,7 @@ __all__ = ["FILE", "RUNTIMES", "find_runtime", "profile_text", "runtime_data", "
 FILE = Path(__file__).parent / "runtimes" / "nascompile-c.json"
 
 #: What `--runtime` may be: `ebs` is EBS Eq. 3, weights and the code bytes per layer that a target file gives.
-RUNTIMES = ("ebs", "nascompile-c")
+RUNTIMES = ("ebs", RUNTIME)
 
 
 def find_runtime(name: str, target: Target | None, dtype: str) -> Runtime | None:

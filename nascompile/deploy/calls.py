@@ -14,6 +14,8 @@ from nascompile.compression.quantised import QuantisedNetwork, QuantisedOp, Quan
 from nascompile.deploy.errors import DeployError
 from nascompile.deploy.float_network import FloatNetwork, FloatOp
 from nascompile.deploy.memory_plan import MemoryPlan, memory_plan
+from spaces.kernels import Kernel
+from spaces.runtime import c_kernel
 from spaces.tensors import Shape
 
 __all__ = ["Call", "Plan", "constant_bytes", "planned"]
@@ -90,12 +92,7 @@ def planned(network: QuantisedNetwork | FloatNetwork) -> Plan:
     shapes = [t.shape for t in network.tensors] if quantised else list(network.shapes)
     memory = memory_plan([shape.size for shape in shapes], network.ops)
     layouts = _layouts(shapes, network.ops)
-    calls = [
-        call
-        for k, op in enumerate(network.ops, 1)
-        if op.kind != "flatten"
-        for call in _Caller(network, memory, layouts, k).calls()
-    ]
+    calls = [call for k in range(1, len(network.ops) + 1) for call in _Caller(network, memory, layouts, k).calls()]
     steps = (network.tensors[0], network.tensors[-1]) if quantised else None
     offsets = memory.offsets
     return Plan(
@@ -120,37 +117,33 @@ class _Caller:
         self, network: QuantisedNetwork | FloatNetwork, memory: MemoryPlan, layouts: Sequence[Shape], number: int
     ) -> None:
         self.network, self.memory, self.layouts, self.number = network, memory, layouts, number
-        self.op = network.ops[number - 1]
+        self.op = op = network.ops[number - 1]
+        function, dtype = (op.function, "float32") if isinstance(op, FloatOp) else ("", "int8")
+        x, out = layouts[op.inputs[0]], layouts[number]
+        self.kernel = c_kernel(Kernel(op.kind, op.inputs, x, out, groups=op.groups, function=function), dtype)
 
     def calls(self) -> list[Call]:
         op = self.op
+        if not self.kernel:
+            return []
         if op.kind == "concat":
             return self._concat()
         if op.kind in WEIGHTED:
             return [self._weighted()]
         if op.kind in ("add", "mul"):
-            return [self._call(op.kind, 0, other=op.inputs[1], **self._factors())]
-        if op.kind == "lookup":
-            return [self._lookup()]
-        kernel = "clip" if op.kind == "requantise" and isinstance(op, FloatOp) else op.kind
-        return [self._call(kernel, 0, **self._factors())]
+            return [self._call(0, other=op.inputs[1], **self._factors())]
+        if op.kind == "lookup" and isinstance(op, QuantisedOp):
+            return [self._call(0, weights=op.table)]
+        return [self._call(0, **self._factors())]
 
     def _concat(self) -> list[Call]:
         """A copy per operand, each to its channels."""
         op, calls, channel = self.op, [], 0
         for j, source in enumerate(op.inputs):
-            if isinstance(op, FloatOp):
-                call = self._call("clip", j, shift=channel)
-            else:
-                call = self._call("requantise", j, shift=channel, **_factors(op, [j]))
-            calls.append(call)
+            own = {} if isinstance(op, FloatOp) else _factors(op, [j])
+            calls.append(self._call(j, shift=channel, **own))
             channel += self.layouts[source].channels
         return calls
-
-    def _lookup(self) -> Call:
-        if isinstance(self.op, FloatOp):
-            return self._call(self.op.function, 0)
-        return self._call("lookup", 0, weights=self.op.table)
 
     def _weighted(self) -> Call:
         op, x = self.op, self.layouts[self.op.inputs[0]]
@@ -158,10 +151,10 @@ class _Caller:
         if op.kind == "linear":
             # The layer reads channels, rows, columns; in RAM channels come last.
             flat = weights.reshape(len(weights), *x).transpose(0, 2, 3, 1)
-            return self._call("conv", 0, x=Shape(x.size), weights=flat, **self._sums())
-        if op.groups == x.channels == len(weights) >= 4:
-            return self._call("depthwise", 0, weights=weights[:, 0].transpose(1, 2, 0), **self._sums())
-        return self._call("conv", 0, weights=weights.transpose(0, 2, 3, 1), **self._sums())
+            return self._call(0, x=Shape(x.size), weights=flat, **self._sums())
+        if self.kernel == "depthwise":
+            return self._call(0, weights=weights[:, 0].transpose(1, 2, 0), **self._sums())
+        return self._call(0, weights=weights.transpose(0, 2, 3, 1), **self._sums())
 
     def _sums(self) -> dict[str, Any]:
         """Biases, and the factor of each channel."""
@@ -185,7 +178,7 @@ class _Caller:
         return self.network.tensors[tensor].zero_point
 
     def _call(
-        self, kernel: str, operand: int, *, x: Shape | None = None, other: int | None = None, shift: int = 0,
+        self, operand: int, *, x: Shape | None = None, other: int | None = None, shift: int = 0,
         weights: NDArray[Any] | None = None, words: NDArray[Any] | None = None, bytes: NDArray[np.int8] | None = None,
     ) -> Call:  # fmt: skip
         op, offsets = self.op, self.memory.offsets
@@ -198,7 +191,7 @@ class _Caller:
             "kernel_h": op.kernel[0], "kernel_w": op.kernel[1], "stride_h": op.stride[0], "stride_w": op.stride[1],
             "pad_top": top, "pad_left": left,
         }  # fmt: skip
-        if kernel.startswith("global_"):
+        if self.kernel.startswith("global_"):
             fields |= {"kernel_h": 1, "kernel_w": 1}
         for name, most in _MOST.items():
             if fields[name] > most:
@@ -209,7 +202,8 @@ class _Caller:
         fields |= {"low": op.low, "high": op.high}
         empty = np.zeros(0, np.int8)
         return Call(
-            kernel, offsets[source], offsets[self.number] + shift, None if other is None else offsets[other], fields,
+            self.kernel, offsets[source], offsets[self.number] + shift, None if other is None else offsets[other],
+            fields,
             None if weights is None else np.ascontiguousarray(weights).reshape(-1),
             empty if words is None else words, empty if bytes is None else bytes,
         )  # fmt: skip

@@ -15,6 +15,7 @@ from nascompile.deploy.float_network import FloatNetwork, FloatOp
 from nascompile.deploy.measure import measured_code
 from nascompile.deploy.project import Vectors, write_project
 from nascompile.deploy.toolchain import build_image
+from spaces.latency import RUNTIME
 from spaces.runtime import Runtime
 from spaces.target import Region, Target
 from spaces.tensors import Shape
@@ -36,7 +37,7 @@ def measured_runtime(core: str, dtype: str, folder: Path) -> Runtime:
         folder: for what is built.
     """
     code, needs = measured_code(CORES[core], dtype, folder)
-    runtime = Runtime("nascompile-c", core, dtype, 0, _ROW[dtype], code, needs)
+    runtime = Runtime(RUNTIME, core, dtype, 0, _ROW[dtype], code, needs)
     plan, sample = _four_layers(dtype)
     regions = (Region("flash", "flash", 2**20, False), Region("RAM", "ram", 2**18, True))
     project = folder / "project"

@@ -18,6 +18,7 @@ from nascompile.deploy.float_network import FloatNetwork, float_network
 from nascompile.deploy.project import Vectors
 from spaces.breakdown import totals
 from spaces.candidate import Candidate
+from spaces.latency import RUNTIME
 from spaces.recosted import recosted
 from spaces.runtime import RuntimeProfileError
 from spaces.runtimes import find_runtime
@@ -154,7 +155,7 @@ def predicted(candidate: Candidate, target: Target, dtype: str) -> dict[str, int
     """
     there = recosted(candidate, [f"dtype={dtype}"])
     try:
-        runtime = find_runtime("nascompile-c", target, dtype)
+        runtime = find_runtime(RUNTIME, target, dtype)
     except RuntimeProfileError:
         runtime = None
     costs = totals(replace(there, program=replace(there.program, runtime=runtime, ram_model="liveness", code={})))
