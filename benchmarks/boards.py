@@ -19,11 +19,10 @@ from typing import Any
 import numpy as np
 
 import nascompile as nc
-from spaces.breakdown import lowered
-from spaces.candidate import Candidate, candidate_of, parse_candidate
-from spaces.compile import compile_space
-from spaces.latency_profiles import load_profile
-from spaces.reader import read_space
+from spaces.costs.latency_profiles import load_profile
+from spaces.language.reader import read_space
+from spaces.program.candidate import Candidate, candidate_of, parse_candidate
+from spaces.program.compile import compile_space
 
 #: Numbers of classes that the model zoo's data sets have.
 CLASSES = (5, 10, 36, 39, 100, 101, 1000, 2, 62, 1001)
@@ -143,7 +142,7 @@ def report(name: str, rows: Sequence[tuple[Candidate, float]], profile_name: str
 
     measured = np.array([ms for _, ms in rows])
     profile = load_profile(profile_name).at_clock(10**9)
-    ours = [sum(profile.layer_ns(s.ops, s.x.shape) for s in lowered(c)) for c, _ in rows]
+    ours = [sum(profile.layer_ns(s.ops, s.x.shape) for s in c.steps) for c, _ in rows]
     print(f"{name}: {len(rows)} networks, {profile_name}")
     for what, values in (("instructions", ours), ("MACs", [c.costs["macs"] for c, _ in rows])):
         predicted: Any = np.array(values, float)

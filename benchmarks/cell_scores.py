@@ -16,12 +16,12 @@ from samplers.proxies.ensemble import evaluate
 from samplers.proxies.initialisation import kaiming_normal_
 from samplers.proxies.ntk import condition_number, ntk_eigenvalues
 from samplers.proxies.regions import crops, linear_regions
-from samplers.scoring import weight_seed
-from spaces.candidate import Candidate, candidate_of
-from spaces.cell import lower_cell
-from spaces.network import Layer
-from spaces.numbering import row_of
-from spaces.program import Program
+from samplers.scores.scoring import weight_seed
+from spaces.language.cell import lower_cell
+from spaces.language.numbering import row_of
+from spaces.networks.network import Layer
+from spaces.program.candidate import Candidate, candidate_of
+from spaces.program.graph import Program
 from spaces.tensors import Shape
 
 __all__ = ["BETTER", "CellScores", "Throughput"]

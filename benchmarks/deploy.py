@@ -23,16 +23,17 @@ from statistics import median
 
 import nascompile as nc
 from nascompile.deploy.core import CORES
-from nascompile.deploy.deploy import Deployed, deploy, verify
+from nascompile.deploy.deploy import deploy, verify
+from nascompile.deploy.deployed import Deployed
 from nascompile.deploy.subject import untrained
 from nascompile.deploy.toolchain import build_image
-from spaces.candidate import Candidate, candidate_of
-from spaces.compile import compile_space
-from spaces.library import library
-from spaces.program import Program
-from spaces.reader import read_space
-from spaces.target import Target
-from spaces.targets import load_target
+from spaces.language.library import library
+from spaces.language.reader import read_space
+from spaces.program.candidate import Candidate, candidate_of
+from spaces.program.compile import compile_space
+from spaces.program.graph import Program
+from spaces.targets.catalogue import load_target
+from spaces.targets.target import Target
 from spaces.tensors import Infeasible
 
 __all__ = ["main"]

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from statistics import median
 
 import nascompile as nc
-from solvers.feasible_set import FeasibleSet
-from solvers.ranking import distinct_draws
+from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.ranking import distinct_draws
 
 
 def ways(fs: FeasibleSet, n: int) -> dict[str, Callable[[int], object]]:

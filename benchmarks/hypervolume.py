@@ -30,7 +30,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from samplers.hypervolume import HypervolumeSelector, Method, Subset
+from samplers.subset.hypervolume import HypervolumeSelector, Method, Subset
 
 __all__ = ["main"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import spaces
 from nascompile.deploy.instructions import instruction_profile, profile_name
-from spaces.latency_file import write_profile
+from spaces.costs.latency_file import write_profile
 
 __all__ = ["main"]
 

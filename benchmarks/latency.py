@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 import nascompile as nc
-from spaces.candidate import Candidate
+from spaces.program.candidate import Candidate
 
 #: Spaces, and smaller inputs for those of many MACs.
 SPACES = {
@@ -64,8 +64,8 @@ def counted(candidate: Candidate, dtype: str, core: str, folder: Path) -> dict[s
     from nascompile.deploy.project import Vectors, write_project
     from nascompile.deploy.subject import untrained
     from nascompile.deploy.toolchain import run_check
-    from spaces.latency_profiles import load_profile
-    from spaces.targets import load_target
+    from spaces.costs.latency_profiles import load_profile
+    from spaces.targets.catalogue import load_target
 
     torch.set_num_threads(1)
     begun = time.perf_counter()
@@ -125,7 +125,7 @@ def report(path: Path) -> None:
 
 def _best(macs: np.ndarray, real: np.ndarray) -> float:
     """The factor of the least mean |factor * macs / real - 1|."""
-    from nascompile.latency_fit import least_relative_deviations
+    from nascompile.latency.fit import least_relative_deviations
 
     return float(least_relative_deviations(macs[:, None], real)[0])
 

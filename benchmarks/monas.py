@@ -23,10 +23,10 @@ import torch
 from cifar import cifar10
 
 import nascompile as nc
-from samplers.indicators import Indicators
-from samplers.monas import MonasSampler, found_cell
-from samplers.monas_rules import ranks
-from solvers.feasible_set import FeasibleSet
+from samplers.monas.indicators import Indicators
+from samplers.monas.rules import ranks
+from samplers.monas.sampler import MonasSampler, found_cell
+from solvers.sets.feasible_set import FeasibleSet
 
 FIELDS = ("search", "weight", "seed", "index", "accuracy", "macs", "latency_ms", "feasible", "evaluations", "seconds")
 #: The paper tries those from 0.5 up.

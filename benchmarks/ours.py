@@ -15,8 +15,8 @@ from problem import Problem
 from subject import Outcome, Subject
 
 if TYPE_CHECKING:
-    from solvers.feasible_set import FeasibleSet
-    from spaces.program import Program
+    from solvers.sets.feasible_set import FeasibleSet
+    from spaces.program.graph import Program
 
 __all__ = ["DEPTHS", "OURS", "SECTIONS", "ours_list", "ours_tree"]
 

@@ -52,10 +52,10 @@ from scipy.stats import kendalltau, spearmanr
 
 from samplers.proxies.data import Data
 from samplers.proxies.ranking import worst_last
-from samplers.score_file import ScoreFile
-from spaces.cell import live_edges
-from spaces.numbering import row_of
-from spaces.reader import load_space
+from samplers.scores.score_file import ScoreFile
+from spaces.language.cell import live_edges
+from spaces.language.numbering import row_of
+from spaces.language.reader import load_space
 
 __all__ = ["main"]
 

@@ -45,17 +45,17 @@ import numpy as np
 
 import nascompile as nc
 from samplers import Sampler, UniformSampler
-from samplers.adaptive import AdaptiveSampler
-from samplers.dominance import pareto_ranks
+from samplers.bayesian.adaptive import AdaptiveSampler
 from samplers.entropy import EntropySampler
 from samplers.evolution import EvolutionSampler
-from samplers.optuna_sampler import OptunaSampler
-from samplers.pareto import ParetoSampler
+from samplers.optuna_studies.optuna_sampler import OptunaSampler
+from samplers.optuna_studies.pareto import ParetoSampler
+from samplers.subset.dominance import pareto_ranks
 from samplers.subset.free_region import Front
 from samplers.subset.greedy import greedy
-from solvers.feasible_set import FeasibleSet
-from spaces.isomorphism import canonical_cell
-from spaces.numbering import index_of, row_of
+from solvers.sets.feasible_set import FeasibleSet
+from spaces.language.numbering import index_of, row_of
+from spaces.program.isomorphism import canonical_cell
 
 FIELDS = ("budget", "sampler", "told", "seed", "seconds", "cells")
 SAMPLES = (10, 20, 40, 100)

@@ -6,13 +6,18 @@
 168509
 """
 
-from nascompile.api import compile, reduce
-from solvers.feasible_set import FeasibleSet
-from spaces.candidate import Candidate
-from spaces.errors import NascompileError
-from spaces.program import Budgets, Program
-from spaces.reader import load_space, read_space
-from spaces.targets import load_target
+from typing import TYPE_CHECKING
+
+from spaces.lazy import face
+
+if TYPE_CHECKING:
+    from nascompile.api import compile, load_set, reduce
+    from solvers.sets.feasible_set import FeasibleSet
+    from spaces.errors import NascompileError
+    from spaces.language.reader import load_space, read_space
+    from spaces.program.candidate import Candidate
+    from spaces.program.graph import Budgets, Program
+    from spaces.targets.catalogue import load_target
 
 __version__ = "0.1.0"
 
@@ -30,4 +35,15 @@ __all__ = [
     "reduce",
 ]
 
-load_set = FeasibleSet.load
+__getattr__, __dir__ = face(
+    __name__,
+    {
+        **dict.fromkeys(("compile", "load_set", "reduce"), "nascompile.api"),
+        "FeasibleSet": "solvers.sets.feasible_set",
+        "NascompileError": "spaces.errors",
+        **dict.fromkeys(("load_space", "read_space"), "spaces.language.reader"),
+        "Candidate": "spaces.program.candidate",
+        **dict.fromkeys(("Budgets", "Program"), "spaces.program.graph"),
+        "load_target": "spaces.targets.catalogue",
+    },
+)

@@ -7,23 +7,25 @@ from dataclasses import replace
 from pathlib import Path
 
 from solvers.base import Progress, solve
-from solvers.feasible_set import FeasibleSet
-from spaces.compile import compile_space
+from solvers.sets.feasible_set import FeasibleSet
+from spaces.costs.latency import LatencyProfile
+from spaces.costs.latency_profiles import named_profile, profile_for
 from spaces.errors import UnitError
-from spaces.latency import RUNTIME, LatencyProfile
-from spaces.latency_profiles import named_profile, profile_for
-from spaces.program import Budgets, Program
-from spaces.reader import load_space
-from spaces.runtime import STACK
-from spaces.runtimes import find_runtime
-from spaces.space import Space
-from spaces.target import Target
-from spaces.targets import load_target
+from spaces.language.reader import load_space
+from spaces.language.space import Space
+from spaces.program.compile import compile_space
+from spaces.program.graph import Budgets, Program
+from spaces.runtimes.library import find_runtime
+from spaces.runtimes.nascompile_c import RUNTIME, STACK
+from spaces.targets.catalogue import load_target
+from spaces.targets.target import Target
 from spaces.units import parse_bytes, parse_count, parse_time_ns
 
-__all__ = ["budgets_of", "compile", "reduce"]
+__all__ = ["budgets_of", "compile", "load_set", "reduce"]
 
 Quantity = int | str | None
+
+load_set = FeasibleSet.load
 
 
 def compile(

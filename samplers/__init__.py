@@ -5,20 +5,21 @@
 {'seed': 3}
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from samplers.adaptive import AdaptiveSampler
-from samplers.base import Sampler
-from samplers.entropy import EntropySampler
-from samplers.evolution import EvolutionSampler
-from samplers.hypervolume import HypervolumeSelector
-from samplers.monas import MonasSampler
-from samplers.optuna_sampler import OptunaSampler
-from samplers.pareto import ParetoSampler
-from samplers.uniform import UniformSampler
+from spaces.lazy import face
 
 if TYPE_CHECKING:
-    from samplers.feasible_optuna import FeasibleOptunaSampler
+    from samplers.base import Sampler
+    from samplers.bayesian.adaptive import AdaptiveSampler
+    from samplers.entropy import EntropySampler
+    from samplers.evolution import EvolutionSampler
+    from samplers.monas.sampler import MonasSampler
+    from samplers.optuna_studies.feasible_optuna import FeasibleOptunaSampler
+    from samplers.optuna_studies.optuna_sampler import OptunaSampler
+    from samplers.optuna_studies.pareto import ParetoSampler
+    from samplers.subset.hypervolume import HypervolumeSelector
+    from samplers.uniform import UniformSampler
 
 __all__ = [
     "AdaptiveSampler",
@@ -33,11 +34,18 @@ __all__ = [
     "UniformSampler",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """What loads Optuna is imported when it is named."""
-    if name == "FeasibleOptunaSampler":
-        from samplers.feasible_optuna import FeasibleOptunaSampler
-
-        return FeasibleOptunaSampler
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = face(
+    __name__,
+    {
+        "AdaptiveSampler": "samplers.bayesian.adaptive",
+        "EntropySampler": "samplers.entropy",
+        "EvolutionSampler": "samplers.evolution",
+        "FeasibleOptunaSampler": "samplers.optuna_studies.feasible_optuna",
+        "HypervolumeSelector": "samplers.subset.hypervolume",
+        "MonasSampler": "samplers.monas.sampler",
+        "OptunaSampler": "samplers.optuna_studies.optuna_sampler",
+        "ParetoSampler": "samplers.optuna_studies.pareto",
+        "Sampler": "samplers.base",
+        "UniformSampler": "samplers.uniform",
+    },
+)

@@ -22,11 +22,14 @@ from typing import Any
 
 from sortedcontainers import SortedList
 
-from solvers.feasible_set import FeasibleSet
-from spaces.candidate import Candidate
+from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import Diagnostic, EngineError
+from spaces.program.candidate import Candidate
 
-__all__ = ["Run", "Sampler", "check_learner", "sampler_error"]
+__all__ = ["WORST", "Run", "Sampler", "check_learner", "sampler_error"]
+
+#: The worst value that an objective can be told, for want of a number; Optuna gets infinity in its place.
+WORST = 1e300
 
 
 @dataclass
@@ -72,8 +75,8 @@ class Run:
 
         Example:
             >>> from solvers.base import solve
-            >>> from spaces.compile import compile_space
-            >>> from spaces.reader import load_space
+            >>> from spaces.program.compile import compile_space
+            >>> from spaces.language.reader import load_space
             >>> run = Run(solve(compile_space(load_space("mlp2"))), seed=0)
             >>> run.taken.update([0, 1, 4])
             >>> [run.untaken(position) for position in range(4)]
@@ -240,8 +243,8 @@ class Sampler(ABC):
         Example:
             >>> from samplers import UniformSampler
             >>> from solvers.base import solve
-            >>> from spaces.compile import compile_space
-            >>> from spaces.reader import load_space
+            >>> from spaces.program.compile import compile_space
+            >>> from spaces.language.reader import load_space
             >>> fs = solve(compile_space(load_space("mlp2")))
             >>> whole = [str(c) for c in UniformSampler(seed=1).ask(fs, 6)]
             >>> first, second = UniformSampler(seed=1), UniformSampler(seed=1)

@@ -14,7 +14,7 @@ from sortedcontainers import SortedList
 
 from samplers.base import Run, Sampler, sampler_error
 from samplers.entropy_order import EntropyOrder, by_bins, by_listing
-from solvers.feasible_set import FeasibleSet
+from solvers.sets.feasible_set import FeasibleSet
 
 __all__ = ["AUTO_LISTED", "MAX_LISTED", "EntropySampler", "cluster_by_value", "cluster_shares"]
 
@@ -40,8 +40,8 @@ class EntropySampler(Sampler):
     in proportion over the clusters that still have members.
 
     A set too large to list is clustered by H rounded to within `order_.error`, which dynamic programming counts exactly
-    (`solvers.distribution`); a draw is then exactly uniform over the members whose *rounded* H is in the cluster. The
-    error is at most log2(u_L) * layers * quantum / 2.
+    (`solvers.sets.distribution`); a draw is then exactly uniform over the members whose *rounded* H is in the cluster.
+    The error is at most log2(u_L) * layers * quantum / 2.
 
     Args:
         clusters: how many; fewer where there are fewer different entropies.
@@ -58,9 +58,9 @@ class EntropySampler(Sampler):
 
     Example:
         >>> from solvers.base import solve
-        >>> from spaces.compile import compile_space
-        >>> from spaces.program import Budgets
-        >>> from spaces.reader import load_space
+        >>> from spaces.program.compile import compile_space
+        >>> from spaces.program.graph import Budgets
+        >>> from spaces.language.reader import load_space
         >>> fs = solve(compile_space(load_space("mlp2"), Budgets(rom=13_600)))
         >>> sampler = EntropySampler(clusters=5, p=0.5, seed=0)
         >>> [round(candidate.costs["entropy"], 1) for candidate in sampler.ask(fs, n=4)]

@@ -2,7 +2,7 @@
 
 Two ways to the same thing. A set that can be listed is sorted by the entropies of its members. Of any other set the
 distribution of the entropy comes out of dynamic programming, with entropies rounded to a stated error; members of one
-rounded entropy follow in the order in which `solvers.distribution` counts them.
+rounded entropy follow in the order in which `solvers.sets.distribution` counts them.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
-from solvers.distribution import Distribution, distribution
-from solvers.feasible_set import FeasibleSet
-from spaces.candidate import candidate_of
+from solvers.sets.distribution import Distribution, distribution
+from solvers.sets.feasible_set import FeasibleSet
+from spaces.program.candidate import candidate_of
 
 __all__ = ["Binned", "EntropyOrder", "Listed", "by_bins", "by_listing"]
 
@@ -82,9 +82,9 @@ def by_listing(fs: FeasibleSet) -> Listed:
 
     Example:
         >>> from solvers.base import solve
-        >>> from spaces.compile import compile_space
-        >>> from spaces.program import Budgets
-        >>> from spaces.reader import load_space
+        >>> from spaces.program.compile import compile_space
+        >>> from spaces.program.graph import Budgets
+        >>> from spaces.language.reader import load_space
         >>> order = by_listing(solve(compile_space(load_space("mlp2"), Budgets(rom=13_600))))
         >>> str(order.fs[order.rank(0)]), order.values[:2].round(2).tolist(), order.starts[:3]
         ('mlp2: 16-96', [69.7, 66.0], [0, 1, 2])
@@ -142,13 +142,13 @@ def by_bins(fs: FeasibleSet, bins: int = 2048) -> Binned:
 
     Args:
         fs: the set.
-        bins: how many sums are told apart at most; see `solvers.distribution`.
+        bins: how many sums are told apart at most; see `solvers.sets.distribution`.
 
     Example:
         >>> from solvers.base import solve
-        >>> from spaces.compile import compile_space
-        >>> from spaces.program import Budgets
-        >>> from spaces.reader import load_space
+        >>> from spaces.program.compile import compile_space
+        >>> from spaces.program.graph import Budgets
+        >>> from spaces.language.reader import load_space
         >>> order = by_bins(solve(compile_space(load_space("mlp2"), Budgets(rom=13_600))))
         >>> str(order.fs[order.rank(0)]), order.values[:2].round(2).tolist(), order.error < 0.01
         ('mlp2: 16-96', [69.7, 66.0], True)

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from samplers.base import Run, Sampler, check_learner
-from solvers.feasible_set import FeasibleSet
-from solvers.neighbours import counterparts, neighbours
+from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.neighbours import counterparts, neighbours
 
 __all__ = ["EvolutionSampler"]
 
@@ -20,7 +20,7 @@ class EvolutionSampler(Sampler):
     The first `population` candidates are uniform draws. From then on the population is the youngest `population` of the
     candidates told of; `tournament` of them are drawn with replacement, and the best of these is the parent. Its child
     is one of the members that differ from it in exactly one decision and have not been asked, each equally likely
-    (`solvers.neighbours`): nothing is proposed, and no training spent, outside the set.
+    (`solvers.sets.neighbours`): nothing is proposed, and no training spent, outside the set.
 
     Where the space has variants, the variant is one decision more: beside n others it is the one to change with
     probability 1 / (n + 1). The child then keeps each decision that both variants have; the others are drawn uniformly.

@@ -16,11 +16,11 @@ __all__ = ["SAMPLERS", "sampler"]
 SAMPLERS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "uniform": ("samplers.uniform:UniformSampler", {}),
     "entropy": ("samplers.entropy:EntropySampler", {}),
-    "adaptive": ("samplers.adaptive:AdaptiveSampler", {}),
+    "adaptive": ("samplers.bayesian.adaptive:AdaptiveSampler", {}),
     "evolution": ("samplers.evolution:EvolutionSampler", {}),
-    "tpe": ("samplers.optuna_sampler:OptunaSampler", {"method": "tpe"}),
-    "nsga2": ("samplers.optuna_sampler:OptunaSampler", {"method": "nsga2"}),
-    "nsga3": ("samplers.optuna_sampler:OptunaSampler", {"method": "nsga3"}),
+    "tpe": ("samplers.optuna_studies.optuna_sampler:OptunaSampler", {"method": "tpe"}),
+    "nsga2": ("samplers.optuna_studies.optuna_sampler:OptunaSampler", {"method": "nsga2"}),
+    "nsga3": ("samplers.optuna_studies.optuna_sampler:OptunaSampler", {"method": "nsga3"}),
 }
 
 

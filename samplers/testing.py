@@ -20,12 +20,12 @@ import pytest
 
 from samplers.base import Sampler
 from solvers.base import solve
-from solvers.feasible_set import FeasibleSet
-from spaces.candidate import Candidate
-from spaces.compile import compile_space
+from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import EngineError
-from spaces.program import Budgets
-from spaces.reader import load_space
+from spaces.language.reader import load_space
+from spaces.program.candidate import Candidate
+from spaces.program.compile import compile_space
+from spaces.program.graph import Budgets
 
 __all__ = ["SamplerConformance", "example_set"]
 

@@ -15,9 +15,9 @@ class UniformSampler(Sampler):
 
     Example:
         >>> from solvers.base import solve
-        >>> from spaces.compile import compile_space
-        >>> from spaces.program import Budgets
-        >>> from spaces.reader import load_space
+        >>> from spaces.program.compile import compile_space
+        >>> from spaces.program.graph import Budgets
+        >>> from spaces.language.reader import load_space
         >>> fs = solve(compile_space(load_space("mlp2"), Budgets(rom=13_600)))
         >>> sampler = UniformSampler(seed=0)
         >>> len({str(candidate) for candidate in sampler.ask(fs, n=20)}), len(fs), sampler.exhausted

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from solvers.diagram import chain_tree
-from solvers.tree import join
-from spaces.program import Chain, Program
+from solvers.sets.tree import join
+from spaces.program.graph import Chain, Program
 
 __all__ = ["RELATIONS", "counts_alone"]
 
@@ -22,9 +22,9 @@ def counts_alone(program: Program) -> dict[str, int | None]:
     every limit is counted on top of them. None for constraints that are not local, which only CP-SAT could count.
 
     Example:
-        >>> from spaces.compile import compile_space
-        >>> from spaces.program import Budgets
-        >>> from spaces.reader import load_space
+        >>> from spaces.program.compile import compile_space
+        >>> from spaces.program.graph import Budgets
+        >>> from spaces.language.reader import load_space
         >>> counts_alone(compile_space(load_space("mlp2"), Budgets(rom=13_600, macs=10_000)))
         {'rom': 14, 'macs': 47}
     """

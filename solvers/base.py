@@ -6,19 +6,19 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from spaces.errors import Diagnostic, EngineError, did_you_mean
-from spaces.program import Program
+from spaces.errors import Diagnostic, EngineError, SetFileError, did_you_mean
+from spaces.program.graph import Program
 
 if TYPE_CHECKING:
-    from solvers.feasible_set import FeasibleSet
+    from solvers.sets.feasible_set import FeasibleSet
 
-__all__ = ["SOLVERS", "Progress", "choose", "solve"]
+__all__ = ["SOLVERS", "Progress", "choose", "solve", "verify"]
 
 #: Called now and then with what is being done and how many members or levels are done.
 Progress = Callable[[str, int], None]
 
 #: Solver names and the modules that hold their `solve(program, progress)`; a module loads when it is named.
-SOLVERS = {"diagram": "solvers.diagram", "cp-sat": "solvers.cpsat", "exhaustive": "solvers.exhaustive"}
+SOLVERS = {"diagram": "solvers.diagram", "cp-sat": "solvers.cpsat.engine", "exhaustive": "solvers.exhaustive"}
 
 
 def choose(program: Program) -> str:
@@ -38,9 +38,9 @@ def solve(program: Program, solver: str = "auto", progress: Progress | None = No
         EngineError: an unknown solver, or one that cannot handle this program.
 
     Example:
-        >>> from spaces.compile import compile_space
-        >>> from spaces.program import Budgets
-        >>> from spaces.reader import load_space
+        >>> from spaces.program.compile import compile_space
+        >>> from spaces.program.graph import Budgets
+        >>> from spaces.language.reader import load_space
         >>> len(solve(compile_space(load_space("mlp2"), Budgets(rom=13_600))))
         14
     """
@@ -49,3 +49,15 @@ def solve(program: Program, solver: str = "auto", progress: Progress | None = No
         hint = did_you_mean(name, ("auto", *SOLVERS))
         raise EngineError(Diagnostic("unknown-solver", f"there is no solver `{solver}`", None, hint))
     return import_module(SOLVERS[name]).solve(program, progress)
+
+
+def verify(fs: FeasibleSet, solver: str = "auto") -> bool:
+    """Whether solving anew gives the same set: the check of one that was opened from a file.
+
+    Raises:
+        SetFileError: the set was derived from others, so there is nothing to solve.
+    """
+    if fs.origin:
+        message = f"the set was made by set operations ({fs.origin}), not by solving"
+        raise SetFileError(Diagnostic("derived-set", message, None, "verify the sets it was made from"))
+    return solve(fs.program, solver).digest == fs.digest

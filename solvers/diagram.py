@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers.base import Progress
-from solvers.feasible_set import FeasibleSet
-from solvers.tree import (
+from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.tree import (
     MAX_NODES,
     Level,
     count_up_to,
@@ -31,7 +31,7 @@ from solvers.tree import (
     unique_codes,
 )
 from spaces.errors import Diagnostic, EngineError
-from spaces.program import Chain, Limit, Program
+from spaces.program.graph import Chain, Limit, Program
 
 __all__ = ["chain_tree", "limit_diagram", "ram_diagram", "solve", "structure_diagram"]
 

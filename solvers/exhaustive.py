@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from solvers.base import Progress
 from solvers.diagram import from_rows
-from solvers.feasible_set import FeasibleSet
-from spaces.breakdown import breakdown, derived
-from spaces.candidate import candidate_of
+from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import Diagnostic, EngineError
-from spaces.program import Chain, Program
+from spaces.program.breakdown import breakdown, derived
+from spaces.program.candidate import candidate_of
+from spaces.program.graph import Chain, Program
 
 __all__ = ["MAX_COMBINATIONS", "solve"]
 

@@ -8,9 +8,9 @@ from itertools import combinations
 
 import numpy as np
 
-from solvers.cpsat import feasible, optimum, smallest
-from spaces.candidate import candidate_of
-from spaces.program import ADDITIVE_METRICS, Chain, Limit, Program
+from solvers.cpsat.engine import feasible, optimum, smallest
+from spaces.program.candidate import candidate_of
+from spaces.program.graph import ADDITIVE_METRICS, Chain, Limit, Program
 
 __all__ = ["Explanation", "LimitReport", "Network", "Relaxation", "VariantReport", "explain"]
 
@@ -115,9 +115,9 @@ def explain(program: Program) -> Explanation:
         EngineError: a constraint that CP-SAT cannot take, or CP-SAT gave up.
 
     Example:
-        >>> from spaces.compile import compile_space
-        >>> from spaces.program import Budgets
-        >>> from spaces.reader import load_space
+        >>> from spaces.program.compile import compile_space
+        >>> from spaces.program.graph import Budgets
+        >>> from spaces.language.reader import load_space
         >>> why = explain(compile_space(load_space("mlp2"), Budgets(rom=2_000, macs=1_000)))
         >>> why.variants[0].conflict, why.variants[0].limits[0].least, why.variants[0].smallest.text
         (('rom',), 2944, 'mlp2: 16-16')

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import nascompile as nc
-from spaces.library import library
+from spaces.language.library import library
 
 FILE = Path(__file__).with_name("known_answers.json")
 METRICS = ("rom", "ram", "params", "macs", "flops")

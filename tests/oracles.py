@@ -6,11 +6,11 @@ from itertools import product
 
 import numpy as np
 
-from spaces.breakdown import breakdown, derived, totals
-from spaces.candidate import Candidate, candidate_of
-from spaces.constraints import ground
-from spaces.expressions import evaluate
-from spaces.program import Chain, Program
+from spaces.language.expressions import evaluate
+from spaces.program.breakdown import breakdown, derived, totals
+from spaces.program.candidate import Candidate, candidate_of
+from spaces.program.constraints import ground
+from spaces.program.graph import Chain, Program
 from spaces.tensors import Infeasible
 
 

@@ -17,13 +17,13 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from spaces.blocks import BLOCKS as REGISTERED
-from spaces.cell import Cell
-from spaces.compile import compile_space
 from spaces.errors import SpaceError
-from spaces.expressions import parse
-from spaces.program import Budgets, Program
-from spaces.reader import read_space
-from spaces.space import Choice
+from spaces.language.cell import Cell
+from spaces.language.expressions import parse
+from spaces.language.layer import Choice
+from spaces.language.reader import read_space
+from spaces.program.compile import compile_space
+from spaces.program.graph import Budgets, Program
 from tests.vocabulary import BARE, BLOCKS, CHOICES, COUNTS, IMAGE_OPERATORS, NUMERIC, OPERATORS, REPEATS, TO_VECTOR
 
 

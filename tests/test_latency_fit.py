@@ -16,13 +16,12 @@ from typer.testing import CliRunner
 
 import nascompile as nc
 from nascompile.cli.latency import latency
-from nascompile.latency_data import TERMS, Feature, Measurements, features, read_measurements
-from nascompile.latency_fit import fit_profile, robust_terms
-from spaces.breakdown import lowered
-from spaces.candidate import parse_candidate
+from nascompile.latency.data import TERMS, Feature, Measurements, features, read_measurements
+from nascompile.latency.fit import fit_profile, robust_terms
+from spaces.costs.latency import LatencyError, LatencyProfile
+from spaces.costs.latency_profiles import load_profile
 from spaces.errors import NascompileError
-from spaces.latency import LatencyError, LatencyProfile
-from spaces.latency_profiles import load_profile
+from spaces.program.candidate import parse_candidate
 
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "mcu"
 NRF = SHARED / "nrf5340_nb201.csv"
@@ -132,7 +131,7 @@ def test_features_that_cannot_be_told_apart_are_named() -> None:
 
 
 def test_without_scipy_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nascompile.latency_fit.find_spec", lambda name: None)
+    monkeypatch.setattr("nascompile.latency.fit.find_spec", lambda name: None)
     with pytest.raises(LatencyError, match="pip install scipy"):
         fit_profile(synthetic({"macs": 3.0}, 1000, seed=1), "a")
 
@@ -156,7 +155,7 @@ def test_features_of_the_whole_network_become_the_default_terms() -> None:
 def test_features_of_a_candidate_are_the_sums_over_its_operators() -> None:
     candidate = parse_candidate(nc.compile("dscnn"), "84-112-84-84-84-196")
     found = features(candidate)
-    ops = [op for step in lowered(candidate) for op in step.ops]
+    ops = [op for step in candidate.steps for op in step.ops]
     assert set(found) == {"conv", "depthwise", "pointwise", "global_avg_pool", "linear"}
     assert sum(macs for macs, _, _ in found.values()) == candidate.costs["macs"]
     assert found["depthwise"][2] == found["pointwise"][2] == 5
@@ -181,7 +180,7 @@ def test_networks_of_a_space_are_measured_by_their_own_operators(tmp_path: Path)
     candidate = parse_candidate(program, "84-112-84-84-84-84-196")
     f = features(candidate)
     ns = 1000 + 40 * f["pointwise"][0] + 90 * f["depthwise"][0] + 50 * f["conv"][0] + 60 * f["linear"][0]
-    total = fit.profile.network_ns + sum(fit.profile.layer_ns(s.ops, s.x.shape) for s in lowered(candidate))
+    total = fit.profile.network_ns + sum(fit.profile.layer_ns(s.ops, s.x.shape) for s in candidate.steps)
     assert total == pytest.approx(ns, rel=1e-3)
 
 

@@ -61,7 +61,7 @@ HEAVY = ("torch", "ortools", "sklearn", "pandas", "optuna")
     "code",
     [
         "import nascompile",
-        "import solvers, solvers.diagram, solvers.metrics, solvers.set_file",
+        "import solvers, solvers.diagram, solvers.sets.metrics, solvers.sets.set_file",
         "import samplers",
         "import nascompile.cli",
         "import nascompile.data",

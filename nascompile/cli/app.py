@@ -19,9 +19,9 @@ from nascompile.cli.output import Interrupted, err
 from nascompile.cli.reduce import count, reduce
 from nascompile.cli.sample import sample
 from nascompile.cli.score import score
-from nascompile.cli.search import search
-from nascompile.cli.search_train import resume, worker
-from nascompile.cli.select import select
+from nascompile.cli.search.command import search
+from nascompile.cli.search.train import resume, worker
+from nascompile.cli.select.command import select
 from nascompile.cli.show import export, show
 from spaces.errors import NascompileError
 

@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 from rich.markup import escape
 
 from nascompile.cli.output import out, quantity, table
-from solvers.feasible_set import FeasibleSet
-from spaces.breakdown import totals
-from spaces.candidate import Candidate
-from spaces.cell import Cell, live_edges
-from spaces.cell_text import cell_word
-from spaces.duplicates import MOST_CELLS, chosen, first_alike, function_of, numbered_cell, originals
+from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import Diagnostic, NascompileError
-from spaces.isomorphism import canonical_cell
-from spaces.numbering import index_of
-from spaces.program import Program
-from spaces.recosted import recosted
+from spaces.language.cell import Cell, live_edges
+from spaces.language.numbering import index_of
+from spaces.program.breakdown import totals
+from spaces.program.candidate import Candidate
+from spaces.program.cell_text import cell_word
+from spaces.program.duplicates import MOST_CELLS, chosen, first_alike, function_of, numbered_cell, originals
+from spaces.program.graph import Program
+from spaces.program.isomorphism import canonical_cell
+from spaces.program.recosted import recosted
 
 __all__ = [
     "cell_data", "distinct_members", "function_counts", "number_columns", "print_cells",

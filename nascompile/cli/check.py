@@ -11,11 +11,11 @@ from nascompile.cli.cells import cell_data, print_cells
 from nascompile.cli.options import Json, Request, takes_request
 from nascompile.cli.output import emit_json, out, quantity, table
 from nascompile.cli.report import profile_data, profile_text, runtime_name
-from spaces.breakdown import LayerTerms, breakdown, derived, shared_code, totals
-from spaces.candidate import Candidate, parse_candidate
-from spaces.constraints import ground
 from spaces.errors import CandidateError, Diagnostic
-from spaces.expressions import evaluate
+from spaces.language.expressions import evaluate
+from spaces.program.breakdown import LayerTerms, breakdown, derived, shared_code, totals
+from spaces.program.candidate import Candidate, parse_candidate
+from spaces.program.constraints import ground
 from spaces.tensors import Infeasible
 
 __all__ = ["check", "verdict"]

@@ -10,10 +10,10 @@ import typer
 
 from nascompile.cli.options import Request, takes_request
 from nascompile.cli.output import say
-from spaces.dump import program_text
 from spaces.errors import Diagnostic, NascompileError, did_you_mean
 from spaces.files import write_atomically
-from spaces.program import Program
+from spaces.program.dump import program_text
+from spaces.program.graph import Program
 
 __all__ = ["compile_space"]
 
@@ -63,14 +63,14 @@ def _text(program: Program, emit: str, variant: str | None) -> str:
 
 def _lowering(emit: str) -> Callable[[Program, int], str]:
     if emit == "cpsat":
-        from solvers.cpsat import model_text
+        from solvers.cpsat.engine import model_text
 
         return model_text
     if emit == "mzn":
-        from solvers.minizinc import minizinc_text
+        from solvers.text.minizinc import minizinc_text
 
         return minizinc_text
-    from solvers.graphviz import dot_text
+    from solvers.text.graphviz import dot_text
 
     return dot_text
 

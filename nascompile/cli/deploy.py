@@ -11,11 +11,12 @@ from rich.markup import escape
 from nascompile.cli.options import Json
 from nascompile.cli.output import emit_json, out, table, working
 from spaces.errors import Diagnostic, NascompileError
-from spaces.target import Target
-from spaces.targets import load_target
+from spaces.targets.catalogue import load_target
+from spaces.targets.target import Target
 
 if TYPE_CHECKING:
-    from nascompile.deploy.deploy import Deployed, Verified
+    from nascompile.deploy.deploy import Verified
+    from nascompile.deploy.deployed import Deployed
     from nascompile.deploy.subject import Subject
 
 __all__ = ["deploy", "deployment_data"]
@@ -106,7 +107,7 @@ def _subject(
     what: str, candidate: str | None, overrides: list[str], mcu: str | None, dtype: str
 ) -> tuple[Subject, Target, str]:
     """The network, the chip, and what its folder is called unless someone says."""
-    from nascompile.deploy.subject import run_and_number
+    from nascompile.run.deployment import run_and_number
 
     found = run_and_number(what)
     if found is None:
@@ -122,7 +123,7 @@ def _of_space(
 ) -> tuple[Subject, Target, str]:
     from nascompile.api import compile as compile_program
     from nascompile.deploy.subject import untrained
-    from spaces.candidate import parse_candidate
+    from spaces.program.candidate import parse_candidate
 
     if line is None:
         hint = "`nascompile deploy dscnn 84-112-84-84-84-196 --mcu stm32f412`, or a network of a run: RUN#K"
@@ -135,7 +136,7 @@ def _of_space(
 
 
 def _of_run(path: Path, number: int | None, mcu: str | None, dtype: str) -> tuple[Subject, Target, str]:
-    from nascompile.deploy.subject import of_run
+    from nascompile.run.deployment import of_run
     from nascompile.run.folder import RunFolder
     from nascompile.run.outcome import Outcome
 

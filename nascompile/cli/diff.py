@@ -20,7 +20,7 @@ from nascompile.cli.options import (
 )
 from nascompile.cli.output import emit_json, out, share, table
 from nascompile.cli.report import budget_text, profile_data, profile_text, runtime_name
-from solvers.feasible_set import FeasibleSet
+from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import Diagnostic, NascompileError
 
 __all__ = ["diff"]

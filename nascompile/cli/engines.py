@@ -10,7 +10,7 @@ import typer
 
 from nascompile.cli.examples import check_device
 from nascompile.run.settings import ENGINES
-from samplers.worker_pool import Spread
+from samplers.scores.worker_pool import Spread
 from spaces.errors import Diagnostic, NascompileError, did_you_mean
 
 __all__ = ["Engine", "check_engine", "spreading"]
@@ -34,7 +34,7 @@ def check_engine(engine: str, device: str) -> None:
     if engine == "local":
         check_device(device)
     elif engine == "ray":
-        from nascompile.ray_cluster import load_ray
+        from nascompile.run.ray_cluster import load_ray
 
         load_ray()
         # Whether a node has a GPU, the cluster says.
@@ -54,7 +54,7 @@ def spreading(engine: str, device: str, jobs: int | None) -> Iterator[Spread | N
     if engine == "local":
         yield None
         return
-    from nascompile.ray_cluster import RayCluster
+    from nascompile.run.ray_cluster import RayCluster
 
     with RayCluster(device, jobs) as cluster:
         yield cluster.ordered

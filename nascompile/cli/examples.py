@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from samplers.proxies.base import Proxy
-from solvers.feasible_set import FeasibleSet
+from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import Diagnostic, NascompileError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def labelled_examples(fs: FeasibleSet, proxies: Sequence[Proxy], path: Path | No
         NascompileError: the file cannot be read, or does not fit the networks.
     """
     from samplers.proxies.data import Data
-    from spaces.breakdown import outputs
+    from spaces.program.breakdown import outputs
 
     shape, classes = fs.program.space.input.dims, outputs(fs[0])
     if path is None:

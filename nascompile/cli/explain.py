@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from nascompile.cli.options import Json, Request, takes_request
 from nascompile.cli.output import emit_json, out, quantity, table, working
-from spaces.program import Program
+from spaces.program.graph import Program
 
 if TYPE_CHECKING:
     from solvers.explain import Explanation, Network, VariantReport

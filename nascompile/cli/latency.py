@@ -12,17 +12,17 @@ from rich.markup import escape
 from nascompile.api import compile as compile_program
 from nascompile.cli.options import Json
 from nascompile.cli.output import emit_json, out, say, table, working
+from spaces.costs.latency import LatencyProfile
+from spaces.costs.latency_file import check_name, profile_text, write_profile
+from spaces.costs.latency_profiles import load_profile, profiles
 from spaces.errors import Diagnostic, NascompileError, did_you_mean
-from spaces.latency import LatencyProfile
-from spaces.latency_file import check_name, profile_text, write_profile
-from spaces.latency_profiles import load_profile, profiles
-from spaces.targets import load_target
+from spaces.targets.catalogue import load_target
 from spaces.tensors import DTYPES
 from spaces.units import parse_hz
 
 if TYPE_CHECKING:
-    from nascompile.latency_data import Feature, Measurements
-    from nascompile.latency_fit import Errors, Fit, Outlier
+    from nascompile.latency.data import Feature, Measurements
+    from nascompile.latency.fit import Errors, Fit, Outlier
 
 __all__ = ["latency"]
 
@@ -81,7 +81,7 @@ def fit(
 
       nascompile latency fit cells.csv --name nrf5340 --space nasbench201 -o nrf5340.yaml
     """
-    from nascompile.latency_fit import fit_profile
+    from nascompile.latency.fit import fit_profile
 
     check_name(name)
     path = _free(output or Path(f"{name}.yaml"), force)
@@ -121,7 +121,7 @@ def firmware(
       nascompile latency fit board.csv --name my-board --clock 100MHz --core Cortex-M4F
     """
     from nascompile.deploy.latency_firmware import write_firmware
-    from spaces.kernel_loops import LOOPS
+    from spaces.runtimes.kernel_loops import LOOPS
 
     if dtype not in LOOPS:
         raise _wrong(f"there are no kernels in `{dtype}`", did_you_mean(dtype, LOOPS))
@@ -133,8 +133,8 @@ def firmware(
 
 def _measurements(path: Path, space: str | None, group: str | None, dtype: str | None, clock_hz: int) -> Measurements:
     """The measured networks or operators of a file."""
-    from nascompile.latency_data import read_measurements
-    from nascompile.latency_operators import holds_operators, read_operators
+    from nascompile.latency.data import read_measurements
+    from nascompile.latency.operators import holds_operators, read_operators
 
     if not holds_operators(path):
         return read_measurements(path, compile_program(space) if space else None, group)

@@ -9,11 +9,11 @@ import typer
 from nascompile.cli.options import Json
 from nascompile.cli.output import emit_json, out, table
 from spaces.blocks import BLOCKS
-from spaces.library import library
-from spaces.reader import load_space
-from spaces.schema import json_schema
-from spaces.targets import catalogue
-from spaces.variants import unroll
+from spaces.language.library import library
+from spaces.language.reader import load_space
+from spaces.language.schema import json_schema
+from spaces.program.variants import unroll
+from spaces.targets.catalogue import catalogue
 
 __all__ = ["mcus", "schema", "spaces"]
 

@@ -14,9 +14,9 @@ import typer
 from nascompile.api import compile as compile_program
 from nascompile.cli.output import working
 from solvers.base import solve
-from solvers.feasible_set import FeasibleSet
+from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import Diagnostic, NascompileError
-from spaces.program import Program
+from spaces.program.graph import Program
 
 __all__ = [
     "Flops",

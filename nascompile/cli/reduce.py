@@ -11,8 +11,8 @@ from nascompile.cli.options import Json, Request, SetRequest, Solver, takes_requ
 from nascompile.cli.output import emit_json, out, say, working
 from nascompile.cli.report import print_report, report
 from solvers.base import solve
-from solvers.feasible_set import FeasibleSet
-from spaces.program import Program
+from solvers.sets.feasible_set import FeasibleSet
+from spaces.program.graph import Program
 
 __all__ = ["count", "reduce"]
 

@@ -11,10 +11,10 @@ from rich.markup import escape
 from nascompile.cli.cells import function_counts, print_function_counts
 from nascompile.cli.output import out, share, span_text, table
 from solvers.attribution import RELATIONS, counts_alone
-from solvers.feasible_set import FeasibleSet
-from spaces.latency import LatencyProfile
-from spaces.program import Program
-from spaces.space import option_label
+from solvers.sets.feasible_set import FeasibleSet
+from spaces.costs.latency import LatencyProfile
+from spaces.language.layer import option_label
+from spaces.program.graph import Program
 from spaces.units import format_bytes, format_count, format_time_ns
 
 __all__ = ["print_report", "profile_data", "profile_text", "report", "runtime_name"]

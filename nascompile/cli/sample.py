@@ -12,13 +12,13 @@ import typer
 from nascompile.cli.options import Json, SetRequest, takes_request
 from nascompile.cli.output import emit_json, say, working
 from nascompile.cli.parameters import parsed
-from nascompile.sampler_state import resume, save_state
+from nascompile.records.sampler_state import resume, save_state
 from samplers.base import Sampler
 from samplers.registry import SAMPLERS
 from samplers.registry import sampler as sampler_of
-from solvers.feasible_set import FeasibleSet
-from spaces.candidate import Candidate
+from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import Diagnostic, NascompileError
+from spaces.program.candidate import Candidate
 
 __all__ = ["sample"]
 

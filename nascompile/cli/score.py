@@ -23,20 +23,20 @@ from nascompile.cli.options import Json, SetRequest, takes_request
 from nascompile.cli.output import Interrupted, emit_json, say, working
 from nascompile.cli.pace import Pace
 from nascompile.cli.score_report import Report, print_scores, scores_data
-from nascompile.proxy_trials import default_jobs
+from nascompile.records.proxy_trials import default_jobs
 from samplers.proxies.base import PROXIES, Proxy
-from samplers.score_file import ScoreFile
-from solvers.feasible_set import FeasibleSet
-from solvers.ranking import distinct_draws
-from spaces.candidate import Candidate
-from spaces.duplicates import numbered_cell
+from samplers.scores.score_file import ScoreFile
+from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.ranking import distinct_draws
 from spaces.errors import Diagnostic, NascompileError
 from spaces.files import write_atomically
-from spaces.program import Program
+from spaces.program.candidate import Candidate
+from spaces.program.duplicates import numbered_cell
+from spaces.program.graph import Program
 
 if TYPE_CHECKING:
     from samplers.proxies.data import Data
-    from samplers.scoring import Scored
+    from samplers.scores.scoring import Scored
 
 __all__ = ["score"]
 
@@ -135,7 +135,7 @@ def _check_options(how: _How, output: Path | None) -> None:
 
 
 def _proxies(names: str, batch: int) -> list[Proxy]:
-    from samplers.scoring import batched
+    from samplers.scores.scoring import batched
 
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     if not wanted:
@@ -209,7 +209,7 @@ def _fill(
     force: bool, kept: bool,
 ) -> None:  # fmt: skip
     """Add the rows that the table lacks."""
-    from samplers.scoring import score as scores
+    from samplers.scores.scoring import score as scores
 
     with table.open(force) as append, working(f"scoring {fs.program.space.name}") as progress:
         there = _there(table, fs, ranks)

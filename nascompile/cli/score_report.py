@@ -15,7 +15,7 @@ from rich.markup import escape
 from nascompile.cli.output import out, quantity, table
 from samplers.proxies.base import Direction, Proxy, proxy
 from samplers.proxies.ranking import worst_last
-from spaces.program import Program
+from spaces.program.graph import Program
 
 __all__ = ["Report", "print_scores", "scores_data"]
 

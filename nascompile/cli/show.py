@@ -20,14 +20,14 @@ from nascompile.cli.cells import distinct_members, number_columns, refuse_distin
 from nascompile.cli.options import Json, SetRequest, takes_request
 from nascompile.cli.output import emit_json, out, quantity, say, table, working
 from nascompile.cli.report import print_head, report
-from nascompile.cli.run_report import show_run
-from solvers.feasible_set import FeasibleSet
-from solvers.ranking import distinct_draws
-from solvers.set_file import verify as verify_set
-from spaces.candidate import Candidate
+from nascompile.cli.search.run_report import show_run
+from solvers.base import verify as verify_set
+from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.ranking import distinct_draws
 from spaces.errors import Diagnostic, NascompileError
 from spaces.files import write_atomically
-from spaces.program import Program
+from spaces.program.candidate import Candidate
+from spaces.program.graph import Program
 
 __all__ = ["export", "show"]
 

@@ -5,10 +5,12 @@
 0
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nascompile.compression.errors import CompressionError
-from nascompile.compression.quantised import QuantisedNetwork, QuantisedOp, QuantisedTensor
+from nascompile.compression.quantised import QuantisedNetwork
+from nascompile.compression.quantised_op import QuantisedOp, QuantisedTensor
+from spaces.lazy import face
 
 if TYPE_CHECKING:
     from nascompile.compression.int8 import Quantised, evaluate_int8, quantise_after_training, quantise_in_training
@@ -28,21 +30,15 @@ __all__ = [
     "quantise_in_training",
 ]
 
-_LATE = {
-    "Pruned": "pruning",
-    "PruningRound": "pruning",
-    "prune": "pruning",
-    "Quantised": "int8",
-    "evaluate_int8": "int8",
-    "quantise_after_training": "int8",
-    "quantise_in_training": "int8",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """What loads torch is imported when it is named."""
-    if name not in _LATE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"nascompile.compression.{_LATE[name]}"), name)
+__getattr__, __dir__ = face(
+    __name__,
+    {
+        "Pruned": "nascompile.compression.pruning",
+        "PruningRound": "nascompile.compression.pruning",
+        "prune": "nascompile.compression.pruning",
+        "Quantised": "nascompile.compression.int8",
+        "evaluate_int8": "nascompile.compression.int8",
+        "quantise_after_training": "nascompile.compression.int8",
+        "quantise_in_training": "nascompile.compression.int8",
+    },
+)

@@ -41,7 +41,7 @@ def channels_of(graph: OperatorGraph) -> Channels:
 
     Example:
         >>> from spaces.blocks.residual import residual
-        >>> from spaces.space import Settings
+        >>> from spaces.language.space import Settings
         >>> from spaces.tensors import Shape
         >>> x = Shape(2, 4, 4)
         >>> ops = residual(x, filters=3)

@@ -14,8 +14,8 @@ from torch.nn import functional
 from nascompile.compression.fixed_point import HIGH, LOW
 from nascompile.compression.folding import folded
 from nascompile.compression.kernels import SHARING, WEIGHTED, Kernel, dead_after, kernels
-from spaces.network import Network
-from spaces.torch_layers import PaddedAvgPool
+from spaces.networks.network import Network
+from spaces.operators.torch_layers import PaddedAvgPool
 
 __all__ = ["FUNCTIONS", "FakeQuantised", "Range", "weight_scales"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from spaces.network import Operator
+from spaces.networks.network import Operator
 
 __all__ = ["folded"]
 
@@ -23,7 +23,7 @@ def folded(operator: Operator) -> tuple[torch.Tensor, torch.Tensor]:
 
     Example:
         >>> from spaces.blocks.conv import conv
-        >>> from spaces.space import Settings
+        >>> from spaces.language.space import Settings
         >>> from spaces.tensors import Shape
         >>> x = Shape(2, 4, 4)
         >>> operator = Operator(conv(x, filters=3)[0], x, Settings("int8", True, True, False))

@@ -20,7 +20,7 @@ from nascompile.training.history import Epoch
 from nascompile.training.loop import Trained, train
 from nascompile.training.recipes import Recipe
 from nascompile.training.tasks import metrics
-from spaces.network import Network
+from spaces.networks.network import Network
 
 __all__ = ["QAT_EPOCHS", "Quantised", "evaluate_int8", "quantise_after_training", "quantise_in_training"]
 

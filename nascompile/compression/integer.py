@@ -5,7 +5,7 @@ Sums of products go through float64 matrix products, which are exact here: every
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from nascompile.compression.fixed_point import LOW, rescale
-from nascompile.compression.quantised import QuantisedNetwork, QuantisedOp, QuantisedTensor
+from nascompile.compression.quantised_op import QuantisedOp, QuantisedTensor
 from spaces.tensors import Pads, Pair
 
 __all__ = ["ADD_SHIFT", "run"]
@@ -26,17 +26,18 @@ Floats = NDArray[np.float64]
 ADD_SHIFT = 20
 
 
-def run(network: QuantisedNetwork, x: Bytes) -> list[Bytes]:
+def run(ops: Sequence[QuantisedOp], tensors: Sequence[QuantisedTensor], x: Bytes) -> list[Bytes]:
     """Every tensor of a network, the input first.
 
     Args:
-        network: in integers.
-        x: int8 [n, ...].
+        ops: in the order of execution.
+        tensors: 0 is the input, k the output of the k-th operator.
+        x: int8 [n, ...]; a series is an image of one row.
     """
-    held = [x[:, :, None, :] if len(network.input_shape) == 2 else x]
-    for k, op in enumerate(network.ops):
-        operands = [(held[i], network.tensors[i]) for i in op.inputs]
-        held.append(compute(op, operands, network.tensors[k + 1]))
+    held = [x]
+    for k, op in enumerate(ops):
+        operands = [(held[i], tensors[i]) for i in op.inputs]
+        held.append(compute(op, operands, tensors[k + 1]))
     return held
 
 

@@ -14,7 +14,8 @@ from nascompile.compression.fake_quant import FUNCTIONS, FakeQuantised
 from nascompile.compression.fixed_point import HIGH, LOW, multipliers_shifts
 from nascompile.compression.integer import ADD_SHIFT
 from nascompile.compression.kernels import WEIGHTED, Kernel, input_shape
-from nascompile.compression.quantised import QuantisedNetwork, QuantisedOp, QuantisedTensor
+from nascompile.compression.quantised import QuantisedNetwork
+from nascompile.compression.quantised_op import QuantisedOp, QuantisedTensor
 from spaces.tensors import Shape
 
 __all__ = ["integers"]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from nascompile.compression.errors import CompressionError
-from spaces.kernels import WEIGHTED, Kernel, UnknownKernel, layer_kernels
-from spaces.network import Layer, Network, Operator
+from spaces.networks.network import Layer, Network, Operator
+from spaces.runtimes.kernels import WEIGHTED, Kernel, UnknownKernel, layer_kernels
 from spaces.tensors import Shape
 
 __all__ = ["SHARING", "WEIGHTED", "Kernel", "dead_after", "input_shape", "kernels", "layers_of", "operators_of"]
@@ -27,9 +27,9 @@ def kernels(network: Network) -> tuple[tuple[Kernel, ...], dict[int, Operator]]:
         CompressionError: an operator that has no kernel; it is named.
 
     Example:
-        >>> from spaces.candidate import parse_candidate
-        >>> from spaces.compile import compile_space
-        >>> from spaces.reader import load_space
+        >>> from spaces.program.candidate import parse_candidate
+        >>> from spaces.program.compile import compile_space
+        >>> from spaces.language.reader import load_space
         >>> c = parse_candidate(compile_space(load_space("dscnn")), "84-112-84-84-84-196")
         >>> found, operators = kernels(c.build())
         >>> [k.kind for k in found][:3], len(found), len(operators)

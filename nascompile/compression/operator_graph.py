@@ -15,9 +15,9 @@ import torch
 
 from nascompile.compression.errors import CompressionError
 from spaces.blocks.base import Op, Ops
-from spaces.breakdown import Step
-from spaces.network import Layer, Network
-from spaces.space import Settings
+from spaces.language.space import Settings
+from spaces.networks.network import Layer, Network
+from spaces.program.lowering import Step
 from spaces.tensors import Shape
 
 __all__ = ["OperatorGraph", "Place"]
@@ -55,7 +55,7 @@ class OperatorGraph:
 
     @classmethod
     def of(cls, steps: Iterable[Step], dims: tuple[int, ...], settings: Settings, line: str) -> OperatorGraph:
-        """That of lowered layers, named as `spaces.network.build` names them."""
+        """That of lowered layers, named as `spaces.networks.network.build` names them."""
         layers = ((f"{k}_{s.layer.spec.block.name}", s.x.shape, s.ops) for k, s in enumerate(steps, start=1))
         return cls(tuple(layers), dims, settings, line)
 
@@ -76,7 +76,7 @@ class OperatorGraph:
         return self.places[tensor - 1].op.out if tensor else self.layers[0][1]
 
     def build(self, seed: int = 0) -> Network:
-        """The network, its weights drawn from `seed` as `spaces.network.build` draws them."""
+        """The network, its weights drawn from `seed` as `spaces.networks.network.build` draws them."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             layers = OrderedDict((name, Layer(ops, x, self.settings)) for name, x, ops in self.layers)

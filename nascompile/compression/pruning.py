@@ -23,8 +23,8 @@ from nascompile.training.history import Epoch
 from nascompile.training.loop import Trained, train
 from nascompile.training.recipes import Recipe
 from nascompile.training.tasks import evaluate
-from spaces.candidate import Candidate
-from spaces.network import Network
+from spaces.networks.network import Network
+from spaces.program.candidate import Candidate
 
 __all__ = ["Pruned", "PruningRound", "prune", "remove_channels"]
 
@@ -98,7 +98,7 @@ def prune(
         sparsity: name of the choice that prunes.
         steps: rounds.
         seed: of the first weights.
-        batch_norm: see `spaces.network.build`.
+        batch_norm: see `spaces.networks.network.build`.
         checkpoints: a folder for a checkpoint of each part; a run that was stopped goes on.
         progress: called with the number of the round, at the end of each epoch.
 

@@ -11,90 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nascompile.compression.fixed_point import HIGH, LOW
+from nascompile.compression.integer import run
+from nascompile.compression.quantised_op import ARRAYS, QuantisedOp, QuantisedTensor
 from nascompile.training.tensor_file import read_tensors, write_tensors
-from spaces.tensors import Pads, Pair, Shape
+from spaces.tensors import Shape
 
-__all__ = ["QuantisedNetwork", "QuantisedOp", "QuantisedTensor"]
+__all__ = ["QuantisedNetwork"]
 
 _KIND = "quantised network"
-_ARRAYS = ("weights", "biases", "multipliers", "shifts", "table")
 #: Elements of a convolution's windows that are held at once: as many as a cache holds. Measured, twice as fast as 2^24.
 _WINDOWS = 2**20
-
-
-def _none8() -> NDArray[np.int8]:
-    return np.zeros(0, np.int8)
-
-
-def _none32() -> NDArray[np.int32]:
-    return np.zeros(0, np.int32)
-
-
-@dataclass(frozen=True)
-class QuantisedTensor:
-    """An int8 tensor: it stands for scale * (q - zero_point).
-
-    Args:
-        shape: of one example.
-        scale: real value of one step.
-        zero_point: the q of zero.
-    """
-
-    shape: Shape
-    scale: float
-    zero_point: int
-
-
-@dataclass(frozen=True, eq=False)
-class QuantisedOp:
-    """One kernel call.
-
-    `rescale(v, j)` below is `(v * multipliers[j] + 2^(30 - shifts[j])) >> (31 - shifts[j])` in 64 bits; every output is
-    clamped to `low`..`high` after the output's zero point is added. With z the zero point of an input:
-
-    * conv, pointwise, depthwise, linear: the sum of weights * (q - z), plus bias, rescaled per output channel. Outside
-      of the input stands z. A linear layer reads channels, then rows, then columns.
-    * add: rescale((q0 - z0) << 20, 0) + rescale((q1 - z1) << 20, 1), rescaled by 2.
-    * mul: (q0 - z0) * (q1 - z1), rescaled; operand 0 has one value per channel.
-    * concat, requantise: q - z, rescaled per operand.
-    * avg_pool: the sum of q - z over the n elements that exist, rescaled by n - 1; global_avg_pool has one multiplier.
-    * max_pool, global_max_pool, flatten: values of the input.
-    * lookup: table[q + 128].
-    * zeros: the output's zero point.
-
-    Args:
-        kind: see `spaces.kernels.Kernel`, as the next six.
-        inputs: tensors that it reads.
-        kernel: rows, columns of its window.
-        stride: rows, columns.
-        pads: above, below, left, right.
-        groups: of a convolution.
-        low: least output.
-        high: greatest output.
-        weights: int8 [out, in / groups, rows, columns], or [out, in] of a linear layer.
-        biases: int32 [out].
-        multipliers: int32.
-        shifts: int8, as many.
-        table: int8 [256].
-    """
-
-    kind: str
-    inputs: tuple[int, ...]
-    kernel: Pair = (1, 1)
-    stride: Pair = (1, 1)
-    pads: Pads = (0, 0, 0, 0)
-    groups: int = 1
-    low: int = LOW
-    high: int = HIGH
-    weights: NDArray[np.int8] = field(default_factory=_none8)
-    biases: NDArray[np.int32] = field(default_factory=_none32)
-    multipliers: NDArray[np.int32] = field(default_factory=_none32)
-    shifts: NDArray[np.int8] = field(default_factory=_none8)
-    table: NDArray[np.int8] = field(default_factory=_none8)
-
-    def __post_init__(self) -> None:
-        for name in _ARRAYS:
-            getattr(self, name).flags.writeable = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +42,7 @@ class QuantisedNetwork:
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays: weights, 4 per bias, 5 per multiplier and shift, 256 per table."""
-        return sum(getattr(op, name).nbytes for op in self.ops for name in _ARRAYS)
+        return sum(getattr(op, name).nbytes for op in self.ops for name in ARRAYS)
 
     @property
     def _batch(self) -> int:
@@ -144,11 +70,9 @@ class QuantisedNetwork:
         Args:
             x: int8 [n, ...].
         """
-        from nascompile.compression.integer import run
-
-        size = self._batch
-        batches = [run(self, x[k : k + size])[-1] for k in range(0, len(x), size)]
-        return np.concatenate(batches) if batches else run(self, x)[-1]
+        x, size = x[:, :, None, :] if len(self.input_shape) == 2 else x, self._batch
+        starts = range(0, len(x), size) or [0]
+        return np.concatenate([run(self.ops, self.tensors, x[k : k + size])[-1] for k in starts])
 
     def predict(self, x: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
         """What the network makes of real inputs, as real outputs: logits, or a reconstruction.
@@ -165,8 +89,8 @@ class QuantisedNetwork:
         Raises:
             FileError: it cannot be written.
         """
-        arrays = {f"{k}/{n}": getattr(op, n) for k, op in enumerate(self.ops) for n in _ARRAYS if getattr(op, n).size}
-        plain = [f.name for f in fields(QuantisedOp) if f.name not in _ARRAYS]
+        arrays = {f"{k}/{n}": getattr(op, n) for k, op in enumerate(self.ops) for n in ARRAYS if getattr(op, n).size}
+        plain = [f.name for f in fields(QuantisedOp) if f.name not in ARRAYS]
         about = {
             "kind": _KIND,
             "line": self.line,
@@ -193,4 +117,4 @@ class QuantisedNetwork:
 
 
 def _of(number: int, arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
-    return {name: arrays[f"{number}/{name}"] for name in _ARRAYS if f"{number}/{name}" in arrays}
+    return {name: arrays[f"{number}/{name}"] for name in ARRAYS if f"{number}/{name}" in arrays}

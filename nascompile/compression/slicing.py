@@ -12,7 +12,7 @@ from nascompile.compression.channels import Channels
 from nascompile.compression.folding import folded
 from nascompile.compression.kernels import layers_of, operators_of
 from nascompile.compression.operator_graph import OperatorGraph
-from spaces.network import Network
+from spaces.networks.network import Network
 
 __all__ = ["importance", "kept_weights"]
 

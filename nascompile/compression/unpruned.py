@@ -16,9 +16,9 @@ from typing import Any
 
 from nascompile.compression.errors import CompressionError
 from nascompile.compression.operator_graph import OperatorGraph
-from spaces.breakdown import lower_chain, lowered
-from spaces.candidate import Candidate
 from spaces.errors import did_you_mean
+from spaces.program.candidate import Candidate
+from spaces.program.lowering import lower_chain
 from spaces.tensors import Infeasible
 
 __all__ = ["PRODUCING", "thin_graph", "unpruned_graph"]
@@ -32,7 +32,7 @@ def thin_graph(candidate: Candidate, *, batch_norm: str | None = None) -> Operat
     space = candidate.program.space
     kept = space.settings.batch_norm_kept if batch_norm is None else batch_norm == "kept"
     settings = replace(space.settings, batch_norm_kept=kept)
-    return OperatorGraph.of(lowered(candidate), space.input.dims, settings, str(candidate))
+    return OperatorGraph.of(candidate.steps, space.input.dims, settings, str(candidate))
 
 
 def unpruned_graph(candidate: Candidate, sparsity: str, *, batch_norm: str | None = None) -> OperatorGraph:
@@ -41,15 +41,15 @@ def unpruned_graph(candidate: Candidate, sparsity: str, *, batch_norm: str | Non
     Args:
         candidate: the thin network.
         sparsity: name of the choice that prunes.
-        batch_norm: see `spaces.network.build`.
+        batch_norm: see `spaces.networks.network.build`.
 
     Raises:
         CompressionError: no such choice, none of sparsities, or a network that pruning alone does not lead to.
 
     Example:
-        >>> from spaces.candidate import candidate_of
-        >>> from spaces.compile import compile_space
-        >>> from spaces.reader import read_space
+        >>> from spaces.program.candidate import candidate_of
+        >>> from spaces.program.compile import compile_space
+        >>> from spaces.language.reader import read_space
         >>> text = '''
         ... space: s
         ... input: {channels: 1, height: 4, width: 4}

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nascompile.compression.kernels import WEIGHTED
-from nascompile.compression.quantised import QuantisedNetwork, QuantisedOp, QuantisedTensor
+from nascompile.compression.quantised import QuantisedNetwork
+from nascompile.compression.quantised_op import QuantisedOp, QuantisedTensor
 from nascompile.deploy.errors import DeployError
 from nascompile.deploy.float_network import FloatNetwork, FloatOp
 from nascompile.deploy.memory_plan import MemoryPlan, memory_plan
-from spaces.kernels import Kernel
-from spaces.runtime import c_kernel
+from spaces.runtimes.kernels import Kernel
+from spaces.runtimes.nascompile_c import c_kernel
 from spaces.tensors import Shape
 
 __all__ = ["Call", "Plan", "constant_bytes", "planned"]

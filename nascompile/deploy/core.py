@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spaces.target import Target
+from spaces.targets.target import Target
 
 __all__ = ["CORES", "Core", "core_of"]
 
@@ -46,7 +46,7 @@ def core_of(target: Target) -> Core | None:
     """The core of a target, or None where gcc for Arm cannot build for it.
 
     Example:
-        >>> from spaces.targets import load_target
+        >>> from spaces.targets.catalogue import load_target
         >>> core_of(load_target("stm32f412")).name
         'cortex-m4'
     """

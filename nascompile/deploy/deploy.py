@@ -9,47 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from nascompile.deploy.calls import Plan, planned
+from nascompile.deploy.calls import planned
 from nascompile.deploy.core import core_of
+from nascompile.deploy.deployed import Deployed
 from nascompile.deploy.instructions import predicted_instructions
-from nascompile.deploy.project import Vectors, in_memory, write_project
+from nascompile.deploy.project import in_memory, write_project
 from nascompile.deploy.readme import readme
 from nascompile.deploy.subject import Subject, predicted
 from nascompile.deploy.toolchain import Checked, Sizes, build_image, host_library, run_check, run_host
-from spaces.latency import RUNTIME, LatencyError
-from spaces.latency_profiles import named_profile
-from spaces.target import Target
+from spaces.costs.latency import LatencyError
+from spaces.costs.latency_profiles import named_profile
+from spaces.runtimes.nascompile_c import RUNTIME
+from spaces.targets.target import Target
 
-__all__ = ["Deployed", "Verified", "deploy", "verify"]
+__all__ = ["Verified", "deploy", "verify"]
 
 #: The largest difference of a float32 output from PyTorch's, relative where outputs are larger than one.
 TOLERANCE = 1e-5
-
-
-@dataclass(frozen=True, eq=False)
-class Deployed:
-    """A network as C.
-
-    Args:
-        folder: where it lies.
-        subject: the network.
-        target: the chip.
-        plan: its calls and its memory.
-        predicted: see `nascompile.deploy.subject.predicted`; and `instructions`, where the core was counted on.
-        vectors: inputs and outputs of its check.
-    """
-
-    folder: Path
-    subject: Subject
-    target: Target
-    plan: Plan
-    predicted: dict[str, int]
-    vectors: Vectors
-
-    @property
-    def ram(self) -> int:
-        """Bytes of all tensors in the offset plan: the `.bss` of the network."""
-        return self.plan.memory.size * (1 if self.plan.dtype == "int8" else 4)
 
 
 @dataclass(frozen=True)

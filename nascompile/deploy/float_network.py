@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nascompile.compression.kernels import Kernel, input_shape, kernels
-from spaces.network import Network, Operator
+from spaces.networks.network import Network, Operator
 from spaces.tensors import Pads, Pair, Shape
 
 __all__ = ["FloatNetwork", "FloatOp", "float_network"]
@@ -21,7 +21,7 @@ def _none() -> NDArray[np.float32]:
 
 @dataclass(frozen=True, eq=False)
 class FloatOp:
-    """One kernel call; see `nascompile.compression.quantised.QuantisedOp`, whose fields these are.
+    """One kernel call; see `nascompile.compression.quantised_op.QuantisedOp`, whose fields these are.
 
     Args:
         kind: of the kernel.

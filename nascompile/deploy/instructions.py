@@ -14,11 +14,12 @@ from nascompile.deploy.errors import DeployError
 from nascompile.deploy.latency_firmware import write_firmware
 from nascompile.deploy.measure import FLAGS, compiler_version
 from nascompile.deploy.toolchain import make, missing_tools
-from nascompile.latency_fit import Fit, fit_profile
-from nascompile.latency_operators import read_operators
-from spaces.kernel_loops import KernelCall
-from spaces.latency import RUNTIME, LatencyProfile
-from spaces.target import Region, Target
+from nascompile.latency.fit import Fit, fit_profile
+from nascompile.latency.operators import read_operators
+from spaces.costs.latency import LatencyProfile
+from spaces.runtimes.kernel_loops import KernelCall
+from spaces.runtimes.nascompile_c import RUNTIME
+from spaces.targets.target import Region, Target
 from spaces.tensors import Shape
 
 __all__ = ["counted_operators", "instruction_profile", "kernel_call", "predicted_instructions", "profile_name"]

@@ -16,9 +16,9 @@ from nascompile.deploy.core import CORES, Core, core_of
 from nascompile.deploy.errors import DeployError
 from nascompile.deploy.operator_shapes import call_elements, drawn_calls, weight_count
 from nascompile.deploy.project import memory_layout, placed
-from spaces.kernel_loops import KernelCall
-from spaces.runtime import STACK
-from spaces.target import Target
+from spaces.runtimes.kernel_loops import KernelCall
+from spaces.runtimes.nascompile_c import STACK
+from spaces.targets.target import Target
 
 __all__ = ["write_firmware"]
 

@@ -72,7 +72,7 @@ def memory_plan(sizes: Sequence[int], steps: Sequence[Step]) -> MemoryPlan:
         steps: the operators, in the order of execution.
 
     Example:
-        >>> from nascompile.compression.quantised import QuantisedOp
+        >>> from nascompile.compression.quantised_op import QuantisedOp
         >>> chain = [QuantisedOp("conv", (0,)), QuantisedOp("conv", (1,)), QuantisedOp("conv", (2,))]
         >>> memory_plan([4, 10, 6, 2], chain)
         MemoryPlan(offsets=(10, 0, 10, 0), size=16, bound=16, proven=True)

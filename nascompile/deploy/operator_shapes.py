@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 
-from spaces.kernel_loops import LOOPS, KernelCall, loops
+from spaces.runtimes.kernel_loops import LOOPS, KernelCall, loops
 from spaces.tensors import Shape
 
 __all__ = ["call_elements", "drawn_calls", "weight_count"]

@@ -15,8 +15,8 @@ from nascompile.deploy.c_source import header, source
 from nascompile.deploy.calls import Plan
 from nascompile.deploy.core import Core, core_of
 from nascompile.deploy.errors import DeployError
-from spaces.runtime import STACK
-from spaces.target import Region, Target
+from spaces.runtimes.nascompile_c import STACK
+from spaces.targets.target import Region, Target
 from spaces.tensors import Shape
 
 __all__ = ["Vectors", "in_memory", "kernel_files", "memory_layout", "placed", "write_project"]

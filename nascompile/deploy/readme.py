@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from nascompile.deploy.core import core_of
 
 if TYPE_CHECKING:
-    from nascompile.deploy.deploy import Deployed
+    from nascompile.deploy.deployed import Deployed
 
 __all__ = ["readme"]
 

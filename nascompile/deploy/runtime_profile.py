@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from nascompile.compression.quantised import QuantisedNetwork, QuantisedOp, QuantisedTensor
+from nascompile.compression.quantised import QuantisedNetwork
+from nascompile.compression.quantised_op import QuantisedOp, QuantisedTensor
 from nascompile.deploy.calls import Plan, constant_bytes, planned
 from nascompile.deploy.core import CORES
 from nascompile.deploy.float_network import FloatNetwork, FloatOp
 from nascompile.deploy.measure import measured_code
 from nascompile.deploy.project import Vectors, write_project
 from nascompile.deploy.toolchain import build_image
-from spaces.latency import RUNTIME
-from spaces.runtime import Runtime
-from spaces.target import Region, Target
+from spaces.runtimes.nascompile_c import RUNTIME, Runtime
+from spaces.targets.target import Region, Target
 from spaces.tensors import Shape
 
 __all__ = ["measured_runtime", "rom_of"]

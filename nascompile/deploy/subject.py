@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nascompile.compression.quantised import QuantisedNetwork
-from nascompile.deploy.errors import DeployError
 from nascompile.deploy.float_network import FloatNetwork, float_network
 from nascompile.deploy.project import Vectors
-from spaces.breakdown import totals
-from spaces.candidate import Candidate
-from spaces.latency import RUNTIME
-from spaces.recosted import recosted
-from spaces.runtime import RuntimeProfileError
-from spaces.runtimes import find_runtime
-from spaces.target import Target
+from spaces.program.breakdown import totals
+from spaces.program.candidate import Candidate
+from spaces.program.recosted import recosted
+from spaces.runtimes.library import find_runtime
+from spaces.runtimes.nascompile_c import RUNTIME, RuntimeProfileError
+from spaces.targets.target import Target
 
 if TYPE_CHECKING:
-    from nascompile.run.folder import RunFolder
-    from spaces.network import Network
+    from spaces.networks.network import Network
 
-__all__ = ["Subject", "of_run", "predicted", "run_and_number", "untrained"]
+__all__ = ["Subject", "float_subject", "predicted", "untrained"]
 
 #: Inputs of the check.
 _VECTORS = 8
-_RUN = re.compile(r"(.*)#(\d+)")
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,52 +63,6 @@ class Subject:
         return Vectors(inputs, self.reference(inputs))
 
 
-def run_and_number(text: str) -> tuple[Path, int | None] | None:
-    """`RUN#k` as the folder and the number; a folder alone has none; None where the text names no run.
-
-    Example:
-        >>> run_and_number("keywords-run#7")
-        (PosixPath('keywords-run'), 7)
-        >>> run_and_number("dscnn")
-    """
-    if found := _RUN.fullmatch(text):
-        return Path(found[1]), int(found[2])
-    return (Path(text), None) if (Path(text) / "config.json").is_file() else None
-
-
-def of_run(folder: RunFolder, number: int, dtype: str) -> Subject:
-    """A network that a run has trained.
-
-    Args:
-        folder: of the run.
-        number: of the candidate there.
-        dtype: `int8` or `float32`.
-
-    Raises:
-        DeployError: the run has no such network, or none in int8.
-        FileError: its files are damaged.
-    """
-    from nascompile.run.evaluate import read_result
-    from nascompile.run.weights import load_weights
-    from spaces.candidate import parse_candidate
-
-    place = folder.network(number)
-    result = read_result(place) or {}
-    if "error" in result or not (place / "float.safetensors").is_file():
-        known = sorted(int(path.parent.name) for path in folder.path.glob("networks/*/float.safetensors"))
-        message = f"`{folder.path}` has no trained network {number}"
-        raise DeployError.of("no-network", message, f"it has {', '.join(map(str, known)) or 'none'}")
-    candidate = parse_candidate(folder.fs.program, result["candidate"])
-    module = partial(load_weights, place / "float.safetensors", candidate)
-    if dtype == "float32":
-        return _float(candidate, module(), trained=True)
-    if not (place / "int8.safetensors").is_file():
-        message = f"`{folder.path}` did not quantise network {number}"
-        raise DeployError.of("no-int8", message, "deploy it with --dtype float32, or search with --quantise ptq")
-    network = QuantisedNetwork.load(place / "int8.safetensors")
-    return Subject(candidate, network, network.run, trained=True, module=module)
-
-
 def untrained(candidate: Candidate, dtype: str, seed: int = 0) -> Subject:
     """A candidate with weights as training begins with: its sizes and its speed are those of the trained network.
 
@@ -128,11 +75,10 @@ def untrained(candidate: Candidate, dtype: str, seed: int = 0) -> Subject:
 
     from nascompile.compression.fake_quant import FakeQuantised
     from nascompile.compression.integers import integers
-    from spaces.network import build
 
-    network = build(candidate, seed=seed, batch_norm="kept").eval()
+    network = candidate.build(seed=seed, batch_norm="kept").eval()
     if dtype == "float32":
-        return _float(candidate, network, trained=False)
+        return float_subject(candidate, network, trained=False)
     generator = torch.Generator().manual_seed(seed)
     simulated = FakeQuantised(network).eval()
     simulated.calibrate([torch.randn(_VECTORS, *network.input_shape, generator=generator)])
@@ -140,7 +86,8 @@ def untrained(candidate: Candidate, dtype: str, seed: int = 0) -> Subject:
     return Subject(candidate, quantised, quantised.run, trained=False, module=lambda: network)
 
 
-def _float(candidate: Candidate, network: Network, trained: bool) -> Subject:
+def float_subject(candidate: Candidate, network: Network, trained: bool) -> Subject:
+    """A network in floating point, checked against PyTorch."""
     from nascompile.training.tasks import outputs
 
     return Subject(candidate, float_network(network), lambda x: outputs(network, x), trained, lambda: network)

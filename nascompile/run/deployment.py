@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+from nascompile.compression.quantised import QuantisedNetwork
 from nascompile.deploy.core import core_of
 from nascompile.deploy.errors import DeployError
+from nascompile.deploy.subject import Subject, float_subject
 from nascompile.run.folder import RunFolder
 from nascompile.run.outcome import Outcome
 from spaces.errors import TargetError
-from spaces.program import Program
-from spaces.target import Target
-from spaces.targets import load_target
+from spaces.program.graph import Program
+from spaces.targets.catalogue import load_target
+from spaces.targets.target import Target
 
-__all__ = ["BUILT", "check_deployable", "deploy_chosen"]
+__all__ = ["BUILT", "check_deployable", "deploy_chosen", "of_run", "run_and_number"]
 
 #: Columns that a deployment adds to the results.
 BUILT = ("rom_built", "ram_built", "instructions")
+_RUN = re.compile(r"(.*)#(\d+)")
 
 
 def check_deployable(program: Program) -> Target:
@@ -69,7 +75,6 @@ def deploy_chosen(folder: RunFolder, outcome: Outcome, told: Callable[[int], Non
 
 def _built(folder: RunFolder, number: int, target: Target, dtype: str) -> Mapping[str, Any]:
     from nascompile.deploy.deploy import deploy, verify
-    from nascompile.deploy.subject import of_run
 
     place = folder.path / "deploy" / f"{number:04d}"
     shown = verify(deploy(of_run(folder, number, dtype), target, place))
@@ -79,3 +84,49 @@ def _built(folder: RunFolder, number: int, target: Target, dtype: str) -> Mappin
     assert shown.sizes is not None  # there is a core
     assert shown.core is not None
     return dict(zip(BUILT, (shown.sizes.rom, shown.sizes.ram, shown.core.instructions), strict=True))
+
+
+def run_and_number(text: str) -> tuple[Path, int | None] | None:
+    """`RUN#k` as the folder and the number; a folder alone has none; None where the text names no run.
+
+    Example:
+        >>> run_and_number("keywords-run#7")
+        (PosixPath('keywords-run'), 7)
+        >>> run_and_number("dscnn")
+    """
+    if found := _RUN.fullmatch(text):
+        return Path(found[1]), int(found[2])
+    return (Path(text), None) if (Path(text) / "config.json").is_file() else None
+
+
+def of_run(folder: RunFolder, number: int, dtype: str) -> Subject:
+    """A network that a run has trained.
+
+    Args:
+        folder: of the run.
+        number: of the candidate there.
+        dtype: `int8` or `float32`.
+
+    Raises:
+        DeployError: the run has no such network, or none in int8.
+        FileError: its files are damaged.
+    """
+    from nascompile.run.evaluate import read_result
+    from nascompile.run.weights import load_weights
+    from spaces.program.candidate import parse_candidate
+
+    place = folder.network(number)
+    result = read_result(place) or {}
+    if "error" in result or not (place / "float.safetensors").is_file():
+        known = sorted(int(path.parent.name) for path in folder.path.glob("networks/*/float.safetensors"))
+        message = f"`{folder.path}` has no trained network {number}"
+        raise DeployError.of("no-network", message, f"it has {', '.join(map(str, known)) or 'none'}")
+    candidate = parse_candidate(folder.fs.program, result["candidate"])
+    module = partial(load_weights, place / "float.safetensors", candidate)
+    if dtype == "float32":
+        return float_subject(candidate, module(), trained=True)
+    if not (place / "int8.safetensors").is_file():
+        message = f"`{folder.path}` did not quantise network {number}"
+        raise DeployError.of("no-int8", message, "deploy it with --dtype float32, or search with --quantise ptq")
+    network = QuantisedNetwork.load(place / "int8.safetensors")
+    return Subject(candidate, network, network.run, trained=True, module=module)

@@ -8,26 +8,25 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from nascompile.data.dataset import Dataset
+from nascompile.run.errors import RunError
 from nascompile.run.folder import RunFolder
+from nascompile.run.progress import Told
 from nascompile.run.settings import ENGINES
-from nascompile.run.trials import RunError, Trials
+from nascompile.run.trials import Trials
 from nascompile.run.worker import Worker, serve
-from samplers.worker_pool import Spread, no_interrupts
+from samplers.scores.worker_pool import Spread, no_interrupts
 from spaces.errors import Diagnostic, did_you_mean
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-__all__ = ["Engine", "LocalEngine", "Told", "make_engine"]
-
-#: Called with the number of a candidate that is trained, and what of it has just ended.
-Told = Callable[[int, str], None]
+__all__ = ["Engine", "LocalEngine", "make_engine"]
 
 
 class Engine(Protocol):

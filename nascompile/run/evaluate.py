@@ -13,14 +13,14 @@ from nascompile.compression.errors import CompressionError
 from nascompile.data.dataset import Dataset
 from nascompile.run.settings import RunSettings
 from nascompile.training.errors import TrainingError
-from samplers.scoring import weight_seed
-from spaces.candidate import Candidate
+from samplers.scores.scoring import weight_seed
 from spaces.errors import Diagnostic, FileError, Span
 from spaces.files import write_atomically
+from spaces.program.candidate import Candidate
 
 if TYPE_CHECKING:
     from nascompile.training.recipes import Recipe
-    from spaces.network import Network
+    from spaces.networks.network import Network
 
 __all__ = ["METRIC", "evaluate_candidate", "first_weights", "read_result", "score"]
 
@@ -107,9 +107,8 @@ def first_weights(candidate: Candidate, seed: int) -> Network:
         >>> all(p.equal(q) for p, q in zip(a.parameters(), b.parameters()))
         True
     """
-    from spaces.network import build
 
-    return build(candidate, seed=weight_seed(str(candidate), seed), batch_norm="kept")
+    return candidate.build(seed=weight_seed(str(candidate), seed), batch_norm="kept")
 
 
 def _steps(
@@ -134,7 +133,7 @@ def _trained(
     """The trained network, pruned where that is asked for, and what training gave."""
     from nascompile.compression.pruning import prune
     from nascompile.training.loop import train
-    from spaces.network import Network
+    from spaces.networks.network import Network
 
     if settings.sparsity:
         rounds = folder / "pruning"

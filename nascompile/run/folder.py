@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from nascompile.run.errors import RunError
 from nascompile.run.settings import RunSettings
-from nascompile.run.trials import RunError, Trials
-from solvers import set_file
-from solvers.feasible_set import FeasibleSet
+from nascompile.run.trials import Trials
+from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import Diagnostic, FileError, Span
 from spaces.files import write_atomically
 
@@ -59,7 +59,7 @@ class RunFolder:
         if strangers := [name for name in entries if name not in (folder.set_file.name, ".lock")]:
             message = f"`{path}` is not empty, and holds no run (`{strangers[0]}` ...)"
             raise RunError(Diagnostic("not-a-run", message, None, "give the name of a new folder with --out"))
-        set_file.save(fs, folder.set_file)
+        fs.save(folder.set_file)
         # The settings come last: a folder that has them is a run.
         write_atomically(folder.config, settings.to_json().encode())
         folder._announce()
@@ -132,7 +132,7 @@ class RunFolder:
     @cached_property
     def fs(self) -> FeasibleSet:
         """The feasible set."""
-        return set_file.load(self.set_file)
+        return FeasibleSet.load(self.set_file)
 
     def trials(self) -> Trials:
         """The trials; each caller has a connection of its own."""

@@ -11,16 +11,17 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from nascompile.data.dataset import Dataset
-from nascompile.run.engine import Engine, Told, make_engine
+from nascompile.run.engine import Engine, make_engine
 from nascompile.run.evaluate import METRIC, score
 from nascompile.run.folder import RunFolder
 from nascompile.run.monas_choice import monas_choice
+from nascompile.run.progress import Told
 from nascompile.run.proxies import pareto_choice
 from nascompile.run.settings import MONAS, PARETO
 from nascompile.run.worker import OVER, Patience
 from samplers.base import Sampler
 from samplers.registry import sampler as named_sampler
-from spaces.candidate import Candidate
+from spaces.program.candidate import Candidate
 
 __all__ = ["ROUND", "lead"]
 

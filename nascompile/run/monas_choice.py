@@ -7,12 +7,12 @@ from dataclasses import asdict
 from typing import Any
 
 from nascompile.data.dataset import Dataset
+from nascompile.records.search_log import SearchLog
 from nascompile.run.folder import RunFolder
 from nascompile.run.proxies import proxy_examples
-from nascompile.search_log import SearchLog
-from samplers.monas import MonasSampler
-from samplers.monas_rules import Round
-from spaces.candidate import Candidate
+from samplers.monas.rules import Round
+from samplers.monas.sampler import MonasSampler
+from spaces.program.candidate import Candidate
 
 __all__ = ["MONAS_IMAGES", "monas_choice"]
 

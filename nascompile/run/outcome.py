@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 
 from nascompile.data.dataset import Dataset
+from nascompile.run.errors import RunError
 from nascompile.run.evaluate import METRIC, score
 from nascompile.run.folder import RunFolder
 from nascompile.run.proxies import proxy_examples
 from nascompile.run.timing import without_seconds
-from nascompile.run.trials import RunError
 from nascompile.run.worker import WEIGHTS
-from samplers.hypervolume import HypervolumeSelector
-from spaces.candidate import Candidate, parse_candidate
+from samplers.subset.hypervolume import HypervolumeSelector
 from spaces.errors import Diagnostic, FileError, Span
 from spaces.files import write_atomically
+from spaces.program.candidate import Candidate, parse_candidate
 
 __all__ = ["AGREEMENT", "Outcome", "finish"]
 
@@ -224,8 +224,8 @@ class _Ending:
         """The scores of the networks on examples of the training part; none but for classification."""
         if self.dataset.task != "classification":
             return {}
-        from samplers.scoring import batched
-        from samplers.scoring import score as scored
+        from samplers.scores.scoring import batched
+        from samplers.scores.scoring import score as scored
 
         seed = self.folder.settings.seed
         data = proxy_examples(self.dataset, _BATCH, seed)

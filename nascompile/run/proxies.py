@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nascompile.data.dataset import Dataset
-from nascompile.proxy_trials import ProxyTrials
+from nascompile.records.proxy_trials import ProxyTrials
+from nascompile.records.trial_log import TrialLog
+from nascompile.run.errors import RunError
 from nascompile.run.folder import RunFolder
-from nascompile.run.trials import RunError
-from nascompile.trial_log import TrialLog
-from samplers.hypervolume import HypervolumeSelector
-from samplers.pareto import ParetoSampler
+from samplers.optuna_studies.pareto import ParetoSampler
 from samplers.proxies.base import PROXIES
-from samplers.worker_pool import Spread
-from spaces.candidate import Candidate
+from samplers.scores.worker_pool import Spread
+from samplers.subset.hypervolume import HypervolumeSelector
 from spaces.errors import Diagnostic
+from spaces.program.candidate import Candidate
 
 if TYPE_CHECKING:
     from samplers.proxies.data import Data
@@ -65,7 +65,7 @@ def pareto_choice(
             them.
         spread: hands the evaluation out in place of processes.
     """
-    from samplers.scoring import batched
+    from samplers.scores.scoring import batched
 
     settings, fs = folder.settings, folder.fs
     given: Mapping[str, Any] = settings.parameters

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from nascompile.data.dataset import Dataset
-from nascompile.ray_cluster import RayCluster
-from nascompile.run.engine import Told
 from nascompile.run.evaluate import METRIC, read_result, score
 from nascompile.run.folder import RunFolder
+from nascompile.run.progress import Told
+from nascompile.run.ray_cluster import RayCluster
 from nascompile.run.ray_task import News, Setting, candidate_task, folder_files, write_files
 from nascompile.run.trials import BEAT, Claim, Trials
-from samplers.worker_pool import Spread
+from samplers.scores.worker_pool import Spread
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial

@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 
 from nascompile.data.dataset import Dataset
 from nascompile.run.settings import RunSettings
-from spaces.candidate import parse_candidate
 from spaces.errors import NascompileError
-from spaces.program import Program
+from spaces.program.candidate import parse_candidate
+from spaces.program.graph import Program
 
 __all__ = ["News", "Setting", "candidate_task", "folder_files", "write_files"]
 
@@ -157,13 +157,13 @@ def _prepared(shared: Any) -> tuple[Program, Setting]:
     """The program and the setting of a run, made once in each process."""
     import ray
 
-    from solvers import set_file
+    from solvers.sets.feasible_set import FeasibleSet
 
     setting: Setting = ray.get(shared)
     with TemporaryDirectory(prefix="nascompile-") as folder:
         path = Path(folder) / "set.nasset"
         path.write_bytes(setting.set_file)
-        return set_file.load(path).program, setting
+        return FeasibleSet.load(path).program, setting
 
 
 def _node() -> str:

@@ -19,24 +19,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spaces.candidate import Candidate
-from spaces.errors import Diagnostic, NascompileError
+from nascompile.run.errors import RunError
+from spaces.errors import Diagnostic
+from spaces.program.candidate import Candidate
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
-__all__ = ["Claim", "RunError", "Trials", "open_storage"]
+__all__ = ["Claim", "Trials", "open_storage"]
 
 #: Seconds between two signs of life, and seconds of silence after which a worker counts as lost.
 BEAT, SILENCE = 20.0, 120.0
 #: A candidate whose workers are lost so often, as when it takes more memory than there is, is given up.
 _LOSSES = 3
-
-
-class RunError(NascompileError):
-    """A run, its folder or its storage cannot be used as asked."""
 
 
 @dataclass(frozen=True)

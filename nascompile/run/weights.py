@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 
 from nascompile.training.tensor_file import read_tensors, write_tensors
-from spaces.candidate import Candidate
 from spaces.errors import Diagnostic, FileError, Span
-from spaces.network import Network, build
+from spaces.networks.network import Network
+from spaces.program.candidate import Candidate
 
 __all__ = ["load_weights", "save_weights"]
 
@@ -36,7 +36,7 @@ def load_weights(path: Path, candidate: Candidate) -> Network:
     if about.get("candidate") != str(candidate):
         message = f"these are the weights of `{about.get('candidate')}`, not of `{candidate}`"
         raise FileError(Diagnostic("wrong-file", message, Span(str(path), 1, 1), "name another file"))
-    network = build(candidate, batch_norm="kept")
+    network = candidate.build(batch_norm="kept")
     try:
         network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
     except RuntimeError:

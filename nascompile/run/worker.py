@@ -12,12 +12,13 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from nascompile.data.dataset import Dataset
+from nascompile.run.errors import RunError
 from nascompile.run.evaluate import METRIC, evaluate_candidate, score
 from nascompile.run.folder import RunFolder
-from nascompile.run.trials import BEAT, Claim, RunError, Trials
-from spaces.breakdown import outputs
-from spaces.candidate import parse_candidate
+from nascompile.run.trials import BEAT, Claim, Trials
 from spaces.errors import Diagnostic
+from spaces.program.breakdown import outputs
+from spaces.program.candidate import parse_candidate
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -142,7 +143,7 @@ def load_data(folder: RunFolder) -> Dataset:
         RunError: networks cannot be trained on them.
     """
     from nascompile.data.load import load_dataset
-    from spaces.detection_head import detection_head
+    from spaces.networks.detection_head import detection_head
 
     given, space, first = folder.settings.data, folder.fs.program.space, folder.fs[0]
     head = detection_head(first)

@@ -5,11 +5,12 @@
 'adam'
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nascompile.training.errors import TrainingError
 from nascompile.training.history import Epoch
 from nascompile.training.recipes import RECIPES, Recipe, recipe
+from spaces.lazy import face
 
 if TYPE_CHECKING:
     from nascompile.training.loop import Trained, train
@@ -28,13 +29,12 @@ __all__ = [
     "train_many",
 ]
 
-_LATE = {"Trained": "loop", "train": "loop", "train_many": "many", "evaluate": "tasks"}
-
-
-def __getattr__(name: str) -> Any:
-    """What loads torch is imported when it is named."""
-    if name not in _LATE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"nascompile.training.{_LATE[name]}"), name)
+__getattr__, __dir__ = face(
+    __name__,
+    {
+        "Trained": "nascompile.training.loop",
+        "train": "nascompile.training.loop",
+        "train_many": "nascompile.training.many",
+        "evaluate": "nascompile.training.tasks",
+    },
+)

@@ -17,7 +17,7 @@ from nascompile.data.dataset import Dataset
 from nascompile.training.errors import TrainingError
 from nascompile.training.loop import Trained, train
 from nascompile.training.recipes import Recipe
-from samplers.worker_pool import ordered
+from samplers.scores.worker_pool import ordered
 
 __all__ = ["train_many"]
 

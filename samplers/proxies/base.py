@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from samplers.proxies.data import Data
-    from spaces.candidate import Candidate
+    from spaces.program.candidate import Candidate
 
 __all__ = ["PROXIES", "Direction", "Proxy", "ProxyError", "Subject", "proxy"]
 

@@ -22,9 +22,9 @@ class Count(Proxy):
     FLOPs, MACs and parameters are here as indicators of accuracy, of which more is better; as budgets, less is.
 
     Example:
-        >>> from spaces.candidate import parse_candidate
-        >>> from spaces.compile import compile_space
-        >>> from spaces.reader import load_space
+        >>> from spaces.program.candidate import parse_candidate
+        >>> from spaces.program.compile import compile_space
+        >>> from spaces.language.reader import load_space
         >>> candidate = parse_candidate(compile_space(load_space("mlp2")), "mlp2: 32-16")
         >>> PARAMS.score(Subject(candidate=candidate)) == candidate.costs["params"]
         True

@@ -9,7 +9,7 @@ from samplers.proxies.base import Direction, Proxy, Subject
 
 if TYPE_CHECKING:
     from samplers.proxies.data import Data
-    from spaces.candidate import Candidate
+    from spaces.program.candidate import Candidate
 
 __all__ = ["ENTROPY", "Entropy", "entropy"]
 
@@ -21,9 +21,9 @@ def entropy(candidate: Candidate) -> float:
         CandidateError: no such network can exist.
 
     Example:
-        >>> from spaces.candidate import parse_candidate
-        >>> from spaces.compile import compile_space
-        >>> from spaces.reader import load_space
+        >>> from spaces.program.candidate import parse_candidate
+        >>> from spaces.program.compile import compile_space
+        >>> from spaces.language.reader import load_space
         >>> entropy(parse_candidate(compile_space(load_space("mlp2")), "mlp2: 16-16"))
         32.0
     """

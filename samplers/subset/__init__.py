@@ -1,1 +1,1 @@
-"""How `samplers.hypervolume` chooses: greedy, local search, dynamic programming, branch and bound, evolution."""
+"""How `samplers.subset.hypervolume` chooses: greedy, local search, dynamic programming, branch and bound, evolution."""

@@ -85,8 +85,8 @@ def torch_module(
     """Register a function that makes the torch module of these operator kinds.
 
     The module computes the bare operator: batch norm and activation are added, and several operands summed, around it;
-    a `spaces.torch_layers.Joining` module is given the operands one by one instead. torch is imported inside the
-    function, so that a space can be compiled without it.
+    a `spaces.operators.torch_layers.Joining` module is given the operands one by one instead. torch is imported inside
+    the function, so that a space can be compiled without it.
     """
 
     def register(function: Callable[[Op, Shape, bool], nn.Module]) -> Callable[[Op, Shape, bool], nn.Module]:

@@ -37,6 +37,6 @@ def concat_op(branches: Mapping[int, Shape]) -> Op:
 @torch_module("concat")
 def concat_module(op: Op, x: Shape, bias: bool) -> nn.Module:
     """`torch.cat` along the channels."""
-    from spaces.torch_layers import Concat
+    from spaces.operators.torch_layers import Concat
 
     return Concat()

@@ -49,7 +49,7 @@ def sum_module(op: Op, x: Shape, bias: bool) -> nn.Module:
 @torch_module("zeros")
 def zeros_module(op: Op, x: Shape, bias: bool) -> nn.Module:
     """Zeros in the shape of its input."""
-    from spaces.torch_layers import Zeros
+    from spaces.operators.torch_layers import Zeros
 
     return Zeros()
 
@@ -57,6 +57,6 @@ def zeros_module(op: Op, x: Shape, bias: bool) -> nn.Module:
 @torch_module("scale")
 def scale_module(op: Op, x: Shape, bias: bool) -> nn.Module:
     """The input times a constant."""
-    from spaces.torch_layers import Scale
+    from spaces.operators.torch_layers import Scale
 
     return Scale(op.scale)

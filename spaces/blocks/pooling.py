@@ -83,7 +83,7 @@ def avg_pool_module(op: Op, x: Shape, bias: bool) -> nn.Module:
     """`nn.AvgPool2d` without padding, or with it where it does the same; else the average over what exists."""
     from torch import nn
 
-    from spaces.torch_layers import PaddedAvgPool
+    from spaces.operators.torch_layers import PaddedAvgPool
 
     top, bottom, left, right = op.pads
     if top == bottom <= op.kernel[0] // 2 and left == right <= op.kernel[1] // 2:

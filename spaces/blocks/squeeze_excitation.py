@@ -43,6 +43,6 @@ def squeeze_excitation_ops(x: Shape, hidden: int, *, source: int = 0) -> Ops:
 @torch_module("mul")
 def gate_module(op: Op, x: Shape, bias: bool) -> nn.Module:
     """A factor per channel times a feature map."""
-    from spaces.torch_layers import Gate
+    from spaces.operators.torch_layers import Gate
 
     return Gate()

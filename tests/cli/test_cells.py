@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import nascompile as nc
-from spaces.duplicates import originals
-from spaces.reader import load_space
+from spaces.language.reader import load_space
+from spaces.program.duplicates import originals
 from tests.cli.conftest import Run
 
 CELL = load_space("nasbench201").cells["cell"]

@@ -11,8 +11,8 @@ import pytest
 
 import nascompile as nc
 from spaces.blocks import BLOCKS
-from spaces.library import library
-from spaces.reader import read_space
+from spaces.language.library import library
+from spaces.language.reader import read_space
 from tests.cli.conftest import Run
 
 

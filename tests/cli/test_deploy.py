@@ -243,9 +243,9 @@ def test_onnx_is_pytorch(run: Run) -> None:
     import onnxruntime
     import torch
 
-    from spaces.candidate import parse_candidate
-    from spaces.compile import compile_space
-    from spaces.reader import load_space
+    from spaces.language.reader import load_space
+    from spaces.program.candidate import parse_candidate
+    from spaces.program.compile import compile_space
 
     done = run(
         "deploy", "dscnn", "84-112-84-84-84-196", "--mcu", "stm32f412", "--onnx", "--dtype", "float32", "-o", "c"

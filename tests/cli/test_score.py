@@ -17,11 +17,11 @@ import pytest
 import nascompile as nc
 from nascompile.cli import app
 from samplers.proxies.data import Data
-from samplers.scoring import batched, score
-from spaces.cell_text import cell_word
-from spaces.duplicates import originals
-from spaces.numbering import row_of
-from spaces.reader import read_space
+from samplers.scores.scoring import batched, score
+from spaces.language.numbering import row_of
+from spaces.language.reader import read_space
+from spaces.program.cell_text import cell_word
+from spaces.program.duplicates import originals
 from tests.cli.conftest import Run
 
 SMALL = ("score", "mlp2", "--rom", "13600", "--batch", "8", "--jobs", "1")
@@ -86,7 +86,7 @@ def test_a_cut_file_is_continued(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
     assert (code, path.read_bytes()) == (0, whole)
     assert err.startswith("5 of 14 candidates are in s.csv already\n")
 
-    monkeypatch.setattr("samplers.scoring.evaluate", None)  # nothing is left to do
+    monkeypatch.setattr("samplers.scores.scoring.evaluate", None)  # nothing is left to do
     code, out, err = run(*SMALL, "-o", "s.csv")
     assert (code, path.read_bytes()) == (0, whole)
     assert "14 of 14 candidates are in s.csv already" in err

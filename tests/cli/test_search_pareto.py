@@ -16,10 +16,10 @@ import pytest
 
 import nascompile as nc
 from nascompile.cli.objectives import read_objectives
-from samplers.dominance import non_dominated
-from samplers.pareto import ParetoSampler
+from samplers.optuna_studies.pareto import ParetoSampler
 from samplers.proxies.data import Data
-from samplers.scoring import batched, score
+from samplers.scores.scoring import batched, score
+from samplers.subset.dominance import non_dominated
 from tests.cli.conftest import Run
 from tests.samplers.test_monas import SPACE
 

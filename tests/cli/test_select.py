@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nascompile.results_file import read_results
-from samplers.hypervolume import HypervolumeSelector
+from nascompile.records.results_file import read_results
+from samplers.subset.hypervolume import HypervolumeSelector
 from tests.cli.conftest import Run
 
 TABLE = """\

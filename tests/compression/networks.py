@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from spaces.candidate import Candidate, candidate_of
-from spaces.compile import compile_space
-from spaces.network import Network
-from spaces.reader import read_space
+from spaces.language.reader import read_space
+from spaces.networks.network import Network
+from spaces.program.candidate import Candidate, candidate_of
+from spaces.program.compile import compile_space
 
 torch.set_num_threads(1)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
-from nascompile.compression.quantised import QuantisedNetwork, QuantisedOp, QuantisedTensor
+from nascompile.compression.quantised import QuantisedNetwork
+from nascompile.compression.quantised_op import QuantisedOp, QuantisedTensor
 
 Map = dict[tuple[int, int, int], int]
 

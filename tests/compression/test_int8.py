@@ -17,13 +17,13 @@ from nascompile.compression.quantised import QuantisedNetwork
 from nascompile.data.dataset import Dataset, Part
 from nascompile.training import Recipe, evaluate, train
 from spaces.blocks.base import TORCH_MODULES
-from spaces.candidate import parse_candidate
-from spaces.compile import compile_space
 from spaces.errors import FileError
-from spaces.network import Network, super_network
-from spaces.program import Program
-from spaces.reader import read_space
-from spaces.variants import unroll
+from spaces.language.reader import read_space
+from spaces.networks.network import Network, super_network
+from spaces.program.candidate import parse_candidate
+from spaces.program.compile import compile_space
+from spaces.program.graph import Program
+from spaces.program.variants import unroll
 from tests.compression.networks import NETWORKS, candidate, examples, lively, only
 from tests.compression.scalar_kernels import run_scalar
 from tests.training.examples import blobs

@@ -18,11 +18,11 @@ from nascompile.compression.pruning import remove_channels
 from nascompile.compression.slicing import importance
 from nascompile.compression.unpruned import PRODUCING, thin_graph, unpruned_graph
 from nascompile.training import Recipe, TrainingError, evaluate, train
-from spaces.breakdown import lower_chain
-from spaces.candidate import Candidate, candidate_of
-from spaces.compile import compile_space
-from spaces.program import Program
-from spaces.reader import read_space
+from spaces.language.reader import read_space
+from spaces.program.candidate import Candidate, candidate_of
+from spaces.program.compile import compile_space
+from spaces.program.graph import Program
+from spaces.program.lowering import lower_chain
 from tests.compression.networks import lively, only
 from tests.training.examples import blobs, same_weights
 

@@ -11,9 +11,10 @@ from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from nascompile.compression.fixed_point import multipliers_shifts
-from nascompile.compression.quantised import QuantisedNetwork, QuantisedOp, QuantisedTensor
+from nascompile.compression.quantised import QuantisedNetwork
+from nascompile.compression.quantised_op import QuantisedOp, QuantisedTensor
 from nascompile.deploy.float_network import FloatNetwork, FloatOp
-from spaces.kernels import WEIGHTED, Kernel
+from spaces.runtimes.kernels import WEIGHTED, Kernel
 from spaces.tensors import Shape
 
 __all__ = ["KINDS", "drawn", "filled", "filled_float", "inputs", "single"]

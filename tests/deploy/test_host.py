@@ -12,7 +12,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from nascompile.compression.quantised import QuantisedNetwork, QuantisedOp, QuantisedTensor
+from nascompile.compression.quantised import QuantisedNetwork
+from nascompile.compression.quantised_op import QuantisedOp, QuantisedTensor
 from nascompile.deploy.calls import planned
 from nascompile.deploy.errors import DeployError
 from nascompile.deploy.project import Vectors

@@ -15,11 +15,10 @@ from nascompile.deploy.operator_shapes import drawn_calls
 from nascompile.deploy.project import Vectors, write_project
 from nascompile.deploy.subject import untrained
 from nascompile.deploy.toolchain import missing_tools, run_check
-from nascompile.latency_operators import read_operators
-from spaces.breakdown import lowered
-from spaces.kernel_loops import KernelCall, kernel_calls
-from spaces.latency_profiles import named_profile
-from spaces.targets import load_target
+from nascompile.latency.operators import read_operators
+from spaces.costs.latency_profiles import named_profile
+from spaces.runtimes.kernel_loops import KernelCall, kernel_calls
+from spaces.targets.catalogue import load_target
 from tests.compression.networks import NETWORKS, candidate
 
 torch.set_num_threads(1)
@@ -39,7 +38,7 @@ def used(call: KernelCall) -> KernelCall:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_calls_of_the_cost_model_are_those_of_the_c(name: str, dtype: str) -> None:
     network = candidate(name)
-    predicted = [used(c) for step in lowered(network) for c in kernel_calls(step.ops, step.x.shape, dtype)]
+    predicted = [used(c) for step in network.steps for c in kernel_calls(step.ops, step.x.shape, dtype)]
     plan = planned(untrained(network, dtype).network)
     assert predicted == [used(kernel_call(call)) for call in plan.calls]
 

@@ -13,12 +13,12 @@ from nascompile.deploy.instructions import counted_operators
 from nascompile.deploy.latency_firmware import write_firmware
 from nascompile.deploy.operator_shapes import drawn_calls
 from nascompile.deploy.toolchain import missing_tools
-from nascompile.latency_fit import fit_profile
-from nascompile.latency_operators import holds_operators, read_operators
-from spaces.kernel_loops import LOOPS, KernelCall
-from spaces.latency import LatencyError
-from spaces.latency_profiles import load_profile
-from spaces.targets import load_target
+from nascompile.latency.fit import fit_profile
+from nascompile.latency.operators import holds_operators, read_operators
+from spaces.costs.latency import LatencyError
+from spaces.costs.latency_profiles import load_profile
+from spaces.runtimes.kernel_loops import LOOPS, KernelCall
+from spaces.targets.catalogue import load_target
 from spaces.tensors import Shape
 from tests.cli.conftest import Run, run  # noqa: F401 - a fixture
 

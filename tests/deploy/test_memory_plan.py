@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from nascompile.deploy import memory_plan as planning
 from nascompile.deploy.memory_plan import MemoryPlan, memory_plan
-from spaces.breakdown import totals
-from spaces.library import library
+from spaces.language.library import library
+from spaces.program.breakdown import totals
 from spaces.tensors import DTYPES
 from tests.deploy.tools import candidates, chain_of
 

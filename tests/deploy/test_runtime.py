@@ -15,12 +15,12 @@ from nascompile.deploy.errors import DeployError
 from nascompile.deploy.project import Vectors, write_project
 from nascompile.deploy.runtime_profile import measured_runtime, rom_of
 from nascompile.deploy.toolchain import Sizes, build_image
-from spaces.breakdown import totals
-from spaces.candidate import Candidate
-from spaces.library import library
-from spaces.runtime import STACK
-from spaces.runtimes import FILE, find_runtime
-from spaces.target import Target
+from spaces.language.library import library
+from spaces.program.breakdown import totals
+from spaces.program.candidate import Candidate
+from spaces.runtimes.library import FILE, find_runtime
+from spaces.runtimes.nascompile_c import STACK
+from spaces.targets.target import Target
 from spaces.tensors import DTYPES, Shape
 from tests.compression.networks import NETWORKS, candidate
 from tests.deploy.operators import filled, filled_float

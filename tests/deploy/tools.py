@@ -19,16 +19,16 @@ from nascompile.deploy.calls import Plan, planned
 from nascompile.deploy.float_network import float_network
 from nascompile.deploy.project import Vectors, in_memory, write_project
 from nascompile.deploy.toolchain import missing_tools
-from spaces.breakdown import totals
-from spaces.candidate import Candidate
-from spaces.kernels import Kernel
-from spaces.network import Network
-from spaces.program import Budgets, Chain, Program
-from spaces.reader import load_space
-from spaces.runtimes import find_runtime
-from spaces.target import Region, Target
+from spaces.language.reader import load_space
+from spaces.networks.network import Network
+from spaces.program.breakdown import totals
+from spaces.program.candidate import Candidate
+from spaces.program.graph import Budgets, Chain, Program
+from spaces.program.variants import unroll
+from spaces.runtimes.kernels import Kernel
+from spaces.runtimes.library import find_runtime
+from spaces.targets.target import Region, Target
 from spaces.tensors import Infeasible
-from spaces.variants import unroll
 from tests.compression.networks import candidate, examples, lively
 
 __all__ = [

@@ -9,7 +9,7 @@ import numpy as np
 import nascompile as nc
 from nascompile.run.settings import DataSettings, RunSettings
 from nascompile.training.recipes import recipe
-from solvers.feasible_set import FeasibleSet
+from solvers.sets.feasible_set import FeasibleSet
 
 __all__ = ["SPACE", "data_file", "settings", "small_set"]
 

@@ -14,7 +14,7 @@ from nascompile.deploy.toolchain import missing_tools
 from nascompile.run.deployment import BUILT, check_deployable, deploy_chosen
 from nascompile.run.folder import RunFolder
 from nascompile.run.outcome import Outcome
-from spaces.targets import load_target
+from spaces.targets.catalogue import load_target
 from tests.run.examples import data_file, settings, small_set
 from tests.run.test_lead import ended
 

@@ -21,18 +21,18 @@ from nascompile.compression import (
 )
 from nascompile.data import load_dataset
 from nascompile.data.dataset import Dataset
+from nascompile.run.errors import RunError
 from nascompile.run.evaluate import first_weights
 from nascompile.run.folder import RunFolder
 from nascompile.run.lead import lead
 from nascompile.run.outcome import Outcome, finish
 from nascompile.run.settings import DataSettings
-from nascompile.run.trials import RunError
 from nascompile.run.worker import load_data
 from nascompile.training import Epoch, TrainingError, evaluate, recipe, train
 from nascompile.training.detection.decode import detections
-from solvers.feasible_set import FeasibleSet
+from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import FileError
-from spaces.network import Network
+from spaces.networks.network import Network
 from tests.run.examples import SPACE as CLASSIFIER
 from tests.run.examples import data_file, settings
 

@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 
 from nascompile.compression import QuantisedNetwork, evaluate_int8
+from nascompile.run.errors import RunError
 from nascompile.run.evaluate import evaluate_candidate
 from nascompile.run.folder import RunFolder
 from nascompile.run.lead import ROUND, lead
 from nascompile.run.outcome import Outcome, finish
 from nascompile.run.settings import RunSettings
 from nascompile.run.timing import without_seconds
-from nascompile.run.trials import RunError, Trials
+from nascompile.run.trials import Trials
 from nascompile.run.weights import load_weights
 from nascompile.run.worker import Worker, load_data
 from nascompile.training import evaluate

@@ -11,9 +11,9 @@ from nascompile.run.folder import RunFolder
 from nascompile.run.monas_choice import monas_choice
 from nascompile.run.worker import load_data
 from solvers.base import solve
-from solvers.feasible_set import FeasibleSet
-from spaces.compile import compile_space
-from spaces.reader import read_space
+from solvers.sets.feasible_set import FeasibleSet
+from spaces.language.reader import read_space
+from spaces.program.compile import compile_space
 from tests.run.examples import settings
 from tests.run.test_lead import ended
 

@@ -17,18 +17,18 @@ from typing import Any
 
 import pytest
 
-from nascompile.ray_cluster import RayCluster, load_ray
+from nascompile.run.errors import RunError
 from nascompile.run.folder import RunFolder
 from nascompile.run.lead import lead
 from nascompile.run.outcome import Outcome, finish
 from nascompile.run.proxies import proxy_examples
+from nascompile.run.ray_cluster import RayCluster, load_ray
 from nascompile.run.ray_engine import RayEngine
 from nascompile.run.settings import RunSettings
-from nascompile.run.trials import RunError
 from nascompile.run.worker import load_data
 from nascompile.training.recipes import recipe
-from samplers.scoring import batched, score
-from samplers.worker_pool import WorkerError
+from samplers.scores.scoring import batched, score
+from samplers.scores.worker_pool import WorkerError
 from spaces.errors import Diagnostic, FileError
 from tests.run.examples import data_file, settings, small_set
 
@@ -246,7 +246,8 @@ def _late(unit: float) -> Callable[[int], int]:
 
 def test_clusters_that_are_none() -> None:
     code = (
-        "import os, sys; from nascompile.ray_cluster import RayCluster; from nascompile.run.trials import RunError\n"
+        "import os, sys; from nascompile.run.ray_cluster import RayCluster\n"
+        "from nascompile.run.errors import RunError\n"
         "for os.environ['RAY_ADDRESS'] in sys.argv[1:]:\n"
         "    try: RayCluster().__enter__()\n"
         "    except RunError as error: print(error.diagnostics[0].message)"
@@ -278,7 +279,7 @@ def test_without_ray_there_is_one_clear_error(tmp_path: Path) -> None:
 
 def test_ray_is_loaded_only_for_its_engine() -> None:
     code = (
-        "import sys; import nascompile.cli.search_train, nascompile.run.lead, nascompile.ray_cluster\n"
+        "import sys; import nascompile.cli.search.train, nascompile.run.lead, nascompile.run.ray_cluster\n"
         "import nascompile.run.ray_engine; print('ray' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

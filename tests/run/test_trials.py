@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 import nascompile as nc
-from nascompile.run.trials import RunError, Trials
+from nascompile.run.errors import RunError
+from nascompile.run.trials import Trials
 
 OPTIONS = tuple(range(0, 960, 16))
 

@@ -11,17 +11,17 @@ from scipy.spatial.distance import cdist
 from scipy.stats import binomtest, norm
 
 from samplers import UniformSampler
-from samplers.adaptive import AdaptiveSampler, expected_improvement, normal_scores
+from samplers.bayesian.adaptive import AdaptiveSampler, expected_improvement, normal_scores
+from samplers.bayesian.features import COSTS, Features
+from samplers.bayesian.gaussian_process import fit_gaussian_process
 from samplers.entropy import EntropySampler
-from samplers.features import COSTS, Features
-from samplers.gaussian_process import fit_gaussian_process
 from samplers.testing import SamplerConformance, example_set
 from solvers.base import solve
-from solvers.feasible_set import FeasibleSet
-from spaces.compile import compile_space
+from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import EngineError
-from spaces.program import Budgets
-from spaces.reader import load_space, read_space
+from spaces.language.reader import load_space, read_space
+from spaces.program.compile import compile_space
+from spaces.program.graph import Budgets
 
 
 class TestAdaptiveSampler(SamplerConformance):

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from samplers.completion import FAR, distances, nearest, possible
+from samplers.optuna_studies.completion import FAR, distances, nearest, possible
 from samplers.testing import example_set
 from solvers.base import solve
-from solvers.feasible_set import FeasibleSet
-from spaces.compile import compile_space
-from spaces.program import Budgets
-from spaces.reader import load_space, read_space
-from spaces.variants import Decision
+from solvers.sets.feasible_set import FeasibleSet
+from spaces.language.reader import load_space, read_space
+from spaces.program.compile import compile_space
+from spaces.program.graph import Budgets
+from spaces.program.variants import Decision
 from tests.samplers.test_monas import SPACE
 
 

@@ -16,10 +16,10 @@ from samplers.entropy import EntropySampler, cluster_by_value, cluster_shares
 from samplers.entropy_order import EntropyOrder, by_bins, by_listing
 from samplers.testing import SamplerConformance, example_set
 from solvers.base import solve
-from solvers.feasible_set import FeasibleSet
-from spaces.compile import compile_space
+from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import EngineError
-from spaces.reader import read_space
+from spaces.language.reader import read_space
+from spaces.program.compile import compile_space
 from tests.strategies import budgets_for, small_spaces
 
 #: Chi-square tests fail one in a thousand correct samplers; seeds are fixed, so these either pass or do not.

@@ -12,11 +12,11 @@ from samplers import UniformSampler
 from samplers.evolution import EvolutionSampler
 from samplers.testing import SamplerConformance, example_set
 from solvers.base import solve
-from solvers.neighbours import neighbours
-from spaces.compile import compile_space
+from solvers.sets.neighbours import neighbours
 from spaces.errors import EngineError
-from spaces.program import Budgets
-from spaces.reader import load_space
+from spaces.language.reader import load_space
+from spaces.program.compile import compile_space
+from spaces.program.graph import Budgets
 
 
 class TestEvolutionSampler(SamplerConformance):

@@ -15,14 +15,14 @@ from optuna.testing.pytest_samplers import BasicSamplerTestCase, MultiObjectiveS
 from optuna.trial import Trial
 from scipy.stats import chisquare
 
-from samplers.feasible_optuna import FeasibleOptunaSampler
+from samplers.optuna_studies.feasible_optuna import FeasibleOptunaSampler
 from samplers.testing import example_set
 from solvers.base import solve
-from solvers.feasible_set import FeasibleSet
-from spaces.compile import compile_space
+from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import EngineError
-from spaces.program import Budgets
-from spaces.reader import load_space, read_space
+from spaces.language.reader import load_space, read_space
+from spaces.program.compile import compile_space
+from spaces.program.graph import Budgets
 from tests.samplers.test_monas import SPACE
 
 

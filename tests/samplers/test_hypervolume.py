@@ -15,13 +15,13 @@ import moocore
 import numpy as np
 import pytest
 
-from samplers.dominance import SubsetError, non_dominated, pareto_ranks
-from samplers.hypervolume import METHODS, HypervolumeSelector, Method
 from samplers.subset.branch import branch_and_bound
 from samplers.subset.coverage_bound import CoverageGrid, capped_simplex
+from samplers.subset.dominance import SubsetError, non_dominated, pareto_ranks
 from samplers.subset.evolution import Evolution, contributions, evolved
 from samplers.subset.free_region import Floats, Front
 from samplers.subset.greedy import greedy, marginal_bound, swapped
+from samplers.subset.hypervolume import METHODS, HypervolumeSelector, Method
 from samplers.subset.plane import best_in_the_plane
 
 QUICK = Evolution(population=30, generations=15)
@@ -424,6 +424,6 @@ def test_too_many_points_for_a_proof() -> None:
 
 
 def test_moocore_is_imported_when_needed() -> None:
-    command = "import samplers.hypervolume, sys; print({'moocore', 'scipy', 'torch'} & set(sys.modules))"
+    command = "import samplers.subset.hypervolume, sys; print({'moocore', 'scipy', 'torch'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

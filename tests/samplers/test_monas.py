@@ -10,19 +10,19 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samplers.cell_sets import within
-from samplers.indicators import Indicators
-from samplers.monas import MonasSampler, found_cell
-from samplers.monas_rules import Round, ranks
+from samplers.monas.cell_sets import within
+from samplers.monas.indicators import Indicators
+from samplers.monas.rules import Round, ranks
+from samplers.monas.sampler import MonasSampler, found_cell
 from solvers.base import solve
-from solvers.feasible_set import FeasibleSet
-from spaces.cell import live_edges
-from spaces.compile import compile_space
+from solvers.sets.feasible_set import FeasibleSet
+from spaces.costs.latency_profiles import load_profile
 from spaces.errors import EngineError
-from spaces.latency_profiles import load_profile
-from spaces.network import Operator
-from spaces.program import Budgets
-from spaces.reader import load_space, read_space
+from spaces.language.cell import live_edges
+from spaces.language.reader import load_space, read_space
+from spaces.networks.network import Operator
+from spaces.program.compile import compile_space
+from spaces.program.graph import Budgets
 
 SPACE = """
 space: tiny
@@ -140,7 +140,7 @@ def test_an_operator_has_the_same_weights_in_every_network() -> None:
     indicators = Indicators(WHOLE.program, IMAGES, 1, 5)
     drawn = []
     for first in (("conv",), ("skip", "conv"), ("conv", "wide")):
-        from spaces.network import super_network
+        from spaces.networks.network import super_network
 
         operators = {"cell[1]": first, "cell[2]": ("none",), "cell[3]": ("skip", "wide")}
         net = super_network(indicators.space, indicators.variant, operators, batch_norm="kept")

@@ -13,17 +13,17 @@ import optuna
 import pytest
 from scipy.stats import wilcoxon
 
-from samplers.base import Sampler
-from samplers.optuna_sampler import WORST, OptunaSampler
+from samplers.base import WORST, Sampler
+from samplers.optuna_studies.optuna_sampler import OptunaSampler
 from samplers.testing import SamplerConformance, example_set
 from samplers.uniform import UniformSampler
 from solvers.base import solve
-from solvers.feasible_set import FeasibleSet
-from spaces.candidate import Candidate
-from spaces.compile import compile_space
+from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import EngineError
-from spaces.program import Budgets
-from spaces.reader import load_space
+from spaces.language.reader import load_space
+from spaces.program.candidate import Candidate
+from spaces.program.compile import compile_space
+from spaces.program.graph import Budgets
 
 
 class TestTpe(SamplerConformance):

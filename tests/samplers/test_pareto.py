@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 from scipy.stats import wilcoxon
 
-from samplers.dominance import as_minimised
-from samplers.optuna_sampler import WORST
-from samplers.pareto import PROTOTYPENAS, ParetoSampler
+from samplers.base import WORST
+from samplers.optuna_studies.pareto import PROTOTYPENAS, ParetoSampler
+from samplers.subset.dominance import as_minimised
 from samplers.testing import SamplerConformance, example_set
 from samplers.uniform import UniformSampler
 from solvers.base import solve
-from solvers.feasible_set import FeasibleSet
-from spaces.candidate import Candidate
-from spaces.compile import compile_space
+from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import EngineError
-from spaces.program import Budgets
-from spaces.reader import load_space
+from spaces.language.reader import load_space
+from spaces.program.candidate import Candidate
+from spaces.program.compile import compile_space
+from spaces.program.graph import Budgets
 
 
 class TestNsga2OfThePaper(SamplerConformance):

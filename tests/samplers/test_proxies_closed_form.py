@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from samplers.proxies.base import ProxyError, Subject, proxy
-from spaces.candidate import Candidate, parse_candidate
-from spaces.compile import compile_space
-from spaces.reader import load_space
+from spaces.language.reader import load_space
+from spaces.program.candidate import Candidate, parse_candidate
+from spaces.program.compile import compile_space
 
 
 @pytest.fixture(scope="module")

@@ -22,9 +22,9 @@ from samplers.proxies.regions import crops, linear_regions
 from samplers.proxies.repeated_backward import ChannelsLast
 from samplers.proxies.synflow import synflow
 from samplers.proxies.zen import zen_of_inputs
-from spaces.candidate import parse_candidate
-from spaces.compile import compile_space
-from spaces.reader import load_space
+from spaces.language.reader import load_space
+from spaces.program.candidate import parse_candidate
+from spaces.program.compile import compile_space
 from tests.samplers.reference_networks import CELL_11, FOLDER, NETWORKS, NasBench201, PlainA, reference_network
 from tests.samplers.supernetwork import SuperNetwork, one_hot
 

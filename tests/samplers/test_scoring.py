@@ -12,15 +12,15 @@ import pytest
 import torch
 
 import nascompile as nc
-from samplers import scoring
 from samplers.proxies.base import ProxyError
 from samplers.proxies.data import Data
-from samplers.score_file import ScoreFile
-from samplers.scoring import batched, score
-from samplers.worker_pool import WorkerError, ordered
-from solvers.feasible_set import FeasibleSet
-from spaces.candidate import Candidate
+from samplers.scores import scoring
+from samplers.scores.score_file import ScoreFile
+from samplers.scores.scoring import batched, score
+from samplers.scores.worker_pool import WorkerError, ordered
+from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import Diagnostic, FileError
+from spaces.program.candidate import Candidate
 from tests.samplers.worker_tasks import complainer, divider, quitter, sleeper
 
 NAMES = ["meco", "zico", "naswot", "snip"]

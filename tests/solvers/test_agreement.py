@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from solvers.base import solve
-from solvers.feasible_set import FeasibleSet
-from spaces.compile import compile_space
+from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import EngineError
-from spaces.program import Program
-from spaces.reader import load_space, read_space
+from spaces.language.reader import load_space, read_space
+from spaces.program.compile import compile_space
+from spaces.program.graph import Program
 from tests.oracles import brute_force, count_by_sums
 from tests.strategies import budgets_for, small_spaces
 
@@ -70,7 +70,7 @@ def test_optima_are_those_of_the_list(program: Program, random: object) -> None:
 
 @given(programs())
 def test_cp_sat_optima_equal_the_trees(program: Program) -> None:
-    from solvers.cpsat import optimum, reduced_bounds
+    from solvers.cpsat.engine import optimum, reduced_bounds
 
     fs = solve(program, "exhaustive")
     for v, chain in enumerate(program.chains):

@@ -16,17 +16,17 @@ from google.protobuf import text_format
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from solvers.cpsat import Optimum, enumerate_rows, feasible, model_text, optimum, reduced_bounds, solve
-from solvers.cpsat_model import lower
-from solvers.cpsat_search import enumerate_model, solve_model
-from spaces.breakdown import breakdown, derived, totals
-from spaces.candidate import candidate_of
-from spaces.compile import compile_space
-from spaces.constraints import ground
+from solvers.cpsat.engine import Optimum, enumerate_rows, feasible, model_text, optimum, reduced_bounds, solve
+from solvers.cpsat.model import lower
+from solvers.cpsat.search import enumerate_model, solve_model
 from spaces.errors import EngineError, ExpressionError, SpaceError
-from spaces.expressions import COMPARISONS, evaluate
-from spaces.program import Budgets, Program
-from spaces.reader import load_space, read_space
+from spaces.language.expressions import COMPARISONS, evaluate
+from spaces.language.reader import load_space, read_space
+from spaces.program.breakdown import breakdown, derived, totals
+from spaces.program.candidate import candidate_of
+from spaces.program.compile import compile_space
+from spaces.program.constraints import ground
+from spaces.program.graph import Budgets, Program
 from tests.oracles import all_candidates, brute_force
 
 EBS = Budgets(rom=1_000_000, ram=262_144)
@@ -103,7 +103,7 @@ CONSTRAINTS = [
 
 def residual_program(constraint: str, monkeypatch: pytest.MonkeyPatch, ram_model: str = "pingpong") -> Program:
     """A small space with one constraint, which no table of the compiler enforces."""
-    monkeypatch.setattr("spaces.constraints.MAX_CARRIED", 0)
+    monkeypatch.setattr("spaces.program.constraints.MAX_CARRIED", 0)
     constraint = constraint.replace("A ==", "A[1] ==")
     return compile_space(read_space(SMALL.format(constraint=constraint)), ram_model=ram_model)
 
@@ -117,7 +117,7 @@ def lines(program: Program) -> list[str]:
 @pytest.mark.parametrize("tabulated", [4, 20_000], ids=["native", "tables"])
 @pytest.mark.parametrize("constraint", CONSTRAINTS)
 def test_every_operator_equals_brute_force(constraint: str, tabulated: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("solvers.cpsat_expressions.MAX_TABULATED", tabulated)
+    monkeypatch.setattr("solvers.cpsat.expressions.MAX_TABULATED", tabulated)
     program = residual_program(constraint, monkeypatch)
     found = lines(program)
     assert found == brute_force(program)
@@ -159,7 +159,7 @@ def walked() -> list[tuple[str, dict[str, Any]]]:
 )
 def test_any_expression_equals_brute_force(left: str, op: str, right: str) -> None:
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr("solvers.cpsat_expressions.MAX_TABULATED", 4)
+        monkeypatch.setattr("solvers.cpsat.expressions.MAX_TABULATED", 4)
         try:
             program = residual_program(f"{left} {op} {right}", monkeypatch)
             found = lines(program)
@@ -178,7 +178,7 @@ def test_ram_in_an_expression_is_that_of_the_space(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_constraint_that_needs_no_decision(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spaces.constraints.MAX_CARRIED", 0)
+    monkeypatch.setattr("spaces.program.constraints.MAX_CARRIED", 0)
     text = "space: a\ninput: {channels: 3}\nnetwork: [linear: {units: 4}]\nconstraints: ['ram * rom <= %d']"
     fits, too_large = (compile_space(read_space(text % bound)) for bound in (48 * 28, 48 * 28 - 1))
     assert enumerate_rows(fits, 0).shape == (1, 0)
@@ -403,5 +403,7 @@ def test_counters_repeat_from_run_to_run() -> None:
 
 
 def test_importing_the_engine_does_not_import_ortools() -> None:
-    code = "import sys, solvers.cpsat, solvers.explain, solvers.minizinc; sys.exit('ortools' in sys.modules)"
+    code = (
+        "import sys, solvers.cpsat.engine, solvers.explain, solvers.text.minizinc; sys.exit('ortools' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import solvers.distribution
+import solvers.sets.distribution
 from solvers.base import solve
-from solvers.distribution import Distribution, distribution
-from solvers.feasible_set import FeasibleSet
-from solvers.metrics import lift
-from spaces.compile import compile_space
+from solvers.sets.distribution import Distribution, distribution
+from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.metrics import lift
 from spaces.errors import EngineError
-from spaces.program import Budgets, Chain
-from spaces.reader import load_space, read_space
+from spaces.language.reader import load_space, read_space
+from spaces.program.compile import compile_space
+from spaces.program.graph import Budgets, Chain
 from tests.strategies import budgets_for, small_spaces
 
 
@@ -38,7 +38,7 @@ def sums(chain: Chain, rows: np.ndarray, name: str) -> np.ndarray:
 
 
 def of(fs: FeasibleSet, variant: int, name: str, bins: int = 2048) -> Distribution:
-    lifted = lift(fs, variant)
+    lifted = lift(fs.program, fs.tree, variant)
     return distribution(lifted, lifted.edges(name), fs.program.chains[variant].base[name], bins)
 
 
@@ -119,7 +119,7 @@ def test_what_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     fs = solve(compile_space(load_space("mlp2")))
     with pytest.raises(EngineError, match="`bins` = 0"):
         of(fs, 0, "log_width", 0)
-    monkeypatch.setattr(solvers.distribution, "MAX_WORK", 10)
+    monkeypatch.setattr(solvers.sets.distribution, "MAX_WORK", 10)
     with pytest.raises(EngineError, match="transitions; at most 10 are made"):
         of(fs, 0, "log_width")
 
@@ -128,7 +128,7 @@ def test_large_diagrams_get_fewer_bins(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error that is stated grows accordingly, and holds."""
     fs = solve(compile_space(load_space("mlp2")))
     fine = of(fs, 0, "log_width")
-    monkeypatch.setattr(solvers.distribution, "MAX_WORK", 2_000)
+    monkeypatch.setattr(solvers.sets.distribution, "MAX_WORK", 2_000)
     coarse = of(fs, 0, "log_width")
     assert coarse.quantum > fine.quantum
     assert fine.error < coarse.error

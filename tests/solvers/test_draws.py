@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from solvers.base import solve
-from solvers.feasible_set import FeasibleSet
-from solvers.ranking import distinct_draws, unrank_rows
-from spaces.candidate import candidate_of
-from spaces.compile import compile_space
-from spaces.program import Budgets
-from spaces.reader import load_space, read_space
+from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.ranking import distinct_draws, unrank_rows
+from spaces.language.reader import load_space, read_space
+from spaces.program.candidate import candidate_of
+from spaces.program.compile import compile_space
+from spaces.program.graph import Budgets
 from tests.strategies import small_spaces
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from solvers.explain import Explanation, LimitReport, VariantReport, explain
-from spaces.breakdown import breakdown, derived, totals
-from spaces.candidate import Candidate
-from spaces.compile import compile_space
-from spaces.constraints import ground
-from spaces.expressions import evaluate
-from spaces.program import Budgets, Program
-from spaces.reader import load_space, read_space
+from spaces.language.expressions import evaluate
+from spaces.language.reader import load_space, read_space
+from spaces.program.breakdown import breakdown, derived, totals
+from spaces.program.candidate import Candidate
+from spaces.program.compile import compile_space
+from spaces.program.constraints import ground
+from spaces.program.graph import Budgets, Program
 from tests.oracles import all_candidates
 
 SPACE = """
@@ -47,7 +47,7 @@ CASES: list[tuple[list[str], dict[str, int]]] = [
 
 def program_of(constraints: list[str], budgets: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> Program:
     # Local relations are in the tables for good, so let every constraint be one that can be taken away.
-    monkeypatch.setattr("spaces.constraints.MAX_CARRIED", 0)
+    monkeypatch.setattr("spaces.program.constraints.MAX_CARRIED", 0)
     return compile_space(read_space(SPACE.format(constraints=constraints)), Budgets(**budgets))
 
 

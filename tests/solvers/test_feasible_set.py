@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 import nascompile as nc
 from solvers.base import solve
-from solvers.feasible_set import FeasibleSet
-from solvers.ranking import distinct_draws
-from spaces.compile import compile_space
+from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.ranking import distinct_draws
 from spaces.errors import CandidateError, EngineError
-from spaces.program import Program
-from spaces.reader import read_space
+from spaces.language.reader import read_space
+from spaces.program.compile import compile_space
+from spaces.program.graph import Program
 from tests.strategies import budgets_for, small_spaces
 
 

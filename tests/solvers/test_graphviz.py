@@ -8,11 +8,11 @@ import subprocess
 
 import pytest
 
-from solvers.graphviz import MAX_STATES, dot_text
-from spaces.compile import compile_space
+from solvers.text.graphviz import MAX_STATES, dot_text
 from spaces.errors import EngineError
-from spaces.program import Budgets, Program
-from spaces.reader import load_space, read_space
+from spaces.language.reader import load_space, read_space
+from spaces.program.compile import compile_space
+from spaces.program.graph import Budgets, Program
 
 needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="needs Graphviz: apt-get install graphviz")
 

@@ -10,10 +10,10 @@ import pytest
 
 import nascompile as nc
 from solvers.base import solve
-from solvers.cpsat import optimum
+from solvers.cpsat.engine import optimum
 from solvers.explain import explain
-from spaces.library import library
-from spaces.program import Program
+from spaces.language.library import library
+from spaces.program.graph import Program
 from tests.known_answers import FILE, METRICS, compute
 from tests.oracles import count_by_sums
 

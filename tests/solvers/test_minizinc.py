@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from solvers.cpsat import enumerate_rows
-from solvers.minizinc import minizinc_text
-from spaces.compile import compile_space
+from solvers.cpsat.engine import enumerate_rows
+from solvers.text.minizinc import minizinc_text
 from spaces.errors import EngineError
-from spaces.program import Budgets, Program
-from spaces.reader import load_space, read_space
+from spaces.language.reader import load_space, read_space
+from spaces.program.compile import compile_space
+from spaces.program.graph import Budgets, Program
 from tests.oracles import brute_force
 
 needs_minizinc = pytest.mark.skipif(
@@ -90,7 +90,7 @@ def test_dscnn_has_our_members(tmp_path: Path, ram_model: str) -> None:
 def test_constraints_have_our_members(
     tmp_path: Path, constraint: str, carried: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("spaces.constraints.MAX_CARRIED", carried)
+    monkeypatch.setattr("spaces.program.constraints.MAX_CARRIED", carried)
     program = compile_space(read_space(SPACE.format(constraint=constraint)))
     expected = brute_force(program)
     assert solved(program, tmp_path) == expected
@@ -105,7 +105,7 @@ def test_a_network_without_decisions(tmp_path: Path) -> None:
 
 
 def test_what_has_no_text_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spaces.constraints.MAX_CARRIED", 0)
+    monkeypatch.setattr("spaces.program.constraints.MAX_CARRIED", 0)
     program = compile_space(read_space(SPACE.format(constraint="rom / macs + var[1] <= 4.5")))
     with pytest.raises(EngineError) as caught:
         minizinc_text(program, 0)

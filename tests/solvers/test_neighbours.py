@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from solvers.base import solve
-from solvers.feasible_set import FeasibleSet
-from solvers.neighbours import counterparts, neighbours, rank_rows
-from solvers.ranking import distinct_draws, unrank_rows
-from spaces.compile import compile_space
-from spaces.program import Budgets
-from spaces.reader import load_space, read_space
+from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.neighbours import counterparts, neighbours, rank_rows
+from solvers.sets.ranking import distinct_draws, unrank_rows
+from spaces.language.reader import load_space, read_space
+from spaces.program.compile import compile_space
+from spaces.program.graph import Budgets
 from tests.strategies import budgets_for, small_spaces
 
 

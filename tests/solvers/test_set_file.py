@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nascompile as nc
-from solvers.feasible_set import FeasibleSet
-from solvers.set_file import verify
+from solvers.base import verify
+from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import FileError, SetFileError
 
 

@@ -7,8 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from solvers import tree
-from solvers.tree import Tree, count_up_to, distinct_codes, join, merge_pairs, reduce_chain, unique_codes, unique_rows
+from solvers.sets import tree
+from solvers.sets.tree import (
+    Tree,
+    count_up_to,
+    distinct_codes,
+    join,
+    merge_pairs,
+    reduce_chain,
+    unique_codes,
+    unique_rows,
+)
 
 matrices = st.integers(0, 40).flatmap(
     lambda n: st.lists(st.lists(st.integers(0, 3), min_size=3, max_size=3), min_size=n, max_size=n)

@@ -8,16 +8,15 @@ from typing import Any
 import pytest
 
 from spaces.blocks import BLOCKS, Op, Ops
-from spaces.breakdown import lowered
-from spaces.candidate import Candidate, candidate_of
-from spaces.compile import compile_space
-from spaces.costs import peak_bytes
-from spaces.deployed import deployed
+from spaces.costs.latency import LatencyError
+from spaces.costs.latency_profiles import load_profile
+from spaces.costs.layer import peak_bytes
 from spaces.errors import SpaceError
-from spaces.latency import LatencyError
-from spaces.latency_profiles import load_profile
-from spaces.reader import read_space
-from spaces.space import Settings
+from spaces.language.reader import read_space
+from spaces.language.space import Settings
+from spaces.program.candidate import Candidate, candidate_of
+from spaces.program.compile import compile_space
+from spaces.runtimes.tflite_micro import deployed
 from spaces.tensors import Infeasible, Shape
 
 # -- published networks ------------------------------------------------------------------------------------------------
@@ -147,7 +146,7 @@ def lower(name: str, x: Shape, **arguments: Any) -> Ops:
 def layer_of(ops: Ops, x: Shape) -> Any:
     """A layer with biases and with batch norms that do something."""
     torch = pytest.importorskip("torch")
-    from spaces.network import Layer
+    from spaces.networks.network import Layer
 
     torch.manual_seed(0)
     layer = Layer(ops, x, Settings("float32", True, True, False)).eval()
@@ -327,5 +326,5 @@ def test_a_width_multiplier_scales_every_convolution() -> None:
         "  - yolo_head: {classes: 2}\n"
     )
     program = compile_space(read_space(text))
-    half, full = ([step.out.shape.channels for step in lowered(candidate_of(program, 0, (k,)))] for k in (0, 1))
+    half, full = ([step.out.shape.channels for step in candidate_of(program, 0, (k,)).steps] for k in (0, 1))
     assert (half, full) == ([64, 16, 32, 21], [128, 32, 64, 21])

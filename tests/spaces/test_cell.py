@@ -18,19 +18,19 @@ from hypothesis import strategies as st
 
 from solvers.base import solve
 from spaces.blocks import Ops
-from spaces.breakdown import totals
-from spaces.candidate import Candidate, candidate_of, parse_candidate
-from spaces.cell import Cell, live_edges, lower_cell
-from spaces.cell_text import cell_word
-from spaces.compile import compile_space
-from spaces.costs import peak_bytes
+from spaces.costs.layer import peak_bytes
 from spaces.errors import CandidateError
-from spaces.isomorphism import representatives
-from spaces.program import Budgets, Chain, Program
-from spaces.reader import load_space, read_space
-from spaces.recosted import recosted
+from spaces.language.cell import Cell, live_edges, lower_cell
+from spaces.language.reader import load_space, read_space
+from spaces.program.breakdown import totals
+from spaces.program.candidate import Candidate, candidate_of, parse_candidate
+from spaces.program.cell_text import cell_word
+from spaces.program.compile import compile_space
+from spaces.program.graph import Budgets, Chain, Program
+from spaces.program.isomorphism import representatives
+from spaces.program.recosted import recosted
+from spaces.program.variants import unroll
 from spaces.tensors import Infeasible, Shape
-from spaces.variants import unroll
 from tests.oracles import brute_force
 from tests.strategies import budgets_for, cell_documents, compiled, edges_of, possible_rows, to_yaml
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from spaces.compile import compile_space
-from spaces.reader import read_space
+from spaces.language.reader import read_space
+from spaces.program.compile import compile_space
 from tests.spaces.test_mistakes import complaints
 
 BASE = """\

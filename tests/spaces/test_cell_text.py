@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spaces.candidate import candidate_of, parse_candidate
-from spaces.cell import Cell
-from spaces.cell_text import cell_word, read_cell_word
-from spaces.compile import compile_space
-from spaces.duplicates import chosen
 from spaces.errors import CandidateError
-from spaces.numbering import count_of, index_of, row_of
-from spaces.reader import load_space, read_space
+from spaces.language.cell import Cell
+from spaces.language.numbering import count_of, index_of, row_of
+from spaces.language.reader import load_space, read_space
+from spaces.program.candidate import candidate_of, parse_candidate
+from spaces.program.cell_text import cell_word, read_cell_word
+from spaces.program.compile import compile_space
+from spaces.program.duplicates import chosen
 from tests.strategies import possible_rows, small_spaces
 
 CELL = load_space("nasbench201").cells["cell"]

@@ -8,10 +8,10 @@ from itertools import product
 import numpy as np
 import pytest
 
-from spaces.compile import compile_space
 from spaces.errors import EngineError, SpaceError
-from spaces.program import Budgets, Program
-from spaces.reader import load_space, read_space
+from spaces.language.reader import load_space, read_space
+from spaces.program.compile import compile_space
+from spaces.program.graph import Budgets, Program
 
 
 def compiled(choices: str, network: str, *constraints: str, budgets: Budgets | None = None) -> Program:
@@ -173,7 +173,7 @@ def test_the_largest_layers_that_are_allowed_still_add_up() -> None:
 
 
 def test_too_many_states(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spaces.tabulate.MAX_STATES", 5)
+    monkeypatch.setattr("spaces.program.tabulate.MAX_STATES", 5)
     with pytest.raises(EngineError, match="leads to 9 states; at most 5 are supported"):
         compiled("M: [1, 2, 3]", "  - conv: {filters: M}\n    repeat: 3\n", "M[1] == M[3]")
 

@@ -15,16 +15,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spaces.breakdown import breakdown, derived, totals
-from spaces.candidate import Candidate, candidate_of
-from spaces.compile import compile_space
-from spaces.constraints import Linear, RamLimit, Relation, classify, ground
 from spaces.errors import ExpressionError
-from spaces.expressions import parse
-from spaces.program import Chain, Program
-from spaces.reader import read_space
-from spaces.space import DERIVED
-from spaces.variants import unroll
+from spaces.language.expressions import parse
+from spaces.language.reader import read_space
+from spaces.language.space import DERIVED
+from spaces.program.breakdown import breakdown, derived, totals
+from spaces.program.candidate import Candidate, candidate_of
+from spaces.program.compile import compile_space
+from spaces.program.constraints import Linear, RamLimit, Relation, classify, ground
+from spaces.program.graph import Chain, Program
+from spaces.program.variants import unroll
 from tests.exact_python import Many, instances
 from tests.strategies import possible_rows, small_spaces
 
@@ -296,7 +296,7 @@ def test_an_instance_per_valid_position() -> None:
 
 
 def _labels(constraint: str) -> list[set[str]]:
-    from spaces.constraints import labels
+    from spaces.program.constraints import labels
 
     return [
         labels(found.tree) if isinstance(found, Relation) else {*found.coefficients}

@@ -15,12 +15,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from spaces.blocks import BLOCKS, Op, Ops
-from spaces.breakdown import breakdown, totals
-from spaces.candidate import candidate_of, parse_candidate
-from spaces.compile import compile_space
-from spaces.costs import layer_cost, peak_bytes
-from spaces.reader import load_space, read_space
-from spaces.space import Settings
+from spaces.costs.layer import layer_cost, peak_bytes
+from spaces.language.reader import load_space, read_space
+from spaces.language.space import Settings
+from spaces.program.breakdown import breakdown, totals
+from spaces.program.candidate import candidate_of, parse_candidate
+from spaces.program.compile import compile_space
 from spaces.tensors import DTYPES, Infeasible, Shape, Tensor, window
 from tests.block_strategies import Lowered, lowered
 from tests.strategies import possible_rows, rows_of, small_spaces

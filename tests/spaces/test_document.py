@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
-from spaces.compile import compile_space
 from spaces.errors import SpaceError
-from spaces.reader import load_space, read_space
-from spaces.space import Space
+from spaces.language.reader import load_space, read_space
+from spaces.language.space import Space
+from spaces.program.compile import compile_space
 from tests.strategies import small_spaces
 
 BASE = """\

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spaces.errors import ExpressionError, Span
-from spaces.expressions import Binary, Call, Index, Literal, Name, Unary, parse
+from spaces.language.expressions import Binary, Call, Index, Literal, Name, Unary, parse
 from tests.exact_python import value_of
 
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from solvers.base import solve
-from spaces.breakdown import breakdown, lowered, totals
-from spaces.candidate import parse_candidate
-from spaces.compile import compile_space
 from spaces.errors import NascompileError
-from spaces.program import Budgets, Chain, Program
-from spaces.reader import load_space, read_space
+from spaces.language.reader import load_space, read_space
+from spaces.program.breakdown import breakdown, totals
+from spaces.program.candidate import parse_candidate
+from spaces.program.compile import compile_space
+from spaces.program.graph import Budgets, Chain, Program
 from tests.oracles import all_candidates, brute_force
 
 BASE = """\
@@ -190,7 +190,7 @@ def test_a_prototype_computes_what_it_counts(name: str, architecture: str):
     net = candidate.build(batch_norm="folded").eval()
     assert sum(p.numel() for p in net.parameters()) == candidate.costs["params"]
     out = net(torch.zeros(1, *program.space.input.dims))
-    last = list(lowered(candidate))[-1].out
+    last = candidate.steps[-1].out
     assert tuple(out.shape[1:]) == last.dims
 
 

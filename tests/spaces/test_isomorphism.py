@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spaces.cell import Cell
-from spaces.duplicates import first_alike, originals
-from spaces.isomorphism import benchmark_form, canonical_cell, representatives
-from spaces.numbering import row_of
-from spaces.reader import load_space
+from spaces.language.cell import Cell
+from spaces.language.numbering import row_of
+from spaces.language.reader import load_space
+from spaces.program.duplicates import first_alike, originals
+from spaces.program.isomorphism import benchmark_form, canonical_cell, representatives
 
 CELL = load_space("nasbench201").cells["cell"]
 NAMES = tuple(CELL.operators)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nascompile.deploy.operator_shapes import call_elements, drawn_calls, weight_count
 from spaces.blocks.base import Op
 from spaces.blocks.linear import linear
-from spaces.kernel_loops import LOOPS, KernelCall, kernel_calls, loops
+from spaces.runtimes.kernel_loops import LOOPS, KernelCall, kernel_calls, loops
 from spaces.tensors import Shape
 
 

@@ -13,13 +13,13 @@ from spaces.blocks.base import Op
 from spaces.blocks.conv import conv
 from spaces.blocks.depthwise import depthwise
 from spaces.blocks.preact_residual import preact_residual
-from spaces.deployed import deployed, shape_key
+from spaces.costs.latency import LatencyError, LatencyProfile, StatedError, Terms
+from spaces.costs.latency_file import check_name, profile_text, read_profile, write_profile
+from spaces.costs.latency_profiles import load_profile, named_profile, profiles
 from spaces.errors import FileError
-from spaces.kernel_loops import LOOPS, KernelCall
-from spaces.latency import LatencyError, LatencyProfile, StatedError, Terms
-from spaces.latency_file import check_name, profile_text, read_profile, write_profile
-from spaces.latency_profiles import load_profile, named_profile, profiles
-from spaces.targets import catalogue, load_target
+from spaces.runtimes.kernel_loops import LOOPS, KernelCall
+from spaces.runtimes.tflite_micro import deployed, shape_key
+from spaces.targets.catalogue import catalogue, load_target
 from spaces.tensors import Shape
 
 X = Shape(16, 8, 8)

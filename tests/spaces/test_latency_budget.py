@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from solvers.base import solve
-from solvers.feasible_set import FeasibleSet
-from spaces.breakdown import lowered, totals
-from spaces.candidate import candidate_of
-from spaces.compile import compile_space
-from spaces.deployed import deployed
+from solvers.sets.feasible_set import FeasibleSet
+from spaces.costs.latency import LatencyError, LatencyProfile, Terms
+from spaces.costs.latency_file import profile_text, read_profile
 from spaces.errors import EngineError
-from spaces.latency import LatencyError, LatencyProfile, Terms
-from spaces.latency_file import profile_text, read_profile
-from spaces.program import Budgets, Program
-from spaces.reader import load_space, read_space
+from spaces.language.reader import load_space, read_space
+from spaces.program.breakdown import totals
+from spaces.program.candidate import candidate_of
+from spaces.program.compile import compile_space
+from spaces.program.graph import Budgets, Program
+from spaces.runtimes.tflite_micro import deployed
 from tests.oracles import brute_force
 from tests.strategies import possible_rows, small_spaces, to_yaml
 
@@ -85,7 +85,7 @@ def test_tables_walks_and_operators_agree(program: Program, data: st.DataObject)
     rows = rows[data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=1, max_size=8))]
     for row, latency in zip(rows, program.costs(v, rows)["latency"].tolist(), strict=True):
         candidate = candidate_of(program, v, row)
-        steps = list(lowered(candidate))
+        steps = candidate.steps
         by_layer = sum(profile.layer_ns(step.ops, step.x.shape) for step in steps)
         by_operator = sum(
             profile.op_ns(op.kind, op.macs, op.outputs) for s in steps for op in deployed(s.ops, s.x.shape)

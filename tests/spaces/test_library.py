@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from solvers.base import solve
-from spaces.compile import compile_space
-from spaces.program import Budgets
-from spaces.reader import load_space
+from spaces.language.reader import load_space
+from spaces.program.compile import compile_space
+from spaces.program.graph import Budgets
 
 SMALL = Budgets(rom=1_000_000, ram=262_144)
 

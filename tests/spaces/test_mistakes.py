@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spaces.compile import compile_space
 from spaces.errors import NascompileError
-from spaces.reader import load_space, read_space
+from spaces.language.reader import load_space, read_space
+from spaces.program.compile import compile_space
 from tests.strategies import small_spaces
 
 BASE = """\

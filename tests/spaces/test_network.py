@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 from solvers.base import solve
 from spaces.blocks import BLOCKS
 from spaces.blocks.base import TORCH_MODULES, CountKind
-from spaces.breakdown import lowered
-from spaces.candidate import Candidate, candidate_of
-from spaces.compile import compile_space
-from spaces.costs import layer_cost
-from spaces.library import library
-from spaces.program import Program
-from spaces.reader import load_space, read_space
-from spaces.space import Settings
+from spaces.costs.layer import layer_cost
+from spaces.language.library import library
+from spaces.language.reader import load_space, read_space
+from spaces.language.space import Settings
+from spaces.program.candidate import Candidate, candidate_of
+from spaces.program.compile import compile_space
+from spaces.program.graph import Program
 from spaces.tensors import DTYPES, Shape, Tensor
 from tests.block_strategies import lowered as lowered_blocks
 from tests.strategies import possible_rows, small_spaces
@@ -27,7 +26,7 @@ from tests.strategies import possible_rows, small_spaces
 torch = pytest.importorskip("torch")
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
-from spaces.network import Layer, Network, Operator, build  # noqa: E402
+from spaces.networks.network import Layer, Network, Operator  # noqa: E402
 
 
 def members(program: Program, picks: list[int]) -> Iterator[Candidate]:
@@ -47,7 +46,7 @@ def run(net: Network, examples: int = 2) -> torch.Tensor:
 
 
 def check_counts(candidate: Candidate) -> None:
-    net = build(candidate).eval()
+    net = candidate.build().eval()
     assert sum(p.numel() for p in net.parameters()) == candidate.costs["params"]
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         run(net, 1)
@@ -55,14 +54,14 @@ def check_counts(candidate: Candidate) -> None:
 
 
 def check_shapes(candidate: Candidate) -> None:
-    net = build(candidate)
+    net = candidate.build()
     seen: list[tuple[int, ...]] = []
     for operator in operators(net):
         operator.register_forward_hook(lambda *call: seen.append(tuple(call[2].shape[1:])))
     run(net)
-    expected = [tuple(op.out) for step in lowered(candidate) for op in step.ops]
+    expected = [tuple(op.out) for step in candidate.steps for op in step.ops]
     assert [s if len(s) == 3 else (*s, 1, 1) for s in seen] == expected
-    last = list(lowered(candidate))[-1].out
+    last = candidate.steps[-1].out
     assert run(net).shape == (2, *((last.shape.channels,) if last.rank == 0 else tuple(last.shape)))
 
 
@@ -97,9 +96,9 @@ def measured_peak(layer: Layer, x: torch.Tensor) -> int:
 
 def check_liveness(candidate: Candidate) -> None:
     """With one data type, the bytes of the compiled peak are its elements times the width of one."""
-    steps = list(lowered(candidate))
+    steps = candidate.steps
     # In training, batch norm refuses a single value per channel.
-    net = build(candidate).eval()
+    net = candidate.build().eval()
     peak = 0
     for step, layer in zip(steps, net.layers, strict=True):
         assert isinstance(layer, Layer)
@@ -117,7 +116,7 @@ def test_counts_and_shapes_of_random_spaces(text: str, picks: list[int]) -> None
     for candidate in members(compile_space(read_space(text)), picks):
         check_counts(candidate)
         check_shapes(candidate)
-        dtypes = {step.out.dtype for step in lowered(candidate)} | {candidate.program.space.input.dtype}
+        dtypes = {step.out.dtype for step in candidate.steps} | {candidate.program.space.input.dtype}
         if len(dtypes) == 1:
             check_liveness(candidate)
 
@@ -201,7 +200,7 @@ def test_seeds() -> None:
     program = compile_space(load_space("dscnn"))
     candidate = candidate_of(program, 0, (0, 1, 2, 3, 4, 5))
     state = torch.random.get_rng_state()
-    a, b, c = (build(candidate, seed=s).state_dict() for s in (3, 3, 4))
+    a, b, c = (candidate.build(seed=s).state_dict() for s in (3, 3, 4))
     assert torch.equal(state, torch.random.get_rng_state())
     assert all(torch.equal(a[k], b[k]) for k in a)
     assert not any(torch.equal(a[k], c[k]) for k in a)
@@ -210,7 +209,7 @@ def test_seeds() -> None:
 def test_torchs_own_scheme() -> None:
     """The weights are those that torch's constructors draw in order, after the same seed."""
     program = compile_space(load_space("mlp2"))
-    net = build(candidate_of(program, 0, (1, 2)), seed=7)
+    net = candidate_of(program, 0, (1, 2)).build(seed=7)
     torch.manual_seed(7)
     own = [torch.nn.Linear(i, o, bias=False).weight for i, o in ((18, 32), (32, 48), (48, 12))]
     assert all(torch.equal(p, q) for p, q in zip(net.parameters(), own, strict=True))
@@ -218,12 +217,12 @@ def test_torchs_own_scheme() -> None:
 
 def test_batch_norm_kept_or_folded() -> None:
     candidate = candidate_of(compile_space(load_space("dscnn")), 0, (0,) * 6)
-    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in build(candidate).modules())
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in candidate.build().modules())
     kept = candidate_of(compile_space(load_space("dscnn", ["batch_norm=kept"])), 0, (0,) * 6)
-    assert sum(p.numel() for p in build(candidate, batch_norm="kept").parameters()) == kept.costs["params"]
-    assert build(kept, batch_norm="folded").state_dict().keys() == build(candidate).state_dict().keys()
+    assert sum(p.numel() for p in candidate.build(batch_norm="kept").parameters()) == kept.costs["params"]
+    assert kept.build(batch_norm="folded").state_dict().keys() == candidate.build().state_dict().keys()
     with pytest.raises(ValueError, match="`kept` or `folded`"):
-        build(candidate, batch_norm="both")
+        candidate.build(batch_norm="both")
 
 
 def test_padding_that_torch_lacks() -> None:
@@ -237,5 +236,5 @@ def test_padding_that_torch_lacks() -> None:
         ("avg", [[-27.0, -25, -23.5], [-17, -15, -13.5]]),
         ("max", [[-24, -22, -21], [-14, -12, -11]]),
     ):
-        net = build(candidate_of(compile_space(read_space(text.replace("POOL", f"{pool}_pool"))), 0, ()))
+        net = candidate_of(compile_space(read_space(text.replace("POOL", f"{pool}_pool"))), 0, ()).build()
         assert net(x)[0, 0].tolist() == expected

@@ -12,18 +12,18 @@ from hypothesis import given, reject
 from hypothesis import strategies as st
 
 import nascompile as nc
-from solvers.base import solve
-from solvers.set_file import load, save, verify
+from solvers.base import solve, verify
+from solvers.sets.feasible_set import FeasibleSet
 from spaces.blocks.conv import conv
-from spaces.breakdown import breakdown, totals
-from spaces.candidate import candidate_of
-from spaces.compile import compile_space
 from spaces.errors import EngineError
-from spaces.program import Budgets, Program
-from spaces.reader import read_space
-from spaces.runtime import Runtime, RuntimeProfileError
-from spaces.runtimes import find_runtime
-from spaces.targets import load_target
+from spaces.language.reader import read_space
+from spaces.program.breakdown import breakdown, totals
+from spaces.program.candidate import candidate_of
+from spaces.program.compile import compile_space
+from spaces.program.graph import Budgets, Program
+from spaces.runtimes.library import find_runtime
+from spaces.runtimes.nascompile_c import Runtime, RuntimeProfileError
+from spaces.targets.catalogue import load_target
 from spaces.tensors import Shape
 from tests.oracles import brute_force
 from tests.strategies import possible_rows, small_spaces
@@ -211,7 +211,7 @@ def test_set_files_hold_the_runtime(text: str, tmp_path: Path) -> None:
     roms = sorted(int(c.costs["rom"]) for c in every)
     fs = nc.reduce(read_space(text), mcu="stm32f412", runtime="nascompile-c", rom=roms[len(roms) // 2])
     assert 0 < len(fs) < len(every)
-    again = load(save(fs, tmp_path / "set"))
+    again = FeasibleSet.load(fs.save(tmp_path / "set"))
     assert again == fs
     assert again.program.runtime == fs.program.runtime == find_runtime("nascompile-c", M4, "int8")
     assert [c.costs for c in again] == [c.costs for c in fs]

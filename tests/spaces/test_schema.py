@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from spaces.library import library
-from spaces.schema import json_schema
-from spaces.source import read_yaml
+from spaces.language.library import library
+from spaces.language.schema import json_schema
+from spaces.language.source import read_yaml
 from tests.strategies import documents
 
 SCHEMA = json_schema()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spaces.errors import Diagnostic, SpaceError
-from spaces.source import MAX_BYTES, read_yaml
+from spaces.language.source import MAX_BYTES, read_yaml
 
 
 def complaints(text: str) -> list[str]:
@@ -174,7 +174,7 @@ def test_any_text_gives_data_or_a_diagnostic(text: str) -> None:
 
 
 def test_every_library_file_reads(tmp_path: Path) -> None:
-    from spaces.library import library
+    from spaces.language.library import library
 
     for path in library().values():
         assert read_yaml(path.read_text(encoding="utf-8"), path.name).data["space"] == path.stem

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spaces.errors import TargetError
-from spaces.target import plain_name
-from spaces.targets import Region, Target, catalogue, load_target, read_target
+from spaces.targets.catalogue import Region, Target, catalogue, load_target, read_target
+from spaces.targets.target import plain_name
 
 KIB, MIB = 1024, 1024**2
 GOOD = "name: mine\ncore: Cortex-M4F\nclock: 120 MHz\nflash: 1 MiB\nram: 256 KiB\n"
@@ -128,7 +128,7 @@ def test_the_catalogue_has_the_expected_breadth_and_is_sorted() -> None:
 
 def test_nothing_is_read_at_import() -> None:
     code = (
-        "import spaces.targets as t; assert t.catalogue.cache_info().currsize == 0; "
+        "import spaces.targets.catalogue as t; assert t.catalogue.cache_info().currsize == 0; "
         "assert t._targets.cache_info().currsize == 0; t.load_target('rp2040'); "
         "assert t._targets.cache_info().currsize < 4, 'reads more files than the name asks for'"
     )

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spaces.candidate import Candidate, candidate_of, parse_candidate
-from spaces.compile import compile_space
 from spaces.errors import CandidateError, SpaceError
-from spaces.program import Program
-from spaces.reader import load_space, read_space
-from spaces.space import option_label
-from spaces.variants import unroll
+from spaces.language.layer import option_label
+from spaces.language.reader import load_space, read_space
+from spaces.program.candidate import Candidate, candidate_of, parse_candidate
+from spaces.program.compile import compile_space
+from spaces.program.graph import Program
+from spaces.program.variants import unroll
 from tests.strategies import rows_of, small_spaces
 
 

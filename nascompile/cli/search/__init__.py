@@ -1,0 +1,1 @@
+"""`nascompile search`, `resume` and `worker`."""

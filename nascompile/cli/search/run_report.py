@@ -1,0 +1,152 @@
+"""What a run has found: the networks that are kept, and how well proxies foretold it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+
+from nascompile.cli.output import emit_json, out, quantity, table
+from nascompile.cli.report import budget_text, runtime_name
+
+if TYPE_CHECKING:
+    from nascompile.run.folder import RunFolder
+    from nascompile.run.outcome import Outcome
+
+__all__ = ["draw_front", "outcome_data", "print_outcome", "show_run"]
+
+
+def show_run(path: Path, as_json: bool) -> None:
+    """A run as it is: its tables where it has ended, else how far it is.
+
+    Raises:
+        NascompileError: there is no run.
+    """
+    from nascompile.run.folder import RunFolder
+    from nascompile.run.outcome import Outcome
+
+    folder = RunFolder.open(path)
+    if found := Outcome.read(folder):
+        if as_json:
+            emit_json(outcome_data(folder, found))
+        else:
+            print_outcome(folder, found)
+        return
+    results, total = folder.trials().results(), min(folder.settings.samples, folder.fs.size)
+    if as_json:
+        networks = [{"number": number, **result} for number, result in sorted(results.items())]
+        emit_json({"run": str(path), "trained": len(results), "samples": total, "networks": networks})
+        return
+    rows = table(">#", "~candidate", ">flops", ">valid", ">valid int8")
+    for number, result in sorted(results.items()):
+        measured = (result.get(step, {}) for step in ("float", "int8"))
+        shares = ["" if not one else _share(_metric(one)) for one in measured]
+        rows.add_row(
+            str(number), escape(result.get("candidate", "")), quantity("flops", result.get("flops", 0)), *shares
+        )
+    out.print(rows)
+    out.print(f"{len(results):,} of {total:,} networks are trained; `nascompile resume {path}` goes on", markup=False)
+
+
+def outcome_data(folder: RunFolder, outcome: Outcome) -> dict[str, Any]:
+    """A finished run as plain data: its tables, and where its time went."""
+    from nascompile.run.timing import read_timing
+
+    return {"run": str(folder.path), **outcome.data, "timing": read_timing(folder)}
+
+
+def draw_front(folder: RunFolder, outcome: Outcome) -> None:
+    """The front of the run and the chosen, as a page beside its tables; none of fewer than two networks."""
+    from nascompile.cli.select.command import choice_of
+    from nascompile.cli.select.front_plot import draw
+
+    if len(outcome.chosen) < 2:
+        return
+    accuracy = "valid_int8" if "valid_int8" in outcome.chosen[0] else "valid"
+    objectives = f"{outcome.cost},{accuracy}:max"
+    draw(choice_of(folder.path / "results.csv", objectives, len(outcome.chosen)), folder.path / "front.html")
+
+
+def print_outcome(folder: RunFolder, outcome: Outcome) -> None:
+    """The table of a finished run, for a person."""
+    from nascompile.run.timing import read_timing
+
+    settings, program = folder.settings, folder.fs.program
+    target = f" on {program.target}" if program.target else ""
+    limits = budget_text(dict(program.budgets.items()), program.ram_model, runtime_name(program))
+    failed = [row for row in outcome.rows if "error" in row]
+    out.print(
+        f"{escape(program.space.name)}{target}: {len(outcome.rows):,} networks by {settings.sampler} from "
+        f"{folder.fs.size:,} feasible of {program.size:,} ({limits})", soft_wrap=True,
+    )  # fmt: skip
+    how = "not quantised" if settings.quantise == "none" else f"int8 by {settings.quantise}"
+    recipe = settings.recipe
+    training = f"{recipe.optimiser} {recipe.lr:g}, {recipe.epochs} epochs, {how}"
+    out.print(f"data: {escape(Path(settings.data.path).name)}; {training}", soft_wrap=True)
+    for row in failed:
+        out.print(f"not trained: {escape(row['candidate'])}: {escape(row['error'])}", soft_wrap=True)
+    out.print()
+    if outcome.chosen:
+        _print_chosen(outcome)
+        _print_built(folder, outcome)
+    if outcome.agreement:
+        taus = ", ".join(f"{name} {tau:+.2f}" for name, tau in outcome.agreement.items())
+        out.print(f"Kendall's tau with the test {outcome.metric}: {taus}", soft_wrap=True)
+    if timing := read_timing(folder):
+        share = f"{100 * timing['share']:.1f} % of it outside training, scoring and measuring"
+        out.print(f"{timing['seconds']:.0f} s, {share}", soft_wrap=True)
+    out.print(f"written: {folder.path}/results.csv, results.json, front.html, networks/", soft_wrap=True, markup=False)
+
+
+def _print_chosen(outcome: Outcome) -> None:
+    what = outcome.metric
+    out.print(f"kept {len(outcome.chosen)} of {len(outcome.rows)}, by validation {what} against {outcome.cost} "
+              f"({outcome.verdict})")  # fmt: skip
+    int8 = "test_int8" in outcome.chosen[0]
+    columns = (">valid", ">test", *((">valid int8", ">test int8") if int8 else ()))
+    rows = table(">#", "~candidate", f">{outcome.cost}", ">rom", ">ram", *columns)
+    for row in outcome.chosen:
+        rows.add_row(
+            str(row["number"]), escape(row["candidate"]), quantity(outcome.cost, row[outcome.cost]),
+            quantity("rom", row["rom"]), quantity("ram", row["ram"]), *_measured(row, int8),
+        )  # fmt: skip
+    out.print(rows)
+    best = max(outcome.rows, key=lambda row: row.get("test_int8", row.get("test", 0.0)))
+    out.print(f"test {what} of the best of all: {_share(best.get('test', 0.0))}"
+              + (f", in int8 {_share(best['test_int8'])}" if "test_int8" in best else "")
+              + "; the choice above did not see the test part")  # fmt: skip
+
+
+def _print_built(folder: RunFolder, outcome: Outcome) -> None:
+    """What the kept networks really take, where they were built."""
+    built = [row for row in outcome.chosen if "rom_built" in row]
+    if not built:
+        return
+    rows = table(">#", ">ROM", ">RAM", ">instructions", "C")
+    for row in built:
+        rows.add_row(
+            str(row["number"]), quantity("rom", row["rom_built"]), quantity("ram", row["ram_built"]),
+            f"{row['instructions']:,}", escape(str(folder.path / "deploy" / f"{row['number']:04d}")),
+        )  # fmt: skip
+    out.print(
+        f"built for {folder.fs.program.target}; the C computes what the networks do, here and on an emulated core"
+    )
+    out.print(rows)
+
+
+def _measured(row: Mapping[str, Any], int8: bool) -> list[str]:
+    names = ("valid", "test", *(("valid_int8", "test_int8") if int8 else ()))
+    return [_share(row[name]) for name in names]
+
+
+def _metric(found: Mapping[str, float]) -> float:
+    """What is maximised, among the metrics of a validation."""
+    from nascompile.run.evaluate import METRIC
+
+    return next((found[name] for name in METRIC.values() if name in found), 0.0)
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.2f} %"

@@ -1,0 +1,1 @@
+"""`nascompile select`."""

@@ -1,0 +1,254 @@
+"""`nascompile select`: the few candidates of a file of results that span its trade-offs best."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from rich.markup import escape
+
+from nascompile.cli.options import Json
+from nascompile.cli.output import emit_json, out, say, table, working
+from nascompile.cli.select.choice import _COSTS, Choice, Objective
+from nascompile.records.results_file import ResultsFile, read_results
+from samplers.proxies.base import PROXIES, proxy
+from samplers.subset.hypervolume import METHODS, HypervolumeSelector
+from spaces.errors import Diagnostic, NascompileError, did_you_mean
+from spaces.files import write_atomically
+
+__all__ = ["choice_of", "select"]
+
+_PLOTS = (".png", ".svg", ".html")
+_LIMITED = ("auto", "branch_and_bound", "evolutionary")
+#: What the evolutionary method is given, in seconds, where nobody says.
+_EVOLUTION = 60.0
+_WORDS = {
+    "all": "the whole front",
+    "exact": "dynamic programming",
+    "branch_and_bound": "branch and bound",
+    "greedy": "greedy choice",
+    "local": "local search",
+    "evolutionary": "evolution",
+}
+
+
+def select(
+    results: Annotated[
+        Path, typer.Argument(help="CSV as `nascompile score -o` writes it, or JSON lines.", metavar="RESULTS")
+    ],
+    k: Annotated[int, typer.Option("-k", min=1, help="How many.")] = 5,
+    objectives: Annotated[
+        str,
+        typer.Option(
+            "--objectives",
+            help="Columns, comma-separated, each with :min or :max; proxies and costs know theirs.",
+            metavar="NAMES",
+        ),
+    ] = "",
+    method: Annotated[str, typer.Option("--method", help=f"{', '.join(METHODS)}.", metavar="NAME")] = "auto",
+    reference: Annotated[
+        str, typer.Option("--reference", help="Reference point, normalised; or one per objective, comma-separated.")
+    ] = "1.1",
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the random starts, and of evolution.")] = 0,
+    time_limit: Annotated[
+        float | None,
+        typer.Option(
+            "--time-limit",
+            min=0,
+            help="Seconds for branch and bound (default: a few with auto, else none) or evolution (default: 60).",
+            metavar="S",
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", help="Draw the front and the chosen: .png, .svg or .html.", metavar="FILE"),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write the chosen lines of RESULTS.", metavar="FILE")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Choose the k candidates that together dominate the largest hypervolume of the objectives (PrototypeNAS, Eq. 2).
+
+    Objectives are normalised over the non-dominated candidates, 0 the best value and 1 the worst; volume counts up to
+    the reference point. The answer comes with a proof that it is best, or with how far from it it can be at most.
+
+    Examples:
+
+      nascompile select scores.csv -k 5 --objectives macs,meco,zico,naswot,snip --plot front.png
+
+      nascompile select trained.jsonl -k 3 --objectives flops,accuracy:max -o chosen.jsonl
+    """
+    _check(method, time_limit, plot)
+    file = read_results(results)
+    _check_output(output, file)
+    wanted = _objectives(objectives, file)
+    if plot and len(wanted) < 2:
+        raise _error("bad-option", "--plot needs two objectives or more", "name another, or leave out --plot")
+    kept, values = _values(file, wanted)
+    if len(kept) < k:
+        hint = f"lower -k to {len(kept)} at most"
+        raise file.error("too-few-rows", f"{k} are wanted, and the file has {len(kept)} candidates", hint)
+    limit = _EVOLUTION if method == "evolutionary" and time_limit is None else time_limit
+    selector = HypervolumeSelector(k, method, _reference(reference), seed, time_limit=limit)  # type: ignore[arg-type]
+    with working("selecting"):
+        subset = selector.select(values, [one.sense for one in wanted])
+    choice = Choice(file, wanted, kept, values, subset)
+    if plot:
+        from nascompile.cli.select.front_plot import draw
+
+        with working("drawing"):
+            draw(choice, plot)
+    if output:
+        write_atomically(output, file.lines([kept[i] for i in choice.order]))
+    if as_json:
+        emit_json(_data(choice))
+    else:
+        _print(choice)
+    for written in filter(None, (plot, output)):
+        say(f"written: {written}")
+
+
+def choice_of(path: Path, objectives: str, k: int) -> Choice:
+    """What `select` chooses of a file with default options.
+
+    Raises:
+        NascompileError: the file or the objectives cannot be read.
+    """
+    file = read_results(path)
+    wanted = _objectives(objectives, file)
+    kept, values = _values(file, wanted)
+    return Choice(file, wanted, kept, values, HypervolumeSelector(k).select(values, [one.sense for one in wanted]))
+
+
+# -- what is asked for -------------------------------------------------------------------------------------------------
+
+
+def _check(method: str, time_limit: float | None, plot: Path | None) -> None:
+    if method not in METHODS:
+        raise _error("unknown-method", f"there is no --method `{method}`", did_you_mean(method, METHODS))
+    if time_limit is not None and method not in _LIMITED:
+        raise _error("bad-option", f"--time-limit does nothing for {method}", f"it is for {', '.join(_LIMITED)}")
+    if plot and plot.suffix not in _PLOTS:
+        raise _error("bad-option", f"cannot draw `{plot}`", f"give a file that ends in {', '.join(_PLOTS)}")
+
+
+def _check_output(output: Path | None, file: ResultsFile) -> None:
+    if output and output.suffix != f".{file.kind}":
+        message = f"cannot write the chosen lines of `{file.path}` to `{output}`"
+        raise _error("bad-option", message, f"they are lines of {file.kind}: give a file that ends in .{file.kind}")
+
+
+def _objectives(text: str, file: ResultsFile) -> tuple[Objective, ...]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts:
+        known = [name for name in file.columns if name.rpartition(".")[2] in (*_COSTS, *PROXIES)]
+        example = ",".join(known[:3]) or "flops:min,accuracy:max"
+        raise _error("no-objectives", "--objectives names none", f"name some columns, such as {example}")
+    found = [_objective(part, file) for part in parts]
+    columns = [one.column for one in found]
+    if twice := [one.name for one in found if columns.count(one.column) > 1]:
+        raise _error("bad-option", f"--objectives names `{twice[0]}` twice", "give each once")
+    return tuple(found)
+
+
+def _objective(part: str, file: ResultsFile) -> Objective:
+    name, colon, word = part.rpartition(":") if ":" in part else (part, "", "")
+    column = file.column(name)
+    if word == "min" or word == "max":
+        return Objective(name, column, word)
+    if colon:
+        message = f"`{name}` is to be `{word}` in --objectives"
+        raise _error("bad-option", message, f"write {name}:min or {name}:max")
+    plain = column.rpartition(".")[2]
+    if plain in _COSTS:
+        return Objective(name, column, "min")
+    if plain in PROXIES:
+        return Objective(name, column, "max" if proxy(plain).better == "higher" else "min")
+    message = f"`{name}` is neither a proxy nor a cost, so whether more is better has to be said"
+    raise _error("no-direction", message, f"write {name}:min or {name}:max")
+
+
+def _reference(text: str) -> float | list[float]:
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        message = f"--reference cannot be `{text}`"
+        raise _error("bad-option", message, "give a number, or one per objective, such as 1.1,1.2") from None
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+def _values(file: ResultsFile, objectives: tuple[Objective, ...]) -> tuple[tuple[int, ...], NDArray[np.float64]]:
+    """The rows that have finite values, and these; the others rank behind all, as everywhere with proxies."""
+    values = np.array(file.numbers([one.column for one in objectives]), np.float64)
+    finite = np.isfinite(values).all(axis=1)
+    if not finite.all():
+        lines = [str(file.rows[i].line) for i in np.flatnonzero(~finite)]
+        shown = ", ".join(lines[:8]) + (", ..." if len(lines) > 8 else "")
+        say(f"left out, as a value is infinite or NaN: {len(lines):,} of {len(values):,} candidates (line {shown})")
+    if not file.whole:
+        say(f"the last line of {file.path} does not end; if its run was cut off, the last number may be wrong")
+    return tuple(np.flatnonzero(finite).tolist()), values[finite]
+
+
+# -- what was found ----------------------------------------------------------------------------------------------------
+
+
+def _data(choice: Choice) -> dict[str, Any]:
+    subset = choice.subset
+    return {
+        "file": str(choice.file.path),
+        "candidates": len(choice.file.rows),
+        "left_out": len(choice.file.rows) - len(choice.kept),
+        "front": subset.front,
+        "objectives": [
+            {"name": one.name, "column": one.column, "sense": one.sense, "best": best, "worst": worst, "reference": r}
+            for one, best, worst, r in zip(
+                choice.objectives, subset.best, subset.worst, subset.reference, strict=True
+            )
+        ],
+        "method": subset.method,
+        "hypervolume": subset.hypervolume,
+        "upper_bound": subset.upper_bound,
+        "optimal": subset.optimal,
+        "gap": subset.gap,
+        "evaluations": subset.evaluations,
+        "seconds": subset.seconds,
+        "chosen": [
+            {"line": (row := choice.file.rows[choice.kept[i]]).line, "candidate": choice.name(i), "row": row.values,
+             "objectives": dict(zip((one.name for one in choice.objectives), choice.values[i].tolist(), strict=True))}
+            for i in choice.order
+        ],
+    }  # fmt: skip
+
+
+def _print(choice: Choice) -> None:
+    subset, k = choice.subset, len(choice.subset.chosen)
+    out.print(f"{escape(str(choice.file.path))}: {k} of {len(choice.kept):,} candidates, {subset.front:,} on the front")
+    out.print()
+    rows = table(">#", "~candidate", *(f">{escape(one.name)}, {one.sense}" for one in choice.objectives))
+    chosen = choice.values[choice.order]
+    for number, i in enumerate(choice.order, start=1):
+        cells = []
+        for j, one in enumerate(choice.objectives):
+            best = chosen[:, j].max() if one.sense == "max" else chosen[:, j].min()
+            cells.append(f"[bold]{choice.shown(i, j)}[/bold]" if choice.values[i, j] == best else choice.shown(i, j))
+        rows.add_row(str(number), escape(choice.name(i)), *cells)
+    out.print(rows)
+    out.print()
+    out.print(f"{_WORDS[subset.method]}, {choice.verdict}", soft_wrap=True)
+    same = len(set(subset.reference)) == 1
+    reference = ", ".join(f"{one:g}" for one in (subset.reference[:1] if same else subset.reference))
+    bound = "" if subset.optimal else f" of at most {subset.upper_bound:.6g}"
+    out.print(f"hypervolume {subset.hypervolume:.6g}{bound}, normalised, reference {reference}; {subset.seconds:.2f} s")
+    if subset.front < k:
+        less = k - subset.front
+        what = "it is dominated or a copy, and adds" if less == 1 else f"{less} are dominated or copies, and add"
+        out.print(f"The front has {subset.front:,} of the {k} wanted: {what} nothing to the hypervolume.")
+
+
+def _error(code: str, message: str, hint: str) -> NascompileError:
+    return NascompileError(Diagnostic(code, message, None, hint))

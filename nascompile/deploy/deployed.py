@@ -1,0 +1,39 @@
+"""A network as C in a folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nascompile.deploy.calls import Plan
+from nascompile.deploy.project import Vectors
+from nascompile.deploy.subject import Subject
+from spaces.targets.target import Target
+
+__all__ = ["Deployed"]
+
+
+@dataclass(frozen=True, eq=False)
+class Deployed:
+    """A network as C.
+
+    Args:
+        folder: where it lies.
+        subject: the network.
+        target: the chip.
+        plan: its calls and its memory.
+        predicted: see `nascompile.deploy.subject.predicted`; and `instructions`, where the core was counted on.
+        vectors: inputs and outputs of its check.
+    """
+
+    folder: Path
+    subject: Subject
+    target: Target
+    plan: Plan
+    predicted: dict[str, int]
+    vectors: Vectors
+
+    @property
+    def ram(self) -> int:
+        """Bytes of all tensors in the offset plan: the `.bss` of the network."""
+        return self.plan.memory.size * (1 if self.plan.dtype == "int8" else 4)

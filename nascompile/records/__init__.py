@@ -1,0 +1,1 @@
+"""Files of rows that an interrupted command continues."""

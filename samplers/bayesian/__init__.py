@@ -1,0 +1,1 @@
+"""A sampler that learns: a Gaussian process over decisions and costs."""

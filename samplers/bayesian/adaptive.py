@@ -1,0 +1,188 @@
+"""Adaptive sampling: starts by entropy, then asks where a surrogate expects to improve on the best told so far.
+
+Bayesian optimisation on a feasible set. The set is known exactly, so every proposal is a member, and where the set can
+be listed the acquisition is maximised over all of it, not searched for.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from heapq import nlargest
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samplers.base import Run, Sampler, check_learner
+from samplers.bayesian.features import Features
+from samplers.bayesian.gaussian_process import GaussianProcess, fit_gaussian_process
+from samplers.entropy import EntropySampler
+from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.neighbours import counterparts, neighbours
+
+__all__ = ["AdaptiveSampler", "expected_improvement", "normal_scores"]
+
+#: Members up to which the acquisition is computed for all.
+_ALL = 20_000
+
+#: The best members from which the acquisition is climbed where it is not computed for all, and how often.
+_BEST, _CLIMBS = 5, 3
+
+
+@dataclass
+class AdaptiveSampler(Sampler):
+    """Entropy sampling first, then the member of greatest expected improvement under a Gaussian process.
+
+    The first `start` candidates are drawn as `EntropySampler` does. From then on the values told are replaced by normal
+    scores of their ranks, so that neither units nor outliers matter; a Gaussian process over decisions and costs
+    (`samplers.bayesian.features`) is fitted to them; and the next candidate is the member with the greatest expected
+    improvement over the best told so far (Jones et al., 1998). Candidates still in training count as told of with the
+    mean that the process predicts for them.
+
+    Sets of up to 20,000 members are searched completely. Of a larger one, `pool` uniform draws are, and the members
+    one decision away from the best of them and the best told so far, three steps on.
+
+    Args:
+        objective: what `tell` is given.
+        direction: `max` or `min`.
+        start: how many candidates entropy sampling draws first, 1 or more.
+        pool: draws from a large set per proposal, 1 or more.
+        seed: of every draw.
+
+    Attributes:
+        features_: of the members; made at the first proposal that learns.
+
+    Example:
+        >>> from samplers.testing import example_set
+        >>> fs = example_set("medium")
+        >>> sampler = AdaptiveSampler(objective="macs", direction="min", start=5, seed=0)
+        >>> for candidate in sampler.ask(fs, 15):
+        ...     sampler.tell(candidate, {"macs": candidate.costs["macs"]})
+        >>> "mlp2: 16-16" in [str(fs[rank]) for rank in sampler.run_.asked]
+        True
+    """
+
+    objective: str = "accuracy"
+    direction: str = "max"
+    start: int = field(default=10, kw_only=True)
+    pool: int = field(default=2_000, kw_only=True)
+    features_: Features | None = field(default=None, init=False, repr=False, compare=False)
+    first_: EntropySampler | None = field(default=None, init=False, repr=False, compare=False)
+    columns_: NDArray[np.float64] | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def objectives(self) -> Mapping[str, str]:
+        """The one objective."""
+        return {self.objective: self.direction}
+
+    def check(self, fs: FeasibleSet) -> None:
+        """Whether the parameters can be.
+
+        Raises:
+            EngineError: one cannot.
+        """
+        check_learner(self.direction, start=self.start, pool=self.pool)
+
+    def begin(self, run: Run) -> None:
+        """Prepare the entropy sampler."""
+        # Where the set cannot be listed, a coarse count of its entropies is enough to start from, and much faster.
+        self.first_ = EntropySampler(seed=self.seed, bins=512)
+        self.first_.begin(run)
+
+    def propose(self, run: Run) -> int:
+        """The member of greatest expected improvement, once there is something to learn from."""
+        told = run.told
+        if len(run.asked) < self.start or len(told) < 2:
+            assert self.first_ is not None
+            return self.first_.propose(run)
+        from threadpoolctl import threadpool_limits
+
+        # On several threads sums are added up in varying order.
+        with threadpool_limits(1):
+            return self._learned(run, told)
+
+    def _learned(self, run: Run, told: list[tuple[int, Mapping[str, float]]]) -> int:
+        sign = 1 if self.direction == "max" else -1
+        scores = normal_scores(np.array([sign * values[self.objective] for _, values in told]))
+        groups = self._prepared(run.fs)
+        process = fit_gaussian_process(self._columns([rank for rank, _ in told]), scores, groups)
+        waiting = [rank for rank in run.asked if rank not in run.values]
+        process = process.believing(self._columns(waiting)) if waiting else process
+        best = float(scores.max())
+        if run.fs.size <= _ALL:
+            value = self._acquisition(process, best, range(run.fs.size))
+            value[list(run.asked)] = -np.inf
+            return int(np.argmax(value))
+        leaders = [told[k][0] for k in np.argsort(-scores, kind="stable")[:_BEST]]
+        return self._searched(run, process, best, leaders)
+
+    def _prepared(self, fs: FeasibleSet) -> tuple[slice, ...]:
+        """The groups of features; made once."""
+        if self.features_ is None:
+            self.features_ = Features(fs)
+            self.columns_ = self.features_(range(fs.size)) if fs.size <= _ALL else None
+        return tuple(self.features_.groups.values())
+
+    def _searched(self, run: Run, process: GaussianProcess, best: float, leaders: list[int]) -> int:
+        """The untaken member of greatest acquisition among draws from a large set, climbing on from the best."""
+        source = run.source
+        fresh = {run.untaken(source.randrange(run.left)) for _ in range(self.pool)}
+        fresh.update(rank for leader in leaders for rank in _around(run.fs, leader, source))
+        known: dict[int, float] = {}
+        for _ in range(1 + _CLIMBS):
+            ranks = sorted(fresh - known.keys() - run.asked.keys())
+            known.update(zip(ranks, self._acquisition(process, best, ranks).tolist(), strict=True))
+            fresh = {rank for top in nlargest(_BEST, known, key=known.__getitem__) for rank in neighbours(run.fs, top)}
+        return max(known, key=known.__getitem__)
+
+    def _acquisition(self, process: GaussianProcess, best: float, ranks: Sequence[int]) -> NDArray[np.float64]:
+        if not len(ranks):
+            return np.zeros(0)
+        return expected_improvement(*process.predict(self._columns(ranks)), best)
+
+    def _columns(self, ranks: Sequence[int]) -> NDArray[np.float64]:
+        """The features of members; those of a set that can be listed are kept."""
+        assert self.features_ is not None
+        if self.columns_ is None:
+            return self.features_(ranks)
+        return self.columns_ if len(ranks) == len(self.columns_) else self.columns_[list(ranks)]
+
+
+def _around(fs: FeasibleSet, rank: int, source: random.Random) -> Iterator[int]:
+    """The members one decision away from a member, and for each other variant one that agrees with it, if any does."""
+    yield from neighbours(fs, rank)
+    own = fs[rank].position
+    for variant in range(len(fs.program.chains)):
+        if variant != own and (kin := counterparts(fs, rank, variant)).size:
+            yield kin.rank(source.randrange(kin.size))
+
+
+def normal_scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The quantile of the normal distribution that belongs to each value's rank, (rank - 1/2) / n.
+
+    Args:
+        values: [n]; equal ones share the mean of their ranks.
+
+    Example:
+        >>> normal_scores(np.array([10.0, 93.1, 93.1, 92.0])).round(2).tolist()
+        [-1.15, 0.67, 0.67, -0.32]
+    """
+    from scipy.special import ndtri
+
+    _, kind, counts = np.unique(values, return_inverse=True, return_counts=True)
+    middles = np.cumsum(counts) - counts / 2
+    return ndtri(middles[kind] / len(values))
+
+
+def expected_improvement(mean: NDArray[np.float64], deviation: NDArray[np.float64], best: float) -> NDArray[np.float64]:
+    """E[max(0, Y - best)] of normal Y (Jones, Schonlau and Welch, 1998, Eq. 15).
+
+    Example:
+        >>> expected_improvement(np.array([0.0, 1.0]), np.array([1.0, 1.0]), 0.0).round(3).tolist()
+        [0.399, 1.083]
+    """
+    from scipy.special import ndtr
+
+    u = (mean - best) / deviation
+    return (mean - best) * ndtr(u) + deviation * np.exp(-u * u / 2) / np.sqrt(2 * np.pi)

@@ -1,0 +1,1 @@
+"""MONAS: prune a cell space by score."""

@@ -1,0 +1,158 @@
+"""What MONAS measures: trainability K, expressivity R, FLOPs F and latency L (its Sec. 3.1, 3.2); and MeCo."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from zlib import crc32
+
+import numpy as np
+import torch
+
+from samplers.proxies.base import Subject, proxy
+from samplers.proxies.data import Data
+from samplers.proxies.initialisation import FanMode, kaiming_normal_
+from samplers.proxies.ntk import condition_number, ntk_eigenvalues
+from samplers.proxies.regions import crops, linear_regions
+from spaces.costs.layer import layer_cost
+from spaces.language.cell import lower_cell
+from spaces.language.reader import read_space
+from spaces.language.space import Space
+from spaces.networks.network import Layer, Operator, super_network
+from spaces.program.graph import Program
+from spaces.program.lowering import lower_chain
+from spaces.program.variants import Variant, unroll
+from spaces.tensors import Shape
+
+__all__ = ["Indicators", "Measured", "Remaining"]
+
+#: Label of each edge -> the operators still on it.
+Remaining = Mapping[str, tuple[str, ...]]
+
+#: TE-NAS counts linear regions on 3 batches of 1,000 windows of 3 x 3 pixels, one channel.
+_WINDOWS, _BATCHES, _SIDE = 1000, 3, 3
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The indicators of one super-network.
+
+    Args:
+        k: mean K_2 = lambda_1 / lambda_{n-2} of the neural tangent kernel; inf if degenerate. Lower is better.
+        regions: mean number of linear regions. Higher is better.
+        flops: 2 per multiply-accumulate.
+        latency: nanoseconds; None without a latency profile.
+        meco: MeCo of the whole network, higher is better; NaN where it was not asked for.
+    """
+
+    k: float
+    regions: float
+    flops: int
+    latency: int | None
+    meco: float = float("nan")
+
+
+@dataclass
+class Indicators:
+    """Measures super-networks of one program; remembers what it has measured.
+
+    Args:
+        program: gives FLOPs and latency, as deployed.
+        images: [n, channels, height, width], the mini-batch of the kernel, n = 32 in the paper.
+        repeats: fresh weights drawn per network; the mean is taken.
+        seed: of the weights and windows; equal for all networks, so that they are compared on equal terms.
+        thin: overrides of the space under which K is measured, `choices.C.options=[3]`; images are averaged down to it.
+        common: whether an operator has the same weights in every network, so that differences are due to operators.
+        meco: whether to measure MeCo, too.
+    """
+
+    program: Program
+    images: torch.Tensor
+    repeats: int
+    seed: int
+    thin: tuple[str, ...] = ()
+    common: bool = True
+    meco: bool = False
+    known: dict[tuple[tuple[str, tuple[str, ...]], ...], Measured] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.space, self.variant = _thinned(self.program.space, self.thin)
+        _, height, width = self.space.input.shape
+        self.thin_images = torch.nn.functional.adaptive_avg_pool2d(self.images, (height, width))
+
+    def measure(self, remaining: Remaining) -> Measured:
+        """The indicators of the super-network with these operators: a plain network where every edge has one."""
+        key = tuple(remaining.items())
+        if key not in self.known:
+            flops, latency = self.deployed(remaining)
+            meco = self._meco(remaining) if self.meco else float("nan")
+            self.known[key] = Measured(self._k(remaining), self._regions(remaining), flops, latency, meco)
+        return self.known[key]
+
+    def _meco(self, remaining: Remaining) -> float:
+        """MeCo of the network as it is, on the first image: one forward pass."""
+        (chain,) = self.program.chains
+        net = super_network(self.program.space, chain.variant, remaining, seed=self.seed, batch_norm="kept")
+        labels = torch.zeros(len(self.images), dtype=torch.int64)
+        return proxy("meco").score(Subject(net), Data(self.images, labels, "the images of the kernel"), self.seed)
+
+    def _k(self, remaining: Remaining) -> float:
+        net = super_network(self.space, self.variant, remaining, batch_norm="kept")
+        found = []
+        for repeat in range(self.repeats):
+            self._draw(net, "fan_out", repeat)
+            found.append(condition_number(ntk_eigenvalues(net, self.thin_images), 2))
+        return float(np.mean(found))
+
+    def _regions(self, remaining: Remaining) -> float:
+        """Regions of a single cell with one channel on tiny windows, as in TE-NAS: larger inputs all lie apart."""
+        x = Shape(1, _SIDE, _SIDE)
+        settings = replace(self.space.settings, batch_norm_kept=True)
+        net = torch.nn.Sequential(
+            *(
+                Layer(lower_cell(cell, x, [remaining[cell.label(k)] for k in range(len(cell.edges))]), x, settings)
+                for cell in self.space.cells.values()
+            )
+        )
+        if not any(isinstance(m, torch.nn.ReLU) for m in net.modules()):
+            return 1.0  # nothing bends: one region
+        generator = torch.Generator().manual_seed(self.seed)
+        found = []
+        for repeat in range(self.repeats):
+            self._draw(net, "fan_in", repeat)
+            windows = [crops(self.images, _WINDOWS, _SIDE, 1, generator) for _ in range(_BATCHES)]
+            found.append(linear_regions(net, windows))
+        return float(np.mean(found))
+
+    def _draw(self, net: torch.nn.Module, mode: FanMode, repeat: int) -> None:
+        """Fresh weights; with `common` those of an operator are the same in whatever network it is."""
+        if not self.common:
+            kaiming_normal_(net, mode, torch.Generator().manual_seed(self.seed * 1000 + repeat))
+            return
+        seen: Counter[str] = Counter()
+        for name, operator in net.named_modules():
+            if isinstance(operator, Operator):
+                layer = name.partition(".operators.")[0]
+                key = f"{layer} {operator.op.origin}"
+                seen[key] += 1
+                text = f"{self.seed} {repeat} {key} {seen[key]}"
+                kaiming_normal_(operator, mode, torch.Generator().manual_seed(crc32(text.encode())))
+
+    def deployed(self, remaining: Remaining) -> tuple[int, int | None]:
+        """FLOPs, and nanoseconds where there is a latency profile, of the super-network with these operators."""
+        program = self.program
+        (chain,) = program.chains
+        costs = [
+            layer_cost(s.ops, s.x, s.out, program.space.settings, program.code, program.latency, program.runtime)
+            for s in lower_chain(program.space, chain.variant, remaining)
+        ]
+        latency = program.latency and sum(c.latency for c in costs) + program.latency.network_ns
+        return sum(c.flops for c in costs), latency
+
+
+def _thinned(space: Space, overrides: tuple[str, ...]) -> tuple[Space, Variant]:
+    """The space under overrides, and its one variant."""
+    thin = read_space(space.document.dump(), f"{space.name} (thin)", overrides) if overrides else space
+    (variant,) = unroll(thin)
+    return thin, variant

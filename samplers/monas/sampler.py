@@ -1,0 +1,207 @@
+"""MONAS: prune a super-network operator by operator until a single cell is left (Qiao et al. 2023, Algorithm 2, Eq. 3).
+
+`rule="paper"` is the published rule. Its measurements, differences between super-networks of 30 operators with and
+without one, are smaller than their own noise: K moves as much with fresh weights, and the linear regions of a cell do
+not depend at all on the edges into its output. `rule="cells"`, the default, therefore measures cells instead of
+super-networks, as many of them, drawn from the feasible cells that are left, and ranks operators by their share in the
+scores of the cells that have them; see `docs/decisions/003-monas-measures-cells.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from samplers.monas.cell_sets import Operators, connected, within, without
+from samplers.monas.rules import Cells, Paper, Progress, Round, Row, Rule
+from solvers.sets.feasible_set import FeasibleSet
+from spaces.errors import Diagnostic, EngineError
+from spaces.program.candidate import Candidate
+from spaces.program.graph import Chain
+
+if TYPE_CHECKING:
+    import torch
+
+    from samplers.monas.indicators import Indicators
+
+__all__ = ["MonasSampler", "Round", "Row"]
+
+
+@dataclass(frozen=True)
+class MonasSampler:
+    """Searches a cell space by pruning, within its feasible set.
+
+    Each round scores every operator of every edge, and prunes on each edge those of lowest score
+
+        score = (1 - w) / 2 * rank(K) + (1 - w) / 2 * rank(R) + w * rank(F or L)          (MONAS Eq. 3)
+
+    By the rule `paper` the ranks are of super-networks without the operator: first, and so pruned, comes the one whose
+    removal lowers K most, costs fewest regions, or saves most FLOPs or latency. By the rule `cells` what an operator
+    does to K and R, and to MeCo as a third indicator beside them, is its effect in a linear model of all cells measured
+    so far; FLOPs and latency are those of the super-network, as in the paper.
+
+    An operator is not pruned where no feasible cell with a path from input to output would be left, so that the search
+    always ends at one: with respect to RAM, ROM and whatever else the feasible set was made for, the paper's stated
+    future work.
+
+    Args:
+        lam: weight w of FLOPs, from 0 to below 1.
+        mu: weight w of latency; at most one of the two is set.
+        rule: `cells` or `paper`.
+        prune: operators pruned per edge and round.
+        cells: cells measured per round, by the rule `cells`; 21 in 4 rounds are as many measurements as the paper makes
+            on NAS-Bench-201.
+        repeats: measurements of K and R averaged; by default 1 for the rule `cells`, which averages over cells, else 3.
+        thin: overrides under which K is measured; by default those of the space. A thin network tells the same at a
+            fraction of the cost.
+        seed: of weights, windows and draws.
+    """
+
+    lam: float = 0.0
+    mu: float = 0.0
+    rule: Literal["cells", "paper"] = "cells"
+    prune: int = 1
+    cells: int = 21
+    repeats: int | None = None
+    thin: tuple[str, ...] | None = None
+    seed: int = 0
+
+    def ask(
+        self, fs: FeasibleSet, images: torch.Tensor, n: int = 1,
+        search: Callable[[MonasSampler], Sequence[Round]] | None = None,
+    ) -> Iterator[Candidate]:  # fmt: skip
+        """Up to n different cells, each found by a search with a seed of its own: `seed`, `seed + 1`, ...
+
+        Args:
+            fs: the feasible set of a cell space.
+            images: [32, channels, height, width].
+            n: how many; fewer come where n more searches in a row find nothing new.
+            search: gives the rounds of a sampler with its seed; by default `MonasSampler.search` does.
+        """
+        rounds_of = search or (lambda sampler: list(sampler.search(fs, images)))
+        found: list[Candidate] = []
+        for attempt in range(2 * n):
+            cell = found_cell(fs, rounds_of(replace(self, seed=self.seed + attempt)))
+            if cell not in found:
+                found.append(cell)
+                yield cell
+            if len(found) == n:
+                return
+
+    def search(
+        self, fs: FeasibleSet, images: torch.Tensor, done: Sequence[Round] = (), progress: Progress | None = None
+    ) -> Iterator[Round]:
+        """The rounds of one search; the last one leaves one operator on each edge, a member of the feasible set.
+
+        Args:
+            fs: the feasible set of a cell space.
+            images: [32, channels, height, width], the mini-batch of the kernel.
+            done: rounds of an earlier search with these settings, which is continued.
+            progress: called before each measurement.
+
+        Raises:
+            EngineError: another kind of space, an empty set, or a weight that cannot be.
+        """
+        return self.search_with(fs, self.indicators(fs, images), done, progress)
+
+    def indicators(self, fs: FeasibleSet, images: torch.Tensor) -> Indicators:
+        """What measures for this sampler; it remembers, so that searches that differ in weights can share it."""
+        from samplers.monas.indicators import Indicators
+
+        cells = self.rule == "cells"
+        thin = fs.program.space.thin if self.thin is None else self.thin
+        repeats = self.repeats or (1 if cells else 3)
+        return Indicators(fs.program, images, repeats, self.seed, thin, common=cells, meco=cells)
+
+    def search_with(
+        self, fs: FeasibleSet, indicators: Indicators, done: Sequence[Round] = (), progress: Progress | None = None
+    ) -> Iterator[Round]:
+        """`search`, with indicators that may already know some measurements."""
+        self.check(fs)
+        rule = self._rule(fs, indicators)
+        remaining = done[-1].after if done else {d.label: d.options for d in _chain(fs).variant.decisions}
+        number = len(done)
+        for earlier in done:
+            rule.recall(earlier)
+        while any(len(names) > 1 for names in remaining.values()):
+            number += 1
+            rows = _pruned(fs, remaining, rule.scored(remaining, number, progress), self.prune)
+            found = Round(number, dict(remaining), tuple(rows))
+            remaining = found.after
+            yield found
+
+    def _rule(self, fs: FeasibleSet, indicators: Indicators) -> Rule:
+        if self.rule == "paper":
+            return Paper(fs, indicators, self.lam, self.mu)
+        return Cells(fs, indicators, self.lam, self.mu, self.cells, self.seed)
+
+    def check_weights(self) -> None:
+        """Whether the parameters can be.
+
+        Raises:
+            EngineError: they cannot; it says which.
+        """
+        if not (0 <= self.lam < 1 and 0 <= self.mu < 1) or (self.lam and self.mu):
+            message = f"the weights lambda = {self.lam:g} and mu = {self.mu:g} cannot be"
+            raise _error("bad-weight", message, "give one of them, from 0 to below 1 (MONAS Eq. 3)")
+        if self.rule not in ("cells", "paper"):
+            raise _error("bad-rule", f"there is no rule `{self.rule}`", "it is `cells` or `paper`")
+        if min(self.prune, self.cells) < 1 or (self.repeats is not None and self.repeats < 1):
+            raise _error("bad-count", "`prune`, `cells` and `repeats` are whole numbers from 1 up", "")
+
+    def check(self, fs: FeasibleSet) -> None:
+        """Whether this sampler can search a set.
+
+        Raises:
+            EngineError: parameters that cannot be, another kind of space, an empty set, or no latency profile for mu.
+        """
+        self.check_weights()
+        _chain(fs)
+        if self.mu and fs.program.latency is None:
+            hint = "name one (`nascompile latency list`), or weigh FLOPs by lambda"
+            raise _error("no-latency-profile", "the weight mu needs a latency profile", hint)
+
+
+def _pruned(fs: FeasibleSet, remaining: Operators, rows: list[Row], most: int) -> list[Row]:
+    """The rows with their fates: lowest score first, at most so many per edge, and never to an empty set."""
+    left = dict(remaining)
+    fates: dict[tuple[str, str], str] = {}
+    pruned = dict.fromkeys(left, 0)
+    for row in sorted(rows, key=lambda r: r.score):
+        if pruned[row.edge] >= most or len(left[row.edge]) == 1:
+            continue
+        fewer = without(left, row.edge, row.operator)
+        if not connected(fs, fewer):
+            fates[row.edge, row.operator] = "needed"
+            continue
+        left, fates[row.edge, row.operator] = fewer, "pruned"
+        pruned[row.edge] += 1
+    return [replace(row, fate=fates.get((row.edge, row.operator), "kept")) for row in rows]
+
+
+def found_cell(fs: FeasibleSet, rounds: Sequence[Round]) -> Candidate:
+    """The cell that the last round of a search has left."""
+    return within(fs, rounds[-1].after)[0]
+
+
+def _chain(fs: FeasibleSet) -> Chain:
+    """The one chain of a set of cells."""
+    space = fs.program.space
+    if len(fs.program.chains) != 1 or any(d.choice not in space.cells for d in fs.program.chains[0].variant.decisions):
+        message = f"MONAS prunes the edges of cells, and `{space.name}` has other decisions"
+        raise _error("no-cell-space", message, "take a cell space, such as `nasbench201`")
+    if space.input.rank != 2:
+        raise _error("no-images", f"MONAS measures networks of images, and `{space.name}` has none", "")
+    if not fs:
+        message = f"no network of `{space.name}` is feasible"
+        raise _error("empty-set", message, "`nascompile explain` says what is missing")
+    (chain,) = fs.program.chains
+    if not connected(fs, {d.label: d.options for d in chain.variant.decisions}):
+        message = f"no feasible cell of `{space.name}` connects its input with its output"
+        raise _error("no-connected-cell", message, "raise the budgets: only networks with a constant output fit them")
+    return chain
+
+
+def _error(code: str, message: str, hint: str) -> EngineError:
+    return EngineError(Diagnostic(code, message, None, hint))

@@ -1,0 +1,134 @@
+"""Several objectives that compete, such as the zero-cost proxies of PrototypeNAS (Sec. 3.1, Eq. 1), and their front."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from samplers.base import WORST, Run, sampler_error
+from samplers.optuna_studies.optuna_sampler import METHODS, OptunaSampler, check_objectives
+from samplers.subset.dominance import non_dominated
+from solvers.sets.feasible_set import FeasibleSet
+from spaces.errors import did_you_mean
+from spaces.program.candidate import Candidate
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+__all__ = ["PROTOTYPENAS", "ParetoSampler", "Point"]
+
+#: The objectives of the paper: FLOPs against four proxies.
+PROTOTYPENAS = {"flops": "min", "meco": "max", "zico": "max", "naswot": "max", "snip": "max"}
+_EVOLUTIONARY = ("nsga2", "nsga3")
+
+
+@dataclass(frozen=True)
+class Point:
+    """A candidate and the values of its objectives."""
+
+    candidate: Candidate
+    values: Mapping[str, float]
+
+
+@dataclass
+class ParetoSampler(OptunaSampler):
+    """Searches the trade-offs between objectives: every trial is a member of the set, none is tried twice.
+
+    In the paper a multi-objective optimiser minimises FLOPs and maximises MeCo, ZiCo, NASWOT and SNIP subject to limits
+    on RAM, ROM and FLOPs. Here the limits are those of the feasible set, so no trial is spent on what does not fit. The
+    optimiser is Optuna's, by way of `OptunaSampler`.
+
+    Ask for `population` candidates, tell of them all, and so on, and nothing depends on how many are evaluated at once.
+    By NSGA-II and NSGA-III this is a generation, whose candidates do not depend on each other's values: asking them one
+    by one gives the same. By TPE it is a batch; a smaller one learns faster.
+
+    Args:
+        method: `nsga2`, `nsga3`, `tpe`, or whatever else `OptunaSampler` takes; or `uniform`, the baseline: uniform
+            draws from the members not asked yet, as of `UniformSampler`.
+        objectives: name -> `max` or `min`.
+        options: arguments of Optuna's class beside its seed and the population.
+        population: candidates of a generation, 2 or more.
+        seed: of Optuna's sampler, and of draws.
+
+    Example:
+        >>> from samplers.testing import example_set
+        >>> fs = example_set("medium")
+        >>> sampler = ParetoSampler(objectives={"macs": "min", "entropy": "max"}, population=8, seed=0)
+        >>> for _ in range(5):
+        ...     for candidate in list(sampler.ask(fs, sampler.population)):
+        ...         sampler.tell(candidate, candidate.costs)
+        >>> front = sampler.archive()
+        >>> len(sampler.run_.asked), "mlp2: 16-16" in [str(point.candidate) for point in front]
+        (40, True)
+    """
+
+    method: str | Callable[[int], BaseSampler] | BaseSampler = "nsga2"
+    objectives: Mapping[str, str] = field(default_factory=PROTOTYPENAS.copy)
+    population: int = 50
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What Optuna's class is given beside the seed."""
+        size = {"population_size": self.population} if self.method in _EVOLUTIONARY else {}
+        return {**self.options, **size}
+
+    def check(self, fs: FeasibleSet) -> None:
+        """Whether there are such a method, such options and such objectives, and a population."""
+        if self.population < 2:
+            raise sampler_error("bad-population", f"`population` = {self.population}", "it is 2 or more")
+        if "population_size" in self.options:
+            raise sampler_error("bad-option", "`options` cannot have a `population_size`", "give it as `population`")
+        if self.method == "uniform":
+            if self.options:
+                raise sampler_error("bad-option", "`options` are of Optuna's methods", "leave them out of `uniform`")
+            check_objectives(self.objectives)
+            return
+        if isinstance(self.method, str) and self.method not in METHODS:
+            known = (*METHODS, "uniform")
+            raise sampler_error("bad-method", f"there is no `method` `{self.method}`", did_you_mean(self.method, known))
+        super().check(fs)
+
+    def begin(self, run: Run) -> None:
+        """A study of the set, but for uniform draws."""
+        if self.method != "uniform":
+            super().begin(run)
+
+    def propose(self, run: Run) -> int:
+        """Optuna's next proposal, or a uniform draw."""
+        if self.method == "uniform":
+            return run.untaken(run.source.randrange(run.left))
+        return super().propose(run)
+
+    def tell_scores(self, candidate: Candidate, scores: Mapping[str, float]) -> None:
+        """`tell` of scores that need not be finite.
+
+        NaN and infinities of either sign become the worst value there is, `WORST` to be minimised or `-WORST` to be
+        maximised; a proxy gives such to networks that are not connected, or compute no numbers.
+
+        Args:
+            candidate: one that was asked.
+            scores: name -> score; those that are no objectives are left out.
+        """
+        worst = {name: -WORST if sense == "max" else WORST for name, sense in self.objectives.items()}
+        given = {name: float(scores[name]) for name in self.objectives if name in scores}
+        self.tell(candidate, {name: v if math.isfinite(v) else worst[name] for name, v in given.items()})
+
+    def archive(self) -> list[Point]:
+        """The points told of that no other dominates, in the order in which they were asked.
+
+        Points with the worst value there is in any objective are left out: of such a network nothing can be expected.
+        Equal points are all in it, or none.
+        """
+        run = self.run_
+        told = [(rank, [values[name] for name in self.objectives]) for rank, values in run.told] if run else []
+        sound = [(rank, values) for rank, values in told if max(map(abs, values)) < WORST]
+        if run is None or not sound:
+            return []
+        keep = non_dominated([values for _, values in sound], list(self.objectives.values()))
+        ranks = [rank for (rank, _), kept in zip(sound, keep, strict=True) if kept]
+        return [
+            Point(candidate, {name: run.values[rank][name] for name in self.objectives})
+            for rank, candidate in zip(ranks, run.fs.at(ranks), strict=True)
+        ]

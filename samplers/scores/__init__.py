@@ -1,0 +1,1 @@
+"""Scoring many candidates, and the table that keeps the scores."""

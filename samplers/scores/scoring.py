@@ -1,0 +1,262 @@
+"""Scores of many candidates, one after another or by several processes: the same numbers either way, in the same order.
+
+Each candidate's network is built with weights from a seed of its own, scored on the same examples as all others, and
+dropped. PyTorch computes on one thread, since sums depend on how many there are; processes are what makes it faster.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import torch
+
+from samplers.proxies.base import Proxy, ProxyError, Subject, proxy
+from samplers.proxies.counts import Count
+from samplers.proxies.data import Data
+from samplers.proxies.ensemble import evaluate
+from samplers.proxies.entropy import Entropy
+from samplers.scores.worker_pool import Spread, ordered
+from spaces.errors import Diagnostic, NascompileError
+from spaces.language.reader import read_space
+from spaces.program.candidate import Candidate, candidate_of
+from spaces.program.graph import Budgets, Chain, Program
+from spaces.program.variants import unroll
+
+__all__ = ["Scored", "batched", "score", "weight_seed"]
+
+#: Proxies of one labelled batch, or two: they share passes if the batch is the same.
+_LABELLED = ("zico", "naswot", "snip", "grad_norm", "grasp")
+_KERNEL_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A candidate and its scores.
+
+    Args:
+        candidate: the candidate.
+        scores: name of the proxy -> score, in the order asked for.
+    """
+
+    candidate: Candidate
+    scores: Mapping[str, float]
+
+
+def batched(names: Iterable[str], batch: int) -> list[Proxy]:
+    """Proxies by name, those that take labelled examples with one batch size, so that they share passes.
+
+    Args:
+        names: of `samplers.proxies.base.PROXIES`.
+        batch: of ZiCo (two such batches), NASWOT, SNIP, grad-norm and GraSP; the tangent kernel, one backward pass per
+            image, takes at most 32 of them. The others have no labelled batch, and keep their own settings.
+
+    Raises:
+        ProxyError: no such proxy, or a batch that it cannot have.
+
+    Example:
+        >>> [p.options.get("batch") for p in batched(["meco", "zico", "snip", "ntk"], 64)]
+        [1, 64, 64, 32]
+    """
+    sizes = {**dict.fromkeys(_LABELLED, batch), "ntk": min(batch, _KERNEL_BATCH)}
+    return [proxy(name, batch=sizes[name]) if name in sizes else proxy(name) for name in names]
+
+
+def score(
+    candidates: Iterable[Candidate],
+    proxies: Iterable[str | Proxy],
+    data: Data | None = None,
+    seed: int = 0,
+    *,
+    batch_norm: str = "kept",
+    device: str = "cpu",
+    jobs: int = 1,
+    spread: Spread | None = None,
+) -> Generator[Scored, None, None]:
+    """Scores candidates as they come, in their order; no more than a few networks are in memory at any time.
+
+    A candidate's scores depend on the candidate, the proxies' options, the data and the seed; not on the other
+    candidates, and not on `jobs`.
+
+    Args:
+        candidates: of one space; taken a few at a time.
+        proxies: names, or proxies with options.
+        data: labelled examples; closed-form proxies need none.
+        seed: seeds the weights, for each candidate in its own way (`weight_seed`), and whatever else is random, for all
+            candidates alike.
+        batch_norm: `kept` builds networks with batch norms as they are trained, `folded` without.
+        device: where networks run, `cpu` or `cuda`.
+        jobs: number of processes. With more than one, see `samplers.scores.worker_pool.ordered`.
+        spread: hands the work out in place of these processes, as to other machines.
+
+    Yields:
+        Each candidate with its scores.
+
+    Raises:
+        ProxyError: a proxy is unknown, a network or the data do not fit it, memory does not suffice, or the candidates
+            are of several spaces.
+
+    Example:
+        >>> from solvers.base import solve
+        >>> from spaces.program.compile import compile_space
+        >>> from spaces.language.reader import load_space
+        >>> members = solve(compile_space(load_space("mlp2"), Budgets(rom=13_600)))
+        >>> data = Data.gaussian((18,), classes=12, n=16)
+        >>> found = list(score(members, batched(["zico", "snip", "params"], 8), data))
+        >>> len(found), str(found[0].candidate), list(found[0].scores)
+        (14, 'mlp2: 16-16', ['zico', 'snip', 'params'])
+    """
+    chosen = [one if isinstance(one, Proxy) else proxy(one) for one in proxies]
+    networks = [one for one in chosen if not isinstance(one, Count | Entropy)]
+    remaining = iter(candidates)
+    first = next(remaining, None)
+    if first is None:
+        return
+    members = _Kept(chain([first], remaining))
+    setting = _Setting.of(first.program, networks, data, seed, batch_norm, device)
+    with closing(_network_scores(setting, members, jobs, spread)) as many:
+        for found in many:
+            candidate = members.next()
+            counts = {p.name: p.score(Subject(candidate=candidate)) for p in chosen if p not in networks}
+            yield Scored(candidate, {p.name: {**counts, **found}[p.name] for p in chosen})
+
+
+def _network_scores(
+    setting: _Setting, members: Iterable[Candidate], jobs: int, spread: Spread | None
+) -> Generator[dict[str, float], None, None]:
+    """The scores by those proxies that need a network."""
+    tasks = ((c.position, c.row) for c in members)
+    if not setting.proxies:
+        yield from ({} for _ in tasks)
+    elif jobs == 1 and spread is None:
+        yield from map(_Scorer(setting), tasks)
+    else:
+        with closing((spread or partial(ordered, jobs=jobs))(_Scorer, setting, tasks)) as found:
+            yield from found
+
+
+class _Kept:
+    """Hands candidates on, and keeps them until their scores are there."""
+
+    def __init__(self, candidates: Iterable[Candidate]) -> None:
+        self._candidates = candidates
+        self._waiting: list[Candidate] = []
+        self._last: Candidate | None = None
+
+    def __iter__(self) -> Iterator[Candidate]:
+        program = None
+        for candidate in self._candidates:
+            program = program or candidate.program
+            if candidate.program is not program and candidate.program.space.text != program.space.text:
+                message = f"`{candidate}` and `{self._last}` are of different spaces"
+                raise ProxyError(
+                    Diagnostic("different-spaces", message, None, "score the candidates of each on their own")
+                )
+            self._last = candidate
+            self._waiting.append(candidate)
+            yield candidate
+
+    def next(self) -> Candidate:
+        return self._waiting.pop(0)
+
+
+def weight_seed(line: str, seed: int) -> int:
+    """The seed of a candidate's initial weights: from its line, so that it does not depend on what else is scored.
+
+    Example:
+        >>> weight_seed("mlp2: 16-16", 0) == weight_seed("mlp2: 16-16", 0) != weight_seed("mlp2: 16-32", 0)
+        True
+    """
+    digest = hashlib.sha256(f"{seed}\n{line}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+# -- in each process ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """What a process needs to score candidates, all of it data: a program cannot be sent, its space's text can."""
+
+    space: str
+    proxies: tuple[Proxy, ...]
+    examples: tuple[Any, Any, str] | None
+    seed: int
+    batch_norm: str
+    device: str
+
+    @classmethod
+    def of(
+        cls, program: Program, proxies: Sequence[Proxy], data: Data | None, seed: int, batch_norm: str, device: str
+    ) -> _Setting:
+        examples = None if data is None else (data.images.cpu().numpy(), data.labels.cpu().numpy(), data.source)
+        return cls(program.space.text, tuple(proxies), examples, seed, batch_norm, device)
+
+
+class _Scorer:
+    """Scores candidates given as position and row."""
+
+    def __init__(self, setting: _Setting) -> None:
+        self.setting = setting
+        self.program = _uncosted(setting.space)
+        self.data = None
+        if setting.examples is not None:
+            images, labels, source = setting.examples
+            self.data = Data(torch.from_numpy(images), torch.from_numpy(labels), source)
+
+    def __call__(self, task: tuple[int, Sequence[int]]) -> dict[str, float]:
+        candidate, setting = candidate_of(self.program, *task), self.setting
+        try:
+            with _one_thread():
+                seed = weight_seed(str(candidate), setting.seed)
+                net = candidate.build(seed=seed, batch_norm=setting.batch_norm).to(setting.device)
+                return evaluate(Subject(net, candidate), setting.proxies, self.data, setting.seed)
+        except (RuntimeError, MemoryError, ProxyError) as error:
+            if _is_out_of_memory(error):
+                raise _out_of_memory(candidate, setting.device) from error
+            if not isinstance(error, ProxyError):
+                raise
+            raise ProxyError(replace(d, message=f"{candidate}: {d.message}") for d in error.diagnostics) from error
+
+
+def _uncosted(text: str) -> Program:
+    """A program of this space with nothing tabulated: enough to build networks, at once."""
+    space = read_space(text, "<scoring>")
+    nothing = np.zeros(0, np.int64)
+    chains = tuple(Chain(variant, {}, (), nothing, (), (), ()) for variant in unroll(space))
+    return Program(space, chains, Budgets(), "", space.ram_model)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether memory ran out here or in what caused this; on a CPU, torch tells only by the words."""
+    while error is not None:
+        if isinstance(error, MemoryError | torch.OutOfMemoryError):
+            return True
+        if isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error):
+            return True
+        error = error.__cause__
+    return False
+
+
+def _out_of_memory(candidate: Candidate, device: str) -> NascompileError:
+    message = f"{candidate}: its batches do not fit into the memory of the {device.upper()}"
+    hint = "score all candidates with a smaller batch; scores of different batches do not compare"
+    if device == "cpu":
+        hint += "; or use fewer jobs"
+    return ProxyError(Diagnostic("out-of-memory", message, None, hint))

@@ -1,0 +1,1 @@
+"""Feasible sets: the tree, and questions about it."""

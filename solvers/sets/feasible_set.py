@@ -1,0 +1,374 @@
+"""The FeasibleSet: an exact set X^f as a compact tree that behaves like a sorted sequence of candidates.
+
+Nothing here lists the set unless asked to: counts, ranks, membership, draws, ranges, histograms, restrictions and set
+algebra all work on the tree, so a set of 10^13 members is as handy as one of fourteen.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from solvers.sets import set_file
+from solvers.sets.metrics import Metrics
+from solvers.sets.ranking import distinct_draws, list_rows, rank_row, unrank_rows
+from solvers.sets.restriction import histogram, option_masks, restrict
+from solvers.sets.tree import Tree, join, merge_pairs
+from spaces.errors import CandidateError, Diagnostic, EngineError
+from spaces.program.candidate import Candidate, parse_candidate
+from spaces.program.graph import Program
+from spaces.units import format_time_ns
+
+__all__ = ["FeasibleSet"]
+
+_BLOCK = 4096
+
+
+class FeasibleSet(Sequence[Candidate]):
+    """The exact feasible set of a program, in lexicographic order, variant by variant.
+
+    Args:
+        program: what was solved.
+        tree: the members.
+        engine: which solver made it.
+        seconds: how long that took.
+        origin: what the set is, where it is not simply the program's feasible set (`a & b`).
+
+    Example:
+        >>> from solvers.base import solve
+        >>> from spaces.program.compile import compile_space
+        >>> from spaces.program.graph import Budgets
+        >>> from spaces.language.reader import load_space
+        >>> fs = solve(compile_space(load_space("mlp2"), Budgets(rom=13_600)))
+        >>> len(fs), str(fs[0]), str(fs[-1]), "mlp2: 48-32" in fs
+        (14, 'mlp2: 16-16', 'mlp2: 80-16', True)
+        >>> fs.index("mlp2: 48-32")
+        11
+        >>> fs.ranges("")
+        {'M[1]': (16, 80), 'M[2]': (16, 96)}
+        >>> fs.where(M={1: 32}).to_numpy().tolist()
+        [[32, 16], [32, 32], [32, 48], [32, 64]]
+    """
+
+    def __init__(self, program: Program, tree: Tree, engine: str, seconds: float, origin: str = "") -> None:
+        self.program = program
+        self.tree = tree
+        self.engine = engine
+        self.seconds = seconds
+        self.origin = origin
+
+    # -- size ------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def size(self) -> int:
+        """The exact number of members, |X^f|, however large (`len` works below 2^63)."""
+        return sum(self.counts.values())
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """The exact number of members per variant label."""
+        return {c.variant.label: self.tree.count(v) for v, c in enumerate(self.program.chains)}
+
+    @property
+    def node_count(self) -> int:
+        """Number of distinct sub-trees."""
+        return self.tree.node_count
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tree."""
+        return self.tree.nbytes
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the members; equal for equal sets of one space, whatever engine made them."""
+        return self.tree.digest
+
+    @property
+    def description(self) -> str:
+        """What the set holds, in words: its origin, or the budgets."""
+        limits = [
+            f"{name} <= {format_time_ns(value) if name == 'latency' else f'{value:,}'}"
+            for name, value in self.program.budgets.items()
+        ]
+        return self.origin or ", ".join(limits) or "no budgets"
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __bool__(self) -> bool:
+        return self.size > 0
+
+    def __repr__(self) -> str:
+        return f"<FeasibleSet {self.program.space.name}: {self.size:,} of {self.program.size:,} ({self.description})>"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, FeasibleSet):
+            return NotImplemented
+        return self.program.space.text == other.program.space.text and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash((self.program.space.text, self.digest))
+
+    # -- members ---------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        """Rank of the first member of each variant, then the total."""
+        starts = [0]
+        for size in self.counts.values():
+            starts.append(starts[-1] + size)
+        return starts
+
+    @overload
+    def __getitem__(self, index: int) -> Candidate: ...
+    @overload
+    def __getitem__(self, index: slice) -> NDArray[Any]: ...  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __getitem__(self, index: int | slice) -> Candidate | NDArray[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """A member by its rank, or a slice as an array (see `to_numpy`)."""
+        if isinstance(index, slice):
+            return self.to_numpy(range(*index.indices(self.size)))
+        rank = index + self.size if index < 0 else index
+        if not 0 <= rank < self.size:
+            raise IndexError(f"rank {index} in a set of {self.size} members")
+        return next(self.at([rank]))
+
+    def at(self, ranks: Sequence[int]) -> Iterator[Candidate]:
+        """The members with these ranks, in the order given."""
+        name, program = self.program.space.name, self.program
+        lengths = [len(chain.variant.decisions) for chain in program.chains]
+        for positions, rows in self.rows(ranks):
+            for position, row in zip(positions.tolist(), rows.tolist(), strict=True):
+                yield Candidate(name, position, tuple(row[: lengths[position]]), program)
+
+    def __iter__(self) -> Iterator[Candidate]:
+        for start in range(0, self.size, _BLOCK):
+            yield from self.at(range(start, min(self.size, start + _BLOCK)))
+
+    def __contains__(self, value: object) -> bool:
+        """Whether a Candidate, or a candidate's line, is a member."""
+        try:
+            return self._rank(self._candidate(value)) is not None
+        except CandidateError:
+            return False
+
+    def count(self, value: Any) -> int:
+        """1 for a member, 0 for any other candidate."""
+        return int(value in self)
+
+    def index(self, value: Any, start: int = 0, stop: int | None = None) -> int:
+        """The rank of a member.
+
+        Raises:
+            ValueError: it is not a member (between `start` and `stop`).
+            CandidateError: it is no candidate of this space.
+        """
+        rank = self._rank(self._candidate(value))
+        if rank is None or not start <= rank < (self.size if stop is None else stop):
+            raise ValueError(f"`{value}` is not in the set")
+        return rank
+
+    def _candidate(self, value: object) -> Candidate:
+        if isinstance(value, str):
+            return parse_candidate(self.program, value)
+        if not isinstance(value, Candidate) or value.program.space.text != self.program.space.text:
+            message = f"{value!r} is no candidate of `{self.program.space.name}`"
+            raise CandidateError(Diagnostic("bad-candidate", message))
+        return value
+
+    def _rank(self, candidate: Candidate) -> int | None:
+        levels, root = self.tree.chain(candidate.position)
+        rank = rank_row(levels, root, self.tree.counts, candidate.row)
+        return None if rank is None else rank + self._starts[candidate.position]
+
+    def rows(self, ranks: Sequence[int]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.int64]]]:
+        """Members as option indices, in blocks, never more than a block in memory.
+
+        Yields:
+            (variant position [n], option indices [n, longest variant], -1 beyond a variant's last decision).
+        """
+        longest = self._longest
+        dtype = object if self.size >= 2**62 else np.int64
+        starts = np.array(self._starts, dtype)
+        for start in range(0, len(ranks), 65536):
+            block = np.array(ranks[start : start + 65536], dtype)
+            positions = np.searchsorted(starts, block, "right") - 1
+            rows = np.full((len(block), longest), -1, np.int64)
+            for v in np.unique(positions):
+                here = np.flatnonzero(positions == v)
+                found = unrank_rows(*self.tree.chain(int(v)), self.tree.counts, block[here] - starts[v])
+                rows[here, : found.shape[1]] = found
+            yield positions, rows
+
+    @property
+    def _longest(self) -> int:
+        return max((len(c.variant.decisions) for c in self.program.chains), default=0)
+
+    def to_numpy(self, ranks: Sequence[int] | None = None) -> NDArray[Any]:
+        """Members as an array of option values.
+
+        Args:
+            ranks: which members; all of them by default.
+
+        Returns:
+            [n, longest variant]: a row per member, a column per decision, -1 beyond a variant's last decision. Whole
+            numbers where all options are, else floats, else Python objects.
+        """
+        dtype = self._dtype()
+        if ranks is not None:
+            blocks = [self._block(positions, rows, dtype) for positions, rows in self.rows(ranks)]
+            return np.concatenate(blocks) if blocks else np.zeros((0, self._longest), dtype)
+        out = np.full((self.size, self._longest), -1, dtype, order="F")
+        for v, (start, stop) in enumerate(pairwise(self._starts)):
+            list_rows(*self.tree.chain(v), self.tree.counts, self._options(v, dtype), out[start:stop])
+        return out
+
+    def _block(self, positions: NDArray[np.intp], rows: NDArray[np.int64], dtype: np.dtype[Any]) -> NDArray[Any]:
+        out = np.full(rows.shape, -1, dtype)
+        for v in np.unique(positions):
+            here = np.flatnonzero(positions == v)
+            for t, options in enumerate(self._options(int(v), dtype)):
+                out[here, t] = options[rows[here, t]]
+        return out
+
+    def _options(self, position: int, dtype: np.dtype[Any]) -> list[NDArray[Any]]:
+        """The option values of each decision of a variant."""
+        found = []
+        for decision in self.program.chains[position].variant.decisions:
+            values = np.empty(len(decision.options), dtype)
+            values[:] = [float(o) if dtype.kind == "f" else o for o in decision.options]
+            found.append(values)
+        return found
+
+    def _dtype(self) -> np.dtype[Any]:
+        options = {o for c in self.program.chains for d in c.variant.decisions for o in d.options}
+        if any(isinstance(o, str | tuple | bool) for o in options):
+            return np.dtype(object)
+        if all(isinstance(o, int) for o in options):
+            return np.promote_types(np.int8, np.min_scalar_type(-max(options, default=0) - 1))
+        return np.dtype(np.float64)
+
+    def sample(self, n: int, seed: int | None = None) -> list[Candidate]:
+        """n different members, uniformly at random, in random order.
+
+        Raises:
+            ValueError: the set has fewer than n members.
+        """
+        return list(self.at(distinct_draws(self.size, n, random.Random(seed))))
+
+    # -- views of the whole set ------------------------------------------------------------------------------------
+
+    def ranges(self, variant: str) -> dict[str, tuple[Any, Any]]:
+        """The least and the largest option that members of a variant have, per decision (EBS Eq. 2 and its twin).
+
+        Where options are not numbers, the first and the last of those in use, in the order of the file. Empty for an
+        empty variant.
+        """
+        found = {}
+        for label, counts in self.histograms(variant).items():
+            used = list(counts)
+            if used:
+                numeric = not any(isinstance(o, str | tuple | bool) for o in used)
+                found[label] = (min(used), max(used)) if numeric else (used[0], used[-1])
+        return found
+
+    def histograms(self, variant: str) -> dict[str, dict[Any, int]]:
+        """How many members of a variant take each option, per decision; options of no member are left out."""
+        position = self.program.by_label[variant]
+        per_level = histogram(*self.tree.chain(position), self.tree.counts)
+        decisions = self.program.chains[position].variant.decisions
+        return {
+            d.label: {o: int(n) for o, n in zip(d.options, level, strict=False) if n}
+            for d, level in zip(decisions, per_level, strict=True)
+        }
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """Exact optima, extremes and the k best members by any metric."""
+        return Metrics(self.program, self.tree)
+
+    def best(self, metric: str, sense: str = "max") -> Candidate:
+        """The member with the largest (or, with `sense="min"`, least) value of a metric, exactly.
+
+        Args:
+            metric: rom, ram, params, macs, flops, entropy, or a decision's label.
+            sense: `max` or `min`.
+
+        Raises:
+            EngineError: the set is empty, or the metric unknown.
+        """
+        return self.metrics.best(metric, sense)
+
+    def top(self, metric: str, k: int, sense: str = "max") -> list[Candidate]:
+        """The k best members by an additive metric or the entropy, best first, exactly."""
+        return self.metrics.top(metric, k, sense)
+
+    # -- sets from sets --------------------------------------------------------------------------------------------
+
+    def where(self, variant: str | int | None = None, **choices: Any) -> FeasibleSet:
+        """The members with given options.
+
+        Args:
+            variant: only this variant (`7`, `"7"`).
+            choices: a value, a list of allowed values, or `{use: value(s)}` with uses counted from 1; a bare value
+                holds for every use of the choice.
+
+        Raises:
+            CandidateError: an unknown variant, choice, use or option.
+
+        Example:
+            `fs.where(M={1: 84, 2: [84, 112]})`, `fs.where(variant=7, W=0.5)`
+        """
+        label = None if variant is None else str(variant)
+        if label is not None and label not in self.program.by_label:
+            hint = f"its variants are {', '.join(self.program.by_label)}"
+            raise CandidateError(Diagnostic("bad-candidate", f"there is no variant `{label}`", None, hint))
+        masks = option_masks([c.variant for c in self.program.chains], choices)
+        chains = []
+        for v, chain in enumerate(self.program.chains):
+            levels, root = self.tree.chain(v)
+            keep = masks[v] is not None and label in (None, chain.variant.label)
+            chains.append(restrict(levels, root if keep else 0, masks[v] or {}))
+        what = [f"variant {label}"] * (label is not None) + [f"{n} = {v}" for n, v in choices.items()]
+        return self._derived(join(chains), f"{self.description} where {', '.join(what)}")
+
+    def _derived(self, tree: Tree, origin: str) -> FeasibleSet:
+        return FeasibleSet(self.program, tree, self.engine, self.seconds, origin)
+
+    def _combined(self, other: FeasibleSet, sign: str) -> FeasibleSet:
+        if self.program.space.text != other.program.space.text:
+            message = f"`{self.program.space.name}` and `{other.program.space.name}` are different spaces"
+            raise EngineError(Diagnostic("different-spaces", message, None, "combine sets of one space file"))
+        chains = [merge_pairs(self.tree.chain(v), other.tree.chain(v), sign) for v in range(len(self.program.chains))]
+        return self._derived(join(chains), f"({self.description}) {sign} ({other.description})")
+
+    def __and__(self, other: FeasibleSet) -> FeasibleSet:
+        """Members of both sets of one space."""
+        return self._combined(other, "&")
+
+    def __or__(self, other: FeasibleSet) -> FeasibleSet:
+        """Members of either set."""
+        return self._combined(other, "|")
+
+    def __sub__(self, other: FeasibleSet) -> FeasibleSet:
+        """Members of this set that the other does not have."""
+        return self._combined(other, "-")
+
+    # -- on disk ---------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | Path) -> Path:
+        """Write the set to a checksummed file; see `solvers.sets.set_file`."""
+        stored = set_file.StoredSet(self.program, self.tree, self.engine, self.seconds, self.origin)
+        return set_file.save(stored, Path(path))
+
+    @staticmethod
+    def load(path: str | Path) -> FeasibleSet:
+        """Open a set file; see `solvers.sets.set_file`."""
+        return FeasibleSet(*set_file.load(Path(path)))

@@ -1,0 +1,124 @@
+"""The set file: a feasible set on disk, with all that is needed to check it and to open it anywhere.
+
+Layout: one magic line with the format version; 64 hex digits, the SHA-256 of everything after them, and a newline; 8
+bytes, the length of the header; the header (JSON: the space's text, target, budgets, engine, counts, the shapes of the
+levels); the levels, zlib-compressed. No pickle, no code. A file is written beside its name and then renamed, so that a
+full disk or a killed process never leaves half a set.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from solvers.sets.tree import Tree
+from spaces.costs.latency_file import profile_text, read_profile
+from spaces.errors import Diagnostic, SetFileError, Span
+from spaces.files import write_atomically
+from spaces.language.reader import read_space
+from spaces.program.compile import compile_space
+from spaces.program.graph import Budgets, Program
+from spaces.runtimes.library import runtime_data, runtime_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["VERSION", "StoredSet", "load", "save"]
+
+VERSION = 1
+_MAGIC = b"nascompile-set "
+
+
+class StoredSet(NamedTuple):
+    """What a file holds of a set: the arguments of `FeasibleSet`."""
+
+    program: Program
+    tree: Tree
+    engine: str
+    seconds: float
+    origin: str
+
+
+def save(stored: StoredSet, path: Path) -> Path:
+    """Write a set.
+
+    Raises:
+        SetFileError: the folder is missing or not writable, or the disk is full; an older file is left as it was.
+    """
+    program, tree = stored.program, stored.tree
+    levels = [np.ascontiguousarray(level).astype(level.dtype.newbyteorder("<"), copy=False) for level in tree.levels]
+    header = {
+        "space": program.space.text,
+        "target": program.target,
+        "budgets": dict(program.budgets.items()),
+        "ram_model": program.ram_model,
+        "code": dict(program.code),
+        "latency": profile_text(program.latency) if program.latency else None,
+        "runtime": runtime_data(program.runtime) if program.runtime else None,
+        "engine": stored.engine,
+        "seconds": stored.seconds,
+        "origin": stored.origin,
+        "count": str(sum(map(tree.count, range(len(program.chains))))),
+        "roots": tree.roots,
+        "levels": [[*level.shape, level.dtype.str] for level in levels],
+    }
+    text = json.dumps(header, separators=(",", ":")).encode()
+    body = len(text).to_bytes(8, "little") + text + zlib.compress(b"".join(level.tobytes() for level in levels))
+    digest = hashlib.sha256(body).hexdigest().encode()
+    write_atomically(path, _MAGIC + str(VERSION).encode() + b"\n" + digest + b"\n" + body)
+    return path
+
+
+def load(path: Path) -> StoredSet:
+    """Open a set file, checking that it is whole.
+
+    Raises:
+        SetFileError: it cannot be read, is no set file, is of another version, or is truncated or altered.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as cause:
+        raise _error(path, "unreadable-file", f"cannot read the file: {cause.strerror}", "check the path") from None
+    magic, _, rest = data.partition(b"\n")
+    if not magic.startswith(_MAGIC):
+        raise _error(path, "not-a-set", "this is not a set file of nascompile", "make one with `nascompile reduce`")
+    if (version := magic.removeprefix(_MAGIC)) != str(VERSION).encode():
+        message = (
+            f"a set file of version {version.decode(errors='replace')[:20]}; this nascompile reads version {VERSION}"
+        )
+        raise _error(path, "wrong-version", message, "make it anew with `nascompile reduce`")
+    digest, _, body = rest.partition(b"\n")
+    if hashlib.sha256(body).hexdigest().encode() != digest:
+        message = "the file is truncated or altered: its checksum does not match"
+        raise _error(path, "damaged-set", message, "copy it again, or make it anew with `nascompile reduce`")
+    size = int.from_bytes(body[:8], "little")
+    return _opened(json.loads(body[8 : 8 + size]), zlib.decompress(body[8 + size :]))
+
+
+def _error(path: Path, code: str, message: str, hint: str) -> SetFileError:
+    return SetFileError(Diagnostic(code, message, Span(str(path), 1, 1), hint))
+
+
+def _opened(header: dict[str, Any], payload: bytes) -> StoredSet:
+    levels: list[NDArray[Any]] = []
+    at = 0
+    for rows, options, dtype in header["levels"]:
+        size = rows * options * np.dtype(dtype).itemsize
+        levels.append(np.frombuffer(payload[at : at + size], dtype).reshape(rows, options))
+        at += size
+    program = compile_space(
+        read_space(header["space"], "<set file>"),
+        Budgets(**header["budgets"]),
+        target=header["target"],
+        ram_model=header["ram_model"],
+        code=header["code"],
+        latency=read_profile(header["latency"], "<set file>") if header.get("latency") else None,
+        runtime=runtime_of(header["runtime"]) if header.get("runtime") else None,
+    )
+    tree = Tree(tuple(levels), tuple((height, node) for height, node in header["roots"]))
+    return StoredSet(program, tree, header["engine"], header["seconds"], header["origin"])

@@ -1,0 +1,1 @@
+"""A Program as texts for other tools."""

@@ -1,0 +1,1 @@
+"""What layers cost, and the latency of a device's operators."""

@@ -1,0 +1,239 @@
+"""A latency profile: what each operator takes on a device, so that a network's latency is a sum over its operators.
+
+Both forms of an additive model are in one profile (Algorithm 1 of the MONAS paper looks up, others fit): a *table* of
+measured operators, looked up first, and *terms* per operator kind, so much per multiply-accumulate, per output element
+and per operator. Of the C that `nascompile deploy` writes more is known: how often each *loop* of a kernel runs, and so
+a profile of that runtime gives so much per loop. A constant per network comes on top.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Literal
+
+from spaces.blocks.base import Ops
+from spaces.errors import Diagnostic, NascompileError, did_you_mean
+from spaces.runtimes.kernel_loops import KernelCall, kernel_calls, loops
+from spaces.runtimes.kernels import UnknownKernel
+from spaces.runtimes.tflite_micro import deployed
+from spaces.tensors import Shape
+from spaces.units import format_hz
+
+__all__ = ["UNITS", "LatencyError", "LatencyProfile", "StatedError", "Terms", "Unit"]
+
+Unit = Literal["ns", "cycles", "instructions"]
+UNITS: tuple[Unit, ...] = ("ns", "cycles", "instructions")
+_SECOND = 10**9
+
+
+class LatencyError(NascompileError):
+    """A latency profile or a file of measurements is malformed, or a profile does not cover what it is asked for."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """A linear model of one operator kind, in the profile's unit.
+
+    Args:
+        mac: per multiply-accumulate.
+        output: per output element.
+        op: per operator.
+
+    Example:
+        >>> Terms(mac=Fraction(5), op=Fraction(100)).of(macs=20, outputs=4)
+        Fraction(200, 1)
+    """
+
+    mac: Fraction = Fraction(0)
+    output: Fraction = Fraction(0)
+    op: Fraction = Fraction(0)
+
+    def of(self, macs: int, outputs: int) -> Fraction:
+        """What one operator takes."""
+        return self.mac * macs + self.output * outputs + self.op
+
+    def times(self, factor: Fraction) -> Terms:
+        """The same, so many times as slow."""
+        return Terms(self.mac * factor, self.output * factor, self.op * factor)
+
+
+@dataclass(frozen=True)
+class StatedError:
+    """How wrong a profile is on networks, or operators where it was fitted to those, that were held out of its fit.
+
+    Args:
+        median: median of |predicted / measured - 1|, in percent.
+        p90: its 90th percentile, in percent.
+        spearman: rank correlation of predicted and measured latencies.
+        rows: number of measured networks or operators.
+        how: how it was found, in words.
+    """
+
+    median: float
+    p90: float
+    spearman: float
+    rows: int
+    how: str = ""
+
+
+@dataclass(frozen=True)
+class LatencyProfile:
+    """The latencies of a device's operators, for one data type.
+
+    Args:
+        name: the name it is asked for by; the name of the target that it belongs to.
+        dtype: data type of the operators, `int8` or `float32`.
+        core: of the processor.
+        clock_hz: its clock during the measurements, in hertz; 0 if unknown.
+        source: where the measurements come from.
+        unit: of the numbers below: `ns`, `cycles` of the clock, or `instructions`, which are not cycles: a latency is
+            one cycle for each, whatever it takes in truth.
+        network: what a network takes besides its operators.
+        kinds: terms per operator kind.
+        default: terms of every kind without terms of its own; None if there are none, and then such kinds are errors.
+        table: per operator kind, what an operator of this shape takes; see `spaces.runtimes.tflite_micro.shape_key`.
+        error: how wrong it is; None if nobody measured that.
+        loops: per C kernel of `nascompile deploy`, what an iteration of each of its loops takes, see
+            `spaces.runtimes.kernel_loops`; a profile has these, or `kinds`, `default` and `table`.
+
+    Example:
+        >>> conv = Terms(mac=Fraction("42.5"))
+        >>> profile = LatencyProfile("mine", "int8", kinds={"conv": conv}, table={"add": {"8": 7}})
+        >>> profile.op_ns("conv", macs=3, outputs=1), profile.op_ns("add", 0, 8, "8")
+        (128, 7)
+        >>> profile.op_ns("linear", macs=10, outputs=1)
+        Traceback (most recent call last):
+        spaces.costs.latency.LatencyError: the latency profile `mine` has no operator kind `linear` [latency-no-kind]
+          known: add, conv; ...
+    """
+
+    name: str
+    dtype: str
+    core: str = ""
+    clock_hz: int = 0
+    source: str = ""
+    unit: Unit = "ns"
+    network: Fraction = Fraction(0)
+    kinds: Mapping[str, Terms] = field(default_factory=dict, hash=False)
+    default: Terms | None = None
+    table: Mapping[str, Mapping[str, Fraction | int]] = field(default_factory=dict, hash=False)
+    error: StatedError | None = None
+    loops: Mapping[str, Mapping[str, Fraction]] = field(default_factory=dict, hash=False)
+
+    @property
+    def network_ns(self) -> int:
+        """Nanoseconds that every network takes besides its operators, rounded to the nearest."""
+        return self._ns(self.network)
+
+    def op_ns(self, kind: str, macs: int, outputs: int, shape_key: str = "") -> int:
+        """What one operator takes: its entry in the table, else by the terms of its kind, else by the default terms.
+
+        The sum of the terms is computed exactly and rounded once, to the nearest nanosecond, a half upwards; so the
+        latency of a network is the same integer whichever way its operators are added up.
+
+        Args:
+            kind: operator kind.
+            macs: multiply-accumulates of the operator.
+            outputs: number of its output elements.
+            shape_key: its shape, for the table.
+
+        Returns:
+            Nanoseconds.
+
+        Raises:
+            LatencyError: the profile covers no such kind (`latency-no-kind`).
+        """
+        measured = self.table.get(kind, {}).get(shape_key)
+        if measured is not None:
+            return self._ns(Fraction(measured))
+        terms = self.kinds.get(kind, self.default)
+        if terms is None:
+            raise self._no_kind(kind, shape_key)
+        return self._ns(terms.of(macs, outputs))
+
+    def call_amount(self, call: KernelCall) -> Fraction:
+        """What one call of a C kernel takes, in the profile's unit: so much per iteration of each of its loops.
+
+        Raises:
+            LatencyError: the profile covers no such kernel (`latency-no-kind`).
+
+        Example:
+            >>> profile = LatencyProfile("mine", "int8", loops={"add": {"call": Fraction(27), "element": Fraction(71)}})
+            >>> profile.call_amount(KernelCall("add", Shape(4, 2, 1), Shape(4, 2, 1)))
+            Fraction(595, 1)
+        """
+        if call.name not in self.loops:
+            raise self._no_kind(call.name, "")
+        counts = loops(call, self.dtype)
+        return sum((each * counts[loop] for loop, each in self.loops[call.name].items()), Fraction(0))
+
+    def layer_ns(self, ops: Ops, x: Shape) -> int:
+        """What a layer takes: the sum over those of its operators that a device runs.
+
+        By `spaces.runtimes.tflite_micro`, or by `spaces.runtimes.kernel_loops` where the profile is of loops.
+
+        Args:
+            ops: the operators of its block.
+            x: shape of its input.
+
+        Returns:
+            Nanoseconds.
+
+        Raises:
+            LatencyError: an operator of a kind that the profile does not cover.
+
+        Example:
+            >>> from spaces.blocks.residual import residual
+            >>> profile = LatencyProfile("mine", "int8", default=Terms(op=Fraction(1000)))
+            >>> profile.layer_ns(residual(Shape(16, 8, 8), filters=16), Shape(16, 8, 8))
+            3000
+        """
+        if not self.loops:
+            return sum(self.op_ns(*op) for op in deployed(ops, x))
+        try:
+            calls = kernel_calls(ops, x, self.dtype)
+        except UnknownKernel as kind:
+            raise self._no_kind(str(kind), "") from None
+        return sum(self._ns(self.call_amount(call)) for call in calls)
+
+    def at_clock(self, clock_hz: int) -> LatencyProfile:
+        """The profile at another clock of the same core: cycles stay, which memories that keep their pace make a guess.
+
+        The result counts in cycles, or in instructions as before: unlike nanoseconds at the other clock they have a
+        last digit, so that a file holds them exactly.
+
+        Example:
+            >>> profile = LatencyProfile("m7", "int8", clock_hz=400, default=Terms(op=Fraction(10)))
+            >>> profile.at_clock(200).op_ns("conv", 0, 0)
+            20
+        """
+        factor = Fraction(self.clock_hz, _SECOND) if self.unit == "ns" else Fraction(1)
+        kinds = {kind: terms.times(factor) for kind, terms in self.kinds.items()}
+        table = {k: {key: factor * v for key, v in rows.items()} for k, rows in self.table.items()}
+        default = self.default.times(factor) if self.default else None
+        name = f"{self.name}@{format_hz(clock_hz).replace(' ', '')}"
+        own_loops = {k: {loop: factor * v for loop, v in each.items()} for k, each in self.loops.items()}
+        unit: Unit = "cycles" if self.unit == "ns" else self.unit
+        moved = replace(self, name=name, clock_hz=clock_hz, unit=unit, network=factor * self.network)
+        return replace(moved, kinds=kinds, default=default, table=table, loops=own_loops)
+
+    def _ns(self, amount: Fraction) -> int:
+        if self.unit != "ns" and not self.clock_hz:
+            message = f"the latency profile `{self.name}` counts {self.unit}, and no clock says how long one takes"
+            raise LatencyError(Diagnostic("latency-no-clock", message, None, "name an MCU with --mcu"))
+        ns = amount * _SECOND / self.clock_hz if self.unit != "ns" else amount
+        return (2 * ns.numerator + ns.denominator) // (2 * ns.denominator)
+
+    def _no_kind(self, kind: str, shape_key: str) -> LatencyError:
+        if kind in self.table:
+            message = f"the latency profile `{self.name}` has `{kind}` only in its table, and not `{shape_key}`"
+            hint = f"add `{shape_key}` to the table, or terms under `kinds: {kind}:`"
+            return LatencyError(Diagnostic("latency-no-kind", message, None, hint))
+        message = f"the latency profile `{self.name}` has no operator kind `{kind}`"
+        near = did_you_mean(kind, {*self.kinds, *self.table, *self.loops})
+        if self.loops:
+            return LatencyError(Diagnostic("latency-no-kind", message, None, near))
+        hint = f"{near}; measure networks with `{kind}` and fit again, or give the profile `default` terms"
+        return LatencyError(Diagnostic("latency-no-kind", message, None, hint))

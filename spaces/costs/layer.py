@@ -1,0 +1,141 @@
+"""What one layer costs: ROM (EBS Eq. 3), the terms of both RAM models (Eq. 4), FLOPs (Eq. 5), entropy width (Eq. 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import log2
+from typing import NamedTuple
+
+from spaces.blocks.base import Op, Ops
+from spaces.costs.latency import LatencyProfile
+from spaces.language.space import Settings
+from spaces.runtimes.nascompile_c import Runtime
+from spaces.tensors import DTYPES, Tensor
+
+__all__ = ["LayerCost", "has_bias", "has_norm", "layer_cost", "peak_bytes"]
+
+
+class LayerCost(NamedTuple):
+    """The costs of one layer.
+
+    Args:
+        rom: bytes of weights, biases, kept batch norms and code.
+        params: number of weights, biases and kept batch-norm values.
+        macs: multiply-accumulates.
+        flops: 2 per multiply-accumulate, and 1 per activated output when the space counts activations.
+        latency: nanoseconds, 0 without a latency profile.
+        out_bytes: D * u, bytes of the output.
+        peak: most bytes alive at any step of the layer.
+        kernels: the kernels of a runtime that it calls, a bit for each, whose code each costs once.
+        log_width: sum of log2(w) over its operators.
+    """
+
+    rom: int
+    params: int
+    macs: int
+    flops: int
+    latency: int
+    out_bytes: int
+    peak: int
+    kernels: int
+    log_width: float
+
+
+def layer_cost(
+    ops: Ops,
+    x: Tensor,
+    out: Tensor,
+    settings: Settings,
+    code: Mapping[str, int],
+    profile: LatencyProfile | None = None,
+    runtime: Runtime | None = None,
+) -> LayerCost:
+    """The costs of a layer.
+
+    Args:
+        ops: the block's operators.
+        x: the layer's input.
+        out: its output; its data type is also that of the weights.
+        settings: biases, batch norms and activations of the space.
+        code: code bytes per operator kind, cs_t in Eq. 3; a kind that is missing costs none.
+        profile: gives the latency.
+        runtime: gives the ROM, but for the code of kernels; without one it is that of Eq. 3.
+    """
+    width = DTYPES[out.dtype]
+    # Integer kernels accumulate in 32 bits, so their biases and scales take 4 bytes whatever the weights take.
+    wide = 4 if out.dtype.startswith("int") else width
+    weights = extra = macs = activated = cs = 0
+    log_width = 0.0
+    for op in ops:
+        weights += op.weights
+        extra += _extra_params(op, settings)
+        macs += op.macs
+        activated += op.out.size if op.activation != "none" else 0
+        cs += code.get(op.kind, 0)
+        log_width += log2(op.width) if op.weights else 0.0
+    rom, kernels = runtime.layer(ops, x.shape) if runtime else (weights * width + extra * wide + cs, 0)
+    return LayerCost(
+        rom=rom,
+        params=weights + extra,
+        macs=macs,
+        flops=2 * macs + (activated if settings.count_activations else 0),
+        latency=profile.layer_ns(ops, x.shape) if profile else 0,
+        out_bytes=out.nbytes,
+        peak=peak_bytes(ops, x.nbytes, width),
+        kernels=kernels,
+        log_width=log_width,
+    )
+
+
+def _extra_params(op: Op, settings: Settings) -> int:
+    """Values besides the weights: a bias per channel, and a scale and a shift where batch norm is kept.
+
+    A batch norm that stands alone follows no convolution it could be folded into, so it is always kept.
+    """
+    bias = op.out.channels if has_bias(op, settings) else 0
+    norm = 2 * op.out.channels if has_norm(op, settings) else 0
+    return bias + norm
+
+
+def has_bias(op: Op, settings: Settings) -> bool:
+    """Whether an operator has a bias per output channel."""
+    return op.has_weights and (settings.bias if op.bias is None else op.bias)
+
+
+def has_norm(op: Op, settings: Settings) -> bool:
+    """Whether an operator stores a scale and a shift per output channel."""
+    return op.norm and (settings.batch_norm_kept or op.kind == "batch_norm")
+
+
+def peak_bytes(ops: Ops, x_bytes: int, width: int) -> int:
+    """Most bytes of tensors alive at once while the operators run in order.
+
+    A tensor lives from the step that makes it to the last step that reads it; the block's output lives to the end.
+    An in-place operator writes into the buffer of its last operand.
+
+    Args:
+        ops: the operators; operand 0 is the block's input.
+        x_bytes: bytes of the block's input.
+        width: bytes per element of every other tensor.
+
+    Example:
+        >>> from spaces.blocks.residual import residual
+        >>> from spaces.tensors import Shape
+        >>> peak_bytes(residual(Shape(16, 8, 8), filters=16), 4096, 4)
+        12288
+    """
+    sizes = [x_bytes, *(op.out.size * width for op in ops)]
+    buffer = [0]
+    for k, op in enumerate(ops, start=1):
+        buffer.append(buffer[op.inputs[-1]] if op.in_place else k)
+    last = dict.fromkeys(buffer, 0)
+    first: dict[int, int] = {}
+    for k, op in enumerate(ops, start=1):
+        first.setdefault(buffer[k], k)
+        # What nothing reads lives while it is made.
+        last[buffer[k]] = k
+        for source in op.inputs:
+            last[buffer[source]] = k
+    first[0], last[buffer[-1]] = 0, len(ops)
+    held = {b: max(size for size, owner in zip(sizes, buffer, strict=True) if owner == b) for b in last}
+    return max(sum(held[b] for b in held if first[b] <= k <= last[b]) for k in range(1, len(ops) + 1))

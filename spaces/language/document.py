@@ -1,0 +1,225 @@
+"""From a YAML file to a validated document: extension, overrides, the top-level keys and their types.
+
+The document is plain data whose every part still knows its place in a file; `spaces.language.space` gives it meaning.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.scalarstring import LiteralScalarString
+
+from spaces.errors import Diagnostic, SpaceError, Span, did_you_mean
+from spaces.files import read_text
+from spaces.language.source import Path_, Source, read_yaml
+
+__all__ = ["Document", "Header", "InputKeys", "read_document", "validate_keys"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class InputKeys(_Strict):
+    """The `input` key: an image (channels, height, width), a series (channels, length) or a vector (channels)."""
+
+    channels: int = Field(ge=1, le=1_000_000)
+    height: int | None = Field(default=None, ge=1, le=100_000)
+    width: int | None = Field(default=None, ge=1, le=100_000)
+    length: int | None = Field(default=None, ge=1, le=10_000_000)
+    dtype: Literal["float32", "float16", "int16", "int8"] | None = None
+
+
+class Header(_Strict):
+    """The top-level keys of a space file."""
+
+    space: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", description="name of the space")
+    doc: str = Field(default="", description="what the space is and where it comes from")
+    extends: str | None = Field(default=None, description="another space (a name or a relative path) to build on")
+    input: InputKeys
+    dtype: Literal["float32", "float16", "int16", "int8"] = Field(
+        default="float32", description="weights and activations; a layer may override it"
+    )
+    bias: bool = Field(default=False, description="count a bias per output channel of convolutions and linear layers")
+    batch_norm: Literal["folded", "kept"] = Field(
+        default="folded", description="`kept` stores a scale and a shift per channel of every convolution"
+    )
+    count_activations: bool = Field(default=False, description="FLOPs include one operation per activated output")
+    ram_model: Literal["pingpong", "liveness"] = Field(default="pingpong", description="which RAM the budget limits")
+    choices: dict[str, Any] = Field(default_factory=dict)
+    cells: dict[str, Any] = Field(default_factory=dict)
+    network: list[Any] = Field(min_length=1)
+    constraints: list[str] = Field(default_factory=list)
+    thin: list[str] = Field(
+        default_factory=list,
+        description="overrides that make the networks small, for indicators that thin networks tell as well",
+    )
+
+
+@dataclass(frozen=True)
+class Document:
+    """A validated space file, with `extends` and overrides applied.
+
+    Args:
+        header: the typed top-level keys.
+        source: the data with the place of every part.
+    """
+
+    header: Header
+    source: Source
+
+    @property
+    def text(self) -> str:
+        """Canonical JSON of the resolved document; equal text means equal space."""
+        data = {k: v for k, v in self.source.data.items() if k != "extends"}
+        return json.dumps(data, sort_keys=False, ensure_ascii=False, separators=(",", ":"))
+
+    def dump(self) -> str:
+        """The resolved document as readable YAML, which loads back to the same space."""
+        yaml = YAML(pure=True)
+        yaml.width = 110
+        out = StringIO()
+        yaml.dump({k: _literal(v) for k, v in self.source.data.items() if k != "extends"}, out)
+        return out.getvalue()
+
+
+def _literal(value: Any) -> Any:
+    """Text of several lines as a literal block, the way a person would write it."""
+    return LiteralScalarString(value) if isinstance(value, str) and "\n" in value else value
+
+
+def read_document(text: str, file: str, overrides: Iterable[str] = (), folder: Path | None = None) -> Document:
+    """Read a space file's text.
+
+    Args:
+        text: YAML.
+        file: its name in error messages.
+        overrides: `key.path=value` strings, applied last; list positions count from 0.
+        folder: where relative `extends` paths start; the working folder by default.
+
+    Raises:
+        SpaceError: every mistake found, each with its place.
+    """
+    source = _extended(read_yaml(text, file), folder, (file,))
+    for override in overrides:
+        _apply(source, override)
+    keys = validate_keys(Header, source, ())
+    return Document(keys, source)
+
+
+def validate_keys(model: type[BaseModel], source: Source, path: Path_, data: Any = None) -> Any:
+    """Validate a mapping against a pydantic model, turning its complaints into diagnostics with places.
+
+    Raises:
+        SpaceError: all complaints at once.
+    """
+    data = source.data if data is None else data
+    if not isinstance(data, dict):
+        what = "a space file is a mapping of keys" if not path else "a mapping of keys belongs here"
+        raise SpaceError(Diagnostic("wrong-type", what, source.span(path), "for example `space: dscnn`"))
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise SpaceError(_diagnose(model, source, path, dict(e)) for e in error.errors()) from None
+
+
+def _diagnose(model: type[BaseModel], source: Source, path: Path_, error: dict[str, Any]) -> Diagnostic:
+    loc = (*path, *error["loc"])
+    name = ".".join(map(str, loc))
+    kind, context = error["type"], error.get("ctx") or {}
+    if kind == "extra_forbidden":
+        known = _fields_at(model, error["loc"][:-1])
+        hint = did_you_mean(str(loc[-1]), known)
+        return Diagnostic("unknown-key", f"unknown key `{loc[-1]}`", source.span(loc, key=True), hint)
+    if kind == "missing":
+        place = source.span(loc[:-1], key=True)
+        return Diagnostic("missing-key", f"the key `{name}` is missing", place, f"add `{loc[-1]}:`")
+    if kind == "literal_error":
+        message = f"`{name}` must be {context['expected']}, not {_show(error['input'])}"
+        return Diagnostic("wrong-value", message, source.span(loc))
+    expected = error["msg"][:1].lower() + error["msg"][1:]
+    return Diagnostic("wrong-type", f"`{name}`: {expected}, not {_show(error['input'])}", source.span(loc))
+
+
+def _show(value: Any) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _fields_at(model: type[BaseModel], loc: tuple[str | int, ...]) -> Iterable[str]:
+    for part in loc:
+        annotation = model.model_fields[str(part)].annotation
+        assert isinstance(annotation, type)
+        assert issubclass(annotation, BaseModel)
+        model = annotation
+    return model.model_fields
+
+
+def _extended(source: Source, folder: Path | None, seen: tuple[str, ...]) -> Source:
+    """The document merged over the one it extends: mappings key by key, everything else replaced."""
+    base_name = source.data.get("extends") if isinstance(source.data, dict) else None
+    if not isinstance(base_name, str):
+        return source
+    from spaces.language.library import find_space
+
+    span = source.span(("extends",))
+    path = find_space(base_name, folder=folder, span=span)
+    if path.resolve() in [Path(file).resolve() for file in seen]:
+        message = f"`{base_name}` extends itself"
+        raise SpaceError(Diagnostic("circular-extends", message, span, "break the circle: " + " -> ".join(seen)))
+    base = _extended(read_yaml(read_text(path), str(path)), path.parent, (*seen, str(path)))
+    data = _merge(base.data, source.data)
+    return Source(source.file, data, {**base.spans, **source.spans})
+
+
+def _merge(base: Any, over: Any) -> Any:
+    if not (isinstance(base, dict) and isinstance(over, dict)):
+        return over
+    merged = {**base, **{k: _merge(base.get(k), v) for k, v in over.items()}}
+    return {k: v for k, v in merged.items() if v is not None or k not in over}
+
+
+def _apply(source: Source, override: str) -> None:
+    """Set one key of the document from `key.path=value`."""
+    span = Span("override", 1, 1, len(override), override)
+    key, equals, value = override.partition("=")
+    if not equals or not key:
+        message = f"`{override}` is not an override"
+        raise SpaceError(Diagnostic("bad-override", message, span, "write `key.path=value`: `choices.M.step=56`"))
+    if key == "extends":
+        hint = "name the other space, or write a file that extends it"
+        raise SpaceError(Diagnostic("bad-override", "`extends` cannot be overridden", span, hint))
+    parts: list[str | int] = [int(p) if p.isdecimal() else p for p in key.split(".")]
+    data = source.data
+    for i, part in enumerate(parts[:-1]):
+        data = _descend(data, part, ".".join(key.split(".")[: i + 1]), span)
+    last = parts[-1]
+    plain = read_yaml(value, "override").data
+    if isinstance(data, list):
+        _descend(data, last, key, span)
+        data[int(last)] = plain
+    elif isinstance(data, dict):
+        data[str(last)] = plain
+    else:
+        message = f"`{key}` cannot be set: `{'.'.join(key.split('.')[:-1])}` is a single value"
+        raise SpaceError(Diagnostic("bad-override", message, span, "override the value itself"))
+    path = tuple(parts)
+    source.spans = {k: v for k, v in source.spans.items() if k[0][: len(path)] != path}
+    source.spans[path, "value"] = source.spans[path, "key"] = span
+
+
+def _descend(data: Any, part: str | int, name: str, span: Span) -> Any:
+    try:
+        return data[part]
+    except (KeyError, IndexError, TypeError):
+        keys = data if isinstance(data, dict) else range(len(data)) if isinstance(data, list) else ()
+        known = [str(k) for k in keys]
+        hint = did_you_mean(str(part), known) if known else "override the value itself"
+        raise SpaceError(Diagnostic("bad-override", f"there is no `{name}` to override", span, hint)) from None

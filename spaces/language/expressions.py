@@ -1,0 +1,376 @@
+"""The expression language: parsed with a whitelist into an own tree, never executed as code.
+
+Text such as `M[i] >= M[i+1]`, `macs <= 10_000_000` or `ram <= 200 KiB` becomes a small immutable tree that three
+readers share: `evaluate` (exact rational arithmetic), `linear_form` in `spaces.program.constraints` (additive limits)
+and the CP-SAT lowering in `solvers.cpsat.engine`. Python's own parser does the parsing; every node that is not on the
+list is an error with its position, and so is anything long, deep or not ASCII.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+from spaces.errors import Diagnostic, ExpressionError, Span, did_you_mean
+from spaces.language.quantities import misread_quantity, replace_quantities
+
+__all__ = ["FUNCTIONS", "Binary", "Call", "Expr", "Expression", "Index", "Literal", "Name", "Unary", "parse"]
+
+MAX_LENGTH = 500
+MAX_DEPTH = 30
+
+Value = Any  # int, Fraction, bool, str, or a tuple of these
+
+
+@dataclass(frozen=True)
+class Literal:
+    """A number (int, or an exact Fraction) or a piece of text such as `"relu"`."""
+
+    value: int | Fraction | str
+
+
+@dataclass(frozen=True)
+class Name:
+    """A choice, a metric, or the free index `i`."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Index:
+    """`M[i+1]`: the decision of choice `name` at a position (1-based; -1 is the last)."""
+
+    name: str
+    position: Expr
+
+
+@dataclass(frozen=True)
+class Unary:
+    """`-x` or `not x`."""
+
+    op: str
+    operand: Expr
+
+
+@dataclass(frozen=True)
+class Binary:
+    """Arithmetic, comparison, `and`, `or`. A chain `a <= b <= c` is parsed into `a <= b and b <= c`."""
+
+    op: str
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True)
+class Call:
+    """One of `FUNCTIONS`."""
+
+    function: str
+    arguments: tuple[Expr, ...]
+
+
+Expr = Literal | Name | Index | Unary | Binary | Call
+
+
+def _round_to(value: Fraction, multiple: int) -> int:
+    """The nearest multiple, at least one multiple; halves go up (the MobileNet rule, without its 10 % clause)."""
+    return max(multiple, int((value + Fraction(multiple, 2)) // multiple) * multiple)
+
+
+def _part(position: int) -> Callable[[Value], Value]:
+    def part(value: Value) -> Value:
+        if not isinstance(value, tuple):
+            raise TypeError
+        return value[position]
+
+    return part
+
+
+FUNCTIONS: dict[str, tuple[Callable[..., Any], int | None]] = {
+    # name: (meaning, number of arguments or None for one or more)
+    "sum": (lambda *v: sum(v), None),
+    "min": (lambda *v: min(v), None),
+    "max": (lambda *v: max(v), None),
+    "abs": (abs, 1),
+    "floor": (lambda v: v.__floor__(), 1),
+    "ceil": (lambda v: v.__ceil__(), 1),
+    "round_to": (_round_to, 2),
+    "first": (_part(0), 1),
+    "last": (_part(-1), 1),
+}
+
+_BINARY: dict[type[ast.AST], str] = {
+    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%",
+    ast.Eq: "==", ast.NotEq: "!=", ast.LtE: "<=", ast.Lt: "<", ast.GtE: ">=", ast.Gt: ">",
+}  # fmt: skip
+
+
+def _numeric(operation: Callable[[Any, Any], Any]) -> Callable[[Value, Value], Value]:
+    """The operation on numbers only: Python would repeat text with `*`, and fill a screen of it with `%`."""
+
+    def apply(a: Value, b: Value) -> Value:
+        if not (isinstance(a, int | Fraction) and isinstance(b, int | Fraction)):
+            raise TypeError
+        return operation(a, b)
+
+    return apply
+
+
+APPLY: dict[str, Callable[[Any, Any], Any]] = {
+    "+": _numeric(operator.add), "-": _numeric(operator.sub), "*": _numeric(operator.mul),
+    "//": _numeric(operator.floordiv), "%": _numeric(operator.mod),
+    "/": _numeric(lambda a, b: Fraction(a) / Fraction(b)),
+    "==": operator.eq, "!=": operator.ne, "<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt,
+}  # fmt: skip
+
+COMPARISONS = ("==", "!=", "<=", "<", ">=", ">")
+
+
+@dataclass(frozen=True)
+class Expression:
+    """An expression with the text and place it came from.
+
+    Example:
+        >>> parse("2 * M + 4").evaluate({"M": 84})
+        172
+        >>> parse("ram <= 200 KiB").tree.right
+        Literal(value=204800)
+    """
+
+    text: str
+    tree: Expr
+    span: Span | None = None
+
+    def __str__(self) -> str:
+        return self.text
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Every name the expression mentions."""
+        return frozenset(n.name for n in walk(self.tree) if isinstance(n, Name | Index))
+
+    def evaluate(self, names: Mapping[str, Value]) -> Value:
+        """The exact value, given the value of every name (`M[3]` is looked up under `("M", 3)`).
+
+        Raises:
+            ExpressionError: a division by zero, or an operation its operands do not have.
+        """
+        try:
+            return evaluate(self.tree, names)
+        except ZeroDivisionError:
+            raise self.error("division-by-zero", "a division by zero", "exclude the zero from the options") from None
+        except (TypeError, AttributeError, IndexError):
+            message = f"cannot compute `{self.text}` from values of these types"
+            hint = "a tuple has `first(x)` and `last(x)`; text only compares"
+            raise self.error("wrong-type", message, hint) from None
+
+    def error(self, code: str, message: str, hint: str = "") -> ExpressionError:
+        """An error that points at this expression."""
+        return ExpressionError(Diagnostic(code, message, self.span, hint))
+
+
+def plain(value: Value) -> Value:
+    """A Fraction that is whole becomes an int."""
+    return int(value) if isinstance(value, Fraction) and value.denominator == 1 else value
+
+
+def evaluate(tree: Expr, names: Mapping[Any, Value]) -> Value:
+    """The value of a tree; see `Expression.evaluate`."""
+    match tree:
+        case Literal(value):
+            return value
+        case Name(name):
+            return names[name]
+        case Index(name, position):
+            return names[name, evaluate(position, names)]
+        case Unary("-", operand):
+            return -evaluate(operand, names)
+        case Unary(_, operand):
+            return not evaluate(operand, names)
+        case Binary("and", left, right):
+            return bool(evaluate(left, names)) and bool(evaluate(right, names))
+        case Binary("or", left, right):
+            return bool(evaluate(left, names)) or bool(evaluate(right, names))
+        case Binary(op, left, right):
+            return plain(APPLY[op](evaluate(left, names), evaluate(right, names)))
+        case Call(function, arguments):
+            return plain(FUNCTIONS[function][0](*(evaluate(a, names) for a in arguments)))
+
+
+def children(tree: Expr) -> tuple[Expr, ...]:
+    """The direct sub-expressions."""
+    match tree:
+        case Index(_, position):
+            return (position,)
+        case Unary(_, operand):
+            return (operand,)
+        case Binary(_, left, right):
+            return (left, right)
+        case Call(_, arguments):
+            return arguments
+        case _:
+            return ()
+
+
+def walk(tree: Expr) -> Iterator[Expr]:
+    """The tree and everything below it."""
+    yield tree
+    for child in children(tree):
+        yield from walk(child)
+
+
+def rewrite(tree: Expr, change: Callable[[Expr], Expr]) -> Expr:
+    """The tree with `change` applied to every node, leaves first; the positions of indices stay as they are."""
+    match tree:
+        case Unary(op, operand):
+            tree = Unary(op, rewrite(operand, change))
+        case Binary(op, left, right):
+            tree = Binary(op, rewrite(left, change), rewrite(right, change))
+        case Call(function, arguments):
+            tree = Call(function, tuple(rewrite(a, change) for a in arguments))
+        case _:
+            pass
+    return change(tree)
+
+
+def parse(text: str, span: Span | None = None) -> Expression:
+    """Parse an expression.
+
+    Args:
+        text: the expression; a unit may follow a number (`200 KiB`, `50 ms`, `10M`: bytes, nanoseconds, a count).
+        span: where `text` stands in its file.
+
+    Raises:
+        ExpressionError: bad syntax, or anything that is not on the whitelist, with its position.
+    """
+    return Expression(text, _Parser(text, span).tree(), span)
+
+
+class _Parser:
+    def __init__(self, text: str, span: Span | None) -> None:
+        self.text = text
+        self.span = span
+        # Python reads the text with each quantity written as a product, `200 KiB` as `(200*1024)`.
+        self.source = replace_quantities(text).strip()
+
+    def fail(self, code: str, message: str, hint: str, node: ast.AST | None = None) -> ExpressionError:
+        span = self.span
+        # Only a plain one-line scalar keeps its columns; elsewhere the whole expression is underlined.
+        at = span.text.find(self.text, span.column - 1) if span else -1
+        if span and at >= 0 and isinstance(node, ast.expr) and self.source == self.text:
+            length = (node.end_col_offset or 0) - node.col_offset if node.end_lineno == node.lineno else 1
+            span = replace(span, column=at + 1 + node.col_offset, length=max(1, length))
+        return ExpressionError(Diagnostic(code, message, span, hint))
+
+    def tree(self) -> Expr:
+        if len(self.text) > MAX_LENGTH:
+            message = f"an expression of {len(self.text)} characters; at most {MAX_LENGTH} are allowed"
+            raise self.fail("expression-too-long", message, "split it into several constraints")
+        if not self.text.isascii():
+            raise self.fail("not-ascii", f"`{self.text}` has a character that is not ASCII", "write <= >= != * -")
+        if wrong := misread_quantity(self.text):
+            raise self.fail(wrong.code, wrong.message, wrong.hint)
+        try:
+            with warnings.catch_warnings(action="ignore"):  # such as `1or 2`, which Python still reads
+                body = ast.parse(self.source, mode="eval").body
+        except (SyntaxError, ValueError, MemoryError, RecursionError):
+            hint = "for example `M[i] >= M[i+1]`, `sum(M) <= 1024`, `ram <= 200 KiB`"
+            raise self.fail("expression-syntax", f"cannot read the expression `{self.text}`", hint) from None
+        return self.convert(body, 0)
+
+    def part(self, node: ast.expr) -> str:
+        """The text of a node."""
+        return ast.get_source_segment(self.source, node) or self.source
+
+    def convert(self, node: ast.expr, depth: int) -> Expr:
+        if depth > MAX_DEPTH:
+            raise self.fail("expression-too-deep", "an expression nested too deeply", "simplify it", node)
+
+        def sub(child: ast.expr) -> Expr:
+            return self.convert(child, depth + 1)
+
+        match node:
+            case ast.Constant(value=bool(value)):
+                return Literal(int(value))
+            case ast.Constant(value=int(value)):
+                return Literal(value)
+            case ast.Constant(value=str(value)):
+                return Literal(value)
+            case ast.Constant(value=float(value)) if value == value and abs(value) != float("inf"):
+                return Literal(plain(Fraction(self.part(node))))
+            case ast.Name(id="true" | "false" as word):
+                return Literal(int(word == "true"))
+            case ast.Name(id=name):
+                return Name(name)
+            case ast.Subscript(value=ast.Name(id=name), slice=position):
+                return Index(name, sub(position))
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                return self.negate(sub(operand))
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                return Unary("not", sub(operand))
+            case ast.BinOp(op=op, left=left, right=right) if type(op) in _BINARY:
+                return self.fold(Binary(_BINARY[type(op)], sub(left), sub(right)))
+            case ast.BoolOp(op=op, values=values):
+                return self.chain("and" if isinstance(op, ast.And) else "or", [sub(v) for v in values])
+            case ast.Compare(left=first, ops=ops, comparators=others):
+                return self.comparison(node, [sub(first), *map(sub, others)], ops)
+            case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
+                return self.call(node, name, [sub(a) for a in arguments])
+            case _:
+                raise self.refuse(node)
+
+    def negate(self, operand: Expr) -> Expr:
+        match operand:
+            case Literal(int() | Fraction() as value):
+                return Literal(-value)
+            case _:
+                return Unary("-", operand)
+
+    def fold(self, tree: Binary) -> Expr:
+        """A number times a unit is a number."""
+        match tree:
+            case Binary("*", Literal(int() | Fraction() as a), Literal(int() | Fraction() as b)):
+                return Literal(plain(a * b))
+            case _:
+                return tree
+
+    def chain(self, op: str, parts: list[Expr]) -> Expr:
+        tree = parts[0]
+        for part in parts[1:]:
+            tree = Binary(op, tree, part)
+        return tree
+
+    def comparison(self, node: ast.expr, terms: list[Expr], ops: list[ast.cmpop]) -> Expr:
+        if any(type(op) not in _BINARY for op in ops):
+            raise self.refuse(node)
+        pairs = zip(ops, terms, terms[1:], strict=False)
+        return self.chain("and", [Binary(_BINARY[type(op)], a, b) for op, a, b in pairs])
+
+    def call(self, node: ast.expr, name: str, arguments: list[Expr]) -> Expr:
+        if name not in FUNCTIONS:
+            hint = did_you_mean(name, FUNCTIONS)
+            raise self.fail("unknown-function", f"`{name}` is not a function of the language", hint, node)
+        count = FUNCTIONS[name][1]
+        if len(arguments) != count if count else not arguments:
+            message = f"`{name}` takes {count or 'at least 1'} argument{'s' if count and count > 1 else ''}"
+            raise self.fail("wrong-arguments", f"{message}, not {len(arguments)}", "", node)
+        return Call(name, tuple(arguments))
+
+    def refuse(self, node: ast.expr) -> ExpressionError:
+        match node:
+            case ast.Attribute(attr=attr):
+                message, hint = f"the attribute `.{attr}` is not allowed", "expressions have numbers, names and M[i]"
+            case ast.BinOp(op=ast.Pow()):
+                message, hint = "the power operator `**` is not allowed", "write the product out"
+            case ast.Tuple():
+                message, hint = "a comma is not allowed here", "write large numbers as 10_000_000"
+            case _:
+                message = f"`{self.part(node)[:60]}` is not allowed in an expression"
+                hint = "allowed: + - * / // %, comparisons, and, or, not, M[i], " + ", ".join(FUNCTIONS)
+        return self.fail("not-allowed", message, hint, node)

@@ -1,0 +1,147 @@
+"""One block of a network as written, and the choices and repeats that it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from spaces.blocks import Block, Ops
+from spaces.errors import Span
+from spaces.language.expressions import Expression
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["Choice", "LayerSpec", "Repeat", "Value", "option_label"]
+
+Value = Any
+
+
+def option_label(value: Value) -> str:
+    """The text of one option in a candidate's line: `84`, `0.25`, `3x2`, `relu`, `true`.
+
+    Example:
+        >>> [option_label(v) for v in (84, Fraction(1, 4), (3, 2), True)]
+        ['84', '0.25', '3x2', 'true']
+    """
+    if isinstance(value, tuple):
+        return "x".join(map(option_label, value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Fraction):
+        return format(Decimal(value.numerator) / Decimal(value.denominator), "f")
+    return str(value)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A named set of options.
+
+    Args:
+        name: as the file gives it.
+        options: distinct values: int, Fraction, bool, str, or tuples of them.
+        shared: False: every layer that uses it decides anew; "group": once per group; True: once per network.
+        cell: the cell of which it is an edge, or the empty string.
+    """
+
+    name: str
+    options: tuple[Value, ...]
+    shared: bool | str
+    span: Span
+    cell: str = ""
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """How often a block or group stands in a row: a few numbers, or an expression over shared choices."""
+
+    options: tuple[int, ...]
+    expression: Expression | None
+    span: Span
+
+
+@dataclass(frozen=True, eq=False)
+class LayerSpec:
+    """One block of the network as written: literal arguments, or expressions over choices.
+
+    Args:
+        block: the registered block.
+        arguments: literal values (already the block's own), Expressions, or tuples that contain Expressions.
+        numbered: whether it is one of the numbered layers 1..L of EBS Eq. 4; None leaves it to the rule.
+        dtype: data type of weights and output, an Expression, or None for the space's.
+        bias: whether its operators with weights have a bias; None leaves it to the space.
+        batch_norm: whether its convolutions may have a batch norm.
+    """
+
+    block: Block
+    arguments: Mapping[str, Any]
+    numbered: bool | None
+    dtype: Any
+    repeat: Repeat
+    span: Span
+    bias: bool | None = None
+    batch_norm: bool = True
+
+    def own(self, ops: Ops) -> Ops:
+        """The operators of this layer with its own `bias` and `batch_norm`."""
+        if self.bias is None and self.batch_norm:
+            return ops
+        bias = self.bias
+        return tuple(
+            replace(op, norm=op.norm and self.batch_norm, bias=op.bias if bias is None else bias) for op in ops
+        )
+
+    def evaluate(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The block's arguments.
+
+        Args:
+            values: the value of every name that the layer's expressions use.
+
+        Raises:
+            Infeasible: these values describe no network.
+            SpaceError: an expression gives a value of the wrong type.
+        """
+        found = dict(self.arguments)
+        for key in self._computed:
+            found[key] = self._argument(key, found[key], values)
+        return found
+
+    @cached_property
+    def _computed(self) -> tuple[str, ...]:
+        """The arguments that have expressions."""
+        return tuple(
+            key
+            for key, value in self.arguments.items()
+            if any(isinstance(p, Expression) for p in (value if isinstance(value, tuple) else (value,)))
+        )
+
+    def _argument(self, key: str, value: Any, values: Mapping[str, Any]) -> Any:
+        if isinstance(value, tuple):
+            computed: Any = tuple(p.evaluate(values) if isinstance(p, Expression) else p for p in value)
+        else:
+            computed = value.evaluate(values)
+        kind = self.block.params[key]
+        try:
+            return kind.read(computed)
+        except TypeError:
+            parts = value if isinstance(value, tuple) else (value,)
+            expression = next(p for p in parts if isinstance(p, Expression))
+            where = ", ".join(f"{n} = {option_label(v)}" for n, v in values.items())
+            message = f"`{expression}` gives {option_label(computed)} for {where}, but `{key}` must be {kind.expected}"
+            words = isinstance(computed, str) or kind.words
+            raise expression.error(
+                "wrong-type", message, "" if words else "use `//`, `floor` or `round_to(x, 8)`"
+            ) from None
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The choices this layer uses, anywhere in its arguments."""
+        found: set[str] = set()
+        for value in (*self.arguments.values(), self.dtype):
+            for part in value if isinstance(value, tuple) else (value,):
+                found |= part.names if isinstance(part, Expression) else set()
+        return frozenset(found)

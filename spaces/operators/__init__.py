@@ -1,0 +1,1 @@
+"""The elementary operators: what each kind is, once."""

@@ -1,0 +1,1 @@
+"""The compiled program: variants, lowered layers, the state graph, and its candidates."""

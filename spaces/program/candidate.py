@@ -1,0 +1,205 @@
+"""A Candidate: one network of a space, with its one-line text form and its costs on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spaces.errors import CandidateError, Diagnostic
+from spaces.language.layer import option_label
+from spaces.language.numbering import index_of
+from spaces.program.cell_text import cell_word, read_cell_word
+from spaces.program.graph import Program
+from spaces.program.lowering import Step, lower_chain
+from spaces.program.variants import Decision, Variant
+
+if TYPE_CHECKING:
+    from spaces.networks.network import Network
+
+__all__ = ["Candidate", "candidate_of", "parse_candidate"]
+
+
+@dataclass(frozen=True, order=True)
+class Candidate:
+    """One network of a compiled space. Hashable; ordered as the space is.
+
+    Args:
+        space: name of the space.
+        position: position of its variant among the program's chains.
+        row: option index per decision.
+        program: the compiled space; not part of equality.
+
+    Example:
+        >>> from spaces.program.compile import compile_space
+        >>> from spaces.language.reader import load_space
+        >>> c = parse_candidate(compile_space(load_space("dscnn")), "dscnn/6: 84-112-84-84-84-196")
+        >>> str(c), c["M"][1], c.costs["rom"]
+        ('dscnn/6: 84-112-84-84-84-196', 112, 236544)
+    """
+
+    space: str
+    position: int
+    row: tuple[int, ...]
+    program: Program = field(compare=False, repr=False)
+
+    @property
+    def variant(self) -> Variant:
+        """The variant it belongs to."""
+        return self.program.chains[self.position].variant
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Decision label -> value: `{"M[1]": 84, ...}`, and the choices that shape the network."""
+        chosen = {d.label: d.options[x] for d, x in zip(self.variant.decisions, self.row, strict=True)}
+        return {**self.variant.constants, **chosen}
+
+    def __getitem__(self, choice: str) -> Any:
+        """The values of a choice in order of use; its one value where it is shared by the network."""
+        values = self.values
+        if choice in values:
+            return values[choice]
+        found = tuple(values[d.label] for d in self.variant.decisions if d.choice == choice)
+        if not found:
+            raise KeyError(choice)
+        return found
+
+    @property
+    def costs(self) -> dict[str, int | float]:
+        """Its costs: rom, ram (of the space's model), ram_pingpong, ram_liveness, params, macs, flops, entropy.
+
+        Raises:
+            CandidateError: no such network can exist.
+        """
+        rows = np.array([self.row], np.int64).reshape(1, -1)
+        if (self.program.chains[self.position].states(rows) < 0).any():
+            raise _error(f"`{self}` describes no network: it breaks a constraint of the space, or a side vanishes", "")
+        return {name: values[0].item() for name, values in self.program.costs(self.position, rows).items()}
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """Its layers from input to output, lowered once: what costs, module, integers and C are all made of.
+
+        Raises:
+            Infeasible: no such network can exist (a side vanishes).
+
+        Example:
+            >>> from spaces.language.reader import load_space
+            >>> from spaces.program.compile import compile_space
+            >>> c = parse_candidate(compile_space(load_space("mlp2")), "mlp2: 32-16")
+            >>> [op.weights for step in c.steps for op in step.ops]
+            [576, 512, 192]
+        """
+        return tuple(lower_chain(self.program.space, self.variant, self.values))
+
+    def build(self, *, seed: int = 0, batch_norm: str | None = None) -> Network:
+        """Its PyTorch module, with weights drawn from `seed`; see `spaces.networks.network.build`."""
+        from spaces.networks.network import build
+
+        return build(self.program.space, self.steps, str(self), seed=seed, batch_norm=batch_norm)
+
+    def __str__(self) -> str:
+        """Its line, `dscnn/7: 84-112-84-84-84-84-196`; `parse_candidate` reads it back."""
+        options = [_word(self.program, part, values) for part, values in self._parts()]
+        head = f"{self.space}/{self.variant.label}" if self.variant.label else self.space
+        return f"{head}: {'-'.join(options)}"
+
+    def _parts(self) -> Iterator[tuple[str, list[Any]]]:
+        """The words of its line: for each decision or cell its name, and the values."""
+        values = [d.options[x] for d, x in zip(self.variant.decisions, self.row, strict=True)]
+        for name, start, stop in _words(self.program, self.variant):
+            yield name, values[start:stop]
+
+    @property
+    def number(self) -> int | None:
+        """Its index in the benchmark that numbers the cells of its space; None where there is none."""
+        cells = [c for c in self.program.space.cells.values() if c.numbering]
+        if len(cells) != 1 or len(self.row) != len(cells[0].edges):
+            return None
+        return int(index_of(cells[0].numbering, np.array([self.row]), len(cells[0].operators))[0])
+
+
+def _words(program: Program, variant: Variant) -> list[tuple[str, int, int]]:
+    """The words of a variant's line: (label of the decision, or name of the cell; first and behind last decision)."""
+    found: list[tuple[str, int, int]] = []
+    for k, decision in enumerate(variant.decisions):
+        if decision.choice in program.space.cells:
+            if found and found[-1][0] == decision.choice:
+                found[-1] = (decision.choice, found[-1][1], k + 1)
+            else:
+                found.append((decision.choice, k, k + 1))
+        else:
+            found.append((decision.label, k, k + 1))
+    return found
+
+
+def _word(program: Program, name: str, values: list[Any]) -> str:
+    return cell_word(program.space.cells[name], values) if name in program.space.cells else option_label(values[0])
+
+
+def candidate_of(program: Program, position: int, row: Any) -> Candidate:
+    """The candidate of a variant with these option indices."""
+    return Candidate(program.space.name, position, tuple(int(x) for x in row), program)
+
+
+def parse_candidate(program: Program, text: str) -> Candidate:
+    """The candidate of a line; the inverse of `str(candidate)`.
+
+    The space's name may be left out, and so may the variant where the number of options tells it.
+
+    Raises:
+        CandidateError: another space, an unknown variant, a wrong number of options, or an unknown option.
+    """
+    head, colon, body = text.strip().rpartition(":")
+    name, _, label = (part.strip() for part in head.partition("/"))
+    if colon and name and name != program.space.name:
+        raise _error(f"`{text}` is a candidate of `{name}`, not of `{program.space.name}`", "give it that space's file")
+    words = [w.strip() for w in body.split("-")] if body.strip() else []
+    position = _position(program, text, label, len(words))
+    variant = program.chains[position].variant
+    row: list[int] = []
+    for (name, start, _), word in zip(_words(program, variant), words, strict=True):
+        if name in program.space.cells:
+            cell = program.space.cells[name]
+            row += map(list(cell.operators).index, read_cell_word(cell, word))
+        else:
+            row.append(_option(variant.decisions[start], word))
+    return Candidate(program.space.name, position, tuple(row), program)
+
+
+def _position(program: Program, text: str, label: str, words: int) -> int:
+    variants = [chain.variant for chain in program.chains]
+    if label and label not in program.by_label:
+        known = ", ".join(v.label for v in variants[:20])
+        raise _error(f"`{program.space.name}` has no variant `{label}`", f"its variants are {known}")
+    lengths = [len(_words(program, v)) for v in variants]
+    fitting = [v for v in range(len(variants)) if lengths[v] == words]
+    if label:
+        fitting = [v for v in fitting if v == program.by_label[label]]
+    if not fitting:
+        wanted = sorted({lengths[program.by_label[label]]} if label else set(lengths))
+        raise _error(f"`{text}` has {words} options", f"a network of this space has {_either(wanted)} of them")
+    if len(fitting) > 1:
+        known = ", ".join(variants[v].label for v in fitting[:20])
+        hint = f"write `{program.space.name}/VARIANT: ...` with one of {known}"
+        raise _error(f"`{text}` fits {len(fitting)} variants", hint)
+    return fitting[0]
+
+
+def _either(numbers: list[int]) -> str:
+    return " or ".join(map(str, numbers))
+
+
+def _option(decision: Decision, word: str) -> int:
+    known = [option_label(v) for v in decision.options]
+    if word not in known:
+        hint = f"its options are {', '.join(known[:20])}{', ...' if len(known) > 20 else ''}"
+        raise _error(f"{decision.label} cannot be {word or 'empty'}", hint)
+    return known.index(word)
+
+
+def _error(message: str, hint: str) -> CandidateError:
+    return CandidateError(Diagnostic("bad-candidate", message, None, hint))

@@ -1,0 +1,69 @@
+"""A cell as one word, in the form of NAS-Bench-201: `|conv~0|+|none~0|skip~1|`, a group per node, `operator~source`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from spaces.errors import CandidateError, Diagnostic, did_you_mean
+from spaces.language.cell import Cell
+from spaces.language.numbering import row_of
+
+__all__ = ["cell_word", "read_cell_word"]
+
+
+def cell_word(cell: Cell, names: Sequence[str]) -> str:
+    """The text of a cell.
+
+    Args:
+        cell: the cell.
+        names: the operator of each edge.
+
+    Example:
+        >>> cell = Cell("cell", ((0, 1), (0, 2), (1, 2)), {"none": "zero", "skip": "identity"})
+        >>> cell_word(cell, ("skip", "none", "skip"))
+        '|skip~0|+|none~0|skip~1|'
+    """
+    nodes: dict[int, str] = {}
+    for (i, j), name in zip(cell.edges, names, strict=True):
+        nodes[j] = f"{nodes.get(j, '|')}{name}~{i}|"
+    return "+".join(nodes.values())
+
+
+def read_cell_word(cell: Cell, word: str) -> tuple[str, ...]:
+    """The operator of each edge, from a cell's text or its index in the benchmark; the inverse of `cell_word`.
+
+    Raises:
+        CandidateError: another graph, an unknown operator, an index that the benchmark does not have.
+
+    Example:
+        >>> cell = Cell("cell", ((0, 1), (0, 2), (1, 2)), {"none": "zero", "skip": "identity"})
+        >>> read_cell_word(cell, "|skip~0|+|none~0|skip~1|")
+        ('skip', 'none', 'skip')
+    """
+    if word.isdecimal():
+        return _by_index(cell, int(word))
+    parts = [part for node in word.split("+") for part in node.strip().strip("|").split("|")]
+    found: list[str] = []
+    for part in parts:
+        name = part.rpartition("~")[0]
+        if name not in cell.operators:
+            raise _error(f"`{cell.name}` has no operator `{name or part}`", did_you_mean(name, cell.operators))
+        found.append(name)
+    if len(found) != len(cell.edges) or cell_word(cell, found) != word:
+        example = cell_word(cell, [next(iter(cell.operators))] * len(cell.edges))
+        raise _error(f"`{word}` is no cell of {len(cell.edges)} edges", f"write it as `{example}`")
+    return tuple(found)
+
+
+def _by_index(cell: Cell, index: int) -> tuple[str, ...]:
+    if not cell.numbering:
+        raise _error(f"`{index}` is no cell: the cells of `{cell.name}` have no numbers", "write its operators")
+    names = tuple(cell.operators)
+    try:
+        return tuple(names[x] for x in row_of(cell.numbering, index, len(names), len(cell.edges)))
+    except IndexError as error:
+        raise _error(f"there is no cell {index:,}", str(error)) from None
+
+
+def _error(message: str, hint: str) -> CandidateError:
+    return CandidateError(Diagnostic("bad-candidate", message, None, hint))

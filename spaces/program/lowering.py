@@ -1,0 +1,170 @@
+"""From one layer and the options it uses to operators, an output and costs; each distinct layer is lowered once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from spaces.blocks import Ops
+from spaces.costs.latency import LatencyProfile
+from spaces.costs.layer import LayerCost, layer_cost
+from spaces.errors import Diagnostic, EngineError, SpaceError, Span
+from spaces.language.expressions import Expression
+from spaces.language.space import Space
+from spaces.program.variants import Layer, Variant
+from spaces.runtimes.nascompile_c import Runtime
+from spaces.tensors import Infeasible, Tensor
+
+__all__ = ["LayerTable", "Step", "lower_chain", "lower_layer"]
+
+# 1,000 layers (variants.MAX_LAYERS) of at most this stay within 64 bits.
+_MAX_COST = 2**52
+
+
+#: A layer's data type, or None for that of the space, and its block's arguments.
+_Arguments = tuple[str | None, dict[str, Any]]
+
+
+def lower_layer(space: Space, layer: Layer, x: Tensor, values: Mapping[str, Any]) -> tuple[Tensor, Ops]:
+    """The output tensor and the operators of one layer.
+
+    Args:
+        space: the space, for its data type.
+        layer: the layer.
+        x: its input.
+        values: the value of every choice the layer uses.
+
+    Raises:
+        Infeasible: these values describe no network.
+        SpaceError: an expression gives a value of the wrong type.
+    """
+    return _lower(space, layer, x, _arguments(layer, values))
+
+
+def _arguments(layer: Layer, values: Mapping[str, Any]) -> _Arguments:
+    dtype = layer.spec.dtype
+    return dtype.evaluate(values) if isinstance(dtype, Expression) else dtype, layer.spec.evaluate(values)
+
+
+def _lower(space: Space, layer: Layer, x: Tensor, arguments: _Arguments) -> tuple[Tensor, Ops]:
+    spec, block = layer.spec, layer.spec.block
+    if x.rank not in block.ranks:
+        kinds = {0: "a vector", 1: "a series", 2: "an image"}
+        wanted = " or ".join(kinds[r] for r in block.ranks)
+        message = f"`{block.name}` takes {wanted}, but its input is {kinds[x.rank]} ({x.shape})"
+        hint = "put a `flatten` or a global pooling before it" if x.rank else "vectors go into `linear`"
+        raise SpaceError(Diagnostic("wrong-rank", message, spec.span, hint))
+    dtype, named = arguments
+    ops = spec.own(block.lower(x.shape, **named))
+    # A view or a pooling keeps the type of what it reads; layers with weights have their own.
+    own = dtype or (space.settings.dtype if any(op.has_weights for op in ops) else x.dtype)
+    rank = x.rank if block.out_rank is None else block.out_rank
+    return Tensor(ops[-1].out, own, rank), ops
+
+
+@dataclass
+class LayerTable:
+    """The output and cost of every layer met so far.
+
+    Args:
+        space: the space.
+        code: code bytes per operator kind.
+        latency: gives the latencies, if there is a profile.
+        runtime: gives the ROM, if it is not that of EBS Eq. 3.
+
+    Attributes:
+        places: what makes a network impossible -> where the file says so.
+    """
+
+    space: Space
+    code: Mapping[str, int]
+    latency: LatencyProfile | None
+    runtime: Runtime | None = None
+    places: dict[str, Span | None] = field(default_factory=dict)
+    _known: dict[tuple[Any, ...], tuple[Tensor, LayerCost] | Infeasible] = field(default_factory=dict)
+    _arguments: dict[tuple[Any, ...], _Arguments] = field(default_factory=dict)
+    _costs: dict[tuple[int, Tensor, Tensor], tuple[Ops, LayerCost]] = field(default_factory=dict)
+
+    def find(
+        self, layer: Layer, x: Tensor, key: tuple[Any, ...], values: Callable[[], Mapping[str, Any]]
+    ) -> tuple[Tensor, LayerCost]:
+        """The output and cost of a layer.
+
+        Args:
+            layer: the layer.
+            x: its input.
+            key: what tells the values of its choices apart.
+            values: gives these values.
+
+        Raises:
+            Infeasible: these values describe no network.
+        """
+        whole = (id(layer.spec), x, key)
+        found = self._known.get(whole)
+        if found is None:
+            try:
+                found = self._lower(layer, x, key, values)
+            except Infeasible as reason:
+                self.places.setdefault(str(reason), layer.spec.span)
+                found = reason
+            self._known[whole] = found
+        if isinstance(found, Infeasible):
+            raise found
+        return found
+
+    def _lower(
+        self, layer: Layer, x: Tensor, key: tuple[Any, ...], values: Callable[[], Mapping[str, Any]]
+    ) -> tuple[Tensor, LayerCost]:
+        arguments = self._arguments.get((id(layer.spec), key))
+        if arguments is None:
+            arguments = self._arguments[id(layer.spec), key] = _arguments(layer, values())
+        out, ops = _lower(self.space, layer, x, arguments)
+        # Blocks remember the operators that they return: the same ones cost the same. The entry keeps them alive.
+        key = (id(ops), x, out)
+        if key in self._costs:
+            return out, self._costs[key][1]
+        if self.runtime and out.dtype != self.runtime.dtype:
+            block, own = layer.spec.block.name, self.runtime.dtype
+            message = f"a layer `{block}` in {out.dtype}, and the C of `{self.runtime.name}` is all in {own}"
+            raise EngineError(
+                Diagnostic("mixed-types", message, layer.spec.span, "leave out its `dtype`, or --runtime")
+            )
+        cost = layer_cost(ops, x, out, self.space.settings, self.code, self.latency, self.runtime)
+        self._costs[key] = (ops, cost)
+        if max(cost[:-1]) > _MAX_COST:
+            message = f"a layer `{layer.spec.block.name}` on {x.shape} costs more than 2^52"
+            raise EngineError(Diagnostic("too-large", message, layer.spec.span, "use smaller sizes"))
+        return out, cost
+
+
+class Step(NamedTuple):
+    """One layer of a network, lowered: its input, its output, and the operators between."""
+
+    layer: Layer
+    x: Tensor
+    out: Tensor
+    ops: Ops
+
+
+def lower_chain(space: Space, variant: Variant, values: Mapping[str, Any]) -> Iterator[Step]:
+    """The layers of a variant under given decisions, from input to output.
+
+    Args:
+        space: the space.
+        variant: one of its variants.
+        values: decision label -> value; a cell's edge may have several operators, which makes a super-network.
+
+    Raises:
+        Infeasible: no such network can exist.
+    """
+    x, number = space.input, 0
+    for layer in variant.layers:
+        if layer.present and not layer.present.holds(values):
+            continue
+        number += layer.number is not None
+        used = {choice: values[label] for choice, label in layer.bindings.items()}
+        used |= {n: variant.constants[n] for n in layer.spec.names if n in variant.constants}
+        out, ops = lower_layer(space, layer, x, used)
+        yield Step(replace(layer, number=number if layer.number else None), x, out, ops)
+        x = out

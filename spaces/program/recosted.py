@@ -1,0 +1,56 @@
+"""A candidate of a compiled space under other keys of the file: the same network, other costs, no tables compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from spaces.errors import CandidateError, Diagnostic
+from spaces.language.reader import read_space
+from spaces.program.candidate import Candidate
+from spaces.program.graph import Chain
+from spaces.program.variants import Variant, unroll
+
+__all__ = ["recosted"]
+
+
+def recosted(candidate: Candidate, overrides: Iterable[str]) -> Candidate:
+    """The candidate in its space under overrides that leave the decisions as they are.
+
+    No table is compiled, so its costs are those that `spaces.program.breakdown.totals` sums; `Candidate.costs` has
+    none.
+
+    Args:
+        candidate: of a compiled space.
+        overrides: `key.path=value` strings, such as `cells.cell.dead_edges=counted` or `dtype=int8`.
+
+    Raises:
+        SpaceError: a mistake in the overrides.
+        CandidateError: the overrides change what there is to decide.
+
+    Example:
+        >>> from spaces.program.breakdown import totals
+        >>> from spaces.program.candidate import parse_candidate
+        >>> from spaces.program.compile import compile_space
+        >>> from spaces.language.reader import load_space
+        >>> c = parse_candidate(compile_space(load_space("mlp2")), "mlp2: 32-16")
+        >>> totals(c)["rom"], totals(recosted(c, ["dtype=int8"]))["rom"]
+        (5120, 1280)
+    """
+    program = candidate.program
+    given = tuple(overrides)
+    space = read_space(program.space.document.dump(), overrides=given)
+    variants = unroll(space)
+    if [_decided(v) for v in variants] != [_decided(c.variant) for c in program.chains]:
+        message = f"{', '.join(given)} changes what a network of `{program.space.name}` decides"
+        raise CandidateError(Diagnostic("bad-override", message, None, "compile the space with the overrides"))
+    none = np.zeros(0, np.int64)
+    chains = tuple(Chain(v, {}, (), none, (), (), (), impossible="not compiled") for v in variants)
+    there = replace(program, space=space, chains=chains)
+    return Candidate(space.name, candidate.position, candidate.row, there)
+
+
+def _decided(variant: Variant) -> tuple[str, tuple[tuple[str, tuple[object, ...]], ...]]:
+    return variant.label, tuple((d.label, d.options) for d in variant.decisions)

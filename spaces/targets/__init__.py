@@ -1,0 +1,1 @@
+"""Microcontrollers: the catalogue, and the files that describe them."""

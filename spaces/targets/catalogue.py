@@ -1,0 +1,92 @@
+"""The catalogue of targets, and the way from a name to a target.
+
+The catalogue is the package data `spaces/targets/*.yaml`, one file per vendor or family, each a list of entries in the
+form of `spaces.targets.target_file`; one more entry there is one more microcontroller, and nothing else changes.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+
+from spaces.errors import Diagnostic, SpaceError, TargetError, did_you_mean
+from spaces.files import read_text
+from spaces.targets.target import Region, Target, plain_name
+from spaces.targets.target_file import read_target, read_targets
+
+__all__ = ["Region", "Target", "catalogue", "load_target", "read_target"]
+
+_FOLDER = Path(__file__).parent
+
+
+def load_target(name_or_path: str | os.PathLike[str]) -> Target:
+    """Find a target in the catalogue, or read a user's own file.
+
+    Args:
+        name_or_path: a chip (`stm32f412`), a part number (`STM32F412ZGT6`), a board (`NUCLEO-F412ZG`), or the path of
+            a file, known by its suffix `.yaml` or `.yml` or by a path separator.
+
+    Raises:
+        TargetError: the name is unknown, or the file cannot be read or is malformed; all mistakes at once.
+
+    Example:
+        >>> load_target("STM32H743ZIT6").ram_region.name
+        'AXI SRAM'
+        >>> load_target("stm32f413")
+        Traceback (most recent call last):
+        spaces.errors.TargetError: unknown MCU `stm32f413` [unknown-mcu]
+          did you mean `stm32f412` or ...
+    """
+    name = os.fspath(name_or_path)
+    if name.lower().endswith((".yaml", ".yml")) or "/" in name or "\\" in name:
+        return _read_file(Path(name))
+    # Reading all the files costs some 60 ms, one of them a few: first look where the name occurs.
+    head = plain_name(name)[:8]
+    likely = (target for file in _files() if head in plain_name(_text(file)) for target in _targets(file))
+    found = next((target for target in likely if target.answers_to(name)), None)
+    found = found or next((target for target in catalogue() if target.answers_to(name)), None)
+    if found is None:
+        raise _unknown(name)
+    return found
+
+
+@cache
+def catalogue() -> tuple[Target, ...]:
+    """All targets that come with the package, by name. The files are read at the first call.
+
+    Example:
+        >>> [target.name for target in catalogue() if target.core == "Cortex-M0+"]
+        ['rp2040', 'samd21']
+    """
+    return tuple(sorted((target for file in _files() for target in _targets(file)), key=lambda target: target.name))
+
+
+def _read_file(path: Path) -> Target:
+    try:
+        return read_target(read_text(path), str(path))
+    except SpaceError as error:
+        raise TargetError(error.diagnostics) from None
+
+
+def _unknown(name: str) -> TargetError:
+    words = (word for target in catalogue() for word in (target.name, *target.boards))
+    near = did_you_mean(name[:60], words)
+    listing = "`nascompile mcus` lists them; a board of your own goes into a file, `--mcu my_board.yaml`"
+    hint = f"{near} {listing}" if near.startswith("did you mean") else listing
+    return TargetError(Diagnostic("unknown-mcu", f"unknown MCU `{name[:60]}`", hint=hint))
+
+
+@cache
+def _files() -> tuple[Path, ...]:
+    return tuple(sorted(_FOLDER.glob("*.yaml")))
+
+
+@cache
+def _text(file: Path) -> str:
+    return file.read_text("utf-8")
+
+
+@cache
+def _targets(file: Path) -> tuple[Target, ...]:
+    return read_targets(_text(file), file.name)
