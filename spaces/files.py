@@ -42,13 +42,14 @@ def too_large(file: str, size: int) -> SpaceError:
     return SpaceError(Diagnostic("file-too-large", message, Span(file, 1, 1), "is this the right file?"))
 
 
-def check_file(path: Path, others: Iterable[Path] = (), *, continued: bool = False) -> None:
+def check_file(path: Path, others: Iterable[Path] = (), *, continued: bool = False, what: str = "file") -> None:
     """Whether a file can be written, asked before the work that makes its contents; nothing is touched.
 
     Args:
         path: the file.
         others: inputs and outputs of the same work, of which it is to be none, under whatever name.
         continued: it is read first, so it cannot be a pipe or a device.
+        what: it is called in the error.
 
     Raises:
         FileError: it cannot be written, or is one of the others.
@@ -66,10 +67,10 @@ def check_file(path: Path, others: Iterable[Path] = (), *, continued: bool = Fal
         regular = status is None or stat.S_ISREG(status.st_mode)
         if regular and not place.is_dir():
             raise _os_error(errno.ENOTDIR if place.exists() else errno.ENOENT)
-        if not all(os.access(one, os.W_OK) for one in ([path] * bool(status) + [place] * regular)):
+        if (status and not os.access(path, os.W_OK)) or (regular and not os.access(place, os.W_OK)):
             raise _os_error(errno.EACCES)
     except OSError as cause:
-        raise unwritable(path, cause) from None
+        raise unwritable(path, cause, what) from None
     if continued and not regular:
         raise _error(path, "not-a-file", "a pipe or a device cannot be gone on with", "name a file")
     for other in others:
@@ -78,8 +79,12 @@ def check_file(path: Path, others: Iterable[Path] = (), *, continued: bool = Fal
             raise _error(path, "output-is-input", message, "give the output another name")
 
 
-def check_folder(path: Path) -> None:
+def check_folder(path: Path, failed: str = "cannot make the folder") -> None:
     """Whether a folder is there or can be made; nothing is touched.
+
+    Args:
+        path: the folder.
+        failed: what the error says before its reason.
 
     Raises:
         FileError: it cannot.
@@ -88,7 +93,7 @@ def check_folder(path: Path) -> None:
     there = next(place for place in (path, *path.absolute().parents) if os.path.lexists(place))
     code = (errno.EEXIST if there == path else errno.ENOTDIR) if not there.is_dir() else errno.EACCES
     if not there.is_dir() or not os.access(there, os.W_OK):
-        raise _error(path, "unwritable", f"cannot make the folder: {os.strerror(code)}", "give another --out")
+        raise _error(path, "unwritable", f"{failed}: {os.strerror(code)}", "give another --out")
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -99,6 +104,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         FileError: it cannot be written; what stood there before still does.
     """
+    _check_name(path)
     try:
         status = _status(path)
         if status and not stat.S_ISREG(status.st_mode):
@@ -109,10 +115,10 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise unwritable(path, cause) from None
 
 
-def unwritable(path: Path, cause: OSError) -> FileError:
+def unwritable(path: Path, cause: OSError, what: str = "file") -> FileError:
     """The error for a file that cannot be written."""
     hint = "check that the folder exists, is writable and has room, or give another file with --out"
-    return _error(path, "unwritable", f"cannot write the file: {cause.strerror}", hint)
+    return _error(path, "unwritable", f"cannot write the {what}: {cause.strerror}", hint)
 
 
 def _replace(path: Path, data: bytes, mode: int | None) -> None:

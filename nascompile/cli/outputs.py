@@ -11,7 +11,7 @@ from typing import Any, get_type_hints
 from spaces.errors import FileError
 from spaces.files import check_file, check_folder
 
-__all__ = ["CONTINUED", "FILE", "FOLDER", "TABLE_OR_FOLDER", "Output", "checks_outputs", "inputs"]
+__all__ = ["CONTINUED", "FILE", "FOLDER", "LOG", "RUN", "TABLE", "Output", "checks_outputs", "inputs"]
 
 _YAML = (".yaml", ".yml")
 
@@ -27,9 +27,15 @@ class Output:
     check: Callable[[Path, list[Path]], None]
 
 
-def _table_or_folder(path: Path, others: list[Path]) -> None:
+def _table(path: Path, others: list[Path]) -> None:
+    check_file(path, others)
+    # Whatever its ending, what is continued is the .csv.
+    check_file(path.with_suffix(".csv"), others, continued=True)
+
+
+def _run(path: Path, others: list[Path]) -> None:
     if path.suffix == ".csv" and not path.is_dir():
-        check_file(path, others, continued=True)
+        _table(path, others)
     else:
         check_folder(path)
 
@@ -37,35 +43,37 @@ def _table_or_folder(path: Path, others: list[Path]) -> None:
 FILE = Output(check_file)
 #: A file that the command reads first, and goes on with.
 CONTINUED = Output(partial(check_file, continued=True))
-FOLDER = Output(lambda path, _: check_folder(path))
-TABLE_OR_FOLDER = Output(_table_or_folder)
+LOG = Output(partial(check_file, continued=True, what="log"))
+TABLE = Output(_table)
+FOLDER = Output(lambda path, _: check_folder(path, f"cannot write `{path}`"))
+#: The folder of a run, or the table of a search that trains nothing.
+RUN = Output(_run)
 
 
 def checks_outputs(function: Callable[..., None]) -> Callable[..., None]:
     """A command that, before anything else, checks all its outputs that are named on the command line."""
-    outputs = {
-        name: mark
-        for name, hint in get_type_hints(function, include_extras=True).items()
-        for mark in getattr(hint, "__metadata__", ())
-        if isinstance(mark, Output)
-    }
 
     @wraps(function)
     def command(**given: Any) -> None:
-        for name, mark in outputs.items():
-            if (path := given[name]) is not None:
-                others = {other: value for other, value in given.items() if other != name}
-                # What is not there yet was no input; and a pipe is not to be read before its time.
-                try:
-                    mark.check(path, list(inputs(others) if path.is_file() else _named(others)))
-                except FileError as error:
-                    option = f"--{name}" if name != "output" else "--out"
-                    raise FileError(
-                        replace(d, hint=d.hint.replace("--out", option)) for d in error.diagnostics
-                    ) from None
+        for name, hint in get_type_hints(function, include_extras=True).items():
+            for mark in getattr(hint, "__metadata__", ()):
+                if isinstance(mark, Output) and given[name] is not None:
+                    _check(name, mark, given)
         function(**given)
 
     return command
+
+
+def _check(name: str, mark: Output, given: Mapping[str, Any]) -> None:
+    path = given[name]
+    others = {other: value for other, value in given.items() if other != name}
+    # What is not there yet was no input; and a pipe is not to be read before its time.
+    found = inputs(others) if path.is_file() else _named(others)
+    try:
+        mark.check(path, list(found))
+    except FileError as error:
+        option = "--out" if name == "output" else f"--{name}"
+        raise FileError(replace(d, hint=d.hint.replace("--out", option)) for d in error.diagnostics) from None
 
 
 def inputs(given: Mapping[str, Any]) -> Iterator[Path]:

@@ -13,7 +13,7 @@ from nascompile.cli.engines import Engine, check_engine
 from nascompile.cli.examples import check_device
 from nascompile.cli.options import Json, SetRequest, default_name
 from nascompile.cli.output import Interrupted, emit_json, say, working
-from nascompile.cli.outputs import FOLDER
+from nascompile.cli.outputs import RUN
 from nascompile.cli.pace import Pace
 from nascompile.cli.parameters import parsed
 from nascompile.cli.run_report import draw_front, outcome_data, print_outcome
@@ -163,7 +163,7 @@ def worker(
     output: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="With --storage: a folder to work in. Default: NAME.", metavar="DIR"),
-        FOLDER,
+        RUN,
     ] = None,
     device: _Device = "cpu",
 ) -> None:

@@ -36,8 +36,10 @@ COMMANDS = {
     "fit --out": ("latency", "fit", "missing.csv", "--name", "n"),
     "firmware --out": ("latency", "firmware", "--mcu", "missing"),
 }
-FOLDERS = {"search --out", "worker --out", "deploy --out", "firmware --out"}
-CONTINUED = {"score --out", "sample --state", "search --log"}
+FOLDERS = {
+    **dict.fromkeys(("search --out", "worker --out"), "cannot make the folder"),
+    **dict.fromkeys(("deploy --out", "firmware --out"), "cannot write `{}`"),
+}
 
 
 def option(key: str) -> str:
@@ -99,24 +101,33 @@ def test_refused_before_anything_is_read(key: str, run: Run) -> None:
     """The other arguments name nothing that exists: whoever reads one first says so instead."""
     (run.folder / "folder").mkdir()
     (run.folder / "file").touch()
-    wrong = {"file": "cannot make the folder: File exists", "file/a": "cannot make the folder: Not a directory"}
-    if key not in FOLDERS:
-        reason = "cannot write the file: "
-        wrong = {"folder": f"{reason}Is a directory", "none/a": f"{reason}No such file or directory"}
-    for name, message in wrong.items():
+    wrong = {"folder": "Is a directory", "none/a": "No such file or directory"}
+    if key in FOLDERS:
+        wrong = {"file": "File exists", "file/a": "Not a directory"}
+    for name, reason in wrong.items():
+        message = FOLDERS.get(key, f"cannot write the {'log' if key == 'search --log' else 'file'}")
         done = run(*COMMANDS[key], option(key), name)
         assert (done.code, done.stdout) == (2, "")
-        assert done.stderr.startswith(f"error: {name}:1:1: {message} [unwritable]\n")
+        assert done.stderr.startswith(f"error: {name}:1:1: {message.format(name)}: {reason} [unwritable]\n")
         assert f" {option(key)}\n" in done.stderr
     assert sorted(path.name for path in run.folder.iterdir()) == ["file", "folder"]
 
 
-@pytest.mark.parametrize("key", sorted(CONTINUED))
-def test_what_is_continued_is_no_pipe(key: str, run: Run) -> None:
-    os.mkfifo(run.folder / "pipe")
-    done = run(*COMMANDS[key], option(key), "pipe")
+@pytest.mark.parametrize(
+    ("key", "name", "given"),
+    [
+        ("sample --state", "pipe", "pipe"),
+        ("search --log", "pipe", "pipe"),
+        ("score --out", "pipe.csv", "pipe.csv"),
+        ("score --out", "pipe.csv", "pipe.npz"),
+        ("search --out", "pipe.csv", "pipe.csv"),
+    ],
+)
+def test_what_is_continued_is_no_pipe(key: str, name: str, given: str, run: Run) -> None:
+    os.mkfifo(run.folder / name)
+    done = run(*COMMANDS[key], option(key), given)
     assert (done.code, done.stdout) == (2, "")
-    assert "pipe:1:1: a pipe or a device cannot be gone on with [not-a-file]" in done.stderr
+    assert f"{name}:1:1: a pipe or a device cannot be gone on with [not-a-file]" in done.stderr
 
 
 @pytest.mark.parametrize(
