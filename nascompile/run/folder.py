@@ -27,7 +27,7 @@ from nascompile.run.trials import RunError, Trials
 from solvers import set_file
 from solvers.feasible_set import FeasibleSet
 from spaces.errors import Diagnostic, FileError, Span
-from spaces.files import write_atomically
+from spaces.files import check_folder, write_atomically
 
 __all__ = ["RunFolder"]
 
@@ -55,8 +55,8 @@ class RunFolder:
             folder._compare(settings, fs)
             folder._announce()
             return folder
-        folder._make()
         folder.check_own()
+        folder._make()
         set_file.save(fs, folder.set_file)
         # The settings come last: a folder that has them is a run.
         write_atomically(folder.config, settings.to_json().encode())
@@ -165,7 +165,9 @@ class RunFolder:
 
         Raises:
             RunError: something else is there.
+            FileError: it cannot be made.
         """
+        check_folder(self.path)
         entries = sorted(path.name for path in self.path.iterdir()) if self.path.is_dir() else []
         own = (self.set_file.name, ".lock")
         strangers = [name for name in entries if name not in own and not name.endswith(".part")]

@@ -231,6 +231,35 @@ def test_the_same_through_a_pipe_a_link_and_into_a_file(
     assert link.is_symlink()
 
 
+@pytest.mark.parametrize("text", ["mine", "mine\nand the end", '{"a": 1}', '{"a": 1}\n{"b": 2}', "[1]\n[", "\x80\n."])
+def test_a_log_is_no_file_of_somebody_elses(text: str, run: Run) -> None:
+    (run.folder / "log").write_text(text, "latin-1")
+    done = run("search", "mlp2", "--rom", "13600", "--sampler", "pareto", "--objectives", "params,macs", "--log", "log")
+    assert (done.code, "[bad-log]" in done.stderr) == (2, True)
+    assert (run.folder / "log").read_text("latin-1") == text
+
+
+@pytest.mark.parametrize("cut", [0, 1, 2, 30])
+def test_a_log_that_was_cut_off_in_its_first_line_is_begun_anew(cut: int, run: Run) -> None:
+    command = (
+        "search",
+        "mlp2",
+        "--rom",
+        "13600",
+        "--sampler",
+        "pareto",
+        "--objectives",
+        "params,macs",
+        "--trials",
+        "2",
+    )
+    assert run(*command, "--log", "whole").code == 0
+    whole = (run.folder / "whole").read_bytes()
+    (run.folder / "cut").write_bytes(whole[:cut])
+    assert run(*command, "--log", "cut").code == 0
+    assert (run.folder / "cut").read_bytes() == whole
+
+
 def test_a_score_file_behind_a_link_is_continued(run: Run) -> None:
     (run.folder / "far").mkdir()
     (run.folder / "s.csv").symlink_to("far/s.csv")
