@@ -16,6 +16,7 @@ from nascompile.cli.explain import explain
 from nascompile.cli.latency import latency
 from nascompile.cli.listing import mcus, schema, spaces
 from nascompile.cli.output import Interrupted, err
+from nascompile.cli.outputs import checks_outputs
 from nascompile.cli.reduce import count, reduce
 from nascompile.cli.sample import sample
 from nascompile.cli.score import score
@@ -42,7 +43,7 @@ for name, function in {
     "compile": compile_space, "search": search, "spaces": spaces, "mcus": mcus, "schema": schema, "score": score,
     "select": select, "sample": sample, "resume": resume, "worker": worker, "deploy": deploy,
 }.items():  # fmt: skip
-    app.command(name)(function)
+    app.command(name)(checks_outputs(function))
 app.add_typer(latency, name="latency")
 
 

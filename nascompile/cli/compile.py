@@ -10,6 +10,7 @@ import typer
 
 from nascompile.cli.options import Request, takes_request
 from nascompile.cli.output import say
+from nascompile.cli.outputs import FILE
 from spaces.errors import Diagnostic, NascompileError, did_you_mean
 from spaces.files import write_atomically
 from spaces.program.dump import program_text
@@ -29,7 +30,7 @@ def compile_space(
     variant: Annotated[
         str | None, typer.Option("--variant", help="Which depth: cpsat, mzn and dot hold one at a time.", metavar="L")
     ] = None,
-    output: Annotated[Path | None, typer.Option("--out", "-o", help="File to write; stdout without it.")] = None,
+    output: Annotated[Path | None, typer.Option("--out", "-o", help="File to write; stdout without it."), FILE] = None,
 ) -> None:
     """Compile a space and print a stage of the compiler.
 

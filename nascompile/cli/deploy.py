@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from nascompile.cli.options import Json
 from nascompile.cli.output import emit_json, out, table, working
+from nascompile.cli.outputs import FOLDER
 from spaces.errors import Diagnostic, NascompileError
 from spaces.targets.catalogue import load_target
 from spaces.targets.target import Target
@@ -42,7 +43,9 @@ def deploy(
     ] = None,
     dtype: Annotated[str, typer.Option("--dtype", help="int8 or float32.", metavar="TYPE")] = "int8",
     output: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The folder to write. Default: deploy-SPACE-K.", metavar="DIR")
+        Path | None,
+        typer.Option("--out", "-o", help="The folder to write. Default: deploy-SPACE-K.", metavar="DIR"),
+        FOLDER,
     ] = None,
     verify: Annotated[
         bool,

@@ -12,10 +12,12 @@ from rich.markup import escape
 from nascompile.api import compile as compile_program
 from nascompile.cli.options import Json
 from nascompile.cli.output import emit_json, out, say, table, working
+from nascompile.cli.outputs import FILE, FOLDER, checks_outputs, inputs
 from spaces.costs.latency import LatencyProfile
 from spaces.costs.latency_file import check_name, profile_text, write_profile
 from spaces.costs.latency_profiles import load_profile, profiles
 from spaces.errors import Diagnostic, NascompileError, did_you_mean
+from spaces.files import check_file
 from spaces.targets.catalogue import load_target
 from spaces.tensors import DTYPES
 from spaces.units import parse_hz
@@ -30,6 +32,7 @@ latency = typer.Typer(no_args_is_help=True, help="Latency profiles of devices: m
 
 
 @latency.command()
+@checks_outputs
 def fit(
     measurements: Annotated[
         Path, typer.Argument(metavar="CSV", help="A file with a latency and the features of one network per row.")
@@ -62,7 +65,7 @@ def fit(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the cross-validation's folds.")] = 0,
     output: Annotated[
-        Path | None, typer.Option("--out", "-o", help="File to write. Default: NAME.yaml here.", metavar="FILE")
+        Path | None, typer.Option("--out", "-o", help="File to write. Default: NAME.yaml here.", metavar="FILE"), FILE
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False,
     as_json: Json = False,
@@ -85,6 +88,7 @@ def fit(
 
     check_name(name)
     path = _free(output or Path(f"{name}.yaml"), force)
+    check_file(path, inputs({"measurements": measurements, "space": space}))
     if dtype is not None and dtype not in DTYPES:
         raise _wrong(f"there is no data type `{dtype}`", did_you_mean(dtype, DTYPES))
     clock_hz = parse_hz(clock) if clock is not None else 0
@@ -101,11 +105,14 @@ def fit(
 
 
 @latency.command()
+@checks_outputs
 def firmware(
     mcu: Annotated[
         str, typer.Option("--mcu", help="Chip, part number, board, or your own target file.", metavar="NAME")
     ],
-    folder: Annotated[Path, typer.Option("--out", "-o", help="Folder to write, made if needed.", metavar="FOLDER")],
+    output: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder to write, made if needed.", metavar="FOLDER"), FOLDER
+    ],
     dtype: Annotated[str, typer.Option("--dtype", help="Data type of the operators: int8 or float32.")] = "int8",
     as_json: Json = False,
 ) -> None:
@@ -125,10 +132,10 @@ def firmware(
 
     if dtype not in LOOPS:
         raise _wrong(f"there are no kernels in `{dtype}`", did_you_mean(dtype, LOOPS))
-    calls = write_firmware(folder, load_target(mcu), dtype)
+    calls = write_firmware(output, load_target(mcu), dtype)
     if as_json:
-        emit_json({"folder": str(folder), "dtype": dtype, "operators": len(calls)})
-    say(f"written: {folder}, {len(calls)} operators in {dtype}; its README.md says how to build and run it")
+        emit_json({"folder": str(output), "dtype": dtype, "operators": len(calls)})
+    say(f"written: {output}, {len(calls)} operators in {dtype}; its README.md says how to build and run it")
 
 
 def _measurements(path: Path, space: str | None, group: str | None, dtype: str | None, clock_hz: int) -> Measurements:
@@ -154,7 +161,7 @@ def _wrong(message: str, hint: str) -> NascompileError:
 
 
 def _free(path: Path, force: bool) -> Path:
-    if path.exists() and not force:
+    if path.is_file() and not force:
         message = f"`{path}` is there already"
         raise NascompileError(Diagnostic("file-exists", message, None, "give another --out, or --force to overwrite"))
     return path

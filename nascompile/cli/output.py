@@ -22,13 +22,19 @@ __all__ = ["Interrupted", "emit_json", "out", "quantity", "say", "share", "span_
 
 _PATIENCE = 1.5
 
-#: A pipe or a file has no width; then nothing should wrap.
-_WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200
 
-#: Data.
-out = Console(highlight=False, width=_WIDTH)
+def _width(piped: int | None) -> int | None:
+    """How wide to print; None to ask the terminal, or COLUMNS, where 0 says that nobody knows."""
+    columns = os.environ.get("COLUMNS")
+    if columns is None:
+        return piped
+    return 80 if columns.isdigit() and int(columns) == 0 else None
+
+
+#: Data. A pipe or a file has no width; then nothing should wrap.
+out = Console(highlight=False, width=_width(None if sys.stdout.isatty() else 200))
 #: Talk.
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True, width=_width(None))
 
 
 class Interrupted(SystemExit):

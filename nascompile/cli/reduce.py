@@ -9,9 +9,10 @@ import typer
 
 from nascompile.cli.options import Json, Request, SetRequest, Solver, takes_request
 from nascompile.cli.output import emit_json, out, say, working
+from nascompile.cli.outputs import FILE
 from nascompile.cli.report import print_report, report
 from solvers.base import solve
-from solvers.sets.feasible_set import FeasibleSet
+from spaces.files import check_file
 from spaces.program.graph import Program
 
 __all__ = ["count", "reduce"]
@@ -29,6 +30,7 @@ def reduce(
         typer.Option(
             "--out", "-o", help="Where to write the set. Default: SPACE-MCU.nasset in this folder.", metavar="FILE"
         ),
+        FILE,
     ] = None,
     save: Annotated[bool, typer.Option("--save/--no-save", help="Write the set file, or only report.")] = True,
     as_json: Json = False,
@@ -46,16 +48,20 @@ def reduce(
     """
     with working(f"reducing {request.space}") as progress:
         program = request.program()
+        path = output or Path("-".join(filter(None, (program.space.name, program.target))) + ".nasset")
+        if save:
+            check_file(path, [Path(request.space)])
         fs = solve(program, solver, progress)
         data = report(fs)
-    path = _save(fs, output) if save and fs else None
-    data["file"] = str(path) if path else None
+    written = fs.save(path) if save and fs else None
+    data["file"] = str(written) if written else None
     if as_json:
         emit_json(data)
     else:
         print_report(data)
-    if path:
-        say(f"written: {path} ({path.stat().st_size:,} bytes)")
+    if written:
+        size = f" ({path.stat().st_size:,} bytes)" if path.is_file() else ""
+        say(f"written: {path}{size}")
     if not fs:
         if not as_json:
             _explain(program)
@@ -71,11 +77,6 @@ def _explain(program: Program) -> None:
         print_explanation(program)
     else:
         say("`nascompile explain` says why; with this many options per layer that can take minutes")
-
-
-def _save(fs: FeasibleSet, output: Path | None) -> Path:
-    name = "-".join(filter(None, (fs.program.space.name, fs.program.target)))
-    return fs.save(output or Path(f"{name}.nasset"))
 
 
 @takes_request

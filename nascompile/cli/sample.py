@@ -11,6 +11,7 @@ import typer
 
 from nascompile.cli.options import Json, SetRequest, takes_request
 from nascompile.cli.output import emit_json, say, working
+from nascompile.cli.outputs import CONTINUED
 from nascompile.cli.parameters import parsed
 from nascompile.records.sampler_state import resume, save_state
 from samplers.base import Sampler
@@ -47,6 +48,7 @@ def sample(
         typer.Option(
             "--state", help="Keep the sampler's state here; the next call gives fresh candidates.", metavar="FILE"
         ),
+        CONTINUED,
     ] = None,
     as_json: Json = False,
 ) -> None:

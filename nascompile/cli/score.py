@@ -21,6 +21,7 @@ from nascompile.cli.cells import distinct_members, refuse_distinct
 from nascompile.cli.examples import check_device, data_record, labelled_examples
 from nascompile.cli.options import Json, SetRequest, takes_request
 from nascompile.cli.output import Interrupted, emit_json, say, working
+from nascompile.cli.outputs import TABLE
 from nascompile.cli.pace import Pace
 from nascompile.cli.score_report import Report, print_scores, scores_data
 from nascompile.records.proxy_trials import default_jobs
@@ -84,6 +85,7 @@ def score(
     output: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="File to write and to continue: .csv, or .npz beside a .csv.", metavar="FILE"),
+        TABLE,
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Begin the file anew, whatever is in it.")] = False,
     as_json: Json = False,

@@ -19,6 +19,7 @@ from rich.markup import escape
 from nascompile.cli.cells import distinct_members, number_columns, refuse_distinct
 from nascompile.cli.options import Json, SetRequest, takes_request
 from nascompile.cli.output import emit_json, out, quantity, say, table, working
+from nascompile.cli.outputs import FILE
 from nascompile.cli.report import print_head, report
 from nascompile.cli.search.run_report import show_run
 from solvers.base import verify as verify_set
@@ -146,6 +147,7 @@ def export(
     output: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="File to write; without it, csv and json go to stdout.", metavar="FILE"),
+        FILE,
     ] = None,
     number: Annotated[int | None, typer.Option("-n", "--number", min=0, help="Only so many members.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Draw the -n members uniformly with this seed.")] = None,

@@ -13,7 +13,7 @@ from nascompile.deploy.calls import planned
 from nascompile.deploy.core import core_of
 from nascompile.deploy.deployed import Deployed
 from nascompile.deploy.instructions import predicted_instructions
-from nascompile.deploy.project import in_memory, write_project
+from nascompile.deploy.project import check_own, in_memory, write_project
 from nascompile.deploy.readme import readme
 from nascompile.deploy.subject import Subject, predicted
 from nascompile.deploy.toolchain import Checked, Sizes, build_image, host_library, run_check, run_host
@@ -60,11 +60,13 @@ def deploy(subject: Subject, target: Target, folder: Path) -> Deployed:
     Args:
         subject: the network.
         target: the chip.
-        folder: made if it is not there.
+        folder: made if it is not there; else empty, or of an earlier deployment.
 
     Raises:
-        DeployError: a number of the network does not fit into C's fields, or the folder cannot be written.
+        DeployError: a number of the network does not fit into C's fields, or the folder cannot be written, or holds
+            something else.
     """
+    check_own(folder)
     plan, vectors = planned(subject.network), subject.vectors()
     foretold = predicted(subject.candidate, target, subject.dtype)
     with suppress(LatencyError):  # there is no profile of this core

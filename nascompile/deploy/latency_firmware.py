@@ -15,7 +15,7 @@ from pathlib import Path
 from nascompile.deploy.core import CORES, Core, core_of
 from nascompile.deploy.errors import DeployError
 from nascompile.deploy.operator_shapes import call_elements, drawn_calls, weight_count
-from nascompile.deploy.project import memory_layout, placed
+from nascompile.deploy.project import check_own, memory_layout, placed
 from spaces.runtimes.kernel_loops import KernelCall
 from spaces.runtimes.nascompile_c import STACK
 from spaces.targets.target import Target
@@ -40,7 +40,7 @@ def write_firmware(
     """Write the folder: sources, linker script, Makefile, README.
 
     Args:
-        folder: made if it is not there.
+        folder: made if it is not there; else empty, or of an earlier firmware.
         target: the chip.
         dtype: `int8` or `float32`.
         calls: the operators to time; random ones of every kernel by default, as large as the chip's memories allow.
@@ -49,13 +49,15 @@ def write_firmware(
         The operators.
 
     Raises:
-        DeployError: no compiler for the core, memories too small, or a folder that cannot be written.
+        DeployError: no compiler for the core, memories too small, or a folder that cannot be written, or holds
+            something else.
     """
     core = core_of(target)
     if core is None:
         known = ", ".join(CORES)
         message = f"the core of {target.title}, {target.core}, is not one that C can be built for here"
         raise DeployError.of("no-core", message, f"those are: {known}")
+    check_own(folder, "operators.h", "whose shapes were drawn at random", "firmware")
     if calls is None:
         calls = _drawn(target, dtype)
     texts = {

@@ -19,7 +19,7 @@ from spaces.runtimes.nascompile_c import STACK
 from spaces.targets.target import Region, Target
 from spaces.tensors import Shape
 
-__all__ = ["Vectors", "in_memory", "kernel_files", "memory_layout", "placed", "write_project"]
+__all__ = ["Vectors", "check_own", "in_memory", "kernel_files", "memory_layout", "placed", "write_project"]
 
 #: Of `network.h`: by this a folder is known as an earlier deployment.
 _MARK = "made by nascompile"
@@ -64,7 +64,7 @@ def write_project(folder: Path, plan: Plan, target: Target, vectors: Vectors, na
     """Write the folder.
 
     Args:
-        folder: made if it is not there; else empty, or of an earlier deployment.
+        folder: made if it is not there; see `check_own`.
         plan: the network.
         target: the chip.
         vectors: for the check.
@@ -72,7 +72,7 @@ def write_project(folder: Path, plan: Plan, target: Target, vectors: Vectors, na
         readme: text of README.md.
 
     Raises:
-        DeployError: the folder cannot be written, or holds something else.
+        DeployError: the folder cannot be written.
     """
     core = core_of(target)
     texts = {
@@ -80,7 +80,6 @@ def write_project(folder: Path, plan: Plan, target: Target, vectors: Vectors, na
         "check/vectors.h": _vectors(plan, vectors), "README.md": readme,
         **_kernels(plan), **_images(target, core),
     }  # fmt: skip
-    _check_own(folder)
     try:
         for stale in [path for name in _OWN for path in folder.glob(name)]:
             stale.unlink()
@@ -93,13 +92,23 @@ def write_project(folder: Path, plan: Plan, target: Target, vectors: Vectors, na
         raise DeployError.of("unwritable", message, hint) from None
 
 
-def _check_own(folder: Path) -> None:
-    """Raises unless the folder is new, empty or of an earlier deployment: nothing of anybody else's is overwritten."""
-    mark = folder / "network.h"
-    if mark.is_file() and _MARK in mark.read_text(errors="replace"):
+def check_own(folder: Path, file: str = "network.h", mark: str = _MARK, what: str = "deployed network") -> None:
+    """Raises unless the folder is new, empty or written earlier: nothing of anybody else's is overwritten.
+
+    Args:
+        folder: the folder.
+        file: by which a folder is known that was written earlier.
+        mark: what stands in that file.
+        what: such a folder holds.
+
+    Raises:
+        DeployError: something else is there.
+    """
+    known = folder / file
+    if known.is_file() and mark in known.read_text(errors="replace"):
         return
     if folder.is_dir() and (strangers := sorted(path.name for path in folder.iterdir())):
-        message = f"`{folder}` is not empty, and holds no deployed network (`{strangers[0]}` ...)"
+        message = f"`{folder}` is not empty, and holds no {what} (`{strangers[0]}` ...)"
         raise DeployError.of("not-a-deployment", message, "name a new folder with -o")
 
 

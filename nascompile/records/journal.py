@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from os import truncate
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +35,11 @@ class Journal:
 
     def __init__(self, path: Path, settings: dict[str, Any], force: bool = False) -> None:
         self.path = path
-        lines = [] if force else self._read()
+        lines, size = ([], 0) if force else self._read()
         if lines:
             self._compare(lines[0], json.loads(json.dumps(settings)))
+            # Not before it is known to be this run's: a file of somebody else's stays as it is.
+            self._write("a", [], size)
         else:
             self._write("w", [settings])
         self.entries: list[dict[str, Any]] = lines[1:]
@@ -52,19 +53,19 @@ class Journal:
         """A mistake in this file."""
         return FileError(Diagnostic("bad-log", message, Span(str(self.path), line, 1), hint))
 
-    def _read(self) -> list[dict[str, Any]]:
-        """The lines of the file, from which a last one that was cut off in the middle is removed."""
+    def _read(self) -> tuple[list[dict[str, Any]], int]:
+        """The lines of the file but a last one that was cut off in the middle, and how many bytes they are."""
         if not self.path.exists():
-            return []
+            return [], 0
         try:
             data = self.path.read_bytes()
-            whole = data.rfind(b"\n") + 1
-            if whole < len(data):
-                truncate(self.path, whole)
-            texts = data[:whole].decode().split("\n")[:-1]
+            size = data.rfind(b"\n") + 1
+            texts = data[:size].decode().split("\n")[:-1]
         except (OSError, UnicodeDecodeError) as cause:
             raise self.error(f"cannot read the log: {cause}", "name another file with --log") from None
-        return [self._entry(number, text) for number, text in enumerate(texts, start=1)]
+        if not texts and not _begun(data):
+            raise self._stranger(1)
+        return [self._entry(number, text) for number, text in enumerate(texts, start=1)], size
 
     def _entry(self, number: int, text: str) -> dict[str, Any]:
         try:
@@ -72,9 +73,12 @@ class Journal:
         except ValueError:
             entry = None
         if not isinstance(entry, dict):
-            hint = "name another file with --log, or start anew with --force"
-            raise self.error("this line is none of a search's log", hint, number)
+            raise self._stranger(number)
         return entry
+
+    def _stranger(self, line: int) -> FileError:
+        hint = "name another file with --log, or start anew with --force"
+        return self.error("this line is none of a search's log", hint, line)
 
     def _compare(self, earlier: dict[str, Any], settings: dict[str, Any]) -> None:
         for key in (*settings, *earlier):
@@ -82,10 +86,22 @@ class Journal:
                 message = f"this is the log of another search: its `{key}` differs"
                 raise self.error(message, "name another file with --log, or start anew with --force")
 
-    def _write(self, mode: str, entries: list[dict[str, Any]]) -> None:
+    def _write(self, mode: str, entries: list[dict[str, Any]], size: int | None = None) -> None:
+        """Write entries, after so many bytes of the file or all of it."""
         try:
             with self.path.open(mode, encoding="utf-8") as file:
+                if size is not None:
+                    file.truncate(size)
                 file.writelines(json.dumps(entry) + "\n" for entry in entries)
         except OSError as cause:
             message = f"cannot write the log: {cause.strerror}"
             raise self.error(message, "free some space, or name another file with --log") from None
+
+
+def _begun(data: bytes) -> bool:
+    """Whether this is a first line that was cut off, or nothing: nobody else's file."""
+    try:
+        json.loads(data)
+    except ValueError:
+        return b'{"'.startswith(data[:2])
+    return False

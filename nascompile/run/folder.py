@@ -27,7 +27,7 @@ from nascompile.run.settings import RunSettings
 from nascompile.run.trials import Trials
 from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import Diagnostic, FileError, Span
-from spaces.files import write_atomically
+from spaces.files import check_folder, write_atomically
 
 __all__ = ["RunFolder"]
 
@@ -55,10 +55,8 @@ class RunFolder:
             folder._compare(settings, fs)
             folder._announce()
             return folder
-        entries = folder._make()
-        if strangers := [name for name in entries if name not in (folder.set_file.name, ".lock")]:
-            message = f"`{path}` is not empty, and holds no run (`{strangers[0]}` ...)"
-            raise RunError(Diagnostic("not-a-run", message, None, "give the name of a new folder with --out"))
+        folder.check_own()
+        folder._make()
         fs.save(folder.set_file)
         # The settings come last: a folder that has them is a run.
         write_atomically(folder.config, settings.to_json().encode())
@@ -162,11 +160,25 @@ class RunFolder:
             file.flush()
             yield
 
-    def _make(self) -> list[str]:
-        """Make the folder unless it is there; what is in it."""
+    def check_own(self) -> None:
+        """Raises unless the folder is new, empty, a run, or one that was not begun to the end.
+
+        Raises:
+            RunError: something else is there.
+            FileError: it cannot be made.
+        """
+        check_folder(self.path)
+        entries = sorted(path.name for path in self.path.iterdir()) if self.path.is_dir() else []
+        own = (self.set_file.name, ".lock")
+        strangers = [name for name in entries if name not in own and not name.endswith(".part")]
+        if strangers and not self.config.exists():
+            message = f"`{self.path}` is not empty, and holds no run (`{strangers[0]}` ...)"
+            raise RunError(Diagnostic("not-a-run", message, None, "give the name of a new folder with --out"))
+
+    def _make(self) -> None:
+        """Make the folder unless it is there."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            return sorted(entry.name for entry in self.path.iterdir())
         except OSError as cause:
             message, place = f"cannot make the folder: {cause.strerror}", Span(str(self.path), 1, 1)
             raise FileError(Diagnostic("unwritable", message, place, "give another --out")) from None

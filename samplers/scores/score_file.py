@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaces.errors import Diagnostic, FileError, Span
-from spaces.files import write_atomically
+from spaces.files import unwritable, write_atomically
 
 try:
     import fcntl
@@ -94,7 +94,7 @@ class ScoreFile:
                     file.write(_line([cell_text(value) for value in row]))
                     file.flush()
                 except OSError as cause:
-                    raise self._unwritable(cause) from None
+                    raise unwritable(self.path, cause) from None
 
             yield append
 
@@ -167,7 +167,7 @@ class ScoreFile:
         try:
             file = self.path.open("r+b") if self.path.exists() else None
         except OSError as cause:
-            raise self._unwritable(cause) from None
+            raise unwritable(self.path, cause) from None
         with file or nullcontext():
             if file is not None and fcntl is not None:
                 try:
@@ -186,10 +186,6 @@ class ScoreFile:
             raise self._error("damaged-table", "the columns of the file are not those of its run", _ELSE)
         file.truncate(data.rfind(b"\n") + 1)
         file.seek(0, SEEK_END)
-
-    def _unwritable(self, cause: OSError) -> FileError:
-        hint = "check that the folder exists, is writable and has room, or give another file with --out"
-        return self._error("unwritable", f"cannot write the file: {cause.strerror}", hint)
 
     def _error(self, code: str, message: str, hint: str) -> FileError:
         return FileError(Diagnostic(code, message, Span(str(self.path), 1, 1), hint))

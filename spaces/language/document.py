@@ -20,7 +20,7 @@ from spaces.errors import Diagnostic, SpaceError, Span, did_you_mean
 from spaces.files import read_text
 from spaces.language.source import Path_, Source, read_yaml
 
-__all__ = ["Document", "Header", "InputKeys", "read_document", "validate_keys"]
+__all__ = ["Document", "Header", "InputKeys", "files_of", "read_document", "validate_keys"]
 
 
 class _Strict(BaseModel):
@@ -107,7 +107,7 @@ def read_document(text: str, file: str, overrides: Iterable[str] = (), folder: P
     Raises:
         SpaceError: every mistake found, each with its place.
     """
-    source = _extended(read_yaml(text, file), folder, (file,))
+    source = _extended(read_yaml(text, file), folder)
     for override in overrides:
         _apply(source, override)
     keys = validate_keys(Header, source, ())
@@ -162,21 +162,42 @@ def _fields_at(model: type[BaseModel], loc: tuple[str | int, ...]) -> Iterable[s
     return model.model_fields
 
 
-def _extended(source: Source, folder: Path | None, seen: tuple[str, ...]) -> Source:
-    """The document merged over the one it extends: mappings key by key, everything else replaced."""
-    base_name = source.data.get("extends") if isinstance(source.data, dict) else None
-    if not isinstance(base_name, str):
-        return source
+def files_of(path: Path) -> list[Path]:
+    """A space file and those that it extends, one after another.
+
+    Raises:
+        SpaceError: one cannot be read, or they extend each other.
+
+    Example:
+        >>> from spaces.language.library import library
+        >>> [file.stem for file in files_of(library()["nasbench201_cifar100"])]
+        ['nasbench201_cifar100', 'nasbench201']
+    """
+    return [Path(source.file) for source in _chain(read_yaml(read_text(path), str(path)), path.parent)]
+
+
+def _extended(source: Source, folder: Path | None) -> Source:
+    """The document merged over those it extends: mappings key by key, everything else replaced."""
+    *over, base = _chain(source, folder)
+    for one in reversed(over):
+        base = Source(one.file, _merge(base.data, one.data), {**base.spans, **one.spans})
+    return base
+
+
+def _chain(source: Source, folder: Path | None) -> list[Source]:
+    """A document, the one that it extends, and so on."""
     from spaces.language.library import find_space
 
-    span = source.span(("extends",))
-    path = find_space(base_name, folder=folder, span=span)
-    if path.resolve() in [Path(file).resolve() for file in seen]:
-        message = f"`{base_name}` extends itself"
-        raise SpaceError(Diagnostic("circular-extends", message, span, "break the circle: " + " -> ".join(seen)))
-    base = _extended(read_yaml(read_text(path), str(path)), path.parent, (*seen, str(path)))
-    data = _merge(base.data, source.data)
-    return Source(source.file, data, {**base.spans, **source.spans})
+    found = [source]
+    while isinstance(found[-1].data, dict) and isinstance(base_name := found[-1].data.get("extends"), str):
+        span = found[-1].span(("extends",))
+        path = find_space(base_name, folder=folder, span=span)
+        if path.resolve() in [Path(one.file).resolve() for one in found]:
+            message, circle = f"`{base_name}` extends itself", " -> ".join(one.file for one in found)
+            raise SpaceError(Diagnostic("circular-extends", message, span, f"break the circle: {circle}"))
+        found.append(read_yaml(read_text(path), str(path)))
+        folder = path.parent
+    return found
 
 
 def _merge(base: Any, over: Any) -> Any:

@@ -11,6 +11,7 @@ import typer
 from nascompile.cli.engines import Engine
 from nascompile.cli.objectives import read_objectives
 from nascompile.cli.options import Json, SetRequest, takes_request
+from nascompile.cli.outputs import LOG, RUN
 from nascompile.cli.parameters import parsed
 from nascompile.cli.search.monas import MonasSearch
 from nascompile.cli.search.pareto import ParetoSearch
@@ -192,6 +193,7 @@ def search(
             help="Folder of the run; default SPACE-MCU-SAMPLER-SEED. pareto: all trials as .csv, for `select`.",
             metavar="RUN",
         ),
+        RUN,
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of weights, draws and examples.")] = 0,
     log: Annotated[
@@ -200,6 +202,7 @@ def search(
             "--log", help="pareto, monas: every trial or round. Default: SPACE-MCU-SAMPLER-SEED.jsonl here.",
             metavar="FILE",
         ),
+        LOG,
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="pareto, monas: start anew, whatever the log holds.")] = False,
     as_json: Json = False,

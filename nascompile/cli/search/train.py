@@ -13,6 +13,7 @@ from nascompile.cli.engines import Engine, check_engine
 from nascompile.cli.examples import check_device
 from nascompile.cli.options import Json, SetRequest, default_name
 from nascompile.cli.output import Interrupted, emit_json, say, working
+from nascompile.cli.outputs import RUN
 from nascompile.cli.pace import Pace
 from nascompile.cli.parameters import parsed
 from nascompile.cli.search.monas import with_latency
@@ -79,6 +80,8 @@ class TrainSearch:
             named_sampler(self.sampler, seed=self.seed, **self.parameters)
         check_engine(self.engine, self.device)
         settings = self._settings()
+        if self.output:
+            RunFolder(self.output).check_own()
         fs = request.feasible_set()
         if not fs:
             message = f"no network of `{fs.program.space.name}` fits ({fs.description}), so there is nothing to train"
@@ -160,6 +163,7 @@ def worker(
     output: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="With --storage: a folder to work in. Default: NAME.", metavar="DIR"),
+        RUN,
     ] = None,
     device: _Device = "cpu",
 ) -> None:

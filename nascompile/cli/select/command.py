@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from nascompile.cli.options import Json
 from nascompile.cli.output import emit_json, out, say, table, working
+from nascompile.cli.outputs import FILE
 from nascompile.cli.select.choice import _COSTS, Choice, Objective
 from nascompile.records.results_file import ResultsFile, read_results
 from samplers.proxies.base import PROXIES, proxy
@@ -65,9 +66,10 @@ def select(
     plot: Annotated[
         Path | None,
         typer.Option("--plot", help="Draw the front and the chosen: .png, .svg or .html.", metavar="FILE"),
+        FILE,
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write the chosen lines of RESULTS.", metavar="FILE")
+        Path | None, typer.Option("--out", "-o", help="Write the chosen lines of RESULTS.", metavar="FILE"), FILE
     ] = None,
     as_json: Json = False,
 ) -> None:
