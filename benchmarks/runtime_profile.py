@@ -13,7 +13,7 @@ from pathlib import Path
 from nascompile.deploy.core import CORES
 from nascompile.deploy.measure import FLAGS, compiler_version
 from nascompile.deploy.runtime_profile import measured_runtime
-from spaces.runtimes.library import FILE, profile_text
+from spaces.runtimes.nascompile_c import FILE, profile_text
 
 __all__ = ["main"]
 

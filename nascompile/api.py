@@ -15,8 +15,8 @@ from spaces.language.reader import load_space
 from spaces.language.space import Space
 from spaces.program.compile import compile_space
 from spaces.program.graph import Budgets, Program
-from spaces.runtimes.library import find_runtime
-from spaces.runtimes.nascompile_c import RUNTIME, STACK
+from spaces.runtimes.base import Runtime
+from spaces.runtimes.library import DEFAULT, find_runtime
 from spaces.targets.catalogue import load_target
 from spaces.targets.target import Target
 from spaces.units import parse_bytes, parse_count, parse_time_ns
@@ -39,7 +39,7 @@ def compile(
     latency: Quantity = None,
     latency_profile: str | Path | LatencyProfile | None = None,
     ram_model: str | None = None,
-    runtime: str = "ebs",
+    runtime: str = DEFAULT,
     overrides: Iterable[str] = (),
 ) -> Program:
     """Compile a space for an MCU and budgets.
@@ -72,15 +72,12 @@ def compile(
     """
     source = space if isinstance(space, Space) else load_space(space, overrides)
     target = load_target(mcu) if isinstance(mcu, str) else mcu
-    measured = find_runtime(runtime, target, source.settings.dtype)
-    stack = STACK if measured else 0
-    budgets = budgets_of(target, stack, rom=rom, ram=ram, flops=flops, macs=macs, latency=latency)
+    found = find_runtime(runtime, target, source.settings.dtype)
+    budgets = budgets_of(target, found.stack, rom=rom, ram=ram, flops=flops, macs=macs, latency=latency)
     limited = budgets.latency is not None or any("latency" in c.names for c in source.constraints)
-    profile = _profile(latency_profile, target, source.settings.dtype, runtime, limited)
-    name, code = (target.name, dict(target.runtime)) if target else ("", {})
-    return compile_space(
-        source, budgets, target=name, ram_model=ram_model, code=code, latency=profile, runtime=measured
-    )
+    profile = _profile(latency_profile, target, source.settings.dtype, found, limited)
+    name = target.name if target else ""
+    return compile_space(source, budgets, target=name, ram_model=ram_model, runtime=found, latency=profile)
 
 
 def reduce(
@@ -94,7 +91,7 @@ def reduce(
     latency: Quantity = None,
     latency_profile: str | Path | LatencyProfile | None = None,
     ram_model: str | None = None,
-    runtime: str = "ebs",
+    runtime: str = DEFAULT,
     overrides: Iterable[str] = (),
     solver: str = "auto",
     progress: Progress | None = None,
@@ -122,12 +119,12 @@ def reduce(
 
 
 def _profile(
-    given: str | Path | LatencyProfile | None, target: Target | None, dtype: str, runtime: str, limited: bool
+    given: str | Path | LatencyProfile | None, target: Target | None, dtype: str, runtime: Runtime, limited: bool
 ) -> LatencyProfile | None:
     """The profile that was given; where latency is limited or `auto` was given, the runtime's or the target's."""
     if given == "auto" or (given is None and limited):
-        if runtime == RUNTIME:
-            return named_profile(RUNTIME, target, dtype)
+        if runtime.profiles:
+            return named_profile(runtime.profiles, target, dtype)
         return profile_for(target) if target else None
     return named_profile(given, target, dtype) if isinstance(given, str | Path) else given
 

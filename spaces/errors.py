@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Self
 
 __all__ = [
     "CandidateError",
@@ -90,7 +91,7 @@ class NascompileError(Exception):
         super().__init__("\n".join(d.render() for d in self.diagnostics))
 
     @classmethod
-    def of(cls, code: str, message: str, hint: str = "", span: Span | None = None) -> NascompileError:
+    def of(cls, code: str, message: str, hint: str = "", span: Span | None = None) -> Self:
         """The error with a single diagnostic."""
         return cls(Diagnostic(code, message, span, hint))
 

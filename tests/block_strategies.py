@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from spaces.blocks import BLOCKS, Ops
+from spaces.blocks import BLOCKS
 from spaces.blocks.base import CountKind, FlagKind, Kind, PaddingKind, PairKind, Word
+from spaces.operators import Ops
 from spaces.tensors import Infeasible, Shape
 
 __all__ = ["Lowered", "argument", "lowered"]

@@ -16,6 +16,7 @@ from spaces.language.expressions import evaluate
 from spaces.program.breakdown import LayerTerms, breakdown, derived, shared_code, totals
 from spaces.program.candidate import Candidate, parse_candidate
 from spaces.program.constraints import ground
+from spaces.runtimes.library import RUNTIMES
 from spaces.tensors import Infeasible
 
 __all__ = ["check", "verdict"]
@@ -130,9 +131,9 @@ def _print(member: Candidate, layers: tuple[LayerTerms, ...], data: dict[str, An
 
 
 def _rom_terms(runtime: str) -> str:
-    if runtime == "ebs":
-        return "sum of weights and code (EBS Eq. 3)"
-    return f"constants of the layers, and code that is there once ({runtime})"
+    if RUNTIMES[runtime].shares_code:
+        return f"constants of the layers, and code that is there once ({runtime})"
+    return "sum of weights and code (EBS Eq. 3)"
 
 
 def _print_totals(layers: tuple[LayerTerms, ...], data: dict[str, Any]) -> None:

@@ -128,7 +128,7 @@ def firmware(
       nascompile latency fit board.csv --name my-board --clock 100MHz --core Cortex-M4F
     """
     from nascompile.deploy.latency_firmware import write_firmware
-    from spaces.runtimes.kernel_loops import LOOPS
+    from spaces.operators import LOOPS
 
     if dtype not in LOOPS:
         raise _wrong(f"there are no kernels in `{dtype}`", did_you_mean(dtype, LOOPS))

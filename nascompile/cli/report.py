@@ -15,6 +15,7 @@ from solvers.sets.feasible_set import FeasibleSet
 from spaces.costs.latency import LatencyProfile
 from spaces.language.layer import option_label
 from spaces.program.graph import Program
+from spaces.runtimes.library import RUNTIMES
 from spaces.units import format_bytes, format_count, format_time_ns
 
 __all__ = ["print_report", "profile_data", "profile_text", "report", "runtime_name"]
@@ -140,12 +141,12 @@ def print_head(data: dict[str, Any]) -> None:
 
 def runtime_name(program: Program) -> str:
     """What gives the ROM."""
-    return program.runtime.name if program.runtime else "ebs"
+    return program.runtime.name
 
 
 def budget_text(budgets: dict[str, int], ram_model: str, runtime: str) -> str:
     """The budgets in words."""
-    rom = "ROM" if runtime == "ebs" else f"ROM ({runtime})"
+    rom = f"ROM ({runtime})" if RUNTIMES[runtime].shares_code else "ROM"
     names = {"ram": f"RAM ({ram_model})", "rom": rom, "flops": "FLOPs", "macs": "MACs", "latency": "latency"}
     forms = {"rom": format_bytes, "ram": format_bytes, "latency": format_time_ns}
     parts = [f"{names[name]} <= {forms.get(name, format_count)(value)}" for name, value in budgets.items()]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from nascompile.compression.errors import CompressionError
 from nascompile.compression.quantised import QuantisedNetwork
-from nascompile.compression.quantised_op import QuantisedOp, QuantisedTensor
+from nascompile.operators.quantised_op import QuantisedOp, QuantisedTensor
 from spaces.lazy import face
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nascompile.compression.operator_graph import OperatorGraph
-from nascompile.compression.unpruned import PRODUCING
+from spaces.operators import OPERATORS
 
 __all__ = ["Channels", "Family", "channels_of"]
 
@@ -41,7 +41,7 @@ def channels_of(graph: OperatorGraph) -> Channels:
 
     Example:
         >>> from spaces.blocks.residual import residual
-        >>> from spaces.language.space import Settings
+        >>> from spaces.language.settings import Settings
         >>> from spaces.tensors import Shape
         >>> x = Shape(2, 4, 4)
         >>> ops = residual(x, filters=3)
@@ -52,18 +52,13 @@ def channels_of(graph: OperatorGraph) -> Channels:
     sets = _Sets()
     tensors = [sets.fresh(graph.shape(0).channels, -1)]
     for k, (op, inputs, _) in enumerate(graph.places):
-        operands = [tensors[i] for i in inputs]
-        if op.kind == "concat":
-            tensors.append(np.concatenate(operands))
-            continue
-        for other in operands[1:]:
+        operands, kind = [tensors[i] for i in inputs], OPERATORS[op.kind]
+        for other in operands[1:] if kind.ties else ():
             sets.join(operands[0], other)
-        if op.kind in PRODUCING:
+        if kind.produces:
             tensors.append(sets.fresh(op.out.channels, k))
-        elif op.kind == "flatten":
-            tensors.append(np.repeat(operands[0], op.out.channels // len(operands[0])))
         else:
-            tensors.append(operands[0])
+            tensors.append(kind.channels(op, operands, graph.area(inputs[0])))
     return sets.found(tensors)
 
 

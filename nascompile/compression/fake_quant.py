@@ -5,27 +5,20 @@ Gradients go through the rounding as if it were not there (Jacob et al. 2018), s
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import nn
 from torch.nn import functional
 
-from nascompile.compression.fixed_point import HIGH, LOW
 from nascompile.compression.folding import folded
-from nascompile.compression.kernels import SHARING, WEIGHTED, Kernel, dead_after, kernels
+from nascompile.compression.network_kernels import dead_after, kernels
+from nascompile.operators.fixed_point import HIGH, LOW
 from spaces.networks.network import Network
-from spaces.operators.torch_layers import PaddedAvgPool
+from spaces.operators import Kernel
+from spaces.operators.activations import ACTIVATIONS
 
-__all__ = ["FUNCTIONS", "FakeQuantised", "Range", "weight_scales"]
+__all__ = ["FakeQuantised", "Range", "weight_scales"]
 
 Tensor = torch.Tensor
-
-#: Activations that no clamp computes.
-FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "hard_swish": functional.hardswish,
-    "hard_sigmoid": functional.hardsigmoid,
-}
 
 #: Biases stay below this many steps, a quarter of what 32 bits hold.
 _BIAS_STEPS = 2.0**29
@@ -155,7 +148,7 @@ class FakeQuantised(nn.Module):
 
     def range_of(self, tensor: int) -> Range:
         """The range of a tensor, which it may share with one before it: 0 is the input, k the k-th kernel's output."""
-        while tensor and self.kernels[tensor - 1].kind in SHARING:
+        while tensor and self.kernels[tensor - 1].record.copies:
             tensor = self.kernels[tensor - 1].inputs[0]
         return self._ranges()[tensor]
 
@@ -183,13 +176,12 @@ class FakeQuantised(nn.Module):
         return self.ranges[tensor](x)
 
     def _run(self, number: int, kernel: Kernel, operands: list[Tensor]) -> Tensor:
-        if kernel.kind in SHARING:
-            return _SHARED[kernel.kind](kernel, operands[0])
-        if kernel.kind in WEIGHTED:
-            x = self._weighted(number, kernel, operands[0])
-        else:
-            x = _PLAIN[kernel.kind](kernel, operands)
-        x = functional.relu6(x) if kernel.clamp == "relu6" else functional.relu(x) if kernel.clamp == "relu" else x
+        kind = kernel.record
+        x = kind.compute(kernel, operands) if kind.compute else self._weighted(number, kernel, operands[0])
+        if kind.copies:
+            return x
+        if kernel.clamp != "none":
+            x = ACTIVATIONS[kernel.clamp].module()(x)
         return self._rounded(number + 1, x)
 
     def _weighted(self, number: int, kernel: Kernel, x: Tensor) -> Tensor:
@@ -197,32 +189,8 @@ class FakeQuantised(nn.Module):
             weight, bias = self.weights[str(number)], self.biases[str(number)]
         else:
             weight, bias, _ = self.parameters_of(number)
-        if kernel.kind == "linear":
+        if kernel.record.whole:
             return functional.linear(x.flatten(1), weight, bias)
         top, bottom, left, right = kernel.pads
         padded = functional.pad(x, (left, right, top, bottom))
         return functional.conv2d(padded, weight, bias, kernel.stride, groups=kernel.groups)
-
-
-def _max_pool(kernel: Kernel, x: Tensor) -> Tensor:
-    top, bottom, left, right = kernel.pads
-    padded = functional.pad(x, (left, right, top, bottom), value=float("-inf"))
-    return functional.max_pool2d(padded, kernel.kernel, kernel.stride)
-
-
-_SHARED: dict[str, Callable[[Kernel, Tensor], Tensor]] = {
-    "max_pool": _max_pool,
-    "global_max_pool": lambda _, x: x.amax((2, 3)),
-    "flatten": lambda _, x: x.flatten(1),
-}
-
-_PLAIN: dict[str, Callable[[Kernel, list[Tensor]], Tensor]] = {
-    "add": lambda _, xs: xs[0] + xs[1],
-    "mul": lambda _, xs: xs[0][:, :, None, None] * xs[1],
-    "concat": lambda _, xs: torch.cat(xs, dim=1),
-    "avg_pool": lambda k, xs: PaddedAvgPool(k.kernel, k.stride, k.pads)(xs[0]),
-    "global_avg_pool": lambda _, xs: xs[0].mean((2, 3)),
-    "lookup": lambda k, xs: FUNCTIONS[k.function](xs[0]),
-    "requantise": lambda _, xs: xs[0],
-    "zeros": lambda _, xs: torch.zeros_like(xs[0]),
-}

@@ -23,7 +23,7 @@ def folded(operator: Operator) -> tuple[torch.Tensor, torch.Tensor]:
 
     Example:
         >>> from spaces.blocks.conv import conv
-        >>> from spaces.language.space import Settings
+        >>> from spaces.language.settings import Settings
         >>> from spaces.tensors import Shape
         >>> x = Shape(2, 4, 4)
         >>> operator = Operator(conv(x, filters=3)[0], x, Settings("int8", True, True, False))

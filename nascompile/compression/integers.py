@@ -10,22 +10,19 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from nascompile.compression.errors import CompressionError
-from nascompile.compression.fake_quant import FUNCTIONS, FakeQuantised
-from nascompile.compression.fixed_point import HIGH, LOW, multipliers_shifts
-from nascompile.compression.integer import ADD_SHIFT
-from nascompile.compression.kernels import WEIGHTED, Kernel, input_shape
+from nascompile.compression.fake_quant import FakeQuantised
+from nascompile.compression.network_kernels import input_shape
 from nascompile.compression.quantised import QuantisedNetwork
-from nascompile.compression.quantised_op import QuantisedOp, QuantisedTensor
+from nascompile.operators import INTEGER_KERNELS
+from nascompile.operators.fixed_point import HIGH, LOW, multipliers_shifts
+from nascompile.operators.quantised_op import QuantisedOp, QuantisedTensor
+from spaces.operators import Kernel
+from spaces.operators.activations import ACTIVATIONS
 from spaces.tensors import Shape
 
 __all__ = ["integers"]
 
 _MOST = 2**31 - 1
-#: How far a value may be from its zero point.
-_APART = HIGH - LOW
-
-#: The real factors of a kernel: from its scales of inputs and output.
-Factors = Callable[[Kernel, list[float], float, Shape], list[float]]
 
 
 @torch.no_grad()
@@ -53,18 +50,20 @@ def _op(
 ) -> QuantisedOp:
     found: dict[str, Any] = {}
     scales = [tensor.scale for tensor in x]
-    if kernel.kind in WEIGHTED:
+    kind, integer = kernel.record, INTEGER_KERNELS[kernel.kind]
+    if kind.weights:
         found = _weights(simulated, number, kernel, x[0], out)
-    elif kernel.kind == "lookup":
-        found = {"table": _table(FUNCTIONS[kernel.function], x[0], out)}
-    elif kernel.kind in _FACTORS:
-        factors = _FACTORS[kernel.kind](kernel, scales, out.scale, x[0].shape)
-        multipliers, shifts = multipliers_shifts(_bounded(factors, _LARGEST[kernel.kind](kernel, x[0].shape)))
+    elif kind.table:
+        found = {"table": _table(ACTIVATIONS[kernel.function].module(), x[0], out)}
+    elif integer.factors:
+        factors = integer.factors(kernel, scales, out.scale)
+        multipliers, shifts = multipliers_shifts(_bounded(factors, integer.largest(kernel)))
         found = {"multipliers": multipliers, "shifts": shifts}
     low, high = _clamp(kernel.clamp, out)
     return QuantisedOp(
-        kernel.kind, kernel.inputs, kernel.kernel, kernel.stride, kernel.pads, kernel.groups, low, high, **found
-    )
+        kernel.kind, kernel.inputs, kernel.kernel, kernel.stride, kernel.pads, kernel.groups, low, high,
+        first=kernel.first, **found,
+    )  # fmt: skip
 
 
 def _clamp(clamp: str, out: QuantisedTensor) -> tuple[int, int]:
@@ -114,29 +113,3 @@ def _table(
     values = function((q - x.zero_point) * torch.tensor(x.scale))
     steps = torch.round(values * (1 / torch.tensor(out.scale))) + out.zero_point
     return steps.clamp(LOW, HIGH).to(torch.int8).numpy()
-
-
-def _add(kernel: Kernel, scales: list[float], out: float, x: Shape) -> list[float]:
-    """As TensorFlow Lite: the operands at half their larger scale, 20 bits up."""
-    common = 2 * max(scales)
-    return [scales[0] / common, scales[1] / common, common / (out * 2**ADD_SHIFT)]
-
-
-#: The largest magnitude of what a kernel without weights rescales: factors as in `_FACTORS`.
-_LARGEST: dict[str, Callable[[Kernel, Shape], float | list[float]]] = {
-    "add": lambda _, x: [_APART << ADD_SHIFT, _APART << ADD_SHIFT, _APART << ADD_SHIFT],
-    "mul": lambda _, x: _APART**2,
-    "concat": lambda _, x: _APART,
-    "avg_pool": lambda k, x: _APART * k.kernel[0] * k.kernel[1],
-    "global_avg_pool": lambda _, x: _APART * x.height * x.width,
-    "requantise": lambda _, x: _APART,
-}
-
-_FACTORS: dict[str, Factors] = {
-    "add": _add,
-    "mul": lambda _, scales, out, x: [scales[0] * scales[1] / out],
-    "concat": lambda _, scales, out, x: [scale / out for scale in scales],
-    "avg_pool": lambda k, scales, out, x: [scales[0] / (out * n) for n in range(1, k.kernel[0] * k.kernel[1] + 1)],
-    "global_avg_pool": lambda _, scales, out, x: [scales[0] / (out * x.height * x.width)],
-    "requantise": lambda _, scales, out, x: [scales[0] / out],
-}

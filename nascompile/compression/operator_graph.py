@@ -11,12 +11,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from nascompile.compression.errors import CompressionError
-from spaces.blocks.base import Op, Ops
-from spaces.language.space import Settings
+from spaces.language.settings import Settings
 from spaces.networks.network import Layer, Network
+from spaces.operators import OPERATORS, Op, Ops
 from spaces.program.lowering import Step
 from spaces.tensors import Shape
 
@@ -75,6 +76,10 @@ class OperatorGraph:
         """The shape of a tensor: 0 is the network's input, k the output of the k-th operator."""
         return self.places[tensor - 1].op.out if tensor else self.layers[0][1]
 
+    def area(self, tensor: int) -> int:
+        """Elements of each channel of a tensor."""
+        return self.shape(tensor).height * self.shape(tensor).width
+
     def build(self, seed: int = 0) -> Network:
         """The network, its weights drawn from `seed` as `spaces.networks.network.build` draws them."""
         with torch.random.fork_rng(devices=[]):
@@ -106,21 +111,14 @@ class OperatorGraph:
 
 
 def _resized(op: Op, operands: list[Shape], width: int) -> Op:
-    x = operands[0]
-    if op.kind not in ("concat", "mul") and len({shape.channels for shape in operands}) > 1:
+    x, kind = operands[0], OPERATORS[op.kind]
+    if "prune" in kind.cannot:
+        message = f"an operator `{op.kind}` cannot be narrowed: {kind.cannot['prune']}"
+        raise CompressionError.of("not-prunable", message, "search without `sparsity`")
+    if (kind.ties and not kind.joins) and len({shape.channels for shape in operands}) > 1:
         numbers = " and ".join(str(shape.channels) for shape in operands)
         raise CompressionError.of("unequal-operands", f"an operator `{op.kind}` is given {numbers} channels")
-    if op.kind == "linear":
-        return replace(op, out=Shape(width), weights=x.size * width, macs=x.size * width)
-    if op.kind in ("conv", "pointwise", "depthwise"):
-        groups = x.channels if op.kind == "depthwise" else op.groups
-        channels = x.channels if op.kind == "depthwise" else width
-        weights = op.kernel[0] * op.kernel[1] * (x.channels // groups) * channels
-        out = op.out._replace(channels=channels)
-        return replace(op, out=out, groups=groups, weights=weights, macs=weights * out.height * out.width)
-    channels = {
-        "flatten": x.size,
-        "concat": sum(shape.channels for shape in operands),
-        "mul": operands[-1].channels,
-    }.get(op.kind, x.channels)
-    return replace(op, out=op.out._replace(channels=channels))
+    if not kind.produces:
+        made = [np.arange(shape.channels) for shape in operands]
+        width = len(kind.channels(op, made, x.height * x.width))
+    return replace(op, out=op.out._replace(channels=width), **kind.narrowed(op, x, width))

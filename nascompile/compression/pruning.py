@@ -17,13 +17,14 @@ from nascompile.compression.channels import Channels, Family, channels_of
 from nascompile.compression.errors import CompressionError
 from nascompile.compression.operator_graph import OperatorGraph
 from nascompile.compression.slicing import importance, kept_weights
-from nascompile.compression.unpruned import PRODUCING, thin_graph, unpruned_graph
+from nascompile.compression.unpruned import thin_graph, unpruned_graph
 from nascompile.data.dataset import Dataset
 from nascompile.training.history import Epoch
 from nascompile.training.loop import Trained, train
 from nascompile.training.recipes import Recipe
 from nascompile.training.tasks import evaluate
 from spaces.networks.network import Network
+from spaces.operators import OPERATORS
 from spaces.program.candidate import Candidate
 
 __all__ = ["Pruned", "PruningRound", "prune", "remove_channels"]
@@ -179,7 +180,7 @@ def _targets(wide: OperatorGraph, thin: OperatorGraph) -> dict[Family, int]:
 def _check_groups(wide: OperatorGraph, thin: OperatorGraph) -> None:
     for place, narrow in zip(wide.places, thin.places, strict=True):
         op = place.op
-        if op.kind in PRODUCING and op.groups > 1 and op.weights != narrow.op.weights:
+        if OPERATORS[op.kind].produces and op.groups > 1 and op.weights != narrow.op.weights:
             message = f"a convolution of {op.groups} groups cannot be pruned"
             raise CompressionError.of("grouped-convolution", message, "let its widths not depend on the sparsity")
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nascompile.compression.fixed_point import HIGH, LOW
 from nascompile.compression.integer import run
-from nascompile.compression.quantised_op import ARRAYS, QuantisedOp, QuantisedTensor
+from nascompile.operators.fixed_point import HIGH, LOW
+from nascompile.operators.quantised_op import ARRAYS, QuantisedOp, QuantisedTensor
 from nascompile.training.tensor_file import read_tensors, write_tensors
 from spaces.tensors import Shape
 
@@ -96,7 +96,7 @@ class QuantisedNetwork:
             "line": self.line,
             "input_shape": self.input_shape,
             "tensors": [asdict(t) for t in self.tensors],
-            "ops": [{name: getattr(op, name) for name in plain} for op in self.ops],
+            "ops": [{name: getattr(op, name) for name in plain if name != "first" or op.first} for op in self.ops],
         }
         write_tensors(path, arrays, about)
 

@@ -10,15 +10,14 @@ from numpy.typing import NDArray
 
 from nascompile.compression.channels import Channels
 from nascompile.compression.folding import folded
-from nascompile.compression.kernels import layers_of, operators_of
-from nascompile.compression.operator_graph import OperatorGraph
+from nascompile.compression.network_kernels import layers_of, operators_of
+from nascompile.compression.operator_graph import OperatorGraph, Place
 from spaces.networks.network import Network
+from spaces.operators import KERNELS
 
 __all__ = ["importance", "kept_weights"]
 
 Tensor = torch.Tensor
-
-_CONVOLVING = ("conv", "pointwise", "depthwise")
 
 
 @torch.no_grad()
@@ -36,12 +35,12 @@ def importance(graph: OperatorGraph, channels: Channels, network: Network) -> ND
     squares = np.zeros(max(int(n.max()) for n in channels.numbers) + 1)
     operators = [operator for layer in layers_of(network) for operator in operators_of(layer)]
     for k, (place, operator) in enumerate(zip(graph.places, operators, strict=True)):
-        if place.op.kind not in (*_CONVOLVING, "linear"):
+        if not place.op.has_weights:
             continue
         square = folded(operator)[0].double().square()
         np.add.at(squares, channels.numbers[k + 1], square.flatten(1).sum(1).numpy())
         if place.op.groups == 1:
-            read = _elements(channels, graph, place.inputs[0], place.op.kind)
+            read = _elements(channels, graph, place)
             np.add.at(squares, read, square.transpose(0, 1).flatten(1).sum(1).numpy())
     return np.sqrt(squares)
 
@@ -61,16 +60,16 @@ def kept_weights(
     prefixes = {place.prefix: k for k, place in enumerate(graph.places)}
     for name, tensor in weights.items():
         k = prefixes[".".join(name.split(".")[:4]) + "."]
-        op, inputs, _ = graph.places[k]
+        place = graph.places[k]
         if tensor.ndim:
             tensor = tensor[torch.from_numpy(kept[channels.numbers[k + 1]])]
-        if tensor.ndim > 1 and op.groups == 1:
-            tensor = tensor[:, torch.from_numpy(kept[_elements(channels, graph, inputs[0], op.kind)])]
+        if tensor.ndim > 1 and place.op.groups == 1:
+            tensor = tensor[:, torch.from_numpy(kept[_elements(channels, graph, place)])]
         found[name] = tensor.detach().clone()
     return found
 
 
-def _elements(channels: Channels, graph: OperatorGraph, tensor: int, kind: str) -> NDArray[np.int64]:
+def _elements(channels: Channels, graph: OperatorGraph, place: Place) -> NDArray[np.int64]:
     """The number of what each input weight reads: a linear layer reads every element of a feature map."""
-    numbers = channels.numbers[tensor]
-    return np.repeat(numbers, graph.shape(tensor).size // len(numbers)) if kind == "linear" else numbers
+    tensor = place.inputs[0]
+    return np.repeat(channels.numbers[tensor], graph.area(tensor) if KERNELS[place.op.kind].whole else 1)

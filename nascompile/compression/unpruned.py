@@ -14,17 +14,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from nascompile.compression.errors import CompressionError
 from nascompile.compression.operator_graph import OperatorGraph
 from spaces.errors import did_you_mean
+from spaces.operators import OPERATORS
 from spaces.program.candidate import Candidate
 from spaces.program.lowering import lower_chain
 from spaces.tensors import Infeasible
 
-__all__ = ["PRODUCING", "thin_graph", "unpruned_graph"]
-
-#: Operators that make channels of their own; those of a depthwise convolution are its input's.
-PRODUCING = ("conv", "pointwise", "linear")
+__all__ = ["thin_graph", "unpruned_graph"]
 
 
 def thin_graph(candidate: Candidate, *, batch_norm: str | None = None) -> OperatorGraph:
@@ -100,7 +100,7 @@ def _wanted(candidate: Candidate, thin: OperatorGraph, values: dict[str, Any]) -
         for k, (op, other) in enumerate(zip(ops, wider, strict=False)):
             if (op.kind, op.inputs) != (other.kind, other.inputs):
                 break
-            if op.kind in PRODUCING:
+            if OPERATORS[op.kind].produces:
                 found.append((number + k, other.out.channels))
         number += len(ops)
     return found
@@ -117,17 +117,14 @@ def _agreed(thin: OperatorGraph, widths: list[int]) -> list[int]:
         channels = [thin.shape(0).channels]
         changed = False
         for k, (op, inputs, _) in enumerate(places):
-            operands = [(made[i], channels[i]) for i in inputs]
-            if op.kind == "concat":
-                made.append(tuple(p for sources, _ in operands for p in sources))
-                channels.append(sum(n for _, n in operands))
-                continue
-            if len({n for _, n in operands}) > 1:
+            operands, kind = [(made[i], channels[i]) for i in inputs], OPERATORS[op.kind]
+            if kind.ties and len({n for _, n in operands}) > 1:
                 changed |= _raise(operands, widths)
-            producing = op.kind in PRODUCING
-            made.append((k,) if producing else operands[-1][0])
-            area = thin.shape(inputs[0]).size // thin.shape(inputs[0]).channels if op.kind == "flatten" else 1
-            channels.append(widths[k] if producing else operands[-1][1] * area)
+            sources = (sources for sources, _ in operands) if not kind.ties else [operands[-1][0]]
+            made.append((k,) if kind.produces else tuple(p for some in sources for p in some))
+            # The last operand of a sum is as good as any other, once they are equal.
+            own = [np.arange(n) for _, n in (operands if not kind.ties else operands[-1:])]
+            channels.append(widths[k] if kind.produces else len(kind.channels(op, own, thin.area(inputs[0]))))
         if not changed:
             return widths
     raise CompressionError.of("unequal-operands", "the widths of the operands of a sum cannot be made equal")

@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nascompile.compression.kernels import WEIGHTED
 from nascompile.compression.quantised import QuantisedNetwork
-from nascompile.compression.quantised_op import QuantisedOp, QuantisedTensor
 from nascompile.deploy.errors import DeployError
 from nascompile.deploy.float_network import FloatNetwork, FloatOp
 from nascompile.deploy.memory_plan import MemoryPlan, memory_plan
-from spaces.runtimes.kernels import Kernel
-from spaces.runtimes.nascompile_c import c_kernel
+from nascompile.operators import INTEGER_KERNELS, QuantisedOp, QuantisedTensor
+from spaces.operators import KERNELS, Kernel
+from spaces.operators.kernel import c_kernel
 from spaces.tensors import Shape
 
 __all__ = ["Call", "Plan", "constant_bytes", "planned"]
@@ -106,7 +105,8 @@ def _layouts(shapes: Sequence[Shape], ops: Sequence[QuantisedOp | FloatOp]) -> l
     """How each tensor lies in RAM: a flattened one as it lay before."""
     found = [shapes[0]]
     for shape, op in zip(shapes[1:], ops, strict=True):
-        keeps = op.kind in ("flatten", "lookup", "requantise", "add") and found[op.inputs[0]].size == shape.size
+        kind = KERNELS[op.kind]
+        keeps = kind.view or (kind.in_place and found[op.inputs[0]].size == shape.size)
         found.append(found[op.inputs[0]] if keeps else shape)
     return found
 
@@ -127,18 +127,18 @@ class _Caller:
         op = self.op
         if not self.kernel:
             return []
-        if op.kind == "concat":
-            return self._concat()
-        if op.kind in WEIGHTED:
+        kind = KERNELS[op.kind]
+        if kind.weights:
             return [self._weighted()]
-        if op.kind in ("add", "mul"):
-            return [self._call(0, other=op.inputs[1], **self._factors())]
-        if op.kind == "lookup" and isinstance(op, QuantisedOp):
+        if kind.calls == "each":
+            return self._each()
+        if kind.table and isinstance(op, QuantisedOp):
             return [self._call(0, weights=op.table)]
-        return [self._call(0, **self._factors())]
+        other = op.inputs[1] if kind.calls == "both" else None
+        return [self._call(0, other=other, **self._factors())]
 
-    def _concat(self) -> list[Call]:
-        """A copy per operand, each to its channels."""
+    def _each(self) -> list[Call]:
+        """A call for each operand, to its channels of the output."""
         op, calls, channel = self.op, [], 0
         for j, source in enumerate(op.inputs):
             own = {} if isinstance(op, FloatOp) else _factors(op, [j])
@@ -148,14 +148,10 @@ class _Caller:
 
     def _weighted(self) -> Call:
         op, x = self.op, self.layouts[self.op.inputs[0]]
-        weights = np.asarray(op.weights)
-        if op.kind == "linear":
-            # The layer reads channels, rows, columns; in RAM channels come last.
-            flat = weights.reshape(len(weights), *x).transpose(0, 2, 3, 1)
-            return self._call(0, x=Shape(x.size), weights=flat, **self._sums())
-        if self.kernel == "depthwise":
-            return self._call(0, weights=weights[:, 0].transpose(1, 2, 0), **self._sums())
-        return self._call(0, weights=weights.transpose(0, 2, 3, 1), **self._sums())
+        layout = INTEGER_KERNELS[op.kind].layout
+        assert layout is not None  # it has weights
+        weights = layout(np.asarray(op.weights), x, self.kernel)
+        return self._call(0, x=Shape(x.size) if KERNELS[op.kind].whole else x, weights=weights, **self._sums())
 
     def _sums(self) -> dict[str, Any]:
         """Biases, and the factor of each channel."""
@@ -170,7 +166,7 @@ class _Caller:
         if isinstance(op, FloatOp) or not op.multipliers.size:
             return {}
         found = _factors(op, range(len(op.multipliers)))
-        if op.kind in ("add", "mul"):
+        if KERNELS[op.kind].calls == "both":
             found["bytes"] = np.append(found["bytes"], np.int8(self._zero(op.inputs[1])))
         return found
 
@@ -192,8 +188,6 @@ class _Caller:
             "kernel_h": op.kernel[0], "kernel_w": op.kernel[1], "stride_h": op.stride[0], "stride_w": op.stride[1],
             "pad_top": top, "pad_left": left,
         }  # fmt: skip
-        if self.kernel.startswith("global_"):
-            fields |= {"kernel_h": 1, "kernel_w": 1}
         for name, most in _MOST.items():
             if fields[name] > most:
                 message = f"`{name}` of kernel {self.number - 1}, `{op.kind}`, is {fields[name]:,}"
@@ -203,7 +197,8 @@ class _Caller:
         fields |= {"low": op.low, "high": op.high}
         empty = np.zeros(0, np.int8)
         return Call(
-            self.kernel, offsets[source], offsets[self.number] + shift, None if other is None else offsets[other],
+            self.kernel, offsets[source] + op.first, offsets[self.number] + shift,
+            None if other is None else offsets[other],
             fields,
             None if weights is None else np.ascontiguousarray(weights).reshape(-1),
             empty if words is None else words, empty if bytes is None else bytes,

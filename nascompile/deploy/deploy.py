@@ -19,7 +19,7 @@ from nascompile.deploy.subject import Subject, predicted
 from nascompile.deploy.toolchain import Checked, Sizes, build_image, host_library, run_check, run_host
 from spaces.costs.latency import LatencyError
 from spaces.costs.latency_profiles import named_profile
-from spaces.runtimes.nascompile_c import RUNTIME
+from spaces.runtimes.nascompile_c import NascompileC
 from spaces.targets.target import Target
 
 __all__ = ["Verified", "deploy", "verify"]
@@ -70,7 +70,7 @@ def deploy(subject: Subject, target: Target, folder: Path) -> Deployed:
     plan, vectors = planned(subject.network), subject.vectors()
     foretold = predicted(subject.candidate, target, subject.dtype)
     with suppress(LatencyError):  # there is no profile of this core
-        foretold["instructions"] = predicted_instructions(plan, named_profile(RUNTIME, target, subject.dtype))
+        foretold["instructions"] = predicted_instructions(plan, named_profile(NascompileC.name, target, subject.dtype))
     made = Deployed(folder, subject, target, plan, foretold, vectors)
     write_project(folder, plan, target, vectors, str(subject.candidate), readme(made))
     return made

@@ -8,8 +8,10 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
-from nascompile.compression.kernels import Kernel, input_shape, kernels
+from nascompile.compression.network_kernels import input_shape, kernels
 from spaces.networks.network import Network, Operator
+from spaces.operators import Kernel
+from spaces.operators.activations import ACTIVATIONS
 from spaces.tensors import Pads, Pair, Shape
 
 __all__ = ["FloatNetwork", "FloatOp", "float_network"]
@@ -21,7 +23,7 @@ def _none() -> NDArray[np.float32]:
 
 @dataclass(frozen=True, eq=False)
 class FloatOp:
-    """One kernel call; see `nascompile.compression.quantised_op.QuantisedOp`, whose fields these are.
+    """One kernel call; see `nascompile.operators.quantised_op.QuantisedOp`, whose fields these are.
 
     Args:
         kind: of the kernel.
@@ -35,6 +37,7 @@ class FloatOp:
         function: of a lookup, `hard_swish` or `hard_sigmoid`.
         weights: float32 [out, in / groups, rows, columns], or [out, in] of a linear layer.
         biases: float32 [out].
+        first: the first channel that it takes.
     """
 
     kind: str
@@ -48,6 +51,7 @@ class FloatOp:
     function: str = ""
     weights: NDArray[np.float32] = field(default_factory=_none)
     biases: NDArray[np.float32] = field(default_factory=_none)
+    first: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,11 +92,11 @@ def float_network(network: Network) -> FloatNetwork:
 def _op(kernel: Kernel, operator: Operator | None) -> FloatOp:
     from nascompile.compression.folding import folded
 
-    low, high = {"none": (-inf, inf), "relu": (0.0, inf), "relu6": (0.0, 6.0)}[kernel.clamp]
+    low, high = (kernel.clamp != "none" and ACTIVATIONS[kernel.clamp].bounds) or (-inf, inf)
     weight, bias = _none(), _none()
     if operator is not None:
         weight, bias = (tensor.numpy().astype(np.float32) for tensor in folded(operator))
     return FloatOp(
         kernel.kind, kernel.inputs, kernel.kernel, kernel.stride, kernel.pads, kernel.groups, low, high,
-        kernel.function, weight, bias,
+        function=kernel.function, weights=weight, biases=bias, first=kernel.first,
     )  # fmt: skip

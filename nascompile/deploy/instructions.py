@@ -17,8 +17,8 @@ from nascompile.deploy.toolchain import make, missing_tools
 from nascompile.latency.fit import Fit, fit_profile
 from nascompile.latency.operators import read_operators
 from spaces.costs.latency import LatencyProfile
-from spaces.runtimes.kernel_loops import KernelCall
-from spaces.runtimes.nascompile_c import RUNTIME
+from spaces.operators import KernelCall
+from spaces.runtimes.nascompile_c import NascompileC
 from spaces.targets.target import Region, Target
 from spaces.tensors import Shape
 
@@ -35,7 +35,7 @@ def profile_name(core: str, dtype: str) -> str:
         >>> profile_name("Cortex-M4F", "int8")
         'nascompile-c-m4-int8'
     """
-    return f"{RUNTIME}-{_SHORT[core]}-{dtype}"
+    return f"{NascompileC.name}-{_SHORT[core]}-{dtype}"
 
 
 def counted_operators(folder: Path) -> Path:

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from importlib.resources import files
-from math import frexp
 from pathlib import Path
 
 from nascompile.deploy.core import CORES, Core, core_of
 from nascompile.deploy.errors import DeployError
 from nascompile.deploy.operator_shapes import call_elements, drawn_calls, weight_count
 from nascompile.deploy.project import check_own, memory_layout, placed
-from spaces.runtimes.kernel_loops import KernelCall
-from spaces.runtimes.nascompile_c import STACK
+from nascompile.operators import TIMED
+from spaces.operators import C_FUNCTIONS, KernelCall
+from spaces.runtimes.nascompile_c import NascompileC
 from spaces.targets.target import Target
 
 __all__ = ["write_firmware"]
@@ -78,7 +78,7 @@ def write_firmware(
 
 def _drawn(target: Target, dtype: str) -> tuple[KernelCall, ...]:
     width = _WIDTH[dtype]
-    ram, flash = target.ram_region.size - 4 * STACK, target.rom_region.size - _CODE
+    ram, flash = target.ram_region.size - 4 * NascompileC.stack, target.rom_region.size - _CODE
     calls = drawn_calls(dtype, min(_ARENA, ram) // width, min(_WEIGHTS, flash // 2) // width)
     if not calls:
         message = f"the memories of {target.title} hold no operators to time"
@@ -109,10 +109,13 @@ def _operators(calls: Sequence[KernelCall], dtype: str) -> str:
 
 
 def _factor_arrays(calls: Sequence[KernelCall]) -> list[str]:
-    """Multipliers and shifts of kernels without weights, as tensors of equal scales have them."""
+    """Multipliers and shifts of kernels without weights, as tensors of equal scales have them.
+
+    A shift of 31 stands for a half, 2^30 / 2^31.
+    """
     lines = []
     for k, call in enumerate(calls):
-        if factors := _factors(call):
+        if factors := TIMED[call.name].shifts(call):
             words = ", ".join(str(1 << 30) for _ in factors)
             shifts = ", ".join(map(str, [*factors, 0]))
             body = f"int32_t words[{len(factors)}]; int8_t bytes[{len(factors) + 1}];"
@@ -120,29 +123,17 @@ def _factor_arrays(calls: Sequence[KernelCall]) -> list[str]:
     return lines
 
 
-def _factors(call: KernelCall) -> list[int]:
-    """Shifts to the right of a kernel without weights; 31 stands for a half, 2^30 / 2^31.
-
-    Of a sum's operands, where both have one scale; of a mean of 1, 2, ... elements; of a product of two int8, and of
-    a mean of a whole image, as of the sums of a convolution.
-    """
-    if call.name == "add":
-        return [31, 31, 50]
-    if call.name == "avg_pool":
-        return [31 - frexp(1 / n)[1] for n in range(1, call.kernel[0] * call.kernel[1] + 1)]
-    return {"mul": [38], "global_avg_pool": [38], "requantise": [30]}.get(call.name, [])
-
-
 def _row(call: KernelCall, dtype: str, number: int) -> str:
     x, out = call.x, call.out
     items = [f".run = nc_{call.name}", f".out = {x.size}"]
-    if call.name in ("add", "mul"):
+    function = C_FUNCTIONS[call.name]
+    if function.operands == 2:
         items.append(f"{'.with.other' if dtype == 'int8' else '.other'} = {x.size + out.size}")
-    elif call.name in ("conv", "depthwise", "lookup"):
+    elif function.weights or function.table:
         items.append(".with.weights = weights" if dtype == "int8" else ".weights = weights, .biases = biases")
-    if dtype == "int8" and _factors(call):
+    if dtype == "int8" and TIMED[call.name].shifts(call):
         items.append(f".scales = scales{number}.words")
-    elif dtype == "int8" and call.name in ("conv", "depthwise"):
+    elif dtype == "int8" and function.weights:
         items.append(".scales = sums")
     names = ("in_c", "in_h", "in_w", "out_c", "out_h", "out_w", "kernel_h", "kernel_w", "stride_h", "stride_w",
              "pad_top", "pad_left", "groups")  # fmt: skip
@@ -174,7 +165,7 @@ def _frame(target: Target, core: Core) -> dict[str, str]:
         **{name: (here / "latency" / name).read_text() for name in ("latency.c", "operators.h", "board.h")},
         "startup.c": (here / "project" / "image" / "startup.c").read_text(),
         "chip.ld": memory_layout(flash, ram),
-        "emulator.ld": memory_layout((core.flash, 2**22), (core.ram, 2**22), 4 * STACK),
+        "emulator.ld": memory_layout((core.flash, 2**22), (core.ram, 2**22), 4 * NascompileC.stack),
     }
 
 

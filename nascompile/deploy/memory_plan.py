@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["Buffer", "MemoryPlan", "Step", "buffers", "memory_plan"]
+from spaces.operators import KERNELS
 
-#: Kernels that read an element of an operand before they write the one at its place.
-_IN_PLACE = ("add", "mul", "lookup", "requantise")
+__all__ = ["Buffer", "MemoryPlan", "Step", "buffers", "memory_plan"]
 
 #: Seconds after which the best plan found is taken; the answer says whether it is proven.
 _SECONDS = 20.0
@@ -72,7 +71,7 @@ def memory_plan(sizes: Sequence[int], steps: Sequence[Step]) -> MemoryPlan:
         steps: the operators, in the order of execution.
 
     Example:
-        >>> from nascompile.compression.quantised_op import QuantisedOp
+        >>> from nascompile.operators.quantised_op import QuantisedOp
         >>> chain = [QuantisedOp("conv", (0,)), QuantisedOp("conv", (1,)), QuantisedOp("conv", (2,))]
         >>> memory_plan([4, 10, 6, 2], chain)
         MemoryPlan(offsets=(10, 0, 10, 0), size=16, bound=16, proven=True)
@@ -97,9 +96,10 @@ def buffers(sizes: Sequence[int], steps: Sequence[Step]) -> tuple[list[Buffer], 
     owner, held = [0], [[sizes[0], 0, last.get(0, 0)]]
     for k, step in enumerate(steps, 1):
         dead = [s for s in step.inputs if held[owner[s]][2] <= k and sizes[s] == sizes[k]]
-        if step.kind == "flatten":
+        kind = KERNELS[step.kind]
+        if kind.view:
             owner.append(owner[step.inputs[0]])
-        elif step.kind in _IN_PLACE and dead:
+        elif kind.in_place and dead:
             owner.append(owner[dead[-1]])
         else:
             owner.append(len(held))

@@ -15,7 +15,7 @@ from nascompile.deploy.c_source import header, source
 from nascompile.deploy.calls import Plan
 from nascompile.deploy.core import Core, core_of
 from nascompile.deploy.errors import DeployError
-from spaces.runtimes.nascompile_c import STACK
+from spaces.runtimes.nascompile_c import NascompileC
 from spaces.targets.target import Region, Target
 from spaces.tensors import Shape
 
@@ -112,7 +112,7 @@ def check_own(folder: Path, file: str = "network.h", mark: str = _MARK, what: st
         raise DeployError.of("not-a-deployment", message, "name a new folder with -o")
 
 
-def memory_layout(flash: tuple[int, int], ram: tuple[int, int], stack: int = STACK) -> str:
+def memory_layout(flash: tuple[int, int], ram: tuple[int, int], stack: int = NascompileC.stack) -> str:
     """A linker script.
 
     Args:
@@ -163,7 +163,7 @@ def _images(target: Target, core: Core | None) -> dict[str, str]:
         "image/startup.c": (here / "image" / "startup.c").read_text(),
         "image/main.c": (here / "image" / "main.c").read_text(),
         "image/chip.ld": memory_layout(flash, ram),
-        "image/emulator.ld": memory_layout((core.flash, 2**22), (core.ram, 2**22), 4 * STACK),
+        "image/emulator.ld": memory_layout((core.flash, 2**22), (core.ram, 2**22), 4 * NascompileC.stack),
         "check/check.c": (here / "check" / "check.c").read_text(),
     }
 

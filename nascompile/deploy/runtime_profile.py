@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from nascompile.compression.quantised import QuantisedNetwork
-from nascompile.compression.quantised_op import QuantisedOp, QuantisedTensor
 from nascompile.deploy.calls import Plan, constant_bytes, planned
 from nascompile.deploy.core import CORES
 from nascompile.deploy.float_network import FloatNetwork, FloatOp
 from nascompile.deploy.measure import measured_code
 from nascompile.deploy.project import Vectors, write_project
 from nascompile.deploy.toolchain import build_image
-from spaces.runtimes.nascompile_c import RUNTIME, Runtime
+from nascompile.operators.quantised_op import QuantisedOp, QuantisedTensor
+from spaces.runtimes.nascompile_c import NascompileC
 from spaces.targets.target import Region, Target
 from spaces.tensors import Shape
 
@@ -26,7 +26,7 @@ __all__ = ["measured_runtime", "rom_of"]
 _ROW = {"int8": 44, "float32": 52}
 
 
-def measured_runtime(core: str, dtype: str, folder: Path) -> Runtime:
+def measured_runtime(core: str, dtype: str, folder: Path) -> NascompileC:
     """The runtime of a core and a data type.
 
     What is there without any kernel is what the image of a network of four layers has beside that.
@@ -37,7 +37,7 @@ def measured_runtime(core: str, dtype: str, folder: Path) -> Runtime:
         folder: for what is built.
     """
     code, needs = measured_code(CORES[core], dtype, folder)
-    runtime = Runtime(RUNTIME, core, dtype, 0, _ROW[dtype], code, needs)
+    runtime = NascompileC(core, dtype, 0, _ROW[dtype], code, needs)
     plan, sample = _four_layers(dtype)
     regions = (Region("flash", "flash", 2**20, False), Region("RAM", "ram", 2**18, True))
     project = folder / "project"
@@ -45,10 +45,10 @@ def measured_runtime(core: str, dtype: str, folder: Path) -> Runtime:
     return replace(runtime, base=build_image(project, CORES[core]).rom - rom_of(plan, runtime))
 
 
-def rom_of(plan: Plan, runtime: Runtime) -> int:
+def rom_of(plan: Plan, runtime: NascompileC) -> int:
     """Bytes of flash of a network, from the constants that it really has.
 
-    `Runtime.layer` gives the same from the operators of a space, before there is a network.
+    `NascompileC.layer` gives the same from the operators of a space, before there is a network.
     """
     used = runtime.code_bytes(runtime.kernels({call.kernel for call in plan.calls}))
     return runtime.base + used + sum(runtime.call + constant_bytes(call) for call in plan.calls)

@@ -15,8 +15,9 @@ from nascompile.deploy.project import Vectors
 from spaces.program.breakdown import totals
 from spaces.program.candidate import Candidate
 from spaces.program.recosted import recosted
-from spaces.runtimes.library import find_runtime
-from spaces.runtimes.nascompile_c import RUNTIME, RuntimeProfileError
+from spaces.runtimes.base import RuntimeProfileError
+from spaces.runtimes.ebs import Ebs
+from spaces.runtimes.nascompile_c import NascompileC
 from spaces.targets.target import Target
 
 if TYPE_CHECKING:
@@ -101,10 +102,12 @@ def predicted(candidate: Candidate, target: Target, dtype: str) -> dict[str, int
         target's core.
     """
     there = recosted(candidate, [f"dtype={dtype}"])
+    names = ["ram", "ram_pingpong", "macs"]
+    program = replace(there.program, runtime=Ebs(), ram_model="liveness")
     try:
-        runtime = find_runtime(RUNTIME, target, dtype)
+        program = replace(program, runtime=NascompileC.find(target, dtype))
+        names.append("rom")
     except RuntimeProfileError:
-        runtime = None
-    costs = totals(replace(there, program=replace(there.program, runtime=runtime, ram_model="liveness", code={})))
-    names = ("ram", "ram_pingpong", "macs", *(("rom",) if runtime else ()))
+        pass  # of another core the ROM is not known
+    costs = totals(replace(there, program=program))
     return {name: int(costs[name]) for name in names}

@@ -1,7 +1,7 @@
 """Read what the firmware of `nascompile latency firmware` prints: one operator a line, and what its calls took.
 
 Each line is one call of a C kernel with its whole shape, so its features are how often each loop of that kernel runs
-(`spaces.runtimes.kernel_loops`), and a profile fitted to them says what an iteration takes.
+(`spaces.operators.kernel.CFunction`), and a profile fitted to them says what an iteration takes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from nascompile.latency.data import PRINTED, Feature, Measurements, Sheet
 from spaces.costs.latency import Unit
 from spaces.errors import did_you_mean
-from spaces.runtimes.kernel_loops import LOOPS, KernelCall, loops
+from spaces.operators import LOOPS, KernelCall
 from spaces.tensors import Shape
 
 __all__ = ["holds_operators", "read_operators"]
@@ -91,7 +91,7 @@ def _calls(sheet: Sheet) -> tuple[list[KernelCall], str]:
 def _features(calls: list[KernelCall], dtype: str) -> dict[Feature, np.ndarray]:
     found: dict[Feature, np.ndarray] = {}
     for k, call in enumerate(calls):
-        for loop, count in loops(call, dtype).items():
+        for loop, count in call.loops(dtype).items():
             found.setdefault(Feature(call.name, loop), np.zeros(len(calls)))[k] = count
     return found
 

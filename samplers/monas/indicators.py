@@ -144,7 +144,7 @@ class Indicators:
         program = self.program
         (chain,) = program.chains
         costs = [
-            layer_cost(s.ops, s.x, s.out, program.space.settings, program.code, program.latency, program.runtime)
+            layer_cost(s.ops, s.x, s.out, program.space.settings, program.runtime, program.latency)
             for s in lower_chain(program.space, chain.variant, remaining)
         ]
         latency = program.latency and sum(c.latency for c in costs) + program.latency.network_ns

@@ -23,7 +23,7 @@ from spaces.files import write_atomically
 from spaces.language.reader import read_space
 from spaces.program.compile import compile_space
 from spaces.program.graph import Budgets, Program
-from spaces.runtimes.library import runtime_data, runtime_of
+from spaces.runtimes.library import stored_runtime
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,15 +51,16 @@ def save(stored: StoredSet, path: Path) -> Path:
         SetFileError: the folder is missing or not writable, or the disk is full; an older file is left as it was.
     """
     program, tree = stored.program, stored.tree
+    runtime = program.runtime.stored()
     levels = [np.ascontiguousarray(level).astype(level.dtype.newbyteorder("<"), copy=False) for level in tree.levels]
     header = {
         "space": program.space.text,
         "target": program.target,
         "budgets": dict(program.budgets.items()),
         "ram_model": program.ram_model,
-        "code": dict(program.code),
+        "code": runtime["code"],
         "latency": profile_text(program.latency) if program.latency else None,
-        "runtime": runtime_data(program.runtime) if program.runtime else None,
+        "runtime": runtime["runtime"],
         "engine": stored.engine,
         "seconds": stored.seconds,
         "origin": stored.origin,
@@ -116,9 +117,8 @@ def _opened(header: dict[str, Any], payload: bytes) -> StoredSet:
         Budgets(**header["budgets"]),
         target=header["target"],
         ram_model=header["ram_model"],
-        code=header["code"],
+        runtime=stored_runtime(header),
         latency=read_profile(header["latency"], "<set file>") if header.get("latency") else None,
-        runtime=runtime_of(header["runtime"]) if header.get("runtime") else None,
     )
     tree = Tree(tuple(levels), tuple((height, node) for height, node in header["roots"]))
     return StoredSet(program, tree, header["engine"], header["seconds"], header["origin"])

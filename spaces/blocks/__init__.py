@@ -1,7 +1,6 @@
 """The blocks of the language, one file each; importing this package registers them all."""
 
 from spaces.blocks import (
-    concat,
     conv,
     convmixer,
     depthwise,
@@ -20,10 +19,10 @@ from spaces.blocks import (
     squeeze_excitation,
     yolo_head,
 )
-from spaces.blocks.base import BLOCKS, Block, Kind, Op, Ops, block
+from spaces.blocks.base import BLOCKS, Block, Kind, block
 
 __all__ = [
-    "BLOCKS", "Block", "Kind", "Op", "Ops", "block", "concat", "conv", "convmixer", "depthwise", "ds_conv",
+    "BLOCKS", "Block", "Kind", "block", "conv", "convmixer", "depthwise", "ds_conv",
     "elementwise", "fire", "flatten", "inception", "inverted_residual", "linear", "pointwise", "pooling",
     "preact_residual", "residual", "sppf", "squeeze_excitation", "yolo_head",
 ]  # fmt: skip

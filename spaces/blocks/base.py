@@ -10,90 +10,17 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from fractions import Fraction
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
-from spaces.tensors import Infeasible, Pads, Pair, Shape
-
-if TYPE_CHECKING:
-    from torch import nn
+from spaces.operators import Ops
+from spaces.operators.activations import ACTIVATIONS
+from spaces.tensors import Infeasible, Pair
 
 __all__ = [
-    "BLOCKS", "TORCH_MODULES", "Activation", "Block", "Count", "Flag", "Kind", "Op", "Ops", "Padding", "Whole",
-    "Window", "Word", "block", "torch_module",
+    "BLOCKS", "Activation", "Block", "Count", "Flag", "Kind", "Padding", "Whole", "Window", "Word", "block",
 ]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Op:
-    """One elementary operator of a block.
-
-    Args:
-        kind: conv, depthwise, pointwise, linear, max_pool, avg_pool, global_max_pool, global_avg_pool, add, concat,
-            mul, flatten, relu, batch_norm, identity, zeros or scale.
-        inputs: where its operands come from: 0 is the block's input, k the output of the block's k-th operator.
-        out: shape of its output.
-        weights: number of weights, without bias and batch norm.
-        macs: multiply-accumulates of one inference.
-        width: w in the entropy of EBS Eq. 6, M*Kw*Kh/g; 1 for operators without weights.
-        activation: `relu`, `relu6`, `hard_swish`, `hard_sigmoid` or `none`.
-        in_place: the output takes over the buffer of the last operand (an addition, a product, a reshaping view).
-        kernel: rows, columns of its window.
-        stride: rows, columns.
-        pads: zeros around its input: above, below, left, right.
-        groups: of a convolution.
-        norm: a batch norm follows where the space keeps them.
-        bias: whether it has a bias; None leaves it to the space.
-        scale: factor of a `scale` operator.
-        origin: the edge and operator of a cell that it belongs to, `cell[3] conv`; no part of what it computes.
-    """
-
-    kind: str
-    inputs: tuple[int, ...]
-    out: Shape
-    weights: int = 0
-    macs: int = 0
-    width: Fraction = Fraction(1)
-    activation: str = "none"
-    in_place: bool = False
-    kernel: Pair = (1, 1)
-    stride: Pair = (1, 1)
-    pads: Pads = (0, 0, 0, 0)
-    groups: int = 1
-    norm: bool = False
-    bias: bool | None = None
-    scale: float = 1.0
-    origin: str = field(default="", compare=False)
-
-    @property
-    def has_weights(self) -> bool:
-        """Whether it multiplies and accumulates, and so may carry a bias."""
-        return self.weights > 0
-
-
-Ops = tuple[Op, ...]
-
-#: Operator kind -> `(operator, shape of its input, bias) -> torch module`; filled by `torch_module`.
-TORCH_MODULES: dict[str, Callable[[Op, Shape, bool], nn.Module]] = {}
-
-
-def torch_module(
-    *kinds: str,
-) -> Callable[[Callable[[Op, Shape, bool], nn.Module]], Callable[[Op, Shape, bool], nn.Module]]:
-    """Register a function that makes the torch module of these operator kinds.
-
-    The module computes the bare operator: batch norm and activation are added, and several operands summed, around it;
-    a `spaces.operators.torch_layers.Joining` module is given the operands one by one instead. torch is imported inside
-    the function, so that a space can be compiled without it.
-    """
-
-    def register(function: Callable[[Op, Shape, bool], nn.Module]) -> Callable[[Op, Shape, bool], nn.Module]:
-        TORCH_MODULES.update(dict.fromkeys(kinds, function))
-        return function
-
-    return register
 
 
 class Kind(ABC):
@@ -215,7 +142,7 @@ Whole = Annotated[int, CountKind(least=0)]
 Window = Annotated[Pair, PairKind()]
 Padding = Annotated[str | Pair, PaddingKind()]
 Flag = Annotated[bool, FlagKind()]
-Activation = Annotated[str, Word("relu", "relu6", "hard_swish", "none")]
+Activation = Annotated[str, Word(*(one.name for one in ACTIVATIONS.values() if one.word), "none")]
 
 
 @dataclass(frozen=True)
@@ -231,6 +158,8 @@ class Block:
         params: parameter kinds by name.
         defaults: default arguments by name; a parameter without one is required. None, which nobody can write, is for
             a default that follows from other parameters.
+        pools_all: whether only vectors are left behind it, so that linear layers there are the classifier.
+        classifies: whether it is not numbered there.
     """
 
     name: str
@@ -240,6 +169,8 @@ class Block:
     out_rank: int | None
     params: dict[str, Kind]
     defaults: dict[str, Any]
+    pools_all: bool = False
+    classifies: bool = False
 
     @property
     def doc(self) -> str:
@@ -252,7 +183,13 @@ BLOCKS: dict[str, Block] = {}
 
 
 def block(
-    name: str, *, numbered: bool = True, ranks: tuple[int, ...] = (2,), out_rank: int | None = None
+    name: str,
+    *,
+    numbered: bool = True,
+    ranks: tuple[int, ...] = (2,),
+    out_rank: int | None = None,
+    pools_all: bool = False,
+    classifies: bool = False,
 ) -> Callable[[Callable[..., Ops]], Callable[..., Ops]]:
     """Register a function as a block of the language; see `Block` for the arguments."""
 
@@ -261,7 +198,8 @@ def block(
         keywords = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
         kinds = {p.name: _kind(hints[p.name]) for p in keywords}
         defaults = {p.name: p.default for p in keywords if p.default is not p.empty}
-        BLOCKS[name] = Block(name, lru_cache(maxsize=65536)(function), numbered, ranks, out_rank, kinds, defaults)
+        lower = lru_cache(maxsize=65536)(function)
+        BLOCKS[name] = Block(name, lower, numbered, ranks, out_rank, kinds, defaults, pools_all, classifies)
         return function
 
     return register

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from spaces.blocks.base import Activation, Count, Op, Ops, Window, block
-from spaces.blocks.depthwise import depthwise_op
-from spaces.blocks.pointwise import pointwise_op
+from spaces.blocks.base import Activation, Count, Window, block
+from spaces.operators import Ops
+from spaces.operators.convolution import depthwise_op, pointwise_op
+from spaces.operators.sums import add_op
 from spaces.tensors import Pair, Shape
 
 __all__ = ["convmixer", "convmixer1d"]
@@ -12,7 +13,7 @@ __all__ = ["convmixer", "convmixer1d"]
 
 def _ops(x: Shape, filters: int, kernel: Pair, activation: str) -> Ops:
     mixed = depthwise_op(x, kernel, (1, 1), "same", activation=activation)
-    add = Op("add", (0, 1), x, in_place=True)
+    add = add_op(0, 1, x)
     return mixed, add, pointwise_op(x, filters, activation=activation, source=2)
 
 

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from spaces.blocks.base import Activation, Count, Op, Ops, Padding, Window, block
-from spaces.blocks.conv import along, conv_op
-from spaces.tensors import Pair, Shape
+from spaces.blocks.base import Activation, Count, Padding, Window, block
+from spaces.blocks.conv import along
+from spaces.operators import Ops
+from spaces.operators.convolution import depthwise_op
+from spaces.tensors import Shape
 
-__all__ = ["depthwise", "depthwise1d", "depthwise_op"]
-
-
-def depthwise_op(
-    x: Shape, kernel: Pair, stride: Pair, padding: str | Pair, *, activation: str = "none", source: int = 0
-) -> Op:
-    """A depthwise convolution as one operator: K*K*N weights, entropy width K*K."""
-    n = x.channels
-    return conv_op(x, n, kernel, stride, padding, kind="depthwise", groups=n, activation=activation, source=source)
+__all__ = ["depthwise", "depthwise1d"]
 
 
 @block("depthwise")

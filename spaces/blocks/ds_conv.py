@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from spaces.blocks.base import Activation, Count, Ops, Padding, Window, block
+from spaces.blocks.base import Activation, Count, Padding, Window, block
 from spaces.blocks.conv import along
-from spaces.blocks.depthwise import depthwise_op
-from spaces.blocks.pointwise import pointwise_op
+from spaces.operators import Ops
+from spaces.operators.convolution import depthwise_op, pointwise_op
 from spaces.tensors import Pair, Shape
 
 __all__ = ["ds_conv", "ds_conv1d"]

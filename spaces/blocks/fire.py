@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from spaces.blocks.base import Activation, Count, Ops, Window, block
-from spaces.blocks.concat import concat_op
-from spaces.blocks.conv import conv_op
-from spaces.blocks.pointwise import pointwise_op
+from spaces.blocks.base import Activation, Count, Window, block
+from spaces.operators import Ops
+from spaces.operators.concat import concat_op
+from spaces.operators.convolution import conv_op, pointwise_op
 from spaces.tensors import Shape
 
 __all__ = ["fire"]

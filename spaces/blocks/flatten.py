@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spaces.blocks.base import Op, Ops, block, torch_module
+from spaces.blocks.base import block
+from spaces.operators import Ops
+from spaces.operators.flatten import flatten_op
 from spaces.tensors import Shape
 
 if TYPE_CHECKING:
-    from torch import nn
+    pass
 
-__all__ = ["flatten", "flatten_module"]
+__all__ = ["flatten"]
 
 
 @block("flatten", numbered=False, ranks=(0, 1, 2), out_rank=0)
@@ -21,12 +23,4 @@ def flatten(x: Shape) -> Ops:
         >>> flatten(Shape(8, 4, 2))[0].out.channels
         64
     """
-    return (Op("flatten", (0,), Shape(x.size), in_place=True),)
-
-
-@torch_module("flatten")
-def flatten_module(op: Op, x: Shape, bias: bool) -> nn.Module:
-    """`nn.Flatten`."""
-    from torch import nn
-
-    return nn.Flatten()
+    return (flatten_op(x),)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from spaces.blocks.base import Activation, Count, Flag, Op, Ops, Whole, block
-from spaces.blocks.concat import concat_op
-from spaces.blocks.conv import conv_op
-from spaces.blocks.pointwise import pointwise_op
-from spaces.blocks.pooling import pool_op
+from spaces.blocks.base import Activation, Count, Flag, Whole, block
+from spaces.operators import Ops
+from spaces.operators.concat import concat_op
+from spaces.operators.convolution import conv_op, pointwise_op
+from spaces.operators.pooling import pool_op
+from spaces.operators.sums import add_op
 from spaces.tensors import Infeasible, Shape
 
 __all__ = ["inception1d"]
@@ -59,5 +60,5 @@ def inception1d(
     if residual:
         out, joined = ops[-1].out, len(ops)
         ops.append(conv_op(x, out.channels, (1, 1), (1, stride), "same", kind="pointwise"))
-        ops.append(Op("add", (joined, joined + 1), out, activation=activation, in_place=True))
+        ops.append(add_op(joined, joined + 1, out, activation=activation))
     return tuple(ops)

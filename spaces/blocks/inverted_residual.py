@@ -5,11 +5,12 @@ With squeeze-and-excitation behind the depthwise convolution it is the MBConv bl
 
 from __future__ import annotations
 
-from spaces.blocks.base import Activation, Count, Flag, Op, Ops, Padding, Whole, Window, block
+from spaces.blocks.base import Activation, Count, Flag, Padding, Whole, Window, block
 from spaces.blocks.conv import along
-from spaces.blocks.depthwise import depthwise_op
-from spaces.blocks.pointwise import pointwise_op
 from spaces.blocks.squeeze_excitation import squeeze_excitation_ops
+from spaces.operators import Op, Ops
+from spaces.operators.convolution import depthwise_op, pointwise_op
+from spaces.operators.sums import add_op
 from spaces.tensors import Pair, Shape
 
 __all__ = ["inverted_residual", "inverted_residual1d"]
@@ -37,7 +38,7 @@ def _ops(
     ops.append(pointwise_op(ops[-1].out, filters, source=len(ops)))
     # As in MobileNetV2 the skip exists exactly where input and output agree; elsewhere `residual` changes nothing.
     if residual and ops[-1].out == x:
-        ops.append(Op("add", (0, len(ops)), x, in_place=True))
+        ops.append(add_op(0, len(ops), x))
     return tuple(ops)
 
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from spaces.blocks.base import Activation, Count, Op, Ops, block
-from spaces.blocks.conv import conv_op
+from spaces.blocks.base import Activation, Count, block
+from spaces.operators import Ops
+from spaces.operators.convolution import pointwise_op
 from spaces.tensors import Shape
 
-__all__ = ["pointwise", "pointwise_op"]
-
-
-def pointwise_op(x: Shape, filters: int, *, activation: str = "none", source: int = 0) -> Op:
-    """A 1x1 convolution as one operator: N*M weights, entropy width M."""
-    return conv_op(x, filters, (1, 1), (1, 1), "same", kind="pointwise", activation=activation, source=source)
+__all__ = ["pointwise"]
 
 
 @block("pointwise", ranks=(1, 2))

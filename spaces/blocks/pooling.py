@@ -4,27 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spaces.blocks.base import Count, Op, Ops, Padding, Window, block, torch_module
+from spaces.blocks.base import Count, Padding, Window, block
 from spaces.blocks.conv import along
-from spaces.tensors import Pair, Shape, pads, window
+from spaces.operators import Ops
+from spaces.operators.pooling import global_pool_op, pool_op
+from spaces.tensors import Pair, Shape
 
 if TYPE_CHECKING:
-    from torch import nn
+    pass
 
-__all__ = [
-    "avg_pool", "avg_pool1d", "avg_pool_module", "global_avg_pool", "global_avg_pool_module", "global_max_pool",
-    "global_max_pool_module", "max_pool", "max_pool1d", "max_pool_module", "pool_op",
-]  # fmt: skip
+__all__ = ["avg_pool", "avg_pool1d", "global_avg_pool", "global_max_pool", "max_pool", "max_pool1d"]
 
 
 def _pool(kind: str, x: Shape, kernel: Pair, stride: Pair, padding: str | Pair) -> Ops:
     return (pool_op(kind, x, kernel, stride, padding),)
-
-
-def pool_op(kind: str, x: Shape, kernel: Pair, stride: Pair, padding: str | Pair, source: int = 0) -> Op:
-    """A pooling as one operator. Averages are over the elements that exist, never over padding."""
-    out = window(x, x.channels, kernel, stride, padding)
-    return Op(kind, (source,), out, kernel=kernel, stride=stride, pads=pads(x, out, kernel, stride, padding))
 
 
 @block("max_pool")
@@ -56,52 +49,13 @@ def avg_pool1d(x: Shape, *, kernel: Count = 2, stride: Count = 2, padding: Paddi
     return _pool("avg_pool", x, (1, kernel), (1, stride), along(padding))
 
 
-@block("global_avg_pool", numbered=False, ranks=(1, 2), out_rank=0)
+@block("global_avg_pool", numbered=False, ranks=(1, 2), out_rank=0, pools_all=True)
 def global_avg_pool(x: Shape) -> Ops:
     """The average of each channel; not a numbered layer (EBS Eq. 4 counts convolutions and linear layers)."""
-    return (Op("global_avg_pool", (0,), Shape(x.channels)),)
+    return (global_pool_op("global_avg_pool", x),)
 
 
-@block("global_max_pool", numbered=False, ranks=(1, 2), out_rank=0)
+@block("global_max_pool", numbered=False, ranks=(1, 2), out_rank=0, pools_all=True)
 def global_max_pool(x: Shape) -> Ops:
     """The maximum of each channel; not a numbered layer."""
-    return (Op("global_max_pool", (0,), Shape(x.channels)),)
-
-
-@torch_module("max_pool")
-def max_pool_module(op: Op, x: Shape, bias: bool) -> nn.Module:
-    """`nn.MaxPool2d`, padded so that padding never is the maximum."""
-    from torch import nn
-
-    pool = nn.MaxPool2d(op.kernel, op.stride)
-    top, bottom, left, right = op.pads
-    return nn.Sequential(nn.ConstantPad2d((left, right, top, bottom), float("-inf")), pool) if any(op.pads) else pool
-
-
-@torch_module("avg_pool")
-def avg_pool_module(op: Op, x: Shape, bias: bool) -> nn.Module:
-    """`nn.AvgPool2d` without padding, or with it where it does the same; else the average over what exists."""
-    from torch import nn
-
-    from spaces.operators.torch_layers import PaddedAvgPool
-
-    top, bottom, left, right = op.pads
-    if top == bottom <= op.kernel[0] // 2 and left == right <= op.kernel[1] // 2:
-        return nn.AvgPool2d(op.kernel, op.stride, (top, left), count_include_pad=False)
-    return PaddedAvgPool(op.kernel, op.stride, op.pads)
-
-
-@torch_module("global_avg_pool")
-def global_avg_pool_module(op: Op, x: Shape, bias: bool) -> nn.Module:
-    """The average of each channel, as a vector."""
-    from torch import nn
-
-    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-
-
-@torch_module("global_max_pool")
-def global_max_pool_module(op: Op, x: Shape, bias: bool) -> nn.Module:
-    """The maximum of each channel, as a vector."""
-    from torch import nn
-
-    return nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten())
+    return (global_pool_op("global_max_pool", x),)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from spaces.blocks.base import Count, Op, Ops, Window, block
-from spaces.blocks.conv import conv_op
-from spaces.blocks.pooling import pool_op
+from spaces.blocks.base import Count, Window, block
+from spaces.operators import Ops
+from spaces.operators.clamp import relu_op
+from spaces.operators.convolution import conv_op
+from spaces.operators.pooling import pool_op
+from spaces.operators.sums import add_op
 from spaces.tensors import Shape
 
 __all__ = ["preact_residual"]
@@ -25,7 +28,7 @@ def preact_residual(x: Shape, *, filters: Count, kernel: Window = (3, 3), stride
     """
     pooled = pool_op("avg_pool", x, stride, stride, "same")
     skip = conv_op(pooled.out, filters, (1, 1), (1, 1), "same", kind="pointwise", source=1, norm=False)
-    active = Op("relu", (0,), x, activation="relu", in_place=True)
+    active = relu_op(x)
     first = conv_op(x, filters, kernel, stride, "same", activation="relu", source=3)
     second = conv_op(first.out, filters, kernel, (1, 1), "same", source=4)
-    return pooled, replace(skip, bias=False), active, first, second, Op("add", (2, 5), second.out, in_place=True)
+    return pooled, replace(skip, bias=False), active, first, second, add_op(2, 5, second.out)

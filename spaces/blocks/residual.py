@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from spaces.blocks.base import Activation, Count, Op, Ops, Window, block
-from spaces.blocks.conv import conv_op
+from spaces.blocks.base import Activation, Count, Window, block
+from spaces.operators import Ops
+from spaces.operators.convolution import conv_op
+from spaces.operators.sums import add_op
 from spaces.tensors import Pair, Shape
 
 __all__ = ["residual", "residual1d"]
@@ -13,10 +15,10 @@ def _ops(x: Shape, filters: int, kernel: Pair, stride: Pair, second_kernel: Pair
     first = conv_op(x, filters, kernel, stride, "same", activation=activation)
     second = conv_op(first.out, filters, second_kernel, (1, 1), "same", source=1)
     if second.out == x:
-        return first, second, Op("add", (0, 2), x, activation=activation, in_place=True)
+        return first, second, add_op(0, 2, x, activation=activation)
     skip = conv_op(x, filters, (1, 1), stride, "same", kind="pointwise")
     # The skip is computed last, so that the wide intermediate of the main path is gone by then.
-    return first, second, skip, Op("add", (2, 3), second.out, activation=activation, in_place=True)
+    return first, second, skip, add_op(2, 3, second.out, activation=activation)
 
 
 @block("residual")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from spaces.blocks.base import Activation, Count, Ops, Window, block
-from spaces.blocks.concat import concat_op
-from spaces.blocks.pointwise import pointwise_op
-from spaces.blocks.pooling import pool_op
+from spaces.blocks.base import Activation, Count, Window, block
+from spaces.operators import Ops
+from spaces.operators.concat import concat_op
+from spaces.operators.convolution import pointwise_op
+from spaces.operators.pooling import pool_op
 from spaces.tensors import Infeasible, Shape
 
 __all__ = ["sppf"]

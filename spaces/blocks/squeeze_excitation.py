@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spaces.blocks.base import Op, Ops, torch_module
-from spaces.blocks.linear import linear_op
+from spaces.operators import Ops
+from spaces.operators.linear import linear_op
+from spaces.operators.pooling import global_pool_op
+from spaces.operators.product import product_op
 from spaces.tensors import Shape
 
 if TYPE_CHECKING:
-    from torch import nn
+    pass
 
-__all__ = ["gate_module", "squeeze_excitation_ops"]
+__all__ = ["squeeze_excitation_ops"]
 
 
 def squeeze_excitation_ops(x: Shape, hidden: int, *, source: int = 0) -> Ops:
@@ -34,15 +36,7 @@ def squeeze_excitation_ops(x: Shape, hidden: int, *, source: int = 0) -> Ops:
         >>> [op.kind for op in ops], sum(op.weights + op.out.channels for op in ops if op.has_weights)
         (['global_avg_pool', 'linear', 'linear', 'mul'], 868)
     """
-    average = Op("global_avg_pool", (source,), Shape(x.channels))
+    average = global_pool_op("global_avg_pool", x, source)
     squeezed = linear_op(average.out, hidden, activation="relu", source=source + 1, bias=True)
     gates = linear_op(squeezed.out, x.channels, activation="hard_sigmoid", source=source + 2, bias=True)
-    return average, squeezed, gates, Op("mul", (source + 3, source), x, in_place=True)
-
-
-@torch_module("mul")
-def gate_module(op: Op, x: Shape, bias: bool) -> nn.Module:
-    """A factor per channel times a feature map."""
-    from spaces.operators.torch_layers import Gate
-
-    return Gate()
+    return average, squeezed, gates, product_op(source + 3, source, x)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from spaces.blocks.base import Count, Ops, block
-from spaces.blocks.conv import conv_op
+from spaces.blocks.base import Count, block
+from spaces.operators import Ops
+from spaces.operators.convolution import conv_op
 from spaces.tensors import Shape
 
 __all__ = ["yolo_head"]

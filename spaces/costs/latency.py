@@ -13,11 +13,12 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Literal
 
-from spaces.blocks.base import Ops
 from spaces.errors import Diagnostic, NascompileError, did_you_mean
-from spaces.runtimes.kernel_loops import KernelCall, kernel_calls, loops
+from spaces.operators import KernelCall, Ops
+from spaces.runtimes.base import Runtime
 from spaces.runtimes.kernels import UnknownKernel
-from spaces.runtimes.tflite_micro import deployed
+from spaces.runtimes.nascompile_c import NascompileC
+from spaces.runtimes.tflite_micro import TfliteMicro
 from spaces.tensors import Shape
 from spaces.units import format_hz
 
@@ -96,7 +97,7 @@ class LatencyProfile:
         table: per operator kind, what an operator of this shape takes; see `spaces.runtimes.tflite_micro.shape_key`.
         error: how wrong it is; None if nobody measured that.
         loops: per C kernel of `nascompile deploy`, what an iteration of each of its loops takes, see
-            `spaces.runtimes.kernel_loops`; a profile has these, or `kinds`, `default` and `table`.
+            `spaces.operators.kernel.CFunction`; a profile has these, or `kinds`, `default` and `table`.
 
     Example:
         >>> conv = Terms(mac=Fraction("42.5"))
@@ -166,13 +167,20 @@ class LatencyProfile:
         """
         if call.name not in self.loops:
             raise self._no_kind(call.name, "")
-        counts = loops(call, self.dtype)
+        counts = call.loops(self.dtype)
         return sum((each * counts[loop] for loop, each in self.loops[call.name].items()), Fraction(0))
 
-    def layer_ns(self, ops: Ops, x: Shape) -> int:
-        """What a layer takes: the sum over those of its operators that a device runs.
+    def call_ns(self, call: KernelCall) -> int:
+        """The same in nanoseconds, rounded once."""
+        return self._ns(self.call_amount(call))
 
-        By `spaces.runtimes.tflite_micro`, or by `spaces.runtimes.kernel_loops` where the profile is of loops.
+    @property
+    def runtime(self) -> type[Runtime]:
+        """The runtime whose operators, or loops, it prices."""
+        return NascompileC if self.loops else TfliteMicro
+
+    def layer_ns(self, ops: Ops, x: Shape) -> int:
+        """What a layer takes: the sum over what the profile's runtime executes for it.
 
         Args:
             ops: the operators of its block.
@@ -190,13 +198,10 @@ class LatencyProfile:
             >>> profile.layer_ns(residual(Shape(16, 8, 8), filters=16), Shape(16, 8, 8))
             3000
         """
-        if not self.loops:
-            return sum(self.op_ns(*op) for op in deployed(ops, x))
         try:
-            calls = kernel_calls(ops, x, self.dtype)
+            return self.runtime.latency(self, ops, x)
         except UnknownKernel as kind:
             raise self._no_kind(str(kind), "") from None
-        return sum(self._ns(self.call_amount(call)) for call in calls)
 
     def at_clock(self, clock_hz: int) -> LatencyProfile:
         """The profile at another clock of the same core: cycles stay, which memories that keep their pace make a guess.

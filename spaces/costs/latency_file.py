@@ -17,7 +17,7 @@ error: {median: 0.5, p90: 1.4, spearman: 0.99, rows: 110, how: 10-fold cross-val
 
 In place of `kinds`, `default` and `table` a profile of the C that `nascompile deploy` writes has
 
-loops:                       # per iteration of each loop of each kernel; see `spaces.runtimes.kernel_loops`
+loops:                       # per iteration of each loop of each kernel; see `spaces.operators.kernel.CFunction`
   add: {call: 27, element: 71}
 """
 
@@ -34,7 +34,7 @@ from spaces.costs.latency import UNITS, LatencyError, LatencyProfile, StatedErro
 from spaces.errors import Diagnostic, SpaceError, Span, UnitError, did_you_mean
 from spaces.files import write_atomically
 from spaces.language.source import Path_, Source, read_yaml
-from spaces.runtimes.kernel_loops import LOOPS
+from spaces.operators import LOOPS
 from spaces.tensors import DTYPES
 from spaces.units import format_hz, parse_hz
 

@@ -15,7 +15,8 @@ from spaces.costs.latency import LatencyError, LatencyProfile
 from spaces.costs.latency_file import read_profile
 from spaces.errors import Diagnostic, SpaceError, did_you_mean
 from spaces.files import read_text
-from spaces.runtimes.nascompile_c import RUNTIME
+from spaces.runtimes.base import Runtime
+from spaces.runtimes.library import RUNTIMES
 from spaces.targets.target import Target, plain_name
 
 __all__ = ["load_profile", "named_profile", "profile_for", "profiles"]
@@ -70,21 +71,20 @@ def named_profile(name_or_path: str | os.PathLike[str], target: Target | None, d
         >>> named_profile("nascompile-c", load_target("stm32f412"), "int8").name
         'nascompile-c-m4-int8@100MHz'
     """
-    if plain_name(os.fspath(name_or_path)) == plain_name(RUNTIME):
-        profile = _own(target, dtype)
-    else:
-        profile = load_profile(name_or_path)
+    name = plain_name(os.fspath(name_or_path))
+    own = next((r for r in RUNTIMES.values() if r.profiles and plain_name(r.profiles) == name), None)
+    profile = _counted(own, target, dtype) if own else load_profile(name_or_path)
     if profile.unit != "instructions" or profile.clock_hz or target is None or not target.clock_hz:
         return profile
     return profile.at_clock(target.clock_hz)
 
 
-def _own(target: Target | None, dtype: str) -> LatencyProfile:
-    """The profile of our own C on a target's core."""
+def _counted(runtime: type[Runtime], target: Target | None, dtype: str) -> LatencyProfile:
+    """A runtime's own profile of a target's core."""
     if target is None:
-        message = f"the latency profile `{RUNTIME}` is another on another core, and no MCU is given"
+        message = f"the latency profile `{runtime.profiles}` is another on another core, and no MCU is given"
         raise LatencyError(Diagnostic("no-core", message, hint="name one with --mcu"))
-    known = [load_profile(name) for name in profiles() if name.startswith(RUNTIME)]
+    known = [load_profile(name) for name in profiles() if name.startswith(f"{runtime.profiles}-")]
     found = next((p for p in known if p.core == target.core and p.dtype == dtype), None)
     if found is None:
         message = f"the C of nascompile was not counted on a {target.core} in {dtype}"

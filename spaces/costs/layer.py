@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import log2
 from typing import NamedTuple
 
-from spaces.blocks.base import Op, Ops
 from spaces.costs.latency import LatencyProfile
-from spaces.language.space import Settings
-from spaces.runtimes.nascompile_c import Runtime
+from spaces.language.settings import Settings
+from spaces.operators import Ops
+from spaces.runtimes.base import Runtime
 from spaces.tensors import DTYPES, Tensor
 
-__all__ = ["LayerCost", "has_bias", "has_norm", "layer_cost", "peak_bytes"]
+__all__ = ["LayerCost", "layer_cost", "peak_bytes"]
 
 
 class LayerCost(NamedTuple):
@@ -42,13 +41,7 @@ class LayerCost(NamedTuple):
 
 
 def layer_cost(
-    ops: Ops,
-    x: Tensor,
-    out: Tensor,
-    settings: Settings,
-    code: Mapping[str, int],
-    profile: LatencyProfile | None = None,
-    runtime: Runtime | None = None,
+    ops: Ops, x: Tensor, out: Tensor, settings: Settings, runtime: Runtime, profile: LatencyProfile | None = None
 ) -> LayerCost:
     """The costs of a layer.
 
@@ -57,54 +50,28 @@ def layer_cost(
         x: the layer's input.
         out: its output; its data type is also that of the weights.
         settings: biases, batch norms and activations of the space.
-        code: code bytes per operator kind, cs_t in Eq. 3; a kind that is missing costs none.
+        runtime: gives the ROM, but for the code that layers share.
         profile: gives the latency.
-        runtime: gives the ROM, but for the code of kernels; without one it is that of Eq. 3.
     """
-    width = DTYPES[out.dtype]
-    # Integer kernels accumulate in 32 bits, so their biases and scales take 4 bytes whatever the weights take.
-    wide = 4 if out.dtype.startswith("int") else width
-    weights = extra = macs = activated = cs = 0
+    params = macs = activated = 0
     log_width = 0.0
     for op in ops:
-        weights += op.weights
-        extra += _extra_params(op, settings)
+        params += op.weights + settings.extra_params(op)
         macs += op.macs
         activated += op.out.size if op.activation != "none" else 0
-        cs += code.get(op.kind, 0)
         log_width += log2(op.width) if op.weights else 0.0
-    rom, kernels = runtime.layer(ops, x.shape) if runtime else (weights * width + extra * wide + cs, 0)
+    rom, kernels = runtime.layer(ops, x, out, settings)
     return LayerCost(
         rom=rom,
-        params=weights + extra,
+        params=params,
         macs=macs,
         flops=2 * macs + (activated if settings.count_activations else 0),
         latency=profile.layer_ns(ops, x.shape) if profile else 0,
         out_bytes=out.nbytes,
-        peak=peak_bytes(ops, x.nbytes, width),
+        peak=peak_bytes(ops, x.nbytes, DTYPES[out.dtype]),
         kernels=kernels,
         log_width=log_width,
     )
-
-
-def _extra_params(op: Op, settings: Settings) -> int:
-    """Values besides the weights: a bias per channel, and a scale and a shift where batch norm is kept.
-
-    A batch norm that stands alone follows no convolution it could be folded into, so it is always kept.
-    """
-    bias = op.out.channels if has_bias(op, settings) else 0
-    norm = 2 * op.out.channels if has_norm(op, settings) else 0
-    return bias + norm
-
-
-def has_bias(op: Op, settings: Settings) -> bool:
-    """Whether an operator has a bias per output channel."""
-    return op.has_weights and (settings.bias if op.bias is None else op.bias)
-
-
-def has_norm(op: Op, settings: Settings) -> bool:
-    """Whether an operator stores a scale and a shift per output channel."""
-    return op.norm and (settings.batch_norm_kept or op.kind == "batch_norm")
 
 
 def peak_bytes(ops: Ops, x_bytes: int, width: int) -> int:

@@ -13,8 +13,11 @@ from typing import NamedTuple
 
 import networkx as nx
 
-from spaces.blocks.base import Block, Kind, Op, Ops
+from spaces.blocks.base import Block, Kind
 from spaces.language.layer import LayerSpec
+from spaces.operators import Op, Ops
+from spaces.operators.sums import add_op, identity_op, scale_op
+from spaces.operators.zeros import zeros_op
 from spaces.tensors import Infeasible, Shape
 
 __all__ = ["CELL_RANKS", "IDENTITY", "ZERO", "Cell", "Edge", "Operator", "cell_block", "live_edges", "lower_cell"]
@@ -163,7 +166,7 @@ def lower_cell(cell: Cell, x: Shape, chosen: Sequence[Chosen]) -> Ops:
     """
     live = live_edges(cell, chosen)
     if cell.dead_edges == "removed" and not any(live):
-        return (Op("zeros", (0,), x),)
+        return (zeros_op(x),)
     runs = [
         (edge, [_Run(cell.operators[n], f"{cell.label(k)} {n}", 1 / len(names)) for n in names if n not in cell.zeros])
         for k, (edge, names, alive) in enumerate(zip(cell.edges, chosen, live, strict=True))
@@ -202,7 +205,7 @@ class _Lowering:
                 self.left[value[node]] += self.readers[node]
         if value[self.cell.last] != len(self.ops) or not self.ops:
             # The output was there before: what follows the cell reads that tensor.
-            self.emit(Op("identity", (value[self.cell.last],), self.shapes[value[self.cell.last]], in_place=True))
+            self.emit(identity_op(self.shapes[value[self.cell.last]], value[self.cell.last]))
         return tuple(self.ops)
 
     def node(self, node: int, value: dict[int, int]) -> int:
@@ -214,7 +217,7 @@ class _Lowering:
                 self.left[part] += 1
                 total = part if total is None else self.add(total, part)
         if total is None:
-            return self.emit(Op("zeros", (0,), self.shapes[0]))
+            return self.emit(zeros_op(self.shapes[0]))
         self.left[total] -= 1
         return total
 
@@ -230,7 +233,7 @@ class _Lowering:
         for spec in run.operator if isinstance(run.operator, tuple) else ():
             at = self.block(spec, at, run.origin)
         if run.share < 1:
-            at = self.emit(Op("scale", (at,), self.shapes[at], scale=run.share, origin=run.origin))
+            at = self.emit(scale_op(self.shapes[at], at, run.share, run.origin))
         return at
 
     def block(self, spec: LayerSpec, source: int, origin: str) -> int:
@@ -245,7 +248,7 @@ class _Lowering:
         self.left[a] -= 1
         self.left[b] -= 1
         kept, last = (b, a) if self.left[a] == 0 else (a, b)
-        total = self.emit(Op("add", (kept, last), self.shapes[a], in_place=self.left[last] == 0))
+        total = self.emit(add_op(kept, last, self.shapes[a], in_place=self.left[last] == 0))
         self.left[total] += 1
         return total
 

@@ -9,9 +9,10 @@ from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from spaces.blocks import Block, Ops
+from spaces.blocks import Block
 from spaces.errors import Span
 from spaces.language.expressions import Expression
+from spaces.operators import Ops
 
 if TYPE_CHECKING:
     pass

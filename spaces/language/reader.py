@@ -17,8 +17,9 @@ from spaces.language.groups import read_group, read_switch
 from spaces.language.layer import Choice, LayerSpec, Repeat
 from spaces.language.library import find_space
 from spaces.language.reading import RESERVED, Reading
+from spaces.language.settings import Settings
 from spaces.language.source import Path_
-from spaces.language.space import DERIVED, Item, Settings, Space, has_decided_depth
+from spaces.language.space import DERIVED, Item, Space, has_decided_depth
 from spaces.tensors import DTYPES, Infeasible, Shape, Tensor
 
 __all__ = ["load_space", "read_space"]

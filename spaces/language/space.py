@@ -10,12 +10,13 @@ from spaces.errors import Span
 from spaces.language.document import Document
 from spaces.language.expressions import Expression
 from spaces.language.layer import Choice, LayerSpec, Repeat
+from spaces.language.settings import Settings
 from spaces.tensors import Tensor
 
 if TYPE_CHECKING:
     from spaces.language.cell import Cell
 
-__all__ = ["DERIVED", "METRICS", "Group", "Item", "Settings", "Space", "Switch", "has_decided_depth"]  # fmt: skip
+__all__ = ["DERIVED", "METRICS", "Group", "Item", "Space", "Switch", "has_decided_depth"]  # fmt: skip
 
 #: Metrics that add up over the layers, then the one that does not. All are integers: bytes, counts, nanoseconds.
 METRICS = ("rom", "params", "macs", "flops", "latency", "ram")
@@ -59,16 +60,6 @@ def has_decided_depth(items: tuple[Item, ...]) -> bool:
         or (isinstance(item, Switch) and any(map(has_decided_depth, item.cases.values())))
         for item in items
     )
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the cost formulas need to know of a space."""
-
-    dtype: str
-    bias: bool
-    batch_norm_kept: bool
-    count_activations: bool
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,23 +9,21 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from spaces.blocks.base import TORCH_MODULES, Op, Ops
-from spaces.costs.layer import has_bias, has_norm
-from spaces.language.space import Settings, Space
-from spaces.operators.torch_layers import Joining
+from spaces.language.settings import Settings
+from spaces.language.space import Space
+from spaces.operators import OPERATORS, Op, Ops
+from spaces.operators.activations import ACTIVATIONS
 from spaces.program.lowering import Step, lower_chain
 from spaces.program.variants import Variant
 from spaces.tensors import Shape
 
 __all__ = ["Layer", "Network", "Operator", "build", "super_network"]
 
-_ACTIVATIONS = {"relu": nn.ReLU, "relu6": nn.ReLU6, "hard_swish": nn.Hardswish, "hard_sigmoid": nn.Hardsigmoid}
-
 
 class Operator(nn.Sequential):
     """One operator: the sum of its operands, then its own module, batch norm and activation.
 
-    A `Joining` module (a concatenation, a product) is given the operands one by one.
+    A kind that joins (a concatenation, a product) is given the operands one by one.
 
     Args:
         op: the operator.
@@ -34,19 +32,19 @@ class Operator(nn.Sequential):
     """
 
     def __init__(self, op: Op, x: Shape, settings: Settings) -> None:
-        bias = has_bias(op, settings)
-        parts: list[tuple[str, nn.Module]] = [(op.kind, TORCH_MODULES[op.kind](op, x, bias))]
-        if has_norm(op, settings) and op.kind != "batch_norm":
+        kind = OPERATORS[op.kind]
+        parts: list[tuple[str, nn.Module]] = [(op.kind, kind.module(op, x, settings.has_bias(op)))]
+        if settings.has_norm(op) and not kind.normalises:
             parts.append(("norm", nn.BatchNorm2d(op.out.channels)))
         if op.activation != "none":
-            parts.append(("activation", _ACTIVATIONS[op.activation]()))
+            parts.append(("activation", ACTIVATIONS[op.activation].module()))
         super().__init__(OrderedDict(p for p in parts if not isinstance(p[1], nn.Identity) or len(parts) == 1))
-        self.op = op
+        self.op, self.joins = op, kind.joins
 
     def forward(self, input: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
         """Each operand is [n, channels, height, width] or [n, channels]; so is the output."""
         first, *behind = self
-        x = first(input, *others) if isinstance(first, Joining) else first(_sum((input, *others)))
+        x = first(input, *others) if self.joins else first(_sum((input, *others)))
         for module in behind:
             x = module(x)
         return x

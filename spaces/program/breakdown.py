@@ -58,7 +58,7 @@ def breakdown(candidate: Candidate) -> tuple[LayerTerms, ...]:
             layer.spec.block.name,
             x,
             out,
-            layer_cost(ops, x, out, settings, program.code, program.latency, program.runtime),
+            layer_cost(ops, x, out, settings, program.runtime, program.latency),
         )
         for layer, x, out, ops in candidate.steps
     )
@@ -85,10 +85,7 @@ def derived(layers: tuple[LayerTerms, ...]) -> dict[str, int]:
 
 def shared_code(candidate: Candidate, layers: tuple[LayerTerms, ...]) -> int:
     """Bytes of ROM that are there once for all layers: kernels, and what a runtime has without any."""
-    runtime = candidate.program.runtime
-    if runtime is None:
-        return 0
-    used = 0
+    runtime, used = candidate.program.runtime, 0
     for terms in layers:
         used |= terms.cost.kernels
     return runtime.base + runtime.code_bytes(used)

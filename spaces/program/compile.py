@@ -20,7 +20,8 @@ from spaces.program.graph import ADDITIVE_METRICS, Budgets, Chain, Limit, Progra
 from spaces.program.lowering import LayerTable
 from spaces.program.tabulate import Tabulation
 from spaces.program.variants import Variant, unroll
-from spaces.runtimes.nascompile_c import Runtime
+from spaces.runtimes.base import Runtime
+from spaces.runtimes.ebs import Ebs
 from spaces.tensors import Infeasible
 
 __all__ = ["compile_space"]
@@ -34,9 +35,8 @@ def compile_space(
     *,
     target: str = "",
     ram_model: str | None = None,
-    code: Mapping[str, int] | None = None,
+    runtime: Runtime = Ebs(),  # noqa: B008 - frozen
     latency: LatencyProfile | None = None,
-    runtime: Runtime | None = None,
 ) -> Program:
     """Compile a space into a Program.
 
@@ -44,10 +44,9 @@ def compile_space(
         space: the space.
         budgets: limits beside the space's own constraints.
         target: name of the MCU, for reports.
-        ram_model: `pingpong` or `liveness`; the space's own by default.
-        code: code bytes per operator kind, cs_t in EBS Eq. 3.
+        ram_model: `pingpong` or `liveness`; the runtime's or the space's own by default.
+        runtime: gives the ROM, and the RAM model that is its own.
         latency: gives the latencies; without it nothing may limit them.
-        runtime: gives the ROM; without it EBS Eq. 3 does. Its RAM is what is alive at once, `liveness`, by default.
 
     Raises:
         LatencyError: a limit on the latency without a profile, or a profile that does not cover the space.
@@ -66,14 +65,14 @@ def compile_space(
         if not any(c[k][1] for c in conditions):
             message = f"`{constraint}` applies to no network of the space"
             raise constraint.error("no-such-index", message, "its indices are outside every variant")
-    compiler = _Compiler(space, budgets, LayerTable(space, code or {}, latency, runtime))
+    compiler = _Compiler(space, budgets, LayerTable(space, runtime, latency))
     with _uncollected():
         chains = tuple(compiler.chain(v, c) for v, c in zip(variants, conditions, strict=True))
     # Constraints that leave nothing are an answer, the empty set; shapes that vanish whatever is chosen, a mistake.
     if not compiler.relation_failed and all(chain.impossible for chain in chains):
         raise compiler.failure(chains)
-    model = ram_model or ("liveness" if runtime else space.ram_model)
-    return Program(space, chains, budgets, target, model, dict(code or {}), latency, runtime)
+    model = ram_model or runtime.ram_model or space.ram_model
+    return Program(space, chains, budgets, target, model, runtime, latency)
 
 
 @contextmanager
@@ -141,7 +140,7 @@ class _Compiler:
             self.relation_failed |= walk.relation_failed
             return Chain(variant, {}, (), np.zeros(0, np.int64), (), (), (), impossible=str(reason))
         base_costs: dict[str, int] = dict(zip(ADDITIVE_METRICS, base.additive, strict=True))
-        base_costs["rom"] += self.layers.runtime.base if self.layers.runtime else 0
+        base_costs["rom"] += self.layers.runtime.base
         base_costs["latency"] += self.layers.latency.network_ns if self.layers.latency else 0
         linear = [Linear({m: 1}, b, m) for m, b in self.budgets.items() if m != "ram"]
         linear += [c for c in found if isinstance(c, Linear)]

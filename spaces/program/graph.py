@@ -20,7 +20,8 @@ from spaces.costs.latency import LatencyProfile
 from spaces.language.space import Space
 from spaces.program.constraints import Relation
 from spaces.program.variants import Decision, Variant
-from spaces.runtimes.nascompile_c import Runtime
+from spaces.runtimes.base import Runtime
+from spaces.runtimes.ebs import Ebs
 
 __all__ = ["ADDITIVE_METRICS", "RAM_PARTS", "Budgets", "Chain", "Limit", "Program", "Stage"]
 
@@ -160,9 +161,8 @@ class Program:
         budgets: the limits that were given.
         target: name of the MCU the budgets come from, or the empty string.
         ram_model: `pingpong` or `liveness`; which RAM the budget limits.
-        code: code bytes per operator kind.
+        runtime: what gives the ROM.
         latency: what gives the latencies; None where nothing does.
-        runtime: what gives the ROM; None where EBS Eq. 3 does.
     """
 
     space: Space
@@ -170,9 +170,8 @@ class Program:
     budgets: Budgets
     target: str
     ram_model: str
-    code: Mapping[str, int] = field(default_factory=dict)
+    runtime: Runtime = field(default_factory=Ebs)
     latency: LatencyProfile | None = None
-    runtime: Runtime | None = None
 
     @property
     def metrics(self) -> tuple[str, ...]:

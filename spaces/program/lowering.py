@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from spaces.blocks import Ops
 from spaces.costs.latency import LatencyProfile
 from spaces.costs.layer import LayerCost, layer_cost
 from spaces.errors import Diagnostic, EngineError, SpaceError, Span
 from spaces.language.expressions import Expression
 from spaces.language.space import Space
+from spaces.operators import Ops
 from spaces.program.variants import Layer, Variant
-from spaces.runtimes.nascompile_c import Runtime
+from spaces.runtimes.base import Runtime
 from spaces.tensors import Infeasible, Tensor
 
 __all__ = ["LayerTable", "Step", "lower_chain", "lower_layer"]
@@ -69,18 +69,16 @@ class LayerTable:
 
     Args:
         space: the space.
-        code: code bytes per operator kind.
+        runtime: gives the ROM.
         latency: gives the latencies, if there is a profile.
-        runtime: gives the ROM, if it is not that of EBS Eq. 3.
 
     Attributes:
         places: what makes a network impossible -> where the file says so.
     """
 
     space: Space
-    code: Mapping[str, int]
+    runtime: Runtime
     latency: LatencyProfile | None
-    runtime: Runtime | None = None
     places: dict[str, Span | None] = field(default_factory=dict)
     _known: dict[tuple[Any, ...], tuple[Tensor, LayerCost] | Infeasible] = field(default_factory=dict)
     _arguments: dict[tuple[Any, ...], _Arguments] = field(default_factory=dict)
@@ -124,13 +122,13 @@ class LayerTable:
         key = (id(ops), x, out)
         if key in self._costs:
             return out, self._costs[key][1]
-        if self.runtime and out.dtype != self.runtime.dtype:
-            block, own = layer.spec.block.name, self.runtime.dtype
+        if self.runtime.own_dtype not in (None, out.dtype):
+            block, own = layer.spec.block.name, self.runtime.own_dtype
             message = f"a layer `{block}` in {out.dtype}, and the C of `{self.runtime.name}` is all in {own}"
             raise EngineError(
                 Diagnostic("mixed-types", message, layer.spec.span, "leave out its `dtype`, or --runtime")
             )
-        cost = layer_cost(ops, x, out, self.space.settings, self.code, self.latency, self.runtime)
+        cost = layer_cost(ops, x, out, self.space.settings, self.runtime, self.latency)
         self._costs[key] = (ops, cost)
         if max(cost[:-1]) > _MAX_COST:
             message = f"a layer `{layer.spec.block.name}` on {x.shape} costs more than 2^52"

@@ -270,7 +270,6 @@ class Tabulation:
         x, cost = self.table.find(layer, x, key, self._values(plan, j, codes))
         code = 0
         if cost.kernels & ~kernels:
-            assert self.table.runtime is not None  # only runtimes have kernels
             code = self.table.runtime.code_bytes(cost.kernels & ~kernels)
             kernels |= cost.kernels
         if not layer.number:
@@ -295,7 +294,7 @@ class Tabulation:
         carried = "".join(f" {name}={option_label(self._value(name, code))}" for name, code in kept)
         odd = f" layers={'odd' if state.number else 'even'}" if self.optional else ""
         runtime = self.table.runtime
-        code = f" code={'+'.join(runtime.names(state.kernels))}" if runtime else ""
+        code = f" code={'+'.join(runtime.names(state.kernels))}" if runtime.shares_code else ""
         return f"{state.x.shape}:{state.x.dtype}{odd}{code}{carried}"
 
 

@@ -295,9 +295,9 @@ class _Unroller:
         numbered = spec.numbered
         if numbered is None:
             # Linear layers behind a global pooling are the classifier, which EBS does not number.
-            numbered = spec.block.numbered and not (self.pooled and spec.block.name == "linear")
+            numbered = spec.block.numbered and not (self.pooled and spec.block.classifies)
         self.depth += numbered
-        self.pooled |= spec.block.name.startswith("global_")
+        self.pooled |= spec.block.pools_all
         self.layers.append(Layer(spec, bindings, self.depth if numbered else None, present))
 
     def decide(self, name: str, group: dict[str, str]) -> str:

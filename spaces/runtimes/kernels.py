@@ -1,63 +1,22 @@
-"""The operators of a layer as the kernels that a microcontroller's runtime calls, one after another.
-
-Operators say what is computed; kernels are what is executed: a sum of k operands is k - 1 additions, a ReLU a clamp at
-the end of the kernel before it, any other activation a look-up, a batch norm that stands alone a depthwise convolution
-of one pixel, an identity nothing.
-"""
+"""The operators of a layer as the kernels that a microcontroller's runtime calls, one after another."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from spaces.blocks.base import Op
-from spaces.tensors import Pads, Pair, Shape
+from spaces.operators import OPERATORS, Kernel, KernelCall, Op
+from spaces.operators.activations import ACTIVATIONS, LOOKUP
+from spaces.operators.clamp import REQUANTISE
+from spaces.operators.kernel import kernel_calls
+from spaces.operators.sums import ADD
+from spaces.tensors import Shape
 
-__all__ = ["WEIGHTED", "Kernel", "UnknownKernel", "layer_kernels"]
-
-#: Kernels with weights and biases.
-WEIGHTED = ("conv", "pointwise", "depthwise", "linear")
-
-#: Kernels that end in a clamp.
-_CLAMPING = (*WEIGHTED, "add", "mul", "concat", "avg_pool", "global_avg_pool", "requantise")
-
-_POOLS = ("max_pool", "avg_pool", "global_max_pool", "global_avg_pool")
+__all__ = ["UnknownKernel", "calls_of", "layer_calls", "layer_kernels"]
 
 
 class UnknownKernel(Exception):  # noqa: N818 - its text is the operator's kind
     """An operator for which there is no kernel."""
-
-
-@dataclass(frozen=True)
-class Kernel:
-    """One call of a kernel.
-
-    Args:
-        kind: conv, pointwise, depthwise, linear, add, mul (gates, then what they multiply), concat, max_pool, avg_pool,
-            global_max_pool, global_avg_pool, lookup, requantise (a ReLU on its own), flatten or zeros.
-        inputs: tensors that it reads: 0 is the layer's input, k the output of the k-th kernel.
-        x: shape of the first.
-        out: shape of its output.
-        kernel: rows, columns of its window.
-        stride: rows, columns.
-        pads: around its input: above, below, left, right.
-        groups: of a convolution.
-        clamp: `none`, `relu` or `relu6`.
-        function: of a lookup, `hard_swish` or `hard_sigmoid`.
-        operator: the position of the operator whose weights it has, or None.
-    """
-
-    kind: str
-    inputs: tuple[int, ...]
-    x: Shape
-    out: Shape
-    kernel: Pair = (1, 1)
-    stride: Pair = (1, 1)
-    pads: Pads = (0, 0, 0, 0)
-    groups: int = 1
-    clamp: str = "none"
-    function: str = ""
-    operator: int | None = None
 
 
 def layer_kernels(ops: Sequence[Op], x: Shape) -> tuple[tuple[Kernel, ...], int]:
@@ -87,6 +46,32 @@ def layer_kernels(ops: Sequence[Op], x: Shape) -> tuple[tuple[Kernel, ...], int]
     return tuple(emitted.kernels), held[-1]
 
 
+def layer_calls(ops: Sequence[Op], x: Shape, dtype: str) -> tuple[KernelCall, ...]:
+    """The calls of C functions of a layer.
+
+    Args:
+        ops: its operators; operand 0 is its input.
+        x: shape of its input.
+        dtype: `int8` or `float32`.
+
+    Raises:
+        UnknownKernel: an operator that has no kernel.
+
+    Example:
+        >>> from spaces.blocks.residual import residual
+        >>> x = Shape(16, 8, 8)
+        >>> [call.name for call in layer_calls(residual(x, filters=16), x, "int8")]
+        ['conv', 'conv', 'add']
+    """
+    return calls_of(layer_kernels(ops, x)[0], x, dtype)
+
+
+def calls_of(kernels: Sequence[Kernel], x: Shape, dtype: str) -> tuple[KernelCall, ...]:
+    """The calls of the kernels of a layer; see `layer_calls`."""
+    shapes = [x, *(kernel.out for kernel in kernels)]
+    return tuple(call for kernel in kernels for call in kernel_calls(kernel, [shapes[i] for i in kernel.inputs], dtype))
+
+
 class _Emitted:
     def __init__(self, x: Shape) -> None:
         self.x = x
@@ -102,41 +87,30 @@ class _Emitted:
     def run(self, position: int, op: Op, sources: list[int]) -> int:
         """Emit the kernels of an operator; the tensor of its output."""
         before = len(self.kernels)
-        if op.kind not in ("concat", "mul"):
+        if not OPERATORS[op.kind].joins:
             for source in sources[1:]:
                 shape = self.shape(sources[0])
-                sources[0] = self.emit(Kernel("add", (sources[0], source), shape, shape))
+                sources[0] = self.emit(Kernel(ADD.name, (sources[0], source), shape, shape))
         at = self._own(position, op, tuple(sources))
-        if op.activation in ("relu", "relu6"):
+        if op.activation == "none":
+            return at
+        if ACTIVATIONS[op.activation].bounds:
             return self._clamp(op, at, before)
-        if op.activation != "none":
-            return self.emit(Kernel("lookup", (at,), op.out, op.out, function=op.activation))
-        return at
+        return self.emit(Kernel(LOOKUP.name, (at,), op.out, op.out, function=op.activation))
 
     def _own(self, position: int, op: Op, sources: tuple[int, ...]) -> int:
-        x = self.shape(sources[0])
-        match op.kind:
-            case "identity" | "relu" | "add":
-                return sources[0]
-            case "batch_norm":
-                return self.emit(Kernel("depthwise", sources[:1], x, op.out, groups=op.out.channels, operator=position))
-            case kind if kind in WEIGHTED:
-                return self.emit(
-                    Kernel(kind, sources[:1], x, op.out, op.kernel, op.stride, op.pads, op.groups, operator=position)
-                )
-            case "concat" | "mul":
-                return self.emit(Kernel(op.kind, sources, x, op.out))
-            case "flatten" | "zeros":
-                return self.emit(Kernel(op.kind, sources[:1], x, op.out))
-            case kind if kind in _POOLS:
-                return self.emit(Kernel(kind, sources[:1], x, op.out, op.kernel, op.stride, op.pads))
-            case kind:
-                raise UnknownKernel(kind)
+        kind = OPERATORS[op.kind]
+        if "deploy" in kind.cannot:
+            raise UnknownKernel(op.kind)
+        if kind.kernel is None:
+            return sources[0]
+        kernel = kind.kernel(op, self.shape(sources[0]), sources)
+        return self.emit(replace(kernel, operator=position) if kernel.record.weights else kernel)
 
     def _clamp(self, op: Op, at: int, before: int) -> int:
         """A ReLU: the end of the operator's own last kernel, if it has one that can."""
         last = self.kernels[-1] if len(self.kernels) > before else None
-        if last and last.kind in _CLAMPING:
+        if last and last.record.clamps:
             self.kernels[-1] = replace(last, clamp=op.activation)
             return at
-        return self.emit(Kernel("requantise", (at,), self.shape(at), op.out, clamp=op.activation))
+        return self.emit(Kernel(REQUANTISE.name, (at,), self.shape(at), op.out, clamp=op.activation))

@@ -1,78 +1,53 @@
-"""The library of runtimes: the file of measurements, and the way from a name to what it says of a core."""
+"""The library of runtimes: the way from a name to what it says of a target."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-from dataclasses import fields
-from functools import cache
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from spaces.errors import did_you_mean
-from spaces.runtimes.nascompile_c import RUNTIME, Runtime, RuntimeProfileError
+from spaces.runtimes.base import Runtime, RuntimeProfileError
+from spaces.runtimes.ebs import Ebs
+from spaces.runtimes.nascompile_c import NascompileC
+from spaces.runtimes.tflite_micro import TfliteMicro
 from spaces.targets.target import Target
 
-__all__ = ["FILE", "RUNTIMES", "find_runtime", "profile_text", "runtime_data", "runtime_of"]
+__all__ = ["DEFAULT", "RUNTIMES", "find_runtime", "stored_runtime"]
 
-#: Measurements of the C that `nascompile deploy` writes; made by `benchmarks/runtime_profile.py`.
-FILE = Path(__file__).with_name("nascompile-c.json")
+#: Every runtime by its name. What `--runtime` may be are those that say something of ROM.
+RUNTIMES: dict[str, type[Runtime]] = {one.name: one for one in (Ebs, NascompileC, TfliteMicro)}
 
-#: What `--runtime` may be: `ebs` is EBS Eq. 3, weights and the code bytes per layer that a target file gives.
-RUNTIMES = ("ebs", RUNTIME)
+#: The one that is meant where none is named.
+DEFAULT = Ebs.name
 
 
-def find_runtime(name: str, target: Target | None, dtype: str) -> Runtime | None:
-    """A runtime as it was measured for a target's core and a data type.
+def find_runtime(name: str, target: Target | None, dtype: str) -> Runtime:
+    """A runtime for a target and a data type, which gives ROM and RAM.
 
     Args:
         name: one of `RUNTIMES`.
         target: None where none was given.
         dtype: of the networks.
 
-    Returns:
-        None for `ebs`, which is no measurement.
-
     Raises:
-        RuntimeProfileError: an unknown name; no target, or one whose core was not measured; another data type.
+        RuntimeProfileError: an unknown name, or one that says nothing of ROM; no target, or one whose core was not
+            measured; another data type.
 
     Example:
         >>> from spaces.targets.catalogue import load_target
-        >>> find_runtime("nascompile-c", load_target("stm32f412"), "int8").call
-        44
+        >>> find_runtime("nascompile-c", load_target("stm32f412"), "int8").base
+        184
     """
+    known = [one for one in RUNTIMES.values() if not one.no_rom]
     if name not in RUNTIMES:
-        hint = did_you_mean(name[:60], RUNTIMES)
+        hint = did_you_mean(name[:60], [one.name for one in known])
         raise RuntimeProfileError.of("unknown-runtime", f"there is no runtime `{name[:60]}`", hint)
-    if name == "ebs":
-        return None
-    if target is None:
-        message = f"the runtime `{name}` takes other code on another core, and no MCU is given"
-        raise RuntimeProfileError.of("no-core", message, "name one with --mcu")
-    found = next((r for r in _measured() if r.core == target.core and r.dtype == dtype), None)
-    if found is None:
-        known = ", ".join(sorted({f"{r.core} in {r.dtype}" for r in _measured()}))
-        message = f"the runtime `{name}` was not measured on a {target.core} in {dtype}"
-        raise RuntimeProfileError.of("not-measured", message, f"it was on: {known}; or take --runtime ebs")
-    return found
+    if why := RUNTIMES[name].no_rom:
+        hint = "take " + " or ".join(f"--runtime {one.name}" for one in known)
+        raise RuntimeProfileError.of("no-rom", f"the runtime `{name}` says nothing of ROM: {why}", hint)
+    return RUNTIMES[name].find(target, dtype)
 
 
-def profile_text(runtimes: Iterable[Runtime], compiler: str) -> str:
-    """The file of measurements."""
-    return json.dumps({"compiler": compiler, "measured": [runtime_data(r) for r in runtimes]}, indent=1) + "\n"
-
-
-def runtime_data(runtime: Runtime) -> dict[str, Any]:
-    """A runtime as plain data."""
-    plain = {f.name: getattr(runtime, f.name) for f in fields(runtime)}
-    return {**plain, "code": dict(runtime.code), "needs": {k: list(v) for k, v in runtime.needs.items()}}
-
-
-def runtime_of(data: dict[str, Any]) -> Runtime:
-    """What `runtime_data` gave, as a runtime."""
-    return Runtime(**{**data, "needs": {kernel: tuple(parts) for kernel, parts in data["needs"].items()}})
-
-
-@cache
-def _measured() -> tuple[Runtime, ...]:
-    return tuple(runtime_of(entry) for entry in json.loads(FILE.read_text())["measured"])
+def stored_runtime(keys: Mapping[str, Any]) -> Runtime:
+    """The inverse of `Runtime.stored`."""
+    return NascompileC.of_data(keys["runtime"]) if keys.get("runtime") else Ebs(keys["code"])

@@ -1,4 +1,4 @@
-"""A runtime: what the C of a network takes in flash, constant by constant and kernel by kernel.
+"""Our own C: what a network takes in flash, constant by constant and kernel by kernel, and in time, loop by loop.
 
 EBS Eq. 3 adds a layer's code to its weights. Measured, a kernel's code is there once, however many layers call it; what
 every layer has are its constants, among them a bias and a requantisation per output channel, and a row in a table.
@@ -6,40 +6,32 @@ every layer has are its constants, among them a bias and a requantisation per ou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, ClassVar
 
-from spaces.blocks.base import Op
-from spaces.errors import Diagnostic, NascompileError, Span
-from spaces.runtimes.kernels import WEIGHTED, Kernel, UnknownKernel, layer_kernels
-from spaces.tensors import Shape
+from spaces.language.settings import Settings
+from spaces.operators import Ops
+from spaces.operators.kernel import constant_bytes
+from spaces.runtimes.base import Prices, Runtime, RuntimeProfileError
+from spaces.runtimes.kernels import UnknownKernel, calls_of, layer_calls, layer_kernels
+from spaces.targets.target import Target
+from spaces.tensors import Shape, Tensor
 
-__all__ = ["RUNTIME", "STACK", "Runtime", "RuntimeProfileError", "c_kernel", "constant_bytes"]
+__all__ = ["FILE", "NascompileC", "profile_text"]
 
-#: Its name.
-RUNTIME = "nascompile-c"
-#: Bytes of RAM that an image keeps free for the stack; networks use a third.
-STACK = 1024
-#: Bytes that an array in flash is rounded up to.
-_WORD = 4
-
-
-class RuntimeProfileError(NascompileError):
-    """A runtime that is unknown, or does not know the core or the data type that it is asked about."""
-
-    @classmethod
-    def of(cls, code: str, message: str, hint: str = "", span: Span | None = None) -> RuntimeProfileError:
-        """The error with a single diagnostic."""
-        return cls(Diagnostic(code, message, span, hint))
+#: Measurements of the C that `nascompile deploy` writes; made by `benchmarks/runtime_profile.py`.
+FILE = Path(__file__).with_name("nascompile-c.json")
 
 
 @dataclass(frozen=True)
-class Runtime:
+class NascompileC(Runtime):
     """What code and tables take, as measured with one compiler on one core.
 
     Args:
-        name: `nascompile-c`.
         core: of the processor, as targets name it.
         dtype: of the networks, `int8` or `float32`.
         base: bytes of flash without any kernel: vectors, start-up, `nc_run`.
@@ -49,17 +41,24 @@ class Runtime:
 
     Example:
         >>> from spaces.blocks.conv import conv
-        >>> made = Runtime("r", "Cortex-M4F", "int8", 100, 44, {"conv": 500, "slide": 80}, {"conv": ("slide",)})
-        >>> x = Shape(3, 8, 8)
-        >>> constants, used = made.layer(conv(x, filters=4), x)
+        >>> made = NascompileC("Cortex-M4F", "int8", 100, 44, {"conv": 500, "slide": 80}, {"conv": ("slide",)})
+        >>> x, out = Tensor(Shape(3, 8, 8), "int8", 2), Tensor(Shape(4, 8, 8), "int8", 2)
+        >>> constants, used = made.layer(conv(x.shape, filters=4), x, out, Settings("int8", True, False, False))
         >>> constants, made.code_bytes(used)
         (188, 580)
     """
 
-    name: str
+    name: ClassVar[str] = "nascompile-c"
+    ram_model: ClassVar[str | None] = "liveness"
+    #: Networks use a third.
+    stack: ClassVar[int] = 1024
+    profiles: ClassVar[str | None] = "nascompile-c"
+    shares_code: ClassVar[bool] = True
+
     core: str
     dtype: str
-    base: int
+    # A field of its own: the class attribute of `Runtime` is no default.
+    base: int = field()
     call: int
     code: Mapping[str, int] = field(hash=False)
     needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
@@ -72,33 +71,33 @@ class Runtime:
     def _known(self) -> dict[int, int]:
         return {}
 
-    def layer(self, ops: Sequence[Op], x: Shape) -> tuple[int, int]:
-        """What a layer adds.
+    @classmethod
+    def find(cls, target: Target | None, dtype: str) -> NascompileC:
+        """As it was measured on a target's core."""
+        if target is None:
+            message = f"the runtime `{cls.name}` takes other code on another core, and no MCU is given"
+            raise RuntimeProfileError.of("no-core", message, "name one with --mcu")
+        found = next((r for r in _measured() if r.core == target.core and r.dtype == dtype), None)
+        if found is None:
+            known = ", ".join(sorted({f"{r.core} in {r.dtype}" for r in _measured()}))
+            message = f"the runtime `{cls.name}` was not measured on a {target.core} in {dtype}"
+            raise RuntimeProfileError.of("not-measured", message, f"it was on: {known}; or take --runtime ebs")
+        return found
 
-        Args:
-            ops: its operators; operand 0 is its input.
-            x: shape of its input.
+    @property
+    def own_dtype(self) -> str:
+        """See `Runtime.own_dtype`."""
+        return self.dtype
 
-        Returns:
-            Bytes of its constants and of its rows in the table, and the kernels that it calls, a bit for each; see
-            `code_bytes`.
-
-        Raises:
-            RuntimeProfileError: an operator that this runtime cannot run.
-        """
+    def layer(self, ops: Ops, x: Tensor, out: Tensor, settings: Settings) -> tuple[int, int]:
+        """Bytes of a layer's constants and of its rows in the table, and the kernels that it calls."""
         try:
-            found, _ = layer_kernels(ops, x)
+            found, _ = layer_kernels(ops, x.shape)
         except UnknownKernel as kind:
             raise self._unable(str(kind)) from None
-        total = used = 0
-        for kernel in found:
-            name = c_kernel(kernel, self.dtype)
-            if not name:
-                continue
-            calls = len(kernel.inputs) if kernel.kind == "concat" else 1
-            total += calls * self.call + constant_bytes(kernel, self.dtype)
-            used |= self.kernels([name])
-        return total, used
+        calls = calls_of(found, x.shape, self.dtype)
+        constants = sum(constant_bytes(kernel, self.dtype) for kernel in found)
+        return constants + self.call * len(calls), self.kernels({call.name for call in calls})
 
     def kernels(self, names: Iterable[str]) -> int:
         """Kernels, and what they need, a bit for each.
@@ -127,69 +126,34 @@ class Runtime:
     def _unable(self, kind: str) -> RuntimeProfileError:
         return RuntimeProfileError.of("no-kernel", f"the runtime `{self.name}` has no kernel for the operator `{kind}`")
 
+    @classmethod
+    def latency(cls, prices: Prices, ops: Ops, x: Shape) -> int:
+        """See `Runtime.latency`: so much for each loop of each call."""
+        return sum(map(prices.call_ns, layer_calls(ops, x, prices.dtype)))
 
-def c_kernel(kernel: Kernel, dtype: str) -> str:
-    """The C function, without its `nc_`, that runs a kernel; empty where nothing has to run.
+    def stored(self) -> Mapping[str, Any]:
+        """See `Runtime.stored`."""
+        return {"code": {}, "runtime": self.data}
 
-    A linear layer is a convolution of one pixel; a convolution with a filter per channel has a function of its own from
-    four channels on.
+    @property
+    def data(self) -> dict[str, Any]:
+        """As plain data, which `of_data` reads back."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        needs = {kernel: list(parts) for kernel, parts in self.needs.items()}
+        return {"name": self.name, **plain, "code": dict(self.code), "needs": needs}
 
-    Args:
-        kernel: the kernel.
-        dtype: `int8` or `float32`.
-
-    Example:
-        >>> x = Shape(8, 4, 4)
-        >>> c_kernel(Kernel("conv", (0,), x, x, groups=8), "int8"), c_kernel(Kernel("lookup", (0,), x, x), "int8")
-        ('depthwise', 'lookup')
-    """
-    if kernel.kind == "linear":
-        return "conv"
-    if kernel.kind in WEIGHTED:
-        return "depthwise" if kernel.groups == kernel.x.channels == kernel.out.channels >= 4 else "conv"
-    if dtype == "float32" and kernel.kind == "lookup":
-        return kernel.function
-    if kernel.kind in ("concat", "requantise"):
-        return "requantise" if dtype == "int8" else "clip"
-    return "" if kernel.kind == "flatten" else kernel.kind
+    @classmethod
+    def of_data(cls, data: Mapping[str, Any]) -> NascompileC:
+        """What `data` gave."""
+        needs = {kernel: tuple(parts) for kernel, parts in data["needs"].items()}
+        return cls(**{**{key: value for key, value in data.items() if key != "name"}, "needs": needs})
 
 
-def constant_bytes(kernel: Kernel, dtype: str) -> int:
-    """Bytes of a kernel's constants in flash.
-
-    In int8 these are weights; per output channel a bias, a multiplier (4 B each) and a shift; for what has no weights a
-    multiplier and a shift per factor; 256 values of a look-up.
-
-    Args:
-        kernel: the kernel.
-        dtype: `int8` or `float32`.
-
-    Example:
-        >>> x = Shape(4, 6, 6)
-        >>> constant_bytes(Kernel("pointwise", (0,), x, Shape(3, 6, 6)), "int8")
-        40
-    """
-    weights = _weights(kernel)
-    channels = kernel.out.channels
-    if dtype == "float32":
-        return 4 * (weights + channels) if weights else 0
-    if weights:
-        return _words(weights) + _words(9 * channels)
-    rows, columns = kernel.kernel
-    return {
-        "add": _words(3 * 5 + 1), "mul": _words(5 + 1), "concat": len(kernel.inputs) * _words(5),
-        "requantise": _words(5), "global_avg_pool": _words(5), "avg_pool": _words(5 * rows * columns), "lookup": 256,
-    }.get(kernel.kind, 0)  # fmt: skip
+def profile_text(runtimes: Iterable[NascompileC], compiler: str) -> str:
+    """The file of measurements."""
+    return json.dumps({"compiler": compiler, "measured": [r.data for r in runtimes]}, indent=1) + "\n"
 
 
-def _weights(kernel: Kernel) -> int:
-    if kernel.kind == "linear":
-        return kernel.out.channels * kernel.x.size
-    if kernel.kind not in WEIGHTED:
-        return 0
-    rows, columns = kernel.kernel
-    return kernel.out.channels * (kernel.x.channels // kernel.groups) * rows * columns
-
-
-def _words(n: int) -> int:
-    return -(-n // _WORD) * _WORD
+@cache
+def _measured() -> tuple[NascompileC, ...]:
+    return tuple(map(NascompileC.of_data, json.loads(FILE.read_text())["measured"]))

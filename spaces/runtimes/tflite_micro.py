@@ -8,20 +8,16 @@ Without the fusing of ReLUs an additive model of these cells is wrong by 7 % (me
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
-from spaces.blocks.base import Op, Ops
+from spaces.operators import OPERATORS, Op, Ops
+from spaces.operators.activations import ACTIVATIONS
+from spaces.operators.sums import ADD
+from spaces.runtimes.base import Prices, Runtime
+from spaces.targets.target import Target
 from spaces.tensors import Shape
 
-__all__ = ["DeployedOp", "deployed", "shape_key"]
-
-_VIEWS = ("identity", "flatten", "scale")
-#: Operators that take several operands as they are; any other sums them first.
-_JOINING = ("concat", "mul")
-#: Activations that are a clamp, and so part of the operator that they follow.
-_CLAMPS = ("none", "relu", "relu6")
-#: Operators that end in a clamp of their output, so that a ReLU behind them is free.
-_CLAMPING = ("conv", "depthwise", "pointwise", "linear", "add", "max_pool", "avg_pool", "batch_norm")
+__all__ = ["DeployedOp", "TfliteMicro", "deployed", "shape_key"]
 
 
 class DeployedOp(NamedTuple):
@@ -51,7 +47,7 @@ def shape_key(x: Shape, op: Op) -> str:
     """
     window = f"{op.kernel[0]}x{op.kernel[1]}s{op.stride[0]}x{op.stride[1]}" if op.kernel != (1, 1) else ""
     stride = f"s{op.stride[0]}x{op.stride[1]}" if not window and op.stride != (1, 1) else ""
-    groups = f"g{op.groups}" if op.groups > 1 and op.kind != "depthwise" else ""
+    groups = f"g{op.groups}" if op.groups > 1 and not OPERATORS[op.kind].per_channel else ""
     return "-".join(filter(None, (str(x), window + stride + groups, str(op.out))))
 
 
@@ -103,7 +99,7 @@ class _Graph:
     def _first(self, k: int, op: Op, known: dict[object, int]) -> int:
         """The operator whose output this one's is: an earlier one, or itself."""
         operands = self._resolved(op.inputs)
-        if op.kind in _VIEWS and len(operands) == 1:
+        if OPERATORS[op.kind].view and len(operands) == 1:
             return operands[0]
         key = k if op.has_weights else (op.kind, operands, op.out, op.kernel, op.stride, op.pads)
         if key not in known:
@@ -120,17 +116,18 @@ class _Graph:
     def is_fused(self, k: int) -> bool:
         op, source = self.ops[k - 1], self.operands(k)[0]
         before = self.ops[source - 1] if source else None
-        able = before is None or (before.kind in _CLAMPING and before.activation in _CLAMPS)
-        return op.kind == "relu" and able and self.readers[source] == [k] and self.same[-1] != source
+        able = before is None or (OPERATORS[before.kind].fused_relu and _is_clamp(before.activation))
+        return OPERATORS[op.kind].activates and able and self.readers[source] == [k] and self.same[-1] != source
 
     def run(self, k: int) -> Iterator[DeployedOp]:
         op, operands = self.ops[k - 1], self.operands(k)
         x = self.shapes[operands[0]]
-        if op.kind not in _JOINING:
-            yield from [_elementwise("add", x)] * (len(operands) - 1)
-        if op.kind not in (*_VIEWS, "add"):
-            yield DeployedOp(_kernel(x, op), op.macs, op.out.size, shape_key(x, op))
-        if op.activation not in _CLAMPS:
+        kind = OPERATORS[op.kind]
+        if not kind.joins:
+            yield from [_elementwise(ADD.name, x)] * (len(operands) - 1)
+        if not kind.view:
+            yield DeployedOp(kind.runs_as(op, x), op.macs, op.out.size, shape_key(x, op))
+        if not _is_clamp(op.activation):
             yield _elementwise(op.activation, op.out)
 
 
@@ -138,8 +135,23 @@ def _elementwise(kind: str, x: Shape) -> DeployedOp:
     return DeployedOp(kind, 0, x.size, shape_key(x, Op(kind, (0,), x)))
 
 
-def _kernel(x: Shape, op: Op) -> str:
-    """The kind of kernel that computes an operator: runtimes have special ones for two special convolutions."""
-    if op.kind == "conv" and op.groups == x.channels > 1:
-        return "depthwise"
-    return "pointwise" if op.kind == "conv" and op.groups == 1 and op.kernel == (1, 1) else op.kind
+def _is_clamp(activation: str) -> bool:
+    """Whether an activation, or none, is part of the operator that it follows."""
+    return activation == "none" or ACTIVATIONS[activation].bounds is not None
+
+
+class TfliteMicro(Runtime):
+    """TensorFlow Lite Micro: known by the operators that it runs, and so by latencies alone."""
+
+    name: ClassVar[str] = "tflite-micro"
+    no_rom: ClassVar[str] = "its flash and arena were not measured operator by operator"
+
+    @classmethod
+    def find(cls, target: Target | None, dtype: str) -> TfliteMicro:
+        """The same for every target."""
+        return cls()
+
+    @classmethod
+    def latency(cls, prices: Prices, ops: Ops, x: Shape) -> int:
+        """See `Runtime.latency`: the sum over the operators that a device runs."""
+        return sum(prices.op_ns(*op) for op in deployed(ops, x))

@@ -19,7 +19,7 @@ import pytest
 import nascompile as nc
 from spaces.costs.latency_profiles import load_profile
 from spaces.program.candidate import parse_candidate
-from spaces.runtimes.kernel_loops import kernel_calls
+from spaces.runtimes.kernels import layer_calls
 from tests.cli.conftest import Run
 
 MINE = "name: mine\ndtype: int8\nnetwork: 5000\ndefault: {mac: 2.5, output: 3, op: 1000}\n"
@@ -251,7 +251,7 @@ def test_our_own_c_is_a_profile_at_one_cycle_an_instruction(run: Run) -> None:
     data = json.loads(run(*checked, "--latency-profile", "nascompile-c")[1])
     profile = load_profile("nascompile-c-m4-int8")
     steps = parse_candidate(nc.compile("dscnn", overrides=["dtype=int8"]), "84-84-84-84-84-84").steps
-    amounts = [profile.call_amount(c) for s in steps for c in kernel_calls(s.ops, s.x.shape, "int8")]
+    amounts = [profile.call_amount(c) for s in steps for c in layer_calls(s.ops, s.x.shape, "int8")]
     # 10 ns each, rounded once per kernel.
     assert abs(data["costs"]["latency"] - 10 * float(sum(amounts))) <= len(amounts)
     assert "one with --mcu" in run("count", "dscnn", "dtype=int8", "--latency-profile", "nascompile-c")[2]

@@ -6,7 +6,7 @@ from itertools import product
 from typing import Any
 
 from nascompile.compression.quantised import QuantisedNetwork
-from nascompile.compression.quantised_op import QuantisedOp, QuantisedTensor
+from nascompile.operators.quantised_op import QuantisedOp, QuantisedTensor
 
 Map = dict[tuple[int, int, int], int]
 

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nascompile.compression.fixed_point import multiplier_shift, rescale
+from nascompile.operators.fixed_point import multiplier_shift, rescale
 
 FACTORS = st.floats(2.0**-40, 2.0**29, exclude_max=True)
 

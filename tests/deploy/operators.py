@@ -10,11 +10,11 @@ import numpy as np
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from nascompile.compression.fixed_point import multipliers_shifts
 from nascompile.compression.quantised import QuantisedNetwork
-from nascompile.compression.quantised_op import QuantisedOp, QuantisedTensor
 from nascompile.deploy.float_network import FloatNetwork, FloatOp
-from spaces.runtimes.kernels import WEIGHTED, Kernel
+from nascompile.operators.fixed_point import multipliers_shifts
+from nascompile.operators.quantised_op import QuantisedOp, QuantisedTensor
+from spaces.operators import Kernel
 from spaces.tensors import Shape
 
 __all__ = ["KINDS", "drawn", "filled", "filled_float", "inputs", "single"]
@@ -194,7 +194,7 @@ def filled(chain: Sequence[Kernel], x: Shape, seed: int) -> QuantisedNetwork:
     for kernel in chain:
         given: dict[str, Any] = {}
         area = kernel.kernel[0] * kernel.kernel[1]
-        if kernel.kind in WEIGHTED:
+        if kernel.record.weights:
             given = _lively_weights(rng, kernel)
         elif kernel.kind == "lookup":
             given = {"table": np.sort(rng.integers(-128, 128, 256, np.int8))}
@@ -238,7 +238,7 @@ def filled_float(chain: Sequence[Kernel], x: Shape, seed: int) -> FloatNetwork:
     ops = []
     for kernel in chain:
         given: dict[str, Any] = {"kernel": kernel.kernel, "stride": kernel.stride, "pads": kernel.pads}
-        if kernel.kind in WEIGHTED:
+        if kernel.record.weights:
             shape = (kernel.out.channels, kernel.x.size)
             if kernel.kind != "linear":
                 shape = (kernel.out.channels, kernel.x.channels // kernel.groups, *kernel.kernel)

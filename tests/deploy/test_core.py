@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from nascompile.compression.quantised import QuantisedNetwork
-from nascompile.compression.quantised_op import QuantisedOp, QuantisedTensor
 from nascompile.deploy.calls import planned
 from nascompile.deploy.core import CORES
 from nascompile.deploy.project import Vectors
 from nascompile.deploy.toolchain import Checked, run_check
-from spaces.runtimes.kernels import Kernel
+from nascompile.operators.quantised_op import QuantisedOp, QuantisedTensor
+from spaces.operators import Kernel
 from spaces.tensors import Shape
 from tests.compression.networks import NETWORKS
 from tests.deploy.operators import filled, inputs

@@ -13,11 +13,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from nascompile.compression.quantised import QuantisedNetwork
-from nascompile.compression.quantised_op import QuantisedOp, QuantisedTensor
 from nascompile.deploy.calls import planned
 from nascompile.deploy.errors import DeployError
 from nascompile.deploy.project import Vectors
 from nascompile.deploy.toolchain import host_library, run_host
+from nascompile.operators.quantised_op import QuantisedOp, QuantisedTensor
 from spaces.tensors import Shape
 from tests.compression.networks import NETWORKS
 from tests.compression.scalar_kernels import run_scalar

@@ -17,7 +17,8 @@ from nascompile.deploy.subject import untrained
 from nascompile.deploy.toolchain import missing_tools, run_check
 from nascompile.latency.operators import read_operators
 from spaces.costs.latency_profiles import named_profile
-from spaces.runtimes.kernel_loops import KernelCall, kernel_calls
+from spaces.operators import KernelCall
+from spaces.runtimes.kernels import layer_calls
 from spaces.targets.catalogue import load_target
 from tests.compression.networks import NETWORKS, candidate
 
@@ -38,7 +39,7 @@ def used(call: KernelCall) -> KernelCall:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_calls_of_the_cost_model_are_those_of_the_c(name: str, dtype: str) -> None:
     network = candidate(name)
-    predicted = [used(c) for step in network.steps for c in kernel_calls(step.ops, step.x.shape, dtype)]
+    predicted = [used(c) for step in network.steps for c in layer_calls(step.ops, step.x.shape, dtype)]
     plan = planned(untrained(network, dtype).network)
     assert predicted == [used(kernel_call(call)) for call in plan.calls]
 

@@ -17,7 +17,7 @@ from nascompile.latency.fit import fit_profile
 from nascompile.latency.operators import holds_operators, read_operators
 from spaces.costs.latency import LatencyError
 from spaces.costs.latency_profiles import load_profile
-from spaces.runtimes.kernel_loops import LOOPS, KernelCall
+from spaces.operators import LOOPS, KernelCall
 from spaces.targets.catalogue import load_target
 from spaces.tensors import Shape
 from tests.cli.conftest import Run, run  # noqa: F401 - a fixture

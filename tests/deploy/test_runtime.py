@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nascompile.compression.kernels import Kernel
 from nascompile.deploy import core as cores
 from nascompile.deploy.calls import Plan, planned
 from nascompile.deploy.errors import DeployError
@@ -16,10 +15,11 @@ from nascompile.deploy.project import Vectors, write_project
 from nascompile.deploy.runtime_profile import measured_runtime, rom_of
 from nascompile.deploy.toolchain import Sizes, build_image
 from spaces.language.library import library
+from spaces.operators import Kernel
 from spaces.program.breakdown import totals
 from spaces.program.candidate import Candidate
 from spaces.runtimes.library import FILE, find_runtime
-from spaces.runtimes.nascompile_c import STACK
+from spaces.runtimes.nascompile_c import NascompileC
 from spaces.targets.target import Target
 from spaces.tensors import DTYPES, Shape
 from tests.compression.networks import NETWORKS, candidate
@@ -105,11 +105,11 @@ def test_over_budget_does_not_link(tmp_path: Path) -> None:
     x = Shape(16, 20, 20)
     plan = planned(filled([Kernel("pointwise", (0,), x, x), Kernel("pointwise", (1,), x, x)], x, 0))
     assert plan.memory.size == 12_800
-    small = any_chip("Cortex-M4F", flash=1000, ram=12_800 + STACK - 8)
+    small = any_chip("Cortex-M4F", flash=1000, ram=12_800 + NascompileC.stack - 8)
     with pytest.raises(DeployError) as caught:
         image(tmp_path / "p", plan, small)
     (told,) = caught.value.diagnostics
     assert told.code == "does-not-fit"
     rom = image(tmp_path / "q", plan, any_chip("Cortex-M4F")).rom
     assert told.message == f"the network overflows the chip's FLASH by {rom - 1000:,} B and RAM by 8 B"
-    assert image(tmp_path / "r", plan, any_chip("Cortex-M4F", flash=rom, ram=12_800 + STACK)).rom == rom
+    assert image(tmp_path / "r", plan, any_chip("Cortex-M4F", flash=rom, ram=12_800 + NascompileC.stack)).rom == rom

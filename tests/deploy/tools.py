@@ -13,7 +13,7 @@ import torch
 
 from nascompile.compression.fake_quant import FakeQuantised
 from nascompile.compression.integers import integers
-from nascompile.compression.kernels import kernels
+from nascompile.compression.network_kernels import kernels
 from nascompile.compression.quantised import QuantisedNetwork
 from nascompile.deploy.calls import Plan, planned
 from nascompile.deploy.float_network import float_network
@@ -21,11 +21,11 @@ from nascompile.deploy.project import Vectors, in_memory, write_project
 from nascompile.deploy.toolchain import missing_tools
 from spaces.language.reader import load_space
 from spaces.networks.network import Network
+from spaces.operators import Kernel
 from spaces.program.breakdown import totals
 from spaces.program.candidate import Candidate
 from spaces.program.graph import Budgets, Chain, Program
 from spaces.program.variants import unroll
-from spaces.runtimes.kernels import Kernel
 from spaces.runtimes.library import find_runtime
 from spaces.targets.target import Region, Target
 from spaces.tensors import Infeasible

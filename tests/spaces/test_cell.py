@@ -17,11 +17,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from solvers.base import solve
-from spaces.blocks import Ops
 from spaces.costs.layer import peak_bytes
 from spaces.errors import CandidateError
 from spaces.language.cell import Cell, live_edges, lower_cell
 from spaces.language.reader import load_space, read_space
+from spaces.operators import Ops
 from spaces.program.breakdown import totals
 from spaces.program.candidate import Candidate, candidate_of, parse_candidate
 from spaces.program.cell_text import cell_word

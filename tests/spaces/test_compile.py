@@ -12,6 +12,7 @@ from spaces.errors import EngineError, SpaceError
 from spaces.language.reader import load_space, read_space
 from spaces.program.compile import compile_space
 from spaces.program.graph import Budgets, Program
+from spaces.runtimes.ebs import Ebs
 
 
 def compiled(choices: str, network: str, *constraints: str, budgets: Budgets | None = None) -> Program:
@@ -144,7 +145,7 @@ def test_budgets_become_limits() -> None:
 
 
 def test_code_sizes_and_ram_model() -> None:
-    program = compile_space(load_space("mlp2"), ram_model="liveness", code={"linear": 100})
+    program = compile_space(load_space("mlp2"), ram_model="liveness", runtime=Ebs({"linear": 100}))
     costs = program.costs(0, np.array([[0, 1]]))
     assert costs["rom"].item() == 4 * (18 * 16 + 16 * 32 + 32 * 12) + 300
     assert costs["ram"].item() == costs["ram_liveness"].item() == 4 * (16 + 32)

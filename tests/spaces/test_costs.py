@@ -14,13 +14,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from spaces.blocks import BLOCKS, Op, Ops
+from spaces.blocks import BLOCKS
 from spaces.costs.layer import layer_cost, peak_bytes
 from spaces.language.reader import load_space, read_space
-from spaces.language.space import Settings
+from spaces.language.settings import Settings
+from spaces.operators import Op, Ops
 from spaces.program.breakdown import breakdown, totals
 from spaces.program.candidate import candidate_of, parse_candidate
 from spaces.program.compile import compile_space
+from spaces.runtimes.ebs import Ebs
 from spaces.tensors import DTYPES, Infeasible, Shape, Tensor, window
 from tests.block_strategies import Lowered, lowered
 from tests.strategies import possible_rows, rows_of, small_spaces
@@ -30,7 +32,7 @@ CODE = {"conv": 1000, "pointwise": 70, "add": 3, "flatten": 1}
 
 @given(small_spaces(), st.sampled_from([None, "pingpong", "liveness"]), st.sampled_from([{}, CODE]))
 def test_the_tables_agree_with_a_walk_of_the_network(text: str, ram_model: str | None, code: dict[str, int]) -> None:
-    program = compile_space(read_space(text), ram_model=ram_model, code=code)
+    program = compile_space(read_space(text), ram_model=ram_model, runtime=Ebs(code))
     for v, chain in enumerate(program.chains):
         rows = possible_rows(program, v)
         if chain.impossible or not len(rows):
@@ -114,7 +116,7 @@ def test_a_layer_costs_the_sum_of_its_operators(
 ) -> None:
     _, shape, _, ops = layer
     x, out = Tensor(shape, dtype, 2), Tensor(ops[-1].out, out_dtype, 2)
-    cost = layer_cost(ops, x, out, Settings("float32", bias, norm, True), CODE)
+    cost = layer_cost(ops, x, out, Settings("float32", bias, norm, True), Ebs(CODE))
     weights = sum(op.weights for op in ops)
     weighted = [op for op in ops if op.kind in ("conv", "depthwise", "pointwise", "linear")]
     biases = sum(op.out.channels for op in weighted if (bias or op.bias) and op.bias is not False)

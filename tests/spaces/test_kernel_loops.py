@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nascompile.deploy.operator_shapes import call_elements, drawn_calls, weight_count
-from spaces.blocks.base import Op
 from spaces.blocks.linear import linear
-from spaces.runtimes.kernel_loops import LOOPS, KernelCall, kernel_calls, loops
+from spaces.operators import LOOPS, KernelCall, Op
+from spaces.runtimes.kernels import layer_calls
 from spaces.tensors import Shape
 
 
@@ -76,7 +76,7 @@ def test_sliding_kernels_count_as_their_loops_run(dtype: str, seed: int) -> None
             continue
         run = run_conv(call) if call.name == "conv" else run_sliding(call)
         run |= {"call": 1, "row": call.out.height}
-        assert loops(call, dtype) == {loop: run[loop] for loop in LOOPS[dtype][call.name]}, call
+        assert call.loops(dtype) == {loop: run[loop] for loop in LOOPS[dtype][call.name]}, call
 
 
 @given(st.data())
@@ -85,22 +85,22 @@ def test_windows_that_lie_outside_altogether_count_nothing(data: st.DataObject) 
     side, kernel = data.draw(st.integers(1, 5)), data.draw(st.integers(1, 3))
     pad, stride, out = data.draw(st.integers(0, 6)), data.draw(st.integers(1, 3)), data.draw(st.integers(1, 6))
     call = KernelCall("max_pool", Shape(2, side, 1), Shape(2, out, 1), (kernel, 1), (stride, 1), (pad, 0))
-    assert loops(call, "int8")["tap"] == run_sliding(call)["tap"]
+    assert call.loops("int8")["tap"] == run_sliding(call)["tap"]
 
 
 def test_elements_and_parts_of_tensors() -> None:
     x = Shape(6, 3, 2)
-    assert loops(KernelCall("requantise", x, Shape(10, 3, 2)), "int8") == {"call": 1, "pixel": 6, "element": 36}
-    assert loops(KernelCall("mul", Shape(6), x), "int8") == {"call": 1, "pixel": 6, "element": 36}
-    assert loops(KernelCall("lookup", x, x), "int8") == {"call": 1, "element": 36}
-    assert loops(KernelCall("global_avg_pool", x, Shape(6)), "int8") == {"call": 1, "channel": 6, "tap": 36}
+    assert KernelCall("requantise", x, Shape(10, 3, 2)).loops("int8") == {"call": 1, "pixel": 6, "element": 36}
+    assert KernelCall("mul", Shape(6), x).loops("int8") == {"call": 1, "pixel": 6, "element": 36}
+    assert KernelCall("lookup", x, x).loops("int8") == {"call": 1, "element": 36}
+    assert KernelCall("global_avg_pool", x, Shape(6)).loops("int8") == {"call": 1, "channel": 6, "tap": 36}
 
 
 def test_a_concatenation_is_a_call_per_operand_and_a_linear_layer_a_convolution_of_one_pixel() -> None:
     x = Shape(6, 3, 2)
-    calls = kernel_calls(linear(x, units=5), x, "int8")
+    calls = layer_calls(linear(x, units=5), x, "int8")
     assert [(c.name, c.x, c.out) for c in calls if c.name == "conv"] == [("conv", Shape(36), Shape(5))]
-    joined = kernel_calls((Op("concat", (0, 0), Shape(12, 3, 2)),), x, "float32")
+    joined = layer_calls((Op("concat", (0, 0), Shape(12, 3, 2)),), x, "float32")
     assert joined == (KernelCall("clip", x, Shape(12, 3, 2)),) * 2
 
 
@@ -111,6 +111,6 @@ def test_drawn_calls_keep_their_limits_and_cover_every_loop(dtype: str) -> None:
     assert max(map(call_elements, calls)) <= 9000
     assert max(map(weight_count, calls)) <= 4000
     for name, names in LOOPS[dtype].items():
-        seen = [loops(call, dtype) for call in calls if call.name == name]
+        seen = [call.loops(dtype) for call in calls if call.name == name]
         assert len(seen) >= 24
         assert all(any(counts[loop] for counts in seen) for loop in names), name

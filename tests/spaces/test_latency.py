@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spaces.blocks.base import Op
 from spaces.blocks.conv import conv
 from spaces.blocks.depthwise import depthwise
 from spaces.blocks.preact_residual import preact_residual
@@ -17,7 +16,7 @@ from spaces.costs.latency import LatencyError, LatencyProfile, StatedError, Term
 from spaces.costs.latency_file import check_name, profile_text, read_profile, write_profile
 from spaces.costs.latency_profiles import load_profile, named_profile, profiles
 from spaces.errors import FileError
-from spaces.runtimes.kernel_loops import LOOPS, KernelCall
+from spaces.operators import LOOPS, KernelCall, Op
 from spaces.runtimes.tflite_micro import deployed, shape_key
 from spaces.targets.catalogue import catalogue, load_target
 from spaces.tensors import Shape

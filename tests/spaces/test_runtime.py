@@ -17,14 +17,16 @@ from solvers.sets.feasible_set import FeasibleSet
 from spaces.blocks.conv import conv
 from spaces.errors import EngineError
 from spaces.language.reader import read_space
+from spaces.language.settings import Settings
 from spaces.program.breakdown import breakdown, totals
 from spaces.program.candidate import candidate_of
 from spaces.program.compile import compile_space
 from spaces.program.graph import Budgets, Program
+from spaces.runtimes.base import RuntimeProfileError
 from spaces.runtimes.library import find_runtime
-from spaces.runtimes.nascompile_c import Runtime, RuntimeProfileError
+from spaces.runtimes.nascompile_c import NascompileC
 from spaces.targets.catalogue import load_target
-from spaces.tensors import Shape
+from spaces.tensors import Shape, Tensor
 from tests.oracles import brute_force
 from tests.strategies import possible_rows, small_spaces
 
@@ -92,10 +94,9 @@ network:
 
 
 @st.composite
-def runtimes(draw: st.DrawFn, dtype: str) -> Runtime:
+def runtimes(draw: st.DrawFn, dtype: str) -> NascompileC:
     """That of the library, or one with any sizes and any needs."""
-    measured = find_runtime("nascompile-c", M4, dtype)
-    assert measured
+    measured = NascompileC.find(M4, dtype)
     if draw(st.booleans()):
         return measured
     sizes = st.integers(0, 5000)
@@ -244,10 +245,10 @@ def test_mistakes(given: dict[str, object], code: str, words: str) -> None:
 
 
 def test_an_operator_without_a_kernel_is_named() -> None:
-    made = Runtime("small", "Cortex-M4F", "int8", 100, 44, {"max_pool": 80})
-    x = Shape(3, 8, 8)
-    with pytest.raises(RuntimeProfileError, match="the runtime `small` has no kernel for the operator `conv`"):
-        made.layer(conv(x, filters=4), x)
+    made = NascompileC("Cortex-M4F", "int8", 100, 44, {"max_pool": 80})
+    x, out = Tensor(Shape(3, 8, 8), "int8", 2), Tensor(Shape(4, 8, 8), "int8", 2)
+    with pytest.raises(RuntimeProfileError, match="the runtime `nascompile-c` has no kernel for the operator `conv`"):
+        made.layer(conv(x.shape, filters=4), x, out, Settings("int8", True, False, False))
 
 
 def test_layers_of_another_type_are_refused() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from nascompile.compression.fixed_point import HIGH, LOW
+from nascompile.operators.fixed_point import HIGH, LOW
 from spaces.tensors import Pads, Pair, Shape
 
 __all__ = ["ARRAYS", "QuantisedOp", "QuantisedTensor"]
@@ -69,6 +69,7 @@ class QuantisedOp:
         multipliers: int32.
         shifts: int8, as many.
         table: int8 [256].
+        first: the first channel that it takes.
     """
 
     kind: str
@@ -84,6 +85,7 @@ class QuantisedOp:
     multipliers: NDArray[np.int32] = field(default_factory=_none32)
     shifts: NDArray[np.int8] = field(default_factory=_none8)
     table: NDArray[np.int8] = field(default_factory=_none8)
+    first: int = 0
 
     def __post_init__(self) -> None:
         for name in ARRAYS:

@@ -7,13 +7,11 @@ from dataclasses import replace
 
 from nascompile.compression.errors import CompressionError
 from spaces.networks.network import Layer, Network, Operator
-from spaces.runtimes.kernels import WEIGHTED, Kernel, UnknownKernel, layer_kernels
+from spaces.operators import OPERATORS, Kernel
+from spaces.runtimes.kernels import UnknownKernel, layer_kernels
 from spaces.tensors import Shape
 
-__all__ = ["SHARING", "WEIGHTED", "Kernel", "dead_after", "input_shape", "kernels", "layers_of", "operators_of"]
-
-#: Kernels whose output holds values of their input as they are, so that both have one scale and zero point.
-SHARING = ("max_pool", "global_max_pool", "flatten")
+__all__ = ["dead_after", "input_shape", "kernels", "layers_of", "operators_of"]
 
 
 def kernels(network: Network) -> tuple[tuple[Kernel, ...], dict[int, Operator]]:
@@ -55,7 +53,7 @@ def _layer(layer: Layer, x: Shape) -> tuple[tuple[Kernel, ...], int]:
     try:
         return layer_kernels(layer.ops, x)
     except UnknownKernel as kind:
-        hint = "it is part of super-networks, which are never deployed" if str(kind) == "scale" else ""
+        hint = OPERATORS[str(kind)].cannot["deploy"]
         raise CompressionError.of("no-kernel", f"the operator `{kind}` has no int8 kernel", hint) from None
 
 

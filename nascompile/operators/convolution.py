@@ -1,0 +1,88 @@
+"""Convolutions in integers: the sum of weights * (q - z), plus bias, rescaled per output channel."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nascompile.operators.base import IntegerKernel, Ints, TimedFunction, integer_kernel, timed
+from nascompile.operators.fixed_point import rescale
+from nascompile.operators.quantised_op import QuantisedOp
+from nascompile.operators.shapes import CHANNELS, image, slide, upto
+from nascompile.operators.windows import windows
+from spaces.operators import KernelCall
+from spaces.operators.convolution import CONV, DEPTHWISE, POINTWISE
+from spaces.tensors import Shape
+
+__all__ = ["per_channel"]
+
+Floats = NDArray[np.float64]
+
+
+def per_channel(op: QuantisedOp, sums: Floats) -> Ints:
+    """Sums [n, out, ...] with bias, rescaled channel by channel.
+
+    Products go through float64 matrix products, which are exact here: every sum stays below 2^53.
+    """
+    shape = (1, -1, *[1] * (sums.ndim - 2))
+    whole = sums.astype(np.int64) + op.biases.astype(np.int64).reshape(shape)
+    return rescale(whole, op.multipliers.reshape(shape), op.shifts.reshape(shape))
+
+
+def _run(op: QuantisedOp, operands: list[Ints]) -> Ints:
+    """Zeros around a centred input are its zero point around the input itself."""
+    found = windows(op, operands[0].astype(np.float64))
+    own = op.groups == found.shape[1] == len(op.weights)
+    return per_channel(op, _depthwise_sums(op, found) if own else _grouped_sums(op, found))
+
+
+def _depthwise_sums(op: QuantisedOp, found: Floats) -> Floats:
+    """A filter per channel: a product of feature maps for each place in the window."""
+    weights = op.weights.astype(np.float64)
+    sums = np.zeros(found.shape[:4])
+    for a, b in np.ndindex(*op.kernel):
+        sums += found[..., a, b] * weights[:, 0, a, b, None, None]
+    return sums
+
+
+def _grouped_sums(op: QuantisedOp, found: Floats) -> Floats:
+    """A matrix product per group, [n * rows * columns, in * window] times [in * window, out]."""
+    n, channels, rows, columns = found.shape[:4]
+    groups = op.groups
+    parts = found.reshape(n, groups, channels // groups, rows, columns, *op.kernel)
+    parts = parts.transpose(1, 0, 3, 4, 2, 5, 6).reshape(groups, n * rows * columns, -1)
+    weights = op.weights.reshape(groups, len(op.weights) // groups, -1).astype(np.float64)
+    sums = (parts @ weights.transpose(0, 2, 1)).reshape(groups, n, rows, columns, -1)
+    return sums.transpose(1, 0, 4, 2, 3).reshape(n, -1, rows, columns)
+
+
+def _layout(weights: NDArray[Any], x: Shape, function: str) -> NDArray[Any]:
+    """Channels last, as they lie in RAM; one row a place in the window where each channel has its own filter."""
+    return weights[:, 0].transpose(1, 2, 0) if function == DEPTHWISE.name else weights.transpose(0, 2, 3, 1)
+
+
+for _kind in (CONV, POINTWISE, DEPTHWISE):
+    integer_kernel(IntegerKernel(_kind.name, _run, layout=_layout))
+
+
+def _draw(rng: random.Random, name: str) -> KernelCall:
+    channels, filters = upto(rng, CHANNELS), upto(rng, CHANNELS)
+    if rng.random() < 0.15:
+        return KernelCall(name, Shape(8 * channels), Shape(filters))
+    groups = rng.choice((2, 3, 4)) if rng.random() < 0.35 else 1
+    depth, share = upto(rng, CHANNELS // groups), upto(rng, CHANNELS // groups // 4)
+    if groups > 1:
+        channels, filters = groups * depth, groups * share
+    return slide(rng, name, image(rng, channels), filters, groups)
+
+
+def _draw_depthwise(rng: random.Random, name: str) -> KernelCall:
+    channels = max(4, upto(rng, CHANNELS))
+    return slide(rng, name, image(rng, channels), channels, channels)
+
+
+timed(TimedFunction("conv", _draw))
+timed(TimedFunction("depthwise", _draw_depthwise))

@@ -1,0 +1,141 @@
+"""Pooling: windowed maximum and average, and their global forms."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from spaces.operators.base import Op, OperatorKind, operator, plain_kernel
+from spaces.operators.kernel import CFunction, Kernel, KernelCall, KernelKind, c_function, kernel_kind
+from spaces.operators.sliding import columns_inside, rows_inside, sliding, window_counts
+from spaces.tensors import Pads, Pair, Shape, pads, window
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+__all__ = ["average", "global_pool_op", "pool_op"]
+
+#: Means of at most so many elements are rescaled by a shift of at most 32 bits, which takes another branch.
+_SHORT = 4
+
+
+def pool_op(kind: str, x: Shape, kernel: Pair, stride: Pair, padding: str | Pair, source: int = 0) -> Op:
+    """A pooling as one operator. Averages are over the elements that exist, never over padding."""
+    out = window(x, x.channels, kernel, stride, padding)
+    return Op(kind, (source,), out, kernel=kernel, stride=stride, pads=pads(x, out, kernel, stride, padding))
+
+
+def global_pool_op(kind: str, x: Shape, source: int = 0) -> Op:
+    """A pooling over all of each channel."""
+    return Op(kind, (source,), Shape(x.channels))
+
+
+def average(x: torch.Tensor, kernel: Pair, stride: Pair, pads: Pads) -> torch.Tensor:
+    """The average over those elements of each window that exist, under any padding: [n, c, h, w] -> [n, c, ...].
+
+    Example:
+        >>> import torch
+        >>> average(torch.ones(1, 1, 3, 3), (2, 2), (2, 2), (0, 1, 0, 1)).tolist()
+        [[[[1.0, 1.0], [1.0, 1.0]]]]
+    """
+    import torch
+    from torch.nn import functional
+
+    top, bottom, left, right = pads
+    sums, counts = (
+        functional.avg_pool2d(functional.pad(t, (left, right, top, bottom)), kernel, stride, divisor_override=1)
+        for t in (x, torch.ones_like(x[:1, :1]))
+    )
+    # A window that lies in the padding altogether averages nothing: zero.
+    return sums / counts.clamp(min=1)
+
+
+def _max_module(op: Op, x: Shape, bias: bool) -> nn.Module:
+    """`nn.MaxPool2d`, padded so that padding never is the maximum."""
+    from torch import nn
+
+    pool = nn.MaxPool2d(op.kernel, op.stride)
+    top, bottom, left, right = op.pads
+    return nn.Sequential(nn.ConstantPad2d((left, right, top, bottom), float("-inf")), pool) if any(op.pads) else pool
+
+
+def _avg_module(op: Op, x: Shape, bias: bool) -> nn.Module:
+    """`nn.AvgPool2d` without padding, or with it where it does the same; else the average over what exists."""
+    from torch import nn
+
+    from spaces.operators.computed import Computed
+
+    top, bottom, left, right = op.pads
+    if top == bottom <= op.kernel[0] // 2 and left == right <= op.kernel[1] // 2:
+        return nn.AvgPool2d(op.kernel, op.stride, (top, left), count_include_pad=False)
+    return Computed(average, kernel=op.kernel, stride=op.stride, pads=op.pads)
+
+
+def _global_avg_module(op: Op, x: Shape, bias: bool) -> nn.Module:
+    from torch import nn
+
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def _global_max_module(op: Op, x: Shape, bias: bool) -> nn.Module:
+    from torch import nn
+
+    return nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten())
+
+
+def _maximum(kernel: Kernel, x: list[torch.Tensor]) -> torch.Tensor:
+    from torch.nn import functional
+
+    top, bottom, left, right = kernel.pads
+    padded = functional.pad(x[0], (left, right, top, bottom), value=float("-inf"))
+    return functional.max_pool2d(padded, kernel.kernel, kernel.stride)
+
+
+operator(OperatorKind("max_pool", _max_module, plain_kernel, fused_relu=True))
+operator(OperatorKind("avg_pool", _avg_module, plain_kernel, fused_relu=True))
+operator(OperatorKind("global_max_pool", _global_max_module, plain_kernel))
+operator(OperatorKind("global_avg_pool", _global_avg_module, plain_kernel))
+
+kernel_kind(KernelKind("max_pool", lambda kernel, dtype: "max_pool", _maximum, copies=True))
+kernel_kind(KernelKind(
+    "avg_pool", lambda kernel, dtype: "avg_pool",
+    lambda kernel, x: average(x[0], kernel.kernel, kernel.stride, kernel.pads), clamps=True,
+    # One for each number of elements that can lie inside the input.
+    factors=lambda kernel: kernel.kernel[0] * kernel.kernel[1],
+))  # fmt: skip
+kernel_kind(KernelKind(
+    "global_max_pool", lambda kernel, dtype: "global_max_pool", lambda kernel, x: x[0].amax((2, 3)), copies=True,
+))  # fmt: skip
+kernel_kind(KernelKind(
+    "global_avg_pool", lambda kernel, dtype: "global_avg_pool", lambda kernel, x: x[0].mean((2, 3)), clamps=True,
+    factors=lambda kernel: 1,
+))  # fmt: skip
+
+
+def _loops(call: KernelCall, dtype: str) -> dict[str, int]:
+    rows, taps = window_counts(call)
+    channels = call.out.channels
+    return sliding(call) | {"channel": call.out.size, "window_row": rows * channels, "tap": taps * channels}
+
+
+def _avg_loops(call: KernelCall, dtype: str) -> dict[str, int]:
+    """`short`: means of at most four elements."""
+    if dtype != "int8":
+        return _loops(call, dtype)
+    rows, columns = Counter(rows_inside(call)), Counter(columns_inside(call))
+    short = sum(n * m for r, n in rows.items() for c, m in columns.items() if max(1, r * c) <= _SHORT)
+    return _loops(call, dtype) | {"short": short * call.out.channels}
+
+
+def _global_loops(call: KernelCall, dtype: str) -> dict[str, int]:
+    channels = call.out.channels
+    return {"call": 1, "channel": channels, "tap": call.x.height * call.x.width * channels}
+
+
+_POOL = ("call", "row", "pixel", "channel", "window_row", "tap")
+_GLOBAL = ("call", "channel", "tap")
+c_function(CFunction("avg_pool", {"int8": (*_POOL, "short"), "float32": _POOL}, _avg_loops))
+c_function(CFunction("max_pool", {"int8": _POOL, "float32": _POOL}, _loops))
+c_function(CFunction("global_avg_pool", {"int8": _GLOBAL, "float32": _GLOBAL}, _global_loops))
+c_function(CFunction("global_max_pool", {"int8": _GLOBAL, "float32": _GLOBAL}, _global_loops))

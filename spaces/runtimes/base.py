@@ -1,0 +1,115 @@
+"""What a runtime is: it says which kernels run for the operators of a layer, and what they take."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol, Self
+
+from spaces.errors import NascompileError
+from spaces.language.settings import Settings
+from spaces.operators import KernelCall, Ops
+from spaces.targets.target import Target
+from spaces.tensors import Shape, Tensor
+
+__all__ = ["Prices", "Runtime", "RuntimeProfileError"]
+
+
+class RuntimeProfileError(NascompileError):
+    """A runtime that is unknown, or does not know the core or the data type that it is asked about."""
+
+
+class Prices(Protocol):
+    """What a latency profile says of one operator, or of one call of a C function."""
+
+    @property
+    def dtype(self) -> str:
+        """Data type of the operators."""
+        ...
+
+    def op_ns(self, kind: str, macs: int, outputs: int, shape_key: str = "") -> int:
+        """Nanoseconds of an operator."""
+        ...
+
+    def call_ns(self, call: KernelCall) -> int:
+        """Nanoseconds of a call."""
+        ...
+
+
+class Runtime(ABC):
+    """What runs networks on a device. What it cannot say it refuses, and says why.
+
+    Attributes:
+        name: as `--runtime` has it.
+        ram_model: what its RAM is: `pingpong` or `liveness`; None leaves it to the space.
+        stack: bytes of a chip's RAM that it keeps for itself.
+        profiles: the name that stands for its latency profile of a target's core; None where it has no such profiles.
+        no_rom: why it says nothing of ROM; empty where it does.
+        base: bytes of flash without any layer.
+        shares_code: whether its layers share kernels, each of which is in flash once.
+    """
+
+    name: ClassVar[str]
+    ram_model: ClassVar[str | None] = None
+    stack: ClassVar[int] = 0
+    profiles: ClassVar[str | None] = None
+    no_rom: ClassVar[str] = ""
+    shares_code: ClassVar[bool] = False
+    base: int = 0
+
+    @property
+    def own_dtype(self) -> str | None:
+        """The only data type of its networks; None where layers may have any."""
+        return None
+
+    @classmethod
+    @abstractmethod
+    def find(cls, target: Target | None, dtype: str) -> Self:
+        """The runtime for a target and a data type.
+
+        Raises:
+            RuntimeProfileError: it does not know them.
+        """
+
+    def layer(self, ops: Ops, x: Tensor, out: Tensor, settings: Settings) -> tuple[int, int]:
+        """What a layer adds to the ROM.
+
+        Args:
+            ops: its operators; operand 0 is its input.
+            x: its input.
+            out: its output, whose data type its weights have.
+            settings: biases and batch norms of the space.
+
+        Returns:
+            Bytes of its own, and the kernels that it calls, a bit for each; see `code_bytes`.
+
+        Raises:
+            RuntimeProfileError: an operator that this runtime cannot run, or it says nothing of ROM.
+        """
+        raise RuntimeProfileError.of("no-rom", f"the runtime `{self.name}` says nothing of ROM: {self.no_rom}")
+
+    def code_bytes(self, used: int) -> int:
+        """Bytes of the code of kernels, each counted once."""
+        return 0
+
+    def names(self, used: int) -> list[str]:
+        """The kernels behind the bits."""
+        return []
+
+    @classmethod
+    def latency(cls, prices: Prices, ops: Ops, x: Shape) -> int:
+        """What a layer takes by a latency profile of this runtime, in nanoseconds.
+
+        Args:
+            prices: the profile.
+            ops: the layer's operators.
+            x: shape of its input.
+
+        Raises:
+            RuntimeProfileError: it says nothing of latency.
+        """
+        raise RuntimeProfileError.of("no-latency", f"the runtime `{cls.name}` says nothing of latency")
+
+    def stored(self) -> Mapping[str, Any]:
+        """The keys `code` and `runtime` of a set file."""
+        raise RuntimeProfileError.of("no-rom", f"the runtime `{self.name}` says nothing of ROM: {self.no_rom}")
