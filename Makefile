@@ -23,13 +23,12 @@ check: lint test
 setup: $(READY)  ## a virtual environment in .venv with nascompile and the tools for its tests
 	@echo 'ready: run ". .venv/bin/activate", then "nascompile --help"'
 
-# As `compat`, an editable install is a folder on the path, so that editors find the packages, too.
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "$(PYTHON) is Python %d.%d, which is too old: make PYTHON=..., 3.11 or newer" % sys.version_info[:2])'
 	@echo 'setting up .venv, once; this takes minutes'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --config-settings editable_mode=compat --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 clean:
