@@ -10,7 +10,7 @@ run: $(READY)  ## the networks of a space that fit a microcontroller
 	$(BIN)/nascompile reduce spaces/dscnn.yaml --mcu stm32f412
 
 test: $(READY)  ## every test and every example in the documentation
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto -rs
 
 lint: $(READY)  ## formatting, style, types, and the direction of imports
 	$(BIN)/ruff format --check .

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pytest
 
-__all__ = ["missing_packages", "needs", "program"]
+__all__ = ["missing", "needs", "program"]
 
 #: A tool and its Debian packages.
 TOOLS = {
@@ -42,18 +42,20 @@ def _is_here(tool: str) -> bool:
     return subprocess.run(header, input=b"", capture_output=True).returncode == 0
 
 
-def missing_packages(*tools: str) -> str:
-    """The packages of those tools that are not here, with blanks between them."""
-    return " ".join(TOOLS[tool] for tool in tools if not _is_here(tool))
+def missing(*tools: str) -> dict[str, str]:
+    """Those of the tools that are not here, and their packages."""
+    return {tool: TOOLS[tool] for tool in tools if not _is_here(tool)}
 
 
 def needs(*tools: str) -> pytest.MarkDecorator:
     """The mark of a test that runs these tools."""
     import pytest
 
-    missing = missing_packages(*tools)
-    return pytest.mark.skipif(bool(missing), reason=f"needs {', '.join(tools)}: apt-get install {missing}")
+    absent = missing(*tools)
+    return pytest.mark.skipif(
+        bool(absent), reason=f"needs {', '.join(absent)}: apt-get install {' '.join(absent.values())}"
+    )
 
 
 if __name__ == "__main__":
-    print(missing_packages(*TOOLS))
+    print(*missing(*TOOLS).values())
