@@ -14,17 +14,16 @@ from nascompile.deploy.latency_firmware import write_firmware
 from nascompile.deploy.operator_shapes import drawn_calls
 from nascompile.deploy.project import Vectors, write_project
 from nascompile.deploy.subject import untrained
-from nascompile.deploy.toolchain import missing_tools, run_check
+from nascompile.deploy.toolchain import run_check
 from nascompile.latency.operators import read_operators
 from spaces.costs.latency_profiles import named_profile
 from spaces.operators import KernelCall
 from spaces.runtimes.kernels import layer_calls
 from spaces.targets.catalogue import load_target
 from tests.compression.networks import NETWORKS, candidate
+from tests.deploy.tools import needs_arm
 
 torch.set_num_threads(1)
-
-needs_tools = pytest.mark.skipif(bool(missing_tools()), reason=f"needs {', '.join(missing_tools())}")
 
 
 def used(call: KernelCall) -> KernelCall:
@@ -44,7 +43,7 @@ def test_the_calls_of_the_cost_model_are_those_of_the_c(name: str, dtype: str) -
     assert predicted == [used(kernel_call(call)) for call in plan.calls]
 
 
-@needs_tools
+@needs_arm
 @pytest.mark.parametrize("dtype", ["int8", "float32"])
 @pytest.mark.parametrize("mcu", ["stm32f412", "stm32f746"])
 def test_the_shipped_profile_says_what_other_operators_take(mcu: str, dtype: str, tmp_path: Path) -> None:
@@ -58,7 +57,7 @@ def test_the_shipped_profile_says_what_other_operators_take(mcu: str, dtype: str
         assert float(profile.call_amount(call)) == pytest.approx(instructions, rel=0.005), call
 
 
-@needs_tools
+@needs_arm
 @pytest.mark.parametrize(
     ("name", "mcu", "dtype"),
     [

@@ -12,7 +12,6 @@ from nascompile.deploy.errors import DeployError
 from nascompile.deploy.instructions import counted_operators
 from nascompile.deploy.latency_firmware import write_firmware
 from nascompile.deploy.operator_shapes import drawn_calls
-from nascompile.deploy.toolchain import missing_tools
 from nascompile.latency.fit import fit_profile
 from nascompile.latency.operators import holds_operators, read_operators
 from spaces.costs.latency import LatencyError
@@ -21,8 +20,7 @@ from spaces.operators import LOOPS, KernelCall
 from spaces.targets.catalogue import load_target
 from spaces.tensors import Shape
 from tests.cli.conftest import Run, run  # noqa: F401 - a fixture
-
-needs_tools = pytest.mark.skipif(bool(missing_tools()), reason=f"needs {', '.join(missing_tools())}")
+from tests.deploy.tools import needs_arm
 
 HEADER = (
     "kernel,dtype,in_h,in_w,in_c,out_h,out_w,out_c,kernel_h,kernel_w,stride_h,stride_w,pad_top,pad_left,groups,calls,"
@@ -53,7 +51,7 @@ def test_a_core_without_a_compiler_is_refused(tmp_path: Path) -> None:
         write_firmware(tmp_path, load_target("esp32"), "int8")
 
 
-@needs_tools
+@needs_arm
 @pytest.mark.parametrize("mcu", ["stm32f412", "stm32f746"])
 @pytest.mark.parametrize("dtype", ["int8", "float32"])
 def test_the_firmware_builds_for_the_board_and_fits_it(mcu: str, dtype: str, tmp_path: Path) -> None:
@@ -71,7 +69,7 @@ def test_the_firmware_builds_for_the_board_and_fits_it(mcu: str, dtype: str, tmp
     assert " W nc_board" in symbols
 
 
-@needs_tools
+@needs_arm
 @pytest.mark.parametrize(("mcu", "core"), [("stm32f412", "m4"), ("stm32f746", "m7")])
 def test_what_it_prints_becomes_a_profile(mcu: str, core: str, run: Run) -> None:  # noqa: F811
     folder = run.folder / "timing"

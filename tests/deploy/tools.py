@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 
 from nascompile.compression.fake_quant import FakeQuantised
@@ -18,7 +17,6 @@ from nascompile.compression.quantised import QuantisedNetwork
 from nascompile.deploy.calls import Plan, planned
 from nascompile.deploy.float_network import float_network
 from nascompile.deploy.project import Vectors, in_memory, write_project
-from nascompile.deploy.toolchain import missing_tools
 from spaces.language.reader import load_space
 from spaces.networks.network import Network
 from spaces.operators import Kernel
@@ -30,19 +28,18 @@ from spaces.runtimes.library import find_runtime
 from spaces.targets.target import Region, Target
 from spaces.tensors import Infeasible
 from tests.compression.networks import candidate, examples, lively
+from tests.system_tools import needs
 
 __all__ = [
-    "any_chip", "candidates", "chain_of", "needs_arm", "needs_host", "quantised", "rows", "subject", "written",
+    "any_chip", "candidates", "chain_of", "needs_arm", "needs_both", "needs_host", "quantised", "rows", "subject",
+    "written",
 ]  # fmt: skip
 
 
-def _needs(missing: list[str]) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
-
-
-#: To compile for this computer; to compile for a Cortex-M and to run it in the emulator.
-needs_host = _needs(missing_tools(host=True))
-needs_arm = _needs(missing_tools())
+#: To compile for this computer; to compile for a Cortex-M and to run it in the emulator; to do both.
+needs_host = needs("make", "cc")
+needs_arm = needs("make", "arm-none-eabi-gcc", "qemu-system-arm")
+needs_both = needs("make", "cc", "arm-none-eabi-gcc", "qemu-system-arm")
 
 
 def any_chip(core: str, flash: int = 2**23, ram: int = 2**22) -> Target:

@@ -24,14 +24,10 @@ from nascompile.run.outcome import Outcome, finish
 from nascompile.run.trials import Trials
 from nascompile.run.worker import load_data
 from tests.run.examples import data_file, settings, small_set
+from tests.system_tools import needs, program
 
 pytest.importorskip("psycopg", reason="needs psycopg[binary]")
-
-
-def program(name: str) -> str | None:
-    """One of PostgreSQL's; Debian keeps most of them off the path."""
-    places = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/postgres")]
-    return shutil.which(name) or next((str(p / name) for p in places if (p / name).exists()), None)
+pytestmark = needs("postgres")
 
 
 def other_user() -> str | None:
@@ -45,9 +41,7 @@ def other_user() -> str | None:
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     """A server of our own, on a free port."""
-    initdb, postgres = program("initdb"), program("postgres")
-    if initdb is None or postgres is None:
-        pytest.skip("needs PostgreSQL (apt-get install postgresql)")
+    initdb, postgres = str(program("initdb")), str(program("postgres"))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

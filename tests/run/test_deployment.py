@@ -10,16 +10,13 @@ import pytest
 
 import nascompile as nc
 from nascompile.deploy.errors import DeployError
-from nascompile.deploy.toolchain import missing_tools
 from nascompile.run.deployment import BUILT, check_deployable, deploy_chosen
 from nascompile.run.folder import RunFolder
 from nascompile.run.outcome import Outcome
 from spaces.targets.catalogue import load_target
+from tests.deploy.tools import needs_both
 from tests.run.examples import data_file, settings, small_set
 from tests.run.test_lead import ended
-
-_MISSING = [*missing_tools(host=True), *missing_tools()]
-needs_tools = pytest.mark.skipif(bool(_MISSING), reason=f"no {', '.join(_MISSING)}")
 
 
 def run_on(tmp_path: Path, mcu: str | None) -> RunFolder:
@@ -28,7 +25,7 @@ def run_on(tmp_path: Path, mcu: str | None) -> RunFolder:
     return RunFolder.create(tmp_path / "run", settings(data_file(tmp_path), deploy=True), fs)
 
 
-@needs_tools
+@needs_both
 def test_the_kept_networks_are_built_and_the_tables_say_what_they_take(tmp_path: Path) -> None:
     folder = run_on(tmp_path, "stm32f412")
     told: list[int] = []

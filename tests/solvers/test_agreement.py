@@ -57,15 +57,15 @@ def test_optima_are_those_of_the_list(program: Program, random: object) -> None:
     fs = solve(program, "exhaustive")
     if not fs:
         return
-    members = list(fs)
+    costs = [c.costs for c in fs]
     for metric in METRICS:
-        values = [c.costs[metric] for c in members]
+        values = [each[metric] for each in costs]
         least, largest = fs.metrics.extremes(metric)
         assert (least, largest) == (pytest.approx(min(values)), pytest.approx(max(values)))
         if metric != "ram":
             best = [c.costs[metric] for c in fs.top(metric, 7)]
             assert best == pytest.approx(sorted(values, reverse=True)[:7])
-            assert len({str(c) for c in fs.top(metric, len(members) + 5)}) == len(members)
+            assert len({str(c) for c in fs.top(metric, len(fs) + 5)}) == len(fs)
 
 
 @given(programs())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -13,8 +12,9 @@ from spaces.errors import EngineError
 from spaces.language.reader import load_space, read_space
 from spaces.program.compile import compile_space
 from spaces.program.graph import Budgets, Program
+from tests.system_tools import needs
 
-needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="needs Graphviz: apt-get install graphviz")
+needs_dot = needs("dot")
 
 SHARED = """
 space: shared

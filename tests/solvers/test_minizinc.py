@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -15,10 +14,9 @@ from spaces.language.reader import load_space, read_space
 from spaces.program.compile import compile_space
 from spaces.program.graph import Budgets, Program
 from tests.oracles import brute_force
+from tests.system_tools import needs
 
-needs_minizinc = pytest.mark.skipif(
-    shutil.which("minizinc") is None, reason="needs MiniZinc with Gecode: apt-get install minizinc"
-)
+needs_minizinc = needs("minizinc")
 
 SPACE = """
 space: cut
