@@ -31,8 +31,9 @@ REPEATS = [1, 1, 1, 2, [1, 2], [1, 3], {"start": 1, "stop": 2}, "L", "L + 1", "3
 IMAGES = [
     "conv", "depthwise", "pointwise", "ds_conv", "inverted_residual", "residual", "convmixer", "max_pool", "avg_pool",
 ]  # fmt: skip
-SERIES = [f"{name}1d" for name in IMAGES if name != "pointwise"] + ["pointwise", "relu", "norm", "inception1d"]
-IMAGES += ["relu", "norm", "fire", "sppf", "yolo_head"]
+SERIES = [f"{name}1d" for name in IMAGES if name != "pointwise"]
+SERIES += ["pointwise", "relu", "norm", "inception1d", "shuffle_unit1d"]
+IMAGES += ["relu", "norm", "fire", "sppf", "yolo_head", "shuffle_unit"]
 BARE = ("relu", "norm")
 TO_VECTOR = ["global_avg_pool", "global_max_pool", "flatten", "linear"]
 BLOCKS = {0: ["linear", "linear", "flatten", "relu"], 1: [*SERIES, *TO_VECTOR], 2: [*IMAGES, *TO_VECTOR]}

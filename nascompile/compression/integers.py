@@ -62,7 +62,7 @@ def _op(
     low, high = _clamp(kernel.clamp, out)
     return QuantisedOp(
         kernel.kind, kernel.inputs, kernel.kernel, kernel.stride, kernel.pads, kernel.groups, low, high,
-        first=kernel.first, **found,
+        part=kernel.part, **found,
     )  # fmt: skip
 
 

@@ -96,7 +96,7 @@ class QuantisedNetwork:
             "line": self.line,
             "input_shape": self.input_shape,
             "tensors": [asdict(t) for t in self.tensors],
-            "ops": [{name: getattr(op, name) for name in plain if name != "first" or op.first} for op in self.ops],
+            "ops": [{name: getattr(op, name) for name in plain if name != "part" or any(op.part)} for op in self.ops],
         }
         write_tensors(path, arrays, about)
 

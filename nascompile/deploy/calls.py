@@ -197,7 +197,7 @@ class _Caller:
         fields |= {"low": op.low, "high": op.high}
         empty = np.zeros(0, np.int8)
         return Call(
-            self.kernel, offsets[source] + op.first, offsets[self.number] + shift,
+            self.kernel, offsets[source] + op.part[0], offsets[self.number] + shift,
             None if other is None else offsets[other],
             fields,
             None if weights is None else np.ascontiguousarray(weights).reshape(-1),

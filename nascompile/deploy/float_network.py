@@ -37,7 +37,7 @@ class FloatOp:
         function: of a lookup, `hard_swish` or `hard_sigmoid`.
         weights: float32 [out, in / groups, rows, columns], or [out, in] of a linear layer.
         biases: float32 [out].
-        first: the first channel that it takes.
+        part: the channels that a split takes: the first, and the one behind the last.
     """
 
     kind: str
@@ -51,7 +51,7 @@ class FloatOp:
     function: str = ""
     weights: NDArray[np.float32] = field(default_factory=_none)
     biases: NDArray[np.float32] = field(default_factory=_none)
-    first: int = 0
+    part: Pair = (0, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,5 +98,5 @@ def _op(kernel: Kernel, operator: Operator | None) -> FloatOp:
         weight, bias = (tensor.numpy().astype(np.float32) for tensor in folded(operator))
     return FloatOp(
         kernel.kind, kernel.inputs, kernel.kernel, kernel.stride, kernel.pads, kernel.groups, low, high,
-        function=kernel.function, weights=weight, biases=bias, first=kernel.first,
+        function=kernel.function, weights=weight, biases=bias, part=kernel.part,
     )  # fmt: skip

@@ -69,7 +69,7 @@ class QuantisedOp:
         multipliers: int32.
         shifts: int8, as many.
         table: int8 [256].
-        first: the first channel that it takes.
+        part: the channels that a split takes: the first, and the one behind the last.
     """
 
     kind: str
@@ -85,7 +85,7 @@ class QuantisedOp:
     multipliers: NDArray[np.int32] = field(default_factory=_none32)
     shifts: NDArray[np.int8] = field(default_factory=_none8)
     table: NDArray[np.int8] = field(default_factory=_none8)
-    first: int = 0
+    part: Pair = (0, 0)
 
     def __post_init__(self) -> None:
         for name in ARRAYS:

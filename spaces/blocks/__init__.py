@@ -15,6 +15,7 @@ from spaces.blocks import (
     pooling,
     preact_residual,
     residual,
+    shuffle_unit,
     sppf,
     squeeze_excitation,
     yolo_head,
@@ -24,5 +25,5 @@ from spaces.blocks.base import BLOCKS, Block, Kind, block
 __all__ = [
     "BLOCKS", "Block", "Kind", "block", "conv", "convmixer", "depthwise", "ds_conv",
     "elementwise", "fire", "flatten", "inception", "inverted_residual", "linear", "pointwise", "pooling",
-    "preact_residual", "residual", "sppf", "squeeze_excitation", "yolo_head",
+    "preact_residual", "residual", "shuffle_unit", "sppf", "squeeze_excitation", "yolo_head",
 ]  # fmt: skip

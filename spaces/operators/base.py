@@ -42,7 +42,7 @@ class Op:
         norm: a batch norm follows where the space keeps them.
         bias: whether it has a bias; None leaves it to the space.
         scale: factor of a `scale` operator.
-        first: the first channel that a channel split takes.
+        part: the channels that a split takes: the first, and the one behind the last.
         origin: the edge and operator of a cell that it belongs to, `cell[3] conv`; no part of what it computes.
     """
 
@@ -61,7 +61,7 @@ class Op:
     norm: bool = False
     bias: bool | None = None
     scale: float = 1.0
-    first: int = 0
+    part: Pair = (0, 0)
     origin: str = field(default="", compare=False)
 
     @property
@@ -148,4 +148,4 @@ def nothing(op: Op, x: Shape, bias: bool) -> nn.Module:
 def plain_kernel(op: Op, x: Shape, operands: tuple[int, ...]) -> Kernel:
     """The kernel of the operator's own name, with its window and groups."""
     own = operands if OPERATORS[op.kind].joins else operands[:1]
-    return Kernel(op.kind, own, x, op.out, op.kernel, op.stride, op.pads, op.groups, first=op.first)
+    return Kernel(op.kind, own, x, op.out, op.kernel, op.stride, op.pads, op.groups, part=op.part)

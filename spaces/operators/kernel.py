@@ -38,7 +38,7 @@ class Kernel:
         stride: rows, columns.
         pads: around its input: above, below, left, right.
         groups: of a convolution or a channel shuffle.
-        first: the first channel that it takes.
+        part: the channels that a split takes: the first, and the one behind the last.
         clamp: `none`, `relu` or `relu6`.
         function: of a look-up, the activation.
         operator: the position of the operator whose weights it has, or None.
@@ -55,7 +55,7 @@ class Kernel:
     clamp: str = "none"
     function: str = ""
     operator: int | None = None
-    first: int = 0
+    part: Pair = (0, 0)
 
     @property
     def record(self) -> KernelKind:

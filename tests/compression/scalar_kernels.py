@@ -31,7 +31,7 @@ def _kernel(op: QuantisedOp, network: QuantisedNetwork, xs: list[Map], out: Quan
     zeros = [t.zero_point for t in tensors]
     found: Map = {}
     for place in product(*map(range, out.shape)):
-        if op.kind in ("max_pool", "global_max_pool", "flatten", "lookup", "zeros"):
+        if op.kind in ("max_pool", "global_max_pool", "flatten", "lookup", "zeros", "split", "shuffle"):
             found[place] = _copied(op, xs[0], tensors[0], out, place)
         else:
             value = _computed(op, xs, zeros, tensors, place) + out.zero_point
@@ -48,6 +48,10 @@ def _copied(op: QuantisedOp, x: Map, there: QuantisedTensor, out: QuantisedTenso
     if op.kind == "flatten":
         _, h, w = there.shape
         return x[c // (h * w), c // w % h, c % w]
+    if op.kind == "split":
+        return x[c + op.part[0], i, j]
+    if op.kind == "shuffle":
+        return x[c % op.groups * (there.shape.channels // op.groups) + c // op.groups, i, j]
     if op.kind == "global_max_pool":
         return max(v for (channel, _, _), v in x.items() if channel == c)
     return max(x[c, r, s] for r, s, *_ in _window(op, there, i, j))

@@ -21,7 +21,7 @@ __all__ = ["KINDS", "drawn", "filled", "filled_float", "inputs", "single"]
 
 KINDS = (
     "conv", "grouped", "depthwise", "pointwise", "linear", "add", "mul", "concat", "max_pool", "avg_pool",
-    "global_max_pool", "global_avg_pool", "lookup", "requantise", "flatten", "zeros",
+    "global_max_pool", "global_avg_pool", "lookup", "requantise", "flatten", "zeros", "split", "shuffle",
 )  # fmt: skip
 
 _APART = 255
@@ -75,6 +75,9 @@ def _unary(draw: Any, rng: Any, kind: str, x: Shape) -> tuple[list[QuantisedTens
         x = x._replace(channels=groups * (1 if kind == "depthwise" else draw(st.sampled_from(range(1, 6)))))
         share = 1 if kind == "depthwise" else draw(st.sampled_from(range(1, 7)))
         filters = groups * share
+    elif kind == "shuffle":
+        groups = draw(st.sampled_from([1, 2, 3, 4]))
+        x, filters = x._replace(channels=groups * draw(st.sampled_from(range(1, 5)))), 0
     else:
         groups, filters = 1, draw(_SMALL)
     given: dict[str, Any] = {}
@@ -98,6 +101,12 @@ def _unary(draw: Any, rng: Any, kind: str, x: Shape) -> tuple[list[QuantisedTens
         given |= _unweighted(rng, kind, area)
     if kind == "flatten":
         out = Shape(x.size)
+    elif kind == "shuffle":
+        given = {"groups": groups}
+    elif kind == "split":
+        first = draw(st.integers(0, x.channels - 1))
+        behind = draw(st.integers(first + 1, x.channels))
+        given, out = {"part": (first, behind)}, out._replace(channels=behind - first)
     return [before, _tensor(draw, out)], [QuantisedOp(op_kind, (0,), **given, **_clamp(draw))]
 
 
@@ -204,7 +213,7 @@ def filled(chain: Sequence[Kernel], x: Shape, seed: int) -> QuantisedNetwork:
         tensors.append(QuantisedTensor(kernel.out, 0.1, zero))
         clamp: dict[str, Any] = {"low": zero} if kernel.clamp != "none" else {}
         given |= {"kernel": kernel.kernel, "stride": kernel.stride, "pads": kernel.pads, "groups": kernel.groups}
-        ops.append(QuantisedOp(kernel.kind, kernel.inputs, **given, **clamp))
+        ops.append(QuantisedOp(kernel.kind, kernel.inputs, part=kernel.part, **given, **clamp))
     return QuantisedNetwork("filled", tuple(x), tuple(tensors), tuple(ops))
 
 
@@ -246,6 +255,14 @@ def filled_float(chain: Sequence[Kernel], x: Shape, seed: int) -> FloatNetwork:
             given |= {"biases": rng.normal(size=kernel.out.channels).astype(np.float32)}
         clamp: dict[str, Any] = {"low": 0.0} if kernel.clamp != "none" else {}
         ops.append(
-            FloatOp(kernel.kind, kernel.inputs, groups=kernel.groups, function=kernel.function, **given, **clamp)
+            FloatOp(
+                kernel.kind,
+                kernel.inputs,
+                groups=kernel.groups,
+                function=kernel.function,
+                part=kernel.part,
+                **given,
+                **clamp,
+            )
         )
     return FloatNetwork("filled", tuple(x), (x, *(kernel.out for kernel in chain)), tuple(ops))

@@ -161,7 +161,7 @@ def test_every_block_has_and_does_what_it_counts(name: str, data: st.DataObject,
     _, x, _, ops = data.draw(lowered_blocks((name,)))
     space = Settings("float32", bias, norm, False)
     rank = 0 if name in ("linear", "flatten") and x.height == x.width == 1 else 2
-    cost = layer_cost(ops, Tensor(x, "float32", rank), Tensor(ops[-1].out, "float32", 2), space, {})
+    cost = layer_cost(ops, Tensor(x, "float32", rank), Tensor(ops[-1].out, "float32", 2), space, Ebs())
     layer = Layer(ops, x, space).eval()
     assert sum(p.numel() for p in layer.parameters()) == cost.params
     with FlopCounterMode(display=False) as counter, torch.no_grad():

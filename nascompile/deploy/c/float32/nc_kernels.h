@@ -56,5 +56,7 @@ void nc_global_max_pool(const nc_op *op, float *arena);
 void nc_hard_swish(const nc_op *op, float *arena);
 void nc_hard_sigmoid(const nc_op *op, float *arena);
 void nc_zeros(const nc_op *op, float *arena);
+void nc_split(const nc_op *op, float *arena);
+void nc_shuffle(const nc_op *op, float *arena);
 
 #endif

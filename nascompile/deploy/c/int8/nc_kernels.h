@@ -76,6 +76,8 @@ void nc_max_pool(const nc_op *op, int8_t *arena);
 void nc_global_max_pool(const nc_op *op, int8_t *arena);
 void nc_lookup(const nc_op *op, int8_t *arena);
 void nc_zeros(const nc_op *op, int8_t *arena);
+void nc_split(const nc_op *op, int8_t *arena);
+void nc_shuffle(const nc_op *op, int8_t *arena);
 
 /* Four int8 in one word, as two pairs of int16: elements 0 and 2, elements 1 and 3. */
 #if defined(__ARM_FEATURE_SIMD32)
