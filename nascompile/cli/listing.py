@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
 from nascompile.cli.options import Json
 from nascompile.cli.output import emit_json, out, table
 from spaces.blocks import BLOCKS
+from spaces.costs.latency_file import ProfileKeys
+from spaces.errors import Diagnostic, NascompileError, did_you_mean
+from spaces.language.keys import editor_schema
 from spaces.language.library import library
 from spaces.language.reader import load_space
 from spaces.language.schema import json_schema
 from spaces.program.variants import unroll
 from spaces.targets.catalogue import catalogue
+from spaces.targets.target_file import TargetKeys
 
-__all__ = ["mcus", "schema", "spaces"]
+__all__ = ["SCHEMAS", "mcus", "schema", "spaces"]
 
 
 def spaces(
@@ -88,11 +93,28 @@ def _size(size: int) -> str:
     return f"{size // 1024:,} KiB" if size % 1024 == 0 else f"{size:,} B"
 
 
-def schema() -> None:
-    """Print the JSON schema of the space language, for editors.
+SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
+    "space": json_schema,
+    "target": lambda: editor_schema(TargetKeys, "nascompile target"),
+    "latency": lambda: editor_schema(ProfileKeys, "nascompile latency profile"),
+}
 
-    Example:
+
+def schema(
+    of: Annotated[
+        str, typer.Option("--of", help="space, target or latency: the kind of file.", metavar="KIND")
+    ] = "space",
+) -> None:
+    """Print the JSON schema of the files that you write, for editors: spaces, targets, latency profiles.
+
+    Examples:
 
       nascompile schema > space.schema.json
+
+      nascompile schema --of target > target.schema.json
     """
-    emit_json(json_schema())
+    if of not in SCHEMAS:
+        raise NascompileError(
+            Diagnostic("bad-option", f"there is no schema of `{of}`", None, did_you_mean(of, SCHEMAS))
+        )
+    emit_json(SCHEMAS[of]())

@@ -24,32 +24,152 @@ loops:                       # per iteration of each loop of each kernel; see `s
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
+from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo, WithJsonSchema
 
 from spaces.costs.latency import UNITS, LatencyError, LatencyProfile, StatedError, Terms, Unit
-from spaces.errors import Diagnostic, SpaceError, Span, UnitError, did_you_mean
+from spaces.errors import Diagnostic
 from spaces.files import write_atomically
-from spaces.language.source import Path_, Source, read_yaml
+from spaces.language.keys import KEY, DType, Keys, Mistake, placed, unknown_key, validate_keys
+from spaces.language.source import read_yaml
+from spaces.language.values import NAME, NAME_HINT, Clock, Text, among, mapping, named, show, text
 from spaces.operators import LOOPS
 from spaces.tensors import DTYPES
-from spaces.units import format_hz, parse_hz
+from spaces.units import format_hz
 
-__all__ = ["check_name", "profile_text", "read_profile", "write_profile"]
+__all__ = ["ProfileKeys", "check_name", "profile_text", "read_profile", "write_profile"]
 
-_REQUIRED = {"name": "name: my_board", "dtype": "dtype: int8"}
 _KINDS = ("kinds", "default", "table")
-_MODEL = (*_KINDS, "loops")
-_KEYS = (*_REQUIRED, "core", "clock", "source", "unit", "network", *_MODEL, "error")
-_TERMS = ("mac", "output", "op")
-_ERROR = {"median": "in percent", "p90": "in percent", "spearman": "between -1 and 1", "rows": "a whole number"}
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+@-]{0,59}")
-_NAME_HINT = "at most 60 letters, digits, spaces and `.`, `_`, `+`, `-`, the first a letter or digit"
+#: A name, or that of a profile taken at another clock (`m7@216MHz`).
+_NAME = re.compile(NAME.pattern.replace("+", "+@"))
 #: Nanoseconds of a day; a larger number is a slip of the unit.
 _LARGEST = 86_400 * 10**9
+
+
+def _number(value: Any) -> Fraction:
+    """A time that is not negative: a YAML number, taken as the decimal digits that stand there."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Mistake("wrong-type", f"`{KEY}` must be a number, not {show(value)}", "for example `42.6`")
+    if value < 0 or value > _LARGEST:
+        what = "is negative" if value < 0 else "is more than a day"
+        raise Mistake("wrong-value", f"`{KEY}`: {value} {what}", "a time lies between 0 and a day")
+    return Fraction(repr(value))
+
+
+def _figure(value: Any, info: ValidationInfo) -> float:
+    key = str(info.field_name)
+    wanted = int if key == "rows" else int | float
+    least, most = (-1, 1) if key == "spearman" else (0, inf)
+    if isinstance(value, bool) or not isinstance(value, wanted) or not least <= value <= most:
+        hint = f"{key} is {ErrorKeys.model_fields[key].description}"
+        raise Mistake("wrong-value", f"`{key}` cannot be {show(value)}", hint)
+    return value
+
+
+_Number = Annotated[Fraction, PlainValidator(_number), WithJsonSchema({"type": "number", "minimum": 0})]
+_Figure = Annotated[float, PlainValidator(_figure), WithJsonSchema({"type": "number"})]
+_Rows = Annotated[dict[str, _Number], mapping("map shapes to times", "{1x49x10-10x4s2x2-84x25x5: 17_200_000}")]
+_Loops = Annotated[dict[str, _Number], mapping("map loops to amounts", "{call: 27, element: 71}")]
+
+
+class TermsKeys(Keys):
+    """What an operator takes."""
+
+    mac: _Number = Field(default_factory=Fraction, description="per multiply-accumulate")
+    output: _Number = Field(default_factory=Fraction, description="per output element")
+    op: _Number = Field(default_factory=Fraction, description="per operator")
+
+
+_TERMS = tuple(TermsKeys.model_fields)
+_GIVES = mapping("give terms", "{mac: 42.6, output: 10, op: 500}")
+
+
+class ErrorKeys(Keys):
+    """How wrong the profile is on what was held out of its fit."""
+
+    median: _Figure = Field(description="in percent")
+    p90: _Figure = Field(description="in percent")
+    spearman: _Figure = Field(description="between -1 and 1")
+    rows: Annotated[int, PlainValidator(_figure), WithJsonSchema({"type": "integer"})] = Field(
+        description="a whole number"
+    )
+    how: Annotated[str, BeforeValidator(lambda value: value.strip() if isinstance(value, str) else text(value))] = (
+        Field(default="", description="how it was found")
+    )
+
+    @classmethod
+    def missing(cls, key: str, name: str) -> tuple[str, str]:
+        """With what the figure would be."""
+        return f"`error` lacks `{key}`", f"add it: {key} is {cls.model_fields[key].description}"
+
+
+class ProfileKeys(Keys):
+    """What the operators of a device take, for one data type."""
+
+    what = "a latency profile"
+    begins = "name: my_board"
+
+    name: Annotated[str, Field(pattern=f"^{_NAME.pattern}$"), named(_NAME)] = Field(
+        examples=["my_board"], description="of the target that it belongs to"
+    )
+    dtype: Annotated[DType, among(DTYPES)] = Field(examples=["int8"], description="of the operators")
+    core: Text = Field(default_factory=str, description="of the processor")
+    clock: Clock = Field(default_factory=int, description="during the measurements")
+    source: Text = Field(default_factory=str, description="where the measurements come from")
+    unit: Annotated[Unit, among(UNITS)] = Field(default="ns", description="of the numbers")
+    network: _Number = Field(default_factory=Fraction, description="per network, besides its operators")
+    kinds: Annotated[dict[str, Annotated[TermsKeys, _GIVES]], mapping("be a mapping", "{conv: {mac: 42.6}}")] = Field(
+        default={}, description="per operator kind"
+    )
+    default: Annotated[TermsKeys | None, _GIVES] = Field(
+        default=None, description="of kinds not named; without it they are an error"
+    )
+    table: Annotated[dict[str, _Rows], mapping("be a mapping", "{conv: {1x49x10-10x4s2x2-84x25x5: 17_200_000}}")] = (
+        Field(default={}, description="measured operators, looked up first; input-window-output")
+    )
+    loops: Annotated[dict[str, _Loops], mapping("be a mapping", "{add: {call: 27, element: 71}}")] = Field(
+        default={}, description="per iteration of each loop of each kernel of `nascompile deploy`"
+    )
+    error: Annotated[
+        ErrorKeys | None, mapping("be a mapping", "{median: 0.5, p90: 1.4, spearman: 0.99, rows: 110}")
+    ] = Field(default=None)
+
+    @classmethod
+    def across(cls, data: dict[str, Any]) -> Iterator[Mistake]:
+        """A profile of nothing, cycles of no clock, two models at once, loops that the C does not have."""
+        if not any(data.get(key) for key in (*_KINDS, "loops")) and "default" not in data:
+            hint = "add for example `kinds: {conv: {mac: 42.6}}`"
+            yield Mistake("missing-key", "the profile says nothing about operators", hint)
+        if str(data.get("unit")).strip() == "cycles" and "clock" not in data:
+            yield Mistake("missing-key", "cycles need a `clock`", "add for example `clock: 128 MHz`", ("unit",))
+        found, others = data.get("loops"), [key for key in _KINDS if key in data]
+        if isinstance(found, dict):
+            if found and others:
+                hint = "a profile is of the kernels of `nascompile deploy`, or of operators"
+                yield Mistake("mixed-model", f"`loops` beside `{others[0]}`", hint, ("loops",), key=True)
+            yield from _unknown_loops(found, LOOPS.get(str(data.get("dtype")), {}))
+
+    def profile(self) -> LatencyProfile:
+        """What the keys say."""
+        values = dict(self)
+        values["kinds"] = {kind: Terms(**dict(terms)) for kind, terms in self.kinds.items()}
+        values["default"] = self.default and Terms(**dict(self.default))
+        values["error"] = self.error and StatedError(**dict(self.error))
+        return LatencyProfile(clock_hz=values.pop("clock"), **values)
+
+
+def _unknown_loops(found: dict[str, Any], kernels: Mapping[str, tuple[str, ...]]) -> Iterator[Mistake]:
+    for kernel, each in found.items():
+        if kernel not in kernels:
+            yield unknown_key(("loops", kernel), kernels, "kernel")
+        elif isinstance(each, dict):
+            strange = [loop for loop in each if loop not in kernels[kernel]]
+            yield from (unknown_key(("loops", kernel, loop), kernels[kernel]) for loop in strange)
 
 
 def read_profile(text: str, file: str) -> LatencyProfile:
@@ -67,205 +187,8 @@ def read_profile(text: str, file: str) -> LatencyProfile:
         >>> profile.op_ns("conv", macs=2, outputs=1)
         85
     """
-    try:
-        source = read_yaml(text, file)
-    except SpaceError as error:
-        raise LatencyError(error.diagnostics) from None
-    if not isinstance(source.data, dict):
-        hint = f"for example `{_REQUIRED['name']}`"
-        raise LatencyError(Diagnostic("wrong-type", "a latency profile is a mapping of keys", source.span(), hint))
-    reader = _Reader(source)
-    profile = reader.profile()
-    if reader.mistakes:
-        raise LatencyError(sorted(reader.mistakes, key=lambda d: (d.span.line, d.span.column) if d.span else (0, 0)))
-    return profile
-
-
-class _Reader:
-    """Reads one profile, collecting every mistake; a method that found one returns an empty value."""
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        self.data: dict[str, Any] = source.data
-        self.mistakes: list[Diagnostic] = []
-
-    def fail(self, code: str, message: str, path: Path_, hint: str, key: bool = False) -> None:
-        self.mistakes.append(Diagnostic(code, message, self.span(path, key), hint))
-
-    def span(self, path: Path_, key: bool = False) -> Span:
-        """The place of a value, or of its key; a value that is left empty has no place, so its key stands for it."""
-        value: Any = self.data
-        for part in path:
-            value = value[part]
-        return self.source.span(path, key=key or value is None)
-
-    def profile(self) -> LatencyProfile:
-        self.check_keys()
-        return LatencyProfile(
-            name=self.name(),
-            dtype=self.word("dtype", tuple(DTYPES)),
-            core=self.text("core"),
-            clock_hz=self.clock(),
-            source=self.text("source"),
-            unit=self.unit(),
-            network=self.number(("network",)) if "network" in self.data else Fraction(0),
-            kinds={kind: self.terms(("kinds", kind)) for kind in self.mapping("kinds", "{conv: {mac: 42.6}}")},
-            default=self.terms(("default",)) if "default" in self.data else None,
-            table=self.table(),
-            error=self.error() if "error" in self.data else None,
-            loops=self.loops(),
-        )
-
-    def check_keys(self) -> None:
-        self.known((), _KEYS)
-        for key, example in _REQUIRED.items():
-            if key not in self.data:
-                self.fail("missing-key", f"the key `{key}` is missing", (), f"add for example `{example}`")
-        if not any(self.data.get(key) for key in _MODEL) and "default" not in self.data:
-            hint = "add for example `kinds: {conv: {mac: 42.6}}`"
-            self.fail("missing-key", "the profile says nothing about operators", (), hint)
-
-    def known(self, path: Path_, keys: tuple[str, ...]) -> None:
-        for key in self.at(path):
-            if key not in keys:
-                self.fail("unknown-key", f"unknown key `{key}`", (*path, key), did_you_mean(key, keys), key=True)
-
-    def at(self, path: Path_) -> Any:
-        value: Any = self.data
-        for part in path:
-            value = value[part]
-        return value
-
-    def text(self, key: str) -> str:
-        value = self.data.get(key, "")
-        if isinstance(value, str) and (value.strip() or key not in self.data):
-            return value.strip()
-        hint = "put it in quotes" if isinstance(value, bool | int | float) else "write a word"
-        self.fail("wrong-type", f"`{key}` must be text, not {_show(value)}", (key,), hint)
-        return ""
-
-    def name(self) -> str:
-        name = self.text("name")
-        if name and not _NAME.fullmatch(name):
-            self.fail("wrong-name", f"{_show(name)} is not a name", ("name",), _NAME_HINT)
-        return name
-
-    def word(self, key: str, words: tuple[str, ...]) -> str:
-        word = self.text(key)
-        if word and word not in words:
-            self.fail("wrong-value", f"`{key}` cannot be {_show(word)}", (key,), did_you_mean(word, words))
-        return word
-
-    def clock(self) -> int:
-        value = self.data.get("clock")
-        if "clock" not in self.data:
-            return 0
-        try:
-            return parse_hz("" if value is None else value)
-        except UnitError as error:
-            self.mistakes += (replace(d, span=self.span(("clock",))) for d in error.diagnostics)
-            return 1
-
-    def unit(self) -> Unit:
-        word = self.word("unit", UNITS) if "unit" in self.data else "ns"
-        known: dict[str, Unit] = {unit: unit for unit in UNITS}
-        unit = known.get(word, "ns")
-        if unit == "cycles" and "clock" not in self.data:
-            self.fail("missing-key", "cycles need a `clock`", ("unit",), "add for example `clock: 128 MHz`")
-            return "ns"
-        return unit
-
-    def mapping(self, key: str, example: str) -> dict[str, Any]:
-        value = self.data.get(key, {})
-        if isinstance(value, dict):
-            return value
-        self.fail("wrong-type", f"`{key}` must be a mapping, not {_show(value)}", (key,), f"for example `{example}`")
-        return {}
-
-    def terms(self, path: Path_) -> Terms:
-        value = self.at(path)
-        if not isinstance(value, dict):
-            message = f"`{path[-1]}` must give terms, not {_show(value)}"
-            self.fail("wrong-type", message, path, "for example `{mac: 42.6, output: 10, op: 500}`")
-            return Terms()
-        self.known(path, _TERMS)
-        return Terms(**{term: self.number((*path, term)) for term in _TERMS if term in value})
-
-    def table(self) -> dict[str, dict[str, Fraction | int]]:
-        out: dict[str, dict[str, Fraction | int]] = {}
-        for kind, rows in self.mapping("table", "{conv: {1x49x10-10x4s2x2-84x25x5: 17_200_000}}").items():
-            if not isinstance(rows, dict):
-                hint = "for example `{1x49x10-10x4s2x2-84x25x5: 17_200_000}`"
-                self.fail("wrong-type", f"`{kind}` must map shapes to times, not {_show(rows)}", ("table", kind), hint)
-                continue
-            out[kind] = {shape: self.number(("table", kind, shape)) for shape in rows}
-        return out
-
-    def loops(self) -> dict[str, dict[str, Fraction]]:
-        out: dict[str, dict[str, Fraction]] = {}
-        kernels = LOOPS.get(str(self.data.get("dtype")), {})
-        found = self.mapping("loops", "{add: {call: 27, element: 71}}")
-        others = [key for key in _KINDS if key in self.data]
-        if found and others:
-            hint = "a profile is of the kernels of `nascompile deploy`, or of operators"
-            self.fail("mixed-model", f"`loops` beside `{others[0]}`", ("loops",), hint, key=True)
-        for kernel, each in found.items():
-            path = ("loops", kernel)
-            if kernel not in kernels:
-                self.fail("unknown-key", f"unknown kernel `{kernel}`", path, did_you_mean(kernel, kernels), key=True)
-            elif not isinstance(each, dict):
-                hint = "for example `{call: 27, element: 71}`"
-                self.fail("wrong-type", f"`{kernel}` must map loops to amounts, not {_show(each)}", path, hint)
-            else:
-                self.known(path, kernels[kernel])
-                out[kernel] = {loop: self.number((*path, loop)) for loop in each}
-        return out
-
-    def number(self, path: Path_) -> Fraction:
-        """A time that is not negative: a YAML number, taken as the decimal digits that stand there."""
-        value = self.at(path)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            self.fail("wrong-type", f"`{path[-1]}` must be a number, not {_show(value)}", path, "for example `42.6`")
-            return Fraction(0)
-        if value < 0 or value > _LARGEST:
-            what = "is negative" if value < 0 else "is more than a day"
-            self.fail("wrong-value", f"`{path[-1]}`: {value} {what}", path, "a time lies between 0 and a day")
-            return Fraction(0)
-        return Fraction(repr(value))
-
-    def error(self) -> StatedError | None:
-        value = self.data["error"]
-        if not isinstance(value, dict):
-            hint = "for example `{median: 0.5, p90: 1.4, spearman: 0.99, rows: 110}`"
-            self.fail("wrong-type", f"`error` must be a mapping, not {_show(value)}", ("error",), hint)
-            return None
-        self.known(("error",), (*_ERROR, "how"))
-        found = {key: self.figure(key, value, what) for key, what in _ERROR.items()}
-        how = value.get("how", "")
-        if not isinstance(how, str):
-            self.fail("wrong-type", f"`how` must be text, not {_show(how)}", ("error", "how"), "put it in quotes")
-        return StatedError(found["median"], found["p90"], found["spearman"], int(found["rows"]), str(how).strip())
-
-    def figure(self, key: str, value: Mapping[str, Any], what: str) -> float:
-        if key not in value:
-            self.fail("missing-key", f"`error` lacks `{key}`", ("error",), f"add it: {key} is {what}", key=True)
-            return 0.0
-        figure = value[key]
-        wanted = int if key == "rows" else (int, float)
-        least = -1 if key == "spearman" else 0
-        if isinstance(figure, bool) or not isinstance(figure, wanted) or figure < least or _too_large(key, figure):
-            self.fail("wrong-value", f"`{key}` cannot be {_show(figure)}", ("error", key), f"{key} is {what}")
-            return 0.0
-        return figure
-
-
-def _too_large(key: str, figure: float) -> bool:
-    return key == "spearman" and figure > 1
-
-
-def _show(value: Any) -> str:
-    text = "nothing" if value is None or value == "" else f"`{value}`"
-    return text if len(text) <= 40 else text[:36] + "...`"
+    with placed(LatencyError):
+        return validate_keys(ProfileKeys, read_yaml(text, file)).profile()
 
 
 def check_name(name: str) -> None:
@@ -274,8 +197,8 @@ def check_name(name: str) -> None:
     Raises:
         LatencyError: with the letters that a name is made of.
     """
-    if not _NAME.fullmatch(name) or "@" in name:
-        raise LatencyError(Diagnostic("wrong-name", f"{_show(name)} is not a name", None, _NAME_HINT))
+    if not NAME.fullmatch(name):
+        raise LatencyError(Diagnostic("wrong-name", f"{show(name)} is not a name", None, NAME_HINT))
 
 
 def write_profile(profile: LatencyProfile, path: Path) -> None:

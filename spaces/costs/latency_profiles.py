@@ -13,8 +13,9 @@ from pathlib import Path
 
 from spaces.costs.latency import LatencyError, LatencyProfile
 from spaces.costs.latency_file import read_profile
-from spaces.errors import Diagnostic, SpaceError, did_you_mean
+from spaces.errors import Diagnostic, did_you_mean
 from spaces.files import read_text
+from spaces.language.keys import placed
 from spaces.runtimes.base import Runtime
 from spaces.runtimes.library import RUNTIMES
 from spaces.targets.target import Target, plain_name
@@ -129,7 +130,5 @@ def profiles() -> dict[str, Path]:
 
 
 def _read_file(path: Path) -> LatencyProfile:
-    try:
+    with placed(LatencyError):
         return read_profile(read_text(path), str(path))
-    except SpaceError as error:
-        raise LatencyError(error.diagnostics) from None

@@ -12,41 +12,39 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import LiteralScalarString
 
 from spaces.errors import Diagnostic, SpaceError, Span, did_you_mean
 from spaces.files import read_text
-from spaces.language.source import Path_, Source, read_yaml
+from spaces.language.keys import DType, Keys, validate_keys
+from spaces.language.source import Source, read_yaml
 
-__all__ = ["Document", "Header", "InputKeys", "files_of", "read_document", "validate_keys"]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+__all__ = ["Document", "Header", "InputKeys", "files_of", "read_document"]
 
 
-class InputKeys(_Strict):
+class InputKeys(Keys):
     """The `input` key: an image (channels, height, width), a series (channels, length) or a vector (channels)."""
 
     channels: int = Field(ge=1, le=1_000_000)
     height: int | None = Field(default=None, ge=1, le=100_000)
     width: int | None = Field(default=None, ge=1, le=100_000)
     length: int | None = Field(default=None, ge=1, le=10_000_000)
-    dtype: Literal["float32", "float16", "int16", "int8"] | None = None
+    dtype: DType | None = None
 
 
-class Header(_Strict):
+class Header(Keys):
     """The top-level keys of a space file."""
+
+    what = "a space file"
+    begins = "space: dscnn"
 
     space: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", description="name of the space")
     doc: str = Field(default="", description="what the space is and where it comes from")
     extends: str | None = Field(default=None, description="another space (a name or a relative path) to build on")
     input: InputKeys
-    dtype: Literal["float32", "float16", "int16", "int8"] = Field(
-        default="float32", description="weights and activations; a layer may override it"
-    )
+    dtype: DType = Field(default="float32", description="weights and activations; a layer may override it")
     bias: bool = Field(default=False, description="count a bias per output channel of convolutions and linear layers")
     batch_norm: Literal["folded", "kept"] = Field(
         default="folded", description="`kept` stores a scale and a shift per channel of every convolution"
@@ -110,56 +108,7 @@ def read_document(text: str, file: str, overrides: Iterable[str] = (), folder: P
     source = _extended(read_yaml(text, file), folder)
     for override in overrides:
         _apply(source, override)
-    keys = validate_keys(Header, source, ())
-    return Document(keys, source)
-
-
-def validate_keys(model: type[BaseModel], source: Source, path: Path_, data: Any = None) -> Any:
-    """Validate a mapping against a pydantic model, turning its complaints into diagnostics with places.
-
-    Raises:
-        SpaceError: all complaints at once.
-    """
-    data = source.data if data is None else data
-    if not isinstance(data, dict):
-        what = "a space file is a mapping of keys" if not path else "a mapping of keys belongs here"
-        raise SpaceError(Diagnostic("wrong-type", what, source.span(path), "for example `space: dscnn`"))
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        raise SpaceError(_diagnose(model, source, path, dict(e)) for e in error.errors()) from None
-
-
-def _diagnose(model: type[BaseModel], source: Source, path: Path_, error: dict[str, Any]) -> Diagnostic:
-    loc = (*path, *error["loc"])
-    name = ".".join(map(str, loc))
-    kind, context = error["type"], error.get("ctx") or {}
-    if kind == "extra_forbidden":
-        known = _fields_at(model, error["loc"][:-1])
-        hint = did_you_mean(str(loc[-1]), known)
-        return Diagnostic("unknown-key", f"unknown key `{loc[-1]}`", source.span(loc, key=True), hint)
-    if kind == "missing":
-        place = source.span(loc[:-1], key=True)
-        return Diagnostic("missing-key", f"the key `{name}` is missing", place, f"add `{loc[-1]}:`")
-    if kind == "literal_error":
-        message = f"`{name}` must be {context['expected']}, not {_show(error['input'])}"
-        return Diagnostic("wrong-value", message, source.span(loc))
-    expected = error["msg"][:1].lower() + error["msg"][1:]
-    return Diagnostic("wrong-type", f"`{name}`: {expected}, not {_show(error['input'])}", source.span(loc))
-
-
-def _show(value: Any) -> str:
-    text = json.dumps(value, default=str)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _fields_at(model: type[BaseModel], loc: tuple[str | int, ...]) -> Iterable[str]:
-    for part in loc:
-        annotation = model.model_fields[str(part)].annotation
-        assert isinstance(annotation, type)
-        assert issubclass(annotation, BaseModel)
-        model = annotation
-    return model.model_fields
+    return Document(validate_keys(Header, source), source)
 
 
 def files_of(path: Path) -> list[Path]:

@@ -8,6 +8,7 @@ from spaces.blocks import BLOCKS, Block
 from spaces.language.cell import IDENTITY, ZERO
 from spaces.language.cells import MAX_NODES
 from spaces.language.document import Header
+from spaces.language.keys import editor_schema
 from spaces.language.numbering import NUMBERINGS
 from spaces.tensors import DTYPES
 
@@ -27,9 +28,7 @@ def json_schema() -> dict[str, Any]:
         >>> sorted(json_schema()["properties"])[:4]
         ['batch_norm', 'bias', 'cells', 'choices']
     """
-    schema = Header.model_json_schema()
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    schema["title"] = "nascompile space"
+    schema = editor_schema(Header, "nascompile space")
     # A file that extends another inherits what it leaves out.
     schema["required"] = ["space"]
     definitions = schema.setdefault("$defs", {})

@@ -2,20 +2,22 @@
 
 The catalogue is the package data `spaces/targets/*.yaml`, one file per vendor or family, each a list of entries in the
 form of `spaces.targets.target_file`; one more entry there is one more microcontroller, and nothing else changes.
+pydantic is loaded when the first file is read.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from spaces.errors import Diagnostic, SpaceError, TargetError, did_you_mean
+from spaces.errors import Diagnostic, Span, TargetError, did_you_mean
 from spaces.files import read_text
+from spaces.targets.collisions import collisions
 from spaces.targets.target import Region, Target, plain_name
-from spaces.targets.target_file import read_target, read_targets
 
-__all__ = ["Region", "Target", "catalogue", "load_target", "read_target"]
+__all__ = ["Region", "Target", "catalogue", "load_target", "read_catalogue"]
 
 _FOLDER = Path(__file__).parent
 
@@ -43,7 +45,7 @@ def load_target(name_or_path: str | os.PathLike[str]) -> Target:
         return _read_file(Path(name))
     # Reading all the files costs some 60 ms, one of them a few: first look where the name occurs.
     head = plain_name(name)[:8]
-    likely = (target for file in _files() if head in plain_name(_text(file)) for target in _targets(file))
+    likely = _targets(file for file in _files(_FOLDER) if head in plain_name(_text(file)))
     found = next((target for target in likely if target.answers_to(name)), None)
     found = found or next((target for target in catalogue() if target.answers_to(name)), None)
     if found is None:
@@ -59,14 +61,24 @@ def catalogue() -> tuple[Target, ...]:
         >>> [target.name for target in catalogue() if target.core == "Cortex-M0+"]
         ['rp2040', 'samd21']
     """
-    return tuple(sorted((target for file in _files() for target in _targets(file)), key=lambda target: target.name))
+    return read_catalogue(_FOLDER)
+
+
+def read_catalogue(folder: Path) -> tuple[Target, ...]:
+    """The targets of all the files of a folder, by name.
+
+    Raises:
+        TargetError: an entry is malformed, or two answer to the same name, part or board.
+    """
+    return tuple(sorted(_targets(_files(folder)), key=lambda target: target.name))
 
 
 def _read_file(path: Path) -> Target:
-    try:
+    from spaces.language.keys import placed
+    from spaces.targets.target_file import read_target
+
+    with placed(TargetError):
         return read_target(read_text(path), str(path))
-    except SpaceError as error:
-        raise TargetError(error.diagnostics) from None
 
 
 def _unknown(name: str) -> TargetError:
@@ -77,9 +89,17 @@ def _unknown(name: str) -> TargetError:
     return TargetError(Diagnostic("unknown-mcu", f"unknown MCU `{name[:60]}`", hint=hint))
 
 
+def _targets(files: Iterable[Path]) -> tuple[Target, ...]:
+    """The targets of some files, of which no two answer to the same name."""
+    entries = [entry for file in files for entry in _entries(file)]
+    if mistakes := collisions(entries):
+        raise TargetError(mistakes)
+    return tuple(target for target, _ in entries)
+
+
 @cache
-def _files() -> tuple[Path, ...]:
-    return tuple(sorted(_FOLDER.glob("*.yaml")))
+def _files(folder: Path) -> tuple[Path, ...]:
+    return tuple(sorted(folder.glob("*.yaml")))
 
 
 @cache
@@ -88,5 +108,7 @@ def _text(file: Path) -> str:
 
 
 @cache
-def _targets(file: Path) -> tuple[Target, ...]:
+def _entries(file: Path) -> tuple[tuple[Target, Span], ...]:
+    from spaces.targets.target_file import read_targets
+
     return read_targets(_text(file), file.name)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal
 
-__all__ = ["Region", "Target", "plain_name"]
+__all__ = ["Region", "Target", "part_pattern", "plain_name"]
 
 _PUNCTUATION = re.compile(r"[-_ .:]")
 
@@ -67,11 +67,6 @@ class Target:
     runtime: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     @property
-    def aliases(self) -> tuple[str, ...]:
-        """Part numbers and boards."""
-        return self.parts + self.boards
-
-    @property
     def ram_region(self) -> Region:
         """The largest region that may hold activations."""
         return max((r for r in self.regions if r.activations), key=lambda r: r.size)
@@ -102,7 +97,7 @@ class Target:
         """
         plain = plain_name(name)
         return plain in map(plain_name, (self.name, *self.boards)) or any(
-            _pattern(p).fullmatch(plain) for p in self.parts
+            part_pattern(p).fullmatch(plain) for p in self.parts
         )
 
 
@@ -117,5 +112,6 @@ def plain_name(name: str) -> str:
 
 
 @cache
-def _pattern(part: str) -> re.Pattern[str]:
+def part_pattern(part: str) -> re.Pattern[str]:
+    """The plain names of chips whose part number begins so; `?` stands for any one character."""
     return re.compile(re.escape(plain_name(part)).replace(r"\?", ".") + "[a-z0-9]{0,12}")

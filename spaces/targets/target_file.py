@@ -16,28 +16,124 @@ a user's own file (one entry):
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from typing import Any, Literal
+from collections.abc import Iterator
+from functools import partial
+from typing import Annotated, Any
 
-from spaces.errors import Diagnostic, SpaceError, Span, TargetError, UnitError, did_you_mean
-from spaces.language.source import Path_, Source, read_yaml
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
+
+from spaces.errors import Diagnostic, Span, TargetError, did_you_mean
+from spaces.language.keys import KEY, Keys, Mistake, placed, validate_keys
+from spaces.language.source import Path_, read_yaml
+from spaces.language.values import Clock, Name, Text, mapping, quantity, show
 from spaces.targets.target import Region, Target, plain_name
-from spaces.units import parse_bytes, parse_hz
+from spaces.units import parse_bytes
 
-__all__ = ["read_target", "read_targets"]
+__all__ = ["TargetKeys", "read_target", "read_targets"]
 
-_REQUIRED = {
-    "name": "name: my_board",
-    "core": "core: Cortex-M4F",
-    "clock": "clock: 100 MHz",
-    "flash": "flash: 1 MiB",
-    "ram": "ram: 256 KiB",
-}
-_KEYS = (*_REQUIRED, "title", "activations", "parts", "boards", "source", "runtime")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,59}")
 _PLACED = re.compile(r"(?P<size>.+?) +at +(?P<address>\S+)")
 _ADDRESS = re.compile(r"0x[0-9A-Fa-f]{1,8}")
+_SIZE: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "number", "minimum": 0}]}
+
+
+def _places(value: Any, info: ValidationInfo) -> dict[str, Any]:
+    """A mapping of names to places, or one place, for a region named after the key."""
+    key = str(info.field_name)
+    if value == {}:
+        raise Mistake("wrong-type", f"`{key}` names no memory", f"for example `{TargetKeys.example(key)}`")
+    return value if isinstance(value, dict) else {key: value}
+
+
+def _size_and_address(value: Any) -> tuple[Any, str | None]:
+    """A size alone, or with an address as in `512 KiB at 0x24000000`."""
+    match = _PLACED.fullmatch(value) if isinstance(value, str) else None
+    return (match["size"], match["address"]) if match else (value, None)
+
+
+def _address(value: str | None) -> int | None:
+    if value is None or _ADDRESS.fullmatch(value):
+        return None if value is None else int(value, 16)
+    hint = "write at most 8 hexadecimal digits, for example `0x20000000`"
+    raise Mistake("wrong-address", f"{show(value)} is not an address", hint)
+
+
+def _word(value: Any, info: ValidationInfo) -> str:
+    if isinstance(value, str) and plain_name(value):
+        return value
+    example = f"for example `{info.field_name}: [ABC123]`"
+    hint = "put it in quotes" if isinstance(value, bool | int | float) else example
+    raise Mistake("wrong-type", f"`{KEY}` must be texts, not {show(value)}", hint)
+
+
+def _code_bytes(value: Any) -> int:
+    # An operator without code of its own is worth saying, and the only size that may be 0.
+    return 0 if value == 0 and value is not False else quantity(parse_bytes, value)
+
+
+_Size = Annotated[int, BeforeValidator(partial(quantity, parse_bytes))]
+_Place = Annotated[tuple[_Size, Annotated[int | None, BeforeValidator(_address)]], BeforeValidator(_size_and_address)]
+_Regions = Annotated[
+    dict[str, _Place],
+    BeforeValidator(_places),
+    WithJsonSchema({"anyOf": [*_SIZE["anyOf"], {"type": "object", "additionalProperties": _SIZE, "minProperties": 1}]}),
+]
+_Words = Annotated[
+    tuple[Annotated[str, BeforeValidator(_word)], ...],
+    BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else (value,)),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+_Code = Annotated[int, BeforeValidator(_code_bytes), WithJsonSchema(_SIZE)]
+
+
+class TargetKeys(Keys):
+    """A microcontroller, or a board that carries one."""
+
+    what = "a target"
+    begins = "name: my_board"
+
+    name: Name = Field(examples=["my_board"], description="by which it is asked for")
+    core: Text = Field(examples=["Cortex-M4F"], description="of the processor that runs the network")
+    clock: Clock = Field(examples=["100 MHz"], description="the highest")
+    flash: _Regions = Field(examples=["1 MiB"], description="one size, or regions; `at 0x08000000` gives an address")
+    ram: _Regions = Field(examples=["256 KiB"], description="one size, or regions; `at 0x20000000` gives an address")
+    title: Text = Field(default_factory=str, description="the name it is shown with")
+    activations: _Words = Field(
+        default_factory=tuple, description="regions of `ram` that may hold activations; all by default"
+    )
+    parts: _Words = Field(
+        default_factory=tuple, description="part numbers, as prefixes in which `?` is any one character"
+    )
+    boards: _Words = Field(default_factory=tuple, description="names of boards")
+    source: Text = Field(default_factory=str, description="the document behind the figures")
+    runtime: Annotated[dict[str, _Code], mapping("map operator kinds to code bytes", "runtime: {conv: 1200 B}")] = (
+        Field(default={}, description="code bytes per operator kind, the cs_t of EBS Eq. 3")
+    )
+
+    @classmethod
+    def across(cls, data: dict[str, Any]) -> Iterator[Mistake]:
+        """Regions for activations that `ram` does not have."""
+        ram, chosen = data.get("ram", {}), data.get("activations")
+        names = set(ram) if isinstance(ram, dict) else {"ram"}
+        for i, name in enumerate(chosen if isinstance(chosen, list) else [chosen]):
+            if isinstance(name, str) and name not in names:
+                at: Path_ = ("activations", i) if isinstance(chosen, list) else ("activations",)
+                message = f"`ram` has no region {show(name)}"
+                yield Mistake("unknown-region", message, did_you_mean(name, names), at)
+        if chosen == []:
+            hint = "leave the key out to allow all of `ram`"
+            yield Mistake("wrong-value", "`activations` names no region", hint, ("activations",))
+
+    def target(self) -> Target:
+        """What the keys say."""
+        usable = self.activations or self.ram
+        flash = [Region(name, "flash", size, False, self.source, at) for name, (size, at) in self.flash.items()]
+        ram = [Region(name, "ram", size, name in usable, self.source, at) for name, (size, at) in self.ram.items()]
+        return Target(
+            title=self.title or self.name,
+            clock_hz=self.clock,
+            regions=(*flash, *ram),
+            **self.model_dump(include={"name", "core", "parts", "boards", "source", "runtime"}),
+        )
 
 
 def read_target(text: str, file: str) -> Target:
@@ -55,165 +151,25 @@ def read_target(text: str, file: str) -> Target:
         >>> read_target(text, "mine.yaml").ram
         65536
     """
-    source = _read_source(text, file)
-    if isinstance(source.data, list):
-        hint = "write the keys from the first column on, without `- `"
-        raise TargetError(Diagnostic("wrong-type", "a target file holds one target, not a list", source.span(), hint))
-    return _read_entry(source, (), source.data)
+    with placed(TargetError):
+        source = read_yaml(text, file)
+        if isinstance(source.data, list):
+            hint = "write the keys from the first column on, without `- `"
+            message = "a target file holds one target, not a list"
+            raise TargetError(Diagnostic("wrong-type", message, source.span(), hint))
+        return validate_keys(TargetKeys, source).target()
 
 
-def read_targets(text: str, file: str) -> tuple[Target, ...]:
+def read_targets(text: str, file: str) -> tuple[tuple[Target, Span], ...]:
     """Read the text of a catalogue file: a list of entries.
+
+    Returns:
+        Each with the place of its name.
 
     Raises:
         TargetError: every mistake found in the first malformed entry, each with its place.
     """
-    source = _read_source(text, file)
-    return tuple(_read_entry(source, (i,), entry) for i, entry in enumerate(source.data))
-
-
-def _read_source(text: str, file: str) -> Source:
-    try:
-        return read_yaml(text, file)
-    except SpaceError as error:
-        raise TargetError(error.diagnostics) from None
-
-
-def _read_entry(source: Source, path: Path_, data: Any) -> Target:
-    if not isinstance(data, dict):
-        hint = f"for example `{_REQUIRED['name']}`"
-        raise TargetError(Diagnostic("wrong-type", "a target is a mapping of keys", source.span(path), hint))
-    reader = _EntryReader(source, path, data)
-    target = reader.target()
-    if reader.mistakes:
-        raise TargetError(sorted(reader.mistakes, key=lambda d: (d.span.line, d.span.column) if d.span else (0, 0)))
-    return target
-
-
-class _EntryReader:
-    """Reads one entry, collecting every mistake; a method that found one returns an empty value."""
-
-    def __init__(self, source: Source, path: Path_, data: dict[str, Any]) -> None:
-        self.source = source
-        self.path = path
-        self.data = data
-        self.mistakes: list[Diagnostic] = []
-
-    def fail(self, code: str, message: str, path: Path_, hint: str = "", key: bool = False) -> None:
-        self.mistakes.append(Diagnostic(code, message, self.span(path, key), hint))
-
-    def span(self, path: Path_, key: bool = False) -> Span:
-        """The place of a value, or of its key; a value that is left empty has no place, so its key stands for it."""
-        value: Any = self.data
-        for part in path:
-            value = value[part]
-        return self.source.span((*self.path, *path), key=key or value is None)
-
-    def target(self) -> Target:
-        self.check_keys()
-        source, name = self.text("source"), self.name()
-        return Target(
-            name=name,
-            title=self.text("title") or name,
-            core=self.text("core"),
-            clock_hz=self.quantity(parse_hz, self.data["clock"], "clock") if "clock" in self.data else 0,
-            regions=(*self.regions("flash", source), *self.regions("ram", source)),
-            parts=self.words("parts"),
-            boards=self.words("boards"),
-            source=source,
-            runtime=self.runtime(),
-        )
-
-    def check_keys(self) -> None:
-        for key in self.data:
-            if key not in _KEYS:
-                self.fail("unknown-key", f"unknown key `{key}`", (key,), did_you_mean(key, _KEYS), key=True)
-        for key, example in _REQUIRED.items():
-            if key not in self.data:
-                self.fail("missing-key", f"the key `{key}` is missing", (), f"add for example `{example}`")
-
-    def name(self) -> str:
-        name = self.text("name")
-        if name and not _NAME.fullmatch(name):
-            hint = "at most 60 letters, digits, spaces and `.`, `_`, `+`, `-`, the first a letter or digit"
-            self.fail("wrong-name", f"{_show(name)} is not a name", ("name",), hint)
-        return name
-
-    def text(self, key: str) -> str:
-        value = self.data.get(key, "")
-        if isinstance(value, str) and (value.strip() or key not in self.data):
-            return value.strip()
-        hint = "put it in quotes" if isinstance(value, bool | int | float) else "write a word"
-        self.fail("wrong-type", f"`{key}` must be text, not {_show(value)}", (key,), hint)
-        return ""
-
-    def words(self, key: str) -> tuple[str, ...]:
-        """A text or a list of texts."""
-        value = self.data.get(key, [])
-        items = value if isinstance(value, list) else [value]
-        for i, item in enumerate(items):
-            if not isinstance(item, str) or not plain_name(item):
-                path = (key, i) if isinstance(value, list) else (key,)
-                hint = "put it in quotes" if isinstance(item, bool | int | float) else f"for example `{key}: [ABC123]`"
-                self.fail("wrong-type", f"`{key}` must be texts, not {_show(item)}", path, hint)
-        return tuple(item for item in items if isinstance(item, str))
-
-    def quantity(self, parse: Callable[[Any], int], value: Any, *path: str) -> int:
-        try:
-            return parse("" if value is None else value)
-        except UnitError as error:
-            self.mistakes += (replace(d, span=self.span(path)) for d in error.diagnostics)
-            return 0
-
-    def regions(self, kind: Literal["flash", "ram"], source: str) -> Iterator[Region]:
-        """The regions under a key: a mapping of names to places, or one place, for a region named after the key."""
-        value = self.data.get(kind, {})
-        usable = self.activations() if kind == "ram" else set()
-        if value == {} and kind in self.data:
-            self.fail("wrong-type", f"`{kind}` names no memory", (kind,), f"for example `{_REQUIRED[kind]}`")
-        for name, place in value.items() if isinstance(value, dict) else [(kind, value)]:
-            size, address = self.place(place, (kind, name) if isinstance(value, dict) else (kind,))
-            yield Region(name, kind, size, name in usable, source, address)
-
-    def place(self, value: Any, path: tuple[str, ...]) -> tuple[int, int | None]:
-        """A size, or a size and an address as in `512 KiB at 0x24000000`."""
-        match = _PLACED.fullmatch(value) if isinstance(value, str) else None
-        size = self.quantity(parse_bytes, match["size"] if match else value, *path)
-        if match is None:
-            return size, None
-        if not _ADDRESS.fullmatch(match["address"]):
-            message = f"{_show(match['address'])} is not an address"
-            self.fail("wrong-address", message, path, "write at most 8 hexadecimal digits, for example `0x20000000`")
-            return size, None
-        return size, int(match["address"], 16)
-
-    def activations(self) -> set[str]:
-        """The names of the RAM regions that may hold activations: all of them, or those that the key names."""
-        ram = self.data.get("ram", {})
-        names = set(ram) if isinstance(ram, dict) else {"ram"}
-        chosen = self.words("activations")
-        for i, name in enumerate(chosen):
-            if name not in names:
-                path = ("activations", i) if isinstance(self.data["activations"], list) else ("activations",)
-                self.fail("unknown-region", f"`ram` has no region {_show(name)}", path, did_you_mean(name, names))
-        if self.data.get("activations") == []:
-            hint = "leave the key out to allow all of `ram`"
-            self.fail("wrong-value", "`activations` names no region", ("activations",), hint)
-        return set(chosen) if "activations" in self.data else names
-
-    def runtime(self) -> dict[str, int]:
-        value = self.data.get("runtime", {})
-        if not isinstance(value, dict):
-            message = f"`runtime` must map operator kinds to code bytes, not {_show(value)}"
-            self.fail("wrong-type", message, ("runtime",), "for example `runtime: {conv: 1200 B}`")
-            return {}
-        return {kind: self.code_bytes(kind, size) for kind, size in value.items()}
-
-    def code_bytes(self, kind: str, size: Any) -> int:
-        # An operator without code of its own is worth saying, and the only size that may be 0.
-        return 0 if size == 0 and size is not False else self.quantity(parse_bytes, size, "runtime", kind)
-
-
-def _show(value: Any) -> str:
-    text = "nothing" if value is None or value == "" else f"`{value}`"
-    return text if len(text) <= 40 else text[:36] + "...`"
+    with placed(TargetError):
+        source = read_yaml(text, file)
+        places = [(i,) for i in range(len(source.data))]
+        return tuple((validate_keys(TargetKeys, source, i).target(), source.span((*i, "name"))) for i in places)

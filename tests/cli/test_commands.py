@@ -155,6 +155,11 @@ def test_listings(run: Run) -> None:
     assert run("mcus", "no such thing")[0] == 1
     schema = json.loads(run("schema")[1])
     assert schema["properties"]["network"]["items"] == {"$ref": "#/$defs/item"}
+    assert run("schema", "--of", "space")[1] == run("schema")[1]
+    assert json.loads(run("schema", "--of", "target")[1])["required"] == ["name", "core", "clock", "flash", "ram"]
+    assert json.loads(run("schema", "--of", "latency")[1])["required"] == ["name", "dtype"]
+    code, _, err = run("schema", "--of", "targets")
+    assert (code, "did you mean `target`?" in err) == (2, True)
 
 
 @pytest.mark.parametrize(

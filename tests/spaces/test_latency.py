@@ -195,6 +195,12 @@ def test_written_and_read_back_it_is_the_same(profile: LatencyProfile) -> None:
     assert profile_text(again) == profile_text(profile)
 
 
+@pytest.mark.parametrize("name", profiles())
+def test_every_file_of_the_library_is_written_as_it_was_read(name: str) -> None:
+    text = profiles()[name].read_text()
+    assert profile_text(read_profile(text, "p.yaml")) == text
+
+
 def test_a_time_without_last_digit_is_written_to_twenty_decimals() -> None:
     profile = LatencyProfile("p", "int8", default=Terms(mac=Fraction(1, 3)))
     assert "default: {mac: 0.33333333333333333333}" in profile_text(profile)

@@ -1,61 +1,38 @@
-"""The JSON schema accepts what the reader accepts, by a validator of just the keywords that the schema uses."""
+"""The JSON schemas accept what the readers accept."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
+from jsonschema import Draft202012Validator
 
+from spaces.costs.latency_file import ProfileKeys
+from spaces.language.keys import editor_schema
 from spaces.language.library import library
 from spaces.language.schema import json_schema
 from spaces.language.source import read_yaml
+from spaces.targets.target_file import TargetKeys
 from tests.strategies import documents
 
 SCHEMA = json_schema()
-TYPES: dict[str, Callable[[Any], bool]] = {
-    "object": lambda x: isinstance(x, dict),
-    "array": lambda x: isinstance(x, list),
-    "string": lambda x: isinstance(x, str),
-    "boolean": lambda x: isinstance(x, bool),
-    "integer": lambda x: isinstance(x, int) and not isinstance(x, bool),
-    "number": lambda x: isinstance(x, int | float) and not isinstance(x, bool),
-    "null": lambda x: x is None,
-}
-#: Keyword -> whether a value of its type keeps it.
-KEYWORDS: dict[str, Callable[[Any, Any, dict[str, Any]], bool]] = {
-    "type": lambda want, x, _: TYPES[want](x),
-    "enum": lambda want, x, _: any(x == w and type(x) is type(w) for w in want),
-    "const": lambda want, x, _: x == want,
-    "anyOf": lambda want, x, _: any(accepts(w, x) for w in want),
-    "not": lambda want, x, _: not accepts(want, x),
-    "$ref": lambda want, x, _: accepts(SCHEMA["$defs"][want.removeprefix("#/$defs/")], x),
-    "minimum": lambda want, x, _: not TYPES["number"](x) or x >= want,
-    "maximum": lambda want, x, _: not TYPES["number"](x) or x <= want,
-    "pattern": lambda want, x, _: not isinstance(x, str) or re.search(want, x) is not None,
-    "exclusiveMinimum": lambda want, x, _: not TYPES["number"](x) or x > want,
-    "items": lambda want, x, _: not isinstance(x, list) or all(accepts(want, y) for y in x),
-    "minItems": lambda want, x, _: not isinstance(x, list) or len(x) >= want,
-    "maxItems": lambda want, x, _: not isinstance(x, list) or len(x) <= want,
-    "minProperties": lambda want, x, _: not isinstance(x, dict) or len(x) >= want,
-    "properties": lambda want, x, _: not isinstance(x, dict) or all(accepts(want[k], x[k]) for k in want if k in x),
-    "required": lambda want, x, _: not isinstance(x, dict) or all(k in x for k in want),
-    "additionalProperties": lambda want, x, schema: _others(want, x, schema),
-}
-REMARKS = {"title", "description", "default", "$schema", "$defs"}
+TARGET = editor_schema(TargetKeys, "target")
+LATENCY = editor_schema(ProfileKeys, "latency profile")
+ROOT = Path(__file__).parents[2] / "spaces"
 
 
-def accepts(schema: dict[str, Any], value: Any) -> bool:
-    unknown = set(schema) - set(KEYWORDS) - REMARKS
-    assert not unknown, f"the schema uses {unknown}, which this validator does not know"
-    return all(KEYWORDS[word](want, value, schema) for word, want in schema.items() if word not in REMARKS)
+@cache
+def validator(kind: str) -> Draft202012Validator:
+    schema = {"space": SCHEMA, "target": TARGET, "latency": LATENCY}[kind]
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(schema)
 
 
-def _others(want: Any, value: Any, schema: dict[str, Any]) -> bool:
-    others = [k for k in value if k not in schema.get("properties", {})] if isinstance(value, dict) else []
-    return not others or (want if isinstance(want, bool) else all(accepts(want, value[k]) for k in others))
+def accepts(value: Any, kind: str = "space") -> bool:
+    return validator(kind).is_valid(value)
 
 
 def parsed(text: str) -> Any:
@@ -65,12 +42,12 @@ def parsed(text: str) -> Any:
 @pytest.mark.parametrize("name", sorted(library()))
 def test_every_space_of_the_library_is_accepted(name: str) -> None:
     path = library()[name]
-    assert accepts(SCHEMA, parsed(path.read_text()))
+    assert accepts(parsed(path.read_text()))
 
 
 @given(documents(max_size=500))
 def test_random_spaces_are_accepted(document: dict[str, Any]) -> None:
-    assert accepts(SCHEMA, document)
+    assert accepts(document)
 
 
 CELL = """
@@ -88,7 +65,7 @@ network:
 
 
 def test_a_cell_is_accepted() -> None:
-    assert accepts(SCHEMA, parsed(CELL))
+    assert accepts(parsed(CELL))
 
 
 @pytest.mark.parametrize(
@@ -112,4 +89,81 @@ def test_a_cell_is_accepted() -> None:
 )
 def test_mistakes_in_cells_are_refused(right: str, wrong: str) -> None:
     assert CELL.count(right) == 1
-    assert not accepts(SCHEMA, parsed(CELL.replace(right, wrong)))
+    assert not accepts(parsed(CELL.replace(right, wrong)))
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "targets").glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_target_of_the_catalogue_is_accepted(file: Path) -> None:
+    entries = parsed(file.read_text())
+    assert entries
+    assert all(accepts(entry, "target") for entry in entries)
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "latency_profiles").glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_profile_of_the_library_is_accepted(file: Path) -> None:
+    assert accepts(parsed(file.read_text()), "latency")
+
+
+BOARD = """
+name: mine
+core: Cortex-M4F
+clock: 120 MHz
+flash: 1 MiB at 0x08000000
+ram: {SRAM: 256 KiB, CCM: 65536}
+activations: [SRAM]
+parts: ABC?12
+runtime: {conv: 1.2 kB, relu: 0}
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("name: mine", "names: mine"),
+        ("name: mine", "name: ../mine"),
+        ("name: mine", "name: 12"),
+        ("core: Cortex-M4F", "core: ''"),
+        ("clock: 120 MHz", "clock: 120"),
+        ("flash: 1 MiB at 0x08000000", "flash: {}"),
+        ("CCM: 65536", "CCM: [65536]"),
+        ("activations: [SRAM]", "activations: [3]"),
+        ("parts: ABC?12", "parts: {ABC: 12}"),
+        ("relu: 0", "relu: true"),
+    ],
+)
+def test_mistakes_in_targets_are_refused(right: str, wrong: str) -> None:
+    assert BOARD.count(right) == 1
+    assert accepts(parsed(BOARD), "target")
+    assert not accepts(parsed(BOARD.replace(right, wrong)), "target")
+
+
+PROFILE = """
+name: m7@216MHz
+dtype: int8
+clock: 216 MHz
+unit: cycles
+kinds: {conv: {mac: 42.5}}
+default: {op: 500}
+table: {conv: {1x49x10-10x4s2x2-84x25x5: 17_200_000}}
+error: {median: 0.5, p90: 1.4, spearman: 0.99, rows: 110}
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("dtype: int8", "dtype: int7"),
+        ("dtype: int8", "bias: true"),
+        ("unit: cycles", "unit: hours"),
+        ("mac: 42.5", "macs: 42.5"),
+        ("mac: 42.5", "mac: -1"),
+        ("default: {op: 500}", "default: 500"),
+        ("17_200_000", "fast"),
+        ("rows: 110", "rows: 1.5"),
+        (", rows: 110", ""),
+    ],
+)
+def test_mistakes_in_profiles_are_refused(right: str, wrong: str) -> None:
+    assert PROFILE.count(right) == 1
+    assert accepts(parsed(PROFILE), "latency")
+    assert not accepts(parsed(PROFILE.replace(right, wrong)), "latency")

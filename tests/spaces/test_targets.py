@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spaces.errors import TargetError
-from spaces.targets.catalogue import Region, Target, catalogue, load_target, read_target
-from spaces.targets.target import plain_name
+from spaces.targets.catalogue import catalogue, load_target, read_catalogue
+from spaces.targets.target import Region, Target, plain_name
+from spaces.targets.target_file import read_target
 
 KIB, MIB = 1024, 1024**2
 GOOD = "name: mine\ncore: Cortex-M4F\nclock: 120 MHz\nflash: 1 MiB\nram: 256 KiB\n"
@@ -119,6 +120,38 @@ def test_names_and_aliases_are_unambiguous() -> None:
         assert not any(compatible(plain_name(p), plain_name(q)) for p in a.parts for q in b.parts)
 
 
+ENTRY = "- {name: %s, core: M4, clock: 1 MHz, flash: 1 MiB, ram: 1 KiB, parts: [%s], boards: [%s]}\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        (("chip", "", ""), ("Chip", "", ""), "`Chip` of `Chip` is also `chip` of `chip`"),
+        (("chip", "", ""), ("x", "", "CH-IP"), "`CH-IP` of `x` is also `chip` of `chip`"),
+        (("chip", "", "one board"), ("x", "", "One.Board"), "`One.Board` of `x` is also `one board` of `chip`"),
+        (("chip", "AB?D", ""), ("abcd-x", "", ""), "`abcd-x` of `abcd-x` is also `AB?D` of `chip`"),
+        (("chip", "AB?D", ""), ("x", "ABC", ""), "`ABC` of `x` is also `AB?D` of `chip`"),
+        (("chip", "ABC", ""), ("x", "ABCD?", ""), "`ABCD?` of `x` is also `ABC` of `chip`"),
+        (("chip", "AB?D", ""), ("x", "ABCE", "abc"), None),
+        (("chip", "ABC", "b1"), ("chip2", "ABD", "b11"), None),
+    ],
+)
+@pytest.mark.parametrize("apart", [False, True])
+def test_two_entries_of_one_name_are_refused(
+    first: tuple[str, ...], second: tuple[str, ...], message: str | None, apart: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "a.yaml").write_text("# one\n" + ENTRY % first + ("" if apart else ENTRY % second))
+    (tmp_path / "b.yaml").write_text(ENTRY % second if apart else "[]")
+    if message is None:
+        assert len(read_catalogue(tmp_path)) == 2
+        return
+    with pytest.raises(TargetError) as caught:
+        read_catalogue(tmp_path)
+    (found,) = caught.value.diagnostics
+    place = "b.yaml:1:10" if apart else "a.yaml:3:10"
+    assert (found.code, str(found.span), found.message) == ("ambiguous-target", place, f"{message} at a.yaml:2:10")
+
+
 def test_the_catalogue_has_the_expected_breadth_and_is_sorted() -> None:
     names = [t.name for t in catalogue()]
     assert names == sorted(names)
@@ -129,8 +162,8 @@ def test_the_catalogue_has_the_expected_breadth_and_is_sorted() -> None:
 def test_nothing_is_read_at_import() -> None:
     code = (
         "import spaces.targets.catalogue as t; assert t.catalogue.cache_info().currsize == 0; "
-        "assert t._targets.cache_info().currsize == 0; t.load_target('rp2040'); "
-        "assert t._targets.cache_info().currsize < 4, 'reads more files than the name asks for'"
+        "assert t._entries.cache_info().currsize == 0; t.load_target('rp2040'); "
+        "assert t._entries.cache_info().currsize < 4, 'reads more files than the name asks for'"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
 
@@ -230,7 +263,7 @@ def test_a_full_file() -> None:
         Region("TCM", "ram", 4096, True, "its data sheet"),
     )
     assert target.runtime == {"conv": 1200, "relu": 0}
-    assert target.aliases == ("ABC?12", "Board One", "b2")
+    assert (target.parts, target.boards) == (("ABC?12",), ("Board One", "b2"))
     assert target.answers_to("abcx12-rev7")
 
 
