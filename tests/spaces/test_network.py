@@ -20,6 +20,7 @@ from spaces.operators import OPERATORS
 from spaces.program.candidate import Candidate, candidate_of
 from spaces.program.compile import compile_space
 from spaces.program.graph import Program
+from spaces.runtimes.ebs import Ebs
 from spaces.tensors import DTYPES, Shape, Tensor
 from tests.block_strategies import lowered as lowered_blocks
 from tests.strategies import possible_rows, small_spaces
