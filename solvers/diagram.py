@@ -256,7 +256,8 @@ def ram_diagram(chain: Chain, allowed: Sequence[NDArray[np.int32]], limit: int) 
 
 def _ranks(columns: Sequence[tuple[Ints, Ints]], base: tuple[int, int]) -> Ints:
     """Every size that an even or odd maximum can take, ascending."""
-    return np.unique(np.concatenate([np.array(base, np.int64), *(c.ravel() for pair in columns for c in pair)]))
+    sizes = np.concatenate([np.array(base, np.int64), *(c.ravel() for pair in columns for c in pair)])
+    return distinct_codes(sizes, int(sizes.max()) + 1)
 
 
 # -- listed members --------------------------------------------------------------------------------------------------

@@ -22,7 +22,10 @@ _INTERRUPTED = 130
 COMMANDS = {
     "reduce": ("reduce:reduce", "Reduce a space to its exact feasible set X^f, and write that set to a file."),
     "count": ("reduce:count", "Print the exact number of feasible networks, and nothing else."),
-    "show": ("show:show", "Look into a set: its counts, and some members with their costs; or into the folder of a run."),
+    "show": (
+        "show:show",
+        "Look into a set: its counts, and some members with their costs; or into the folder of a run.",
+    ),
     "export": ("show:export", "Write the members of a set with all their costs."),
     "check": (
         "check:check",

@@ -10,13 +10,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
-from solvers.base import Progress
 from spaces.units import format_time_ns
+
+if TYPE_CHECKING:
+    from solvers.base import Progress
 
 __all__ = ["Interrupted", "emit_json", "out", "quantity", "say", "share", "span_text", "table", "working"]
 

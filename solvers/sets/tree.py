@@ -12,6 +12,7 @@ This is the generic tree of EBS Sec. III-E with equal sub-trees stored once (a r
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -43,7 +44,8 @@ MAX_NODES = 20_000_000
 Level = NDArray[Any]  # unsigned or int32 [nodes + 1, options]
 Root = tuple[int, int]  # (height, node)
 
-_MULTIPLIERS = np.random.default_rng(20_26).integers(1, 2**63, size=4096, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+_DRAWN = random.Random(20_26)  # numpy's own generator would take as long to load as all the rest of this file
+_MULTIPLIERS = np.array([_DRAWN.getrandbits(64) | 1 for _ in range(4096)], np.uint64)
 
 
 @dataclass(frozen=True, eq=False)
