@@ -1,16 +1,8 @@
 """The command line."""
 
 import sys
-from typing import TYPE_CHECKING
 
-from spaces.lazy import face
-
-if TYPE_CHECKING:
-    from nascompile.cli.app import app
-
-__all__ = ["app", "main"]
-
-__getattr__, __dir__ = face(__name__, {"app": "nascompile.cli.app"})
+__all__ = ["main"]
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -31,6 +31,7 @@ __all__ = [
     "count_up_to",
     "distinct_codes",
     "join",
+    "member_counts",
     "merge_pairs",
     "reduce_chain",
     "too_large",
@@ -73,15 +74,7 @@ class Tree:
     @cached_property
     def counts(self) -> tuple[NDArray[Any], ...]:
         """Members below each node, by height from 0: int64, or Python integers where 2^63 is not enough."""
-        counts: list[NDArray[Any]] = [np.array([0, 1], np.int64)]
-        for level in self.levels:
-            below = counts[-1]
-            most = int(below.max(initial=0)) * level.shape[1]
-            if most >= 2**62 and below.dtype != object:
-                # This level, too: sums over the options of one node must not overflow either.
-                below = counts[-1] = below.astype(object)
-            counts.append(below[level].sum(axis=1) if level.size else np.zeros(len(level), below.dtype))
-        return tuple(counts)
+        return tuple(member_counts(self.levels))
 
     def count(self, variant: int) -> int:
         """Members of a variant."""
@@ -108,6 +101,19 @@ def too_large(nodes: int) -> EngineError:
     message = f"a level of the decision diagram would have {nodes:,} nodes; at most {MAX_NODES:,} are kept"
     hint = "use larger steps, or fewer budgets at once; `nascompile explain` still answers single questions"
     return EngineError(Diagnostic("too-large", message, None, hint))
+
+
+def member_counts(levels: Iterable[Level]) -> list[NDArray[Any]]:
+    """Members below each node, by height from 0; the levels from below, equal sub-trees merged or not."""
+    counts: list[NDArray[Any]] = [np.array([0, 1], np.int64)]
+    for level in levels:
+        below = counts[-1]
+        most = int(below.max(initial=0)) * level.shape[1]
+        if most >= 2**62 and below.dtype != object:
+            # This level, too: sums over the options of one node must not overflow either.
+            below = counts[-1] = below.astype(object)
+        counts.append(below[level].sum(axis=1) if level.size else np.zeros(len(level), below.dtype))
+    return counts
 
 
 def smallest(values: NDArray[Any]) -> NDArray[Any]:
