@@ -8,7 +8,11 @@
 
 from typing import TYPE_CHECKING
 
-from spaces.lazy import face
+from nascompile.start import begin
+
+begin()
+
+from spaces.lazy import face  # noqa: E402 (only now: another `spaces` may hide ours)
 
 if TYPE_CHECKING:
     from nascompile.api import compile, load_set, reduce
