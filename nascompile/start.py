@@ -4,16 +4,22 @@ The packages beside this one have common names: a script `solvers.py`, a folder 
 Face's `spaces` are taken for ours where they come first.
 """
 
+# What these two need is nearly all that is loaded before Ctrl-C is minded.
 import signal
 import sys
-from importlib.util import find_spec
-from pathlib import Path
 
-__all__ = ["begin", "hidden", "interruptible"]
+__all__ = ["Interrupted", "begin", "hidden", "interruptible"]
 
 _NAMES = ("spaces", "solvers", "samplers")
 #: In the `__init__.py` of each of ours.
 _MARK = b"from spaces.lazy import face"
+
+
+class Interrupted(SystemExit):
+    """Ctrl-C, and what became of the work has been said."""
+
+    def __init__(self) -> None:
+        super().__init__(130)
 
 
 def begin() -> None:
@@ -39,8 +45,9 @@ def interruptible() -> None:
 
 
 def _leave(*_: object) -> None:
+    # No KeyboardInterrupt: of one that passed through generated code Python remembers to die by the signal.
     print("interrupted; nothing was written", file=sys.stderr)
-    sys.exit(130)
+    raise Interrupted
 
 
 def _is_command() -> bool:
@@ -48,7 +55,7 @@ def _is_command() -> bool:
     started = sys.argv[0] if sys.argv else ""
     if started == "-m":  # what the word is until the module is found
         return not {"nascompile", "-mnascompile"}.isdisjoint(sys.orig_argv)
-    return Path(started).name in ("nascompile", "nascompile.exe")
+    return started.replace("\\", "/").rpartition("/")[2] in ("nascompile", "nascompile.exe")
 
 
 def hidden() -> str:
@@ -57,10 +64,13 @@ def hidden() -> str:
 
 
 def _hidden(name: str) -> str:
+    from pathlib import Path
+
     ours = Path(__file__).parents[1] / name / "__init__.py"
-    found = _found(name)
-    if found is None or not ours.parent.is_dir():
+    place = _found(name)
+    if place is None or not ours.parent.is_dir():
         return ""
+    found = Path(place)
     if found.resolve() not in (ours.resolve(), ours.parent.resolve()):
         way = "rename it, uninstall what it came with, or start elsewhere: its place comes first in `sys.path`"
         return f"{found} hides nascompile's own package `{name}`: {way}"
@@ -70,13 +80,12 @@ def _hidden(name: str) -> str:
     return ""
 
 
-def _found(name: str) -> Path | None:
+def _found(name: str) -> str | None:
     """The file that Python takes for a package, or the folder where it has none; loads neither."""
+    from importlib.util import find_spec
+
     there = sys.modules.get(name)
     spec = getattr(there, "__spec__", None) or (None if there else find_spec(name))
     if spec is None:
-        file = getattr(there, "__file__", None)
-        return Path(file) if file else None
-    if spec.origin:
-        return Path(spec.origin)
-    return next(map(Path, spec.submodule_search_locations or ()), None)
+        return getattr(there, "__file__", None)
+    return spec.origin or next(iter(spec.submodule_search_locations or ()), None)

@@ -3,8 +3,6 @@
 import gc
 import sys
 
-from nascompile.start import interruptible
-
 __all__ = ["main"]
 
 
@@ -15,7 +13,6 @@ def main() -> None:
         gc.disable()
         from nascompile.cli.app import run
 
-        interruptible()
         run()
     except KeyboardInterrupt:
         print("interrupted; nothing was written", file=sys.stderr)
