@@ -96,6 +96,9 @@ class _Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         name, _, rest = super().resolve_command(ctx, args)
         command = load(name) if name else None
+        if not gc.get_freeze_count():
+            # What is loaded now stays to the end: neither a command nor Python's own end needs to look through it.
+            gc.freeze()
         gc.enable()
         return name, command, rest
 
