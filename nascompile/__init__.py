@@ -6,9 +6,13 @@
 168509
 """
 
-from typing import TYPE_CHECKING
+from nascompile.start import begin
 
-from spaces.lazy import face
+begin()  # first of all: until then Ctrl-C is Python's to answer, and another `spaces` may hide ours
+
+from typing import TYPE_CHECKING  # noqa: E402
+
+from spaces.lazy import face  # noqa: E402
 
 if TYPE_CHECKING:
     from nascompile.api import compile, load_set, reduce

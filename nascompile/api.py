@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from solvers.base import Progress, solve
 from solvers.sets.feasible_set import FeasibleSet
-from spaces.costs.latency import LatencyProfile
-from spaces.costs.latency_profiles import named_profile, profile_for
 from spaces.errors import UnitError
 from spaces.language.reader import load_space
 from spaces.language.space import Space
@@ -20,6 +19,9 @@ from spaces.runtimes.library import DEFAULT, find_runtime
 from spaces.targets.catalogue import load_target
 from spaces.targets.target import Target
 from spaces.units import parse_bytes, parse_count, parse_time_ns
+
+if TYPE_CHECKING:
+    from spaces.costs.latency import LatencyProfile
 
 __all__ = ["budgets_of", "compile", "load_set", "reduce"]
 
@@ -122,11 +124,15 @@ def _profile(
     given: str | Path | LatencyProfile | None, target: Target | None, dtype: str, runtime: Runtime, limited: bool
 ) -> LatencyProfile | None:
     """The profile that was given; where latency is limited or `auto` was given, the runtime's or the target's."""
-    if given == "auto" or (given is None and limited):
+    if not isinstance(given, str | Path) and not (given is None and limited):
+        return given
+    from spaces.costs.latency_profiles import named_profile, profile_for
+
+    if given in (None, "auto"):
         if runtime.profiles:
             return named_profile(runtime.profiles, target, dtype)
         return profile_for(target) if target else None
-    return named_profile(given, target, dtype) if isinstance(given, str | Path) else given
+    return named_profile(given, target, dtype)
 
 
 def budgets_of(target: Target | None, stack: int = 0, **limits: Quantity) -> Budgets:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from solvers.diagram import chain_tree
-from solvers.sets.tree import join
+from solvers.diagram import chain_count
 from spaces.program.graph import Chain, Program
 
 __all__ = ["RELATIONS", "counts_alone"]
@@ -52,5 +51,4 @@ def _only(chain: Chain, name: str | None) -> Chain:
 
 
 def _count(program: Program, chains: Iterable[Chain]) -> int:
-    tree = join([chain_tree(chain, program.ram_model) for chain in chains])
-    return sum(tree.count(v) for v in range(len(tree.roots)))
+    return sum(chain_count(chain, program.ram_model) for chain in chains)

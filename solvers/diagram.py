@@ -25,6 +25,7 @@ from solvers.sets.tree import (
     count_up_to,
     distinct_codes,
     join,
+    member_counts,
     merge_pairs,
     reduce_chain,
     too_large,
@@ -33,7 +34,7 @@ from solvers.sets.tree import (
 from spaces.errors import Diagnostic, EngineError
 from spaces.program.graph import Chain, Limit, Program
 
-__all__ = ["chain_tree", "limit_diagram", "ram_diagram", "solve", "structure_diagram"]
+__all__ = ["chain_count", "chain_tree", "limit_diagram", "ram_diagram", "solve", "structure_diagram"]
 
 Ints = NDArray[np.int64]
 ChainTree = tuple[list[Level], int]
@@ -65,18 +66,33 @@ def solve(program: Program, progress: Progress | None = None) -> FeasibleSet:
 def chain_tree(chain: Chain, ram_model: str) -> ChainTree:
     """The reduced diagram of one variant under all its limits."""
     levels = len(chain.variant.decisions)
-    if chain.impossible:
-        return [np.zeros((1, len(d.options)), np.int32) for d in chain.variant.decisions], 0
-    allowed = _allowed(chain, ram_model)
-    if allowed is None:
-        return [np.zeros((1, len(d.options)), np.int32) for d in chain.variant.decisions], 0
-    parts = [limit_diagram(chain, allowed, limit) for limit in chain.limits]
-    if ram_model == "pingpong" and chain.ram_limit is not None:
-        parts.append(ram_diagram(chain, allowed, chain.ram_limit))
-    parts = [p for p in parts if p is not None] or [structure_diagram(allowed)]
+    parts = [reduce_chain(*part) for part in _parts(chain, ram_model)]
     parts.sort(key=lambda part: sum(map(len, part[0])))
     assert all(len(part[0]) == levels for part in parts)
     return reduce(lambda a, b: merge_pairs(a, b, "&"), parts)
+
+
+def chain_count(chain: Chain, ram_model: str) -> int:
+    """How many networks of one variant satisfy all its limits.
+
+    Under a single limit equal sub-trees need not be merged first, unless the counts are Python's integers, which cost
+    more than merging.
+    """
+    first, *others = _parts(chain, ram_model)
+    levels, root = chain_tree(chain, ram_model) if others or chain.variant.size >= 2**62 else first
+    return int(member_counts(reversed(levels))[-1][root])
+
+
+def _parts(chain: Chain, ram_model: str) -> list[ChainTree]:
+    """One diagram per limit that binds, its equal sub-trees not merged yet; together they are the variant's set."""
+    nothing = [np.zeros((1, len(d.options)), np.int32) for d in chain.variant.decisions], 0
+    allowed = None if chain.impossible else _allowed(chain, ram_model)
+    if allowed is None:
+        return [nothing]
+    parts = [limit_diagram(chain, allowed, limit) for limit in chain.limits]
+    if ram_model == "pingpong" and chain.ram_limit is not None:
+        parts.append(ram_diagram(chain, allowed, chain.ram_limit))
+    return [p for p in parts if p is not None] or [structure_diagram(allowed)]
 
 
 def _allowed(chain: Chain, ram_model: str) -> list[NDArray[np.int32]] | None:
@@ -101,7 +117,7 @@ def structure_diagram(allowed: Sequence[NDArray[np.int32]]) -> ChainTree:
     levels = [np.concatenate([np.zeros((1, t.shape[1]), np.int32), t + 1]) for t in allowed]
     if levels:
         levels[-1] = np.minimum(levels[-1], 1)
-    return reduce_chain(levels, 1)
+    return levels, 1
 
 
 # -- additive limits -------------------------------------------------------------------------------------------------
@@ -221,7 +237,7 @@ def _interval_nodes(
             children = np.minimum(children, 1)
         levels.append(np.concatenate([np.zeros((1, table.shape[1]), np.int32), children]))
     root = int(np.searchsorted(values[0], bound, "right"))
-    return reduce_chain(levels, root)
+    return levels, root
 
 
 # -- ping-pong RAM ---------------------------------------------------------------------------------------------------
@@ -251,12 +267,13 @@ def ram_diagram(chain: Chain, allowed: Sequence[NDArray[np.int32]], limit: int) 
         states, even, odd = rest // (size * size), rest // size % size, rest % size
         children = np.minimum(children, 1) if t + 1 == len(allowed) else children
         levels.append(np.concatenate([np.zeros((1, table.shape[1]), np.int32), children.astype(np.int32)]))
-    return reduce_chain(levels, 1) if binding else None
+    return (levels, 1) if binding else None
 
 
 def _ranks(columns: Sequence[tuple[Ints, Ints]], base: tuple[int, int]) -> Ints:
     """Every size that an even or odd maximum can take, ascending."""
-    return np.unique(np.concatenate([np.array(base, np.int64), *(c.ravel() for pair in columns for c in pair)]))
+    sizes = np.concatenate([np.array(base, np.int64), *(c.ravel() for pair in columns for c in pair)])
+    return distinct_codes(sizes, int(sizes.max()) + 1)
 
 
 # -- listed members --------------------------------------------------------------------------------------------------

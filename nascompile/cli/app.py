@@ -1,50 +1,117 @@
-"""The command line: one function per command, one way of failing."""
+"""The command line: its commands by their names, each loaded when it is called; one way of failing."""
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from nascompile import __version__
-from nascompile.cli.check import check
-from nascompile.cli.compile import compile_space
-from nascompile.cli.deploy import deploy
-from nascompile.cli.diff import diff
-from nascompile.cli.explain import explain
-from nascompile.cli.latency import latency
-from nascompile.cli.listing import mcus, schema, spaces
-from nascompile.cli.output import Interrupted, err
 from nascompile.cli.outputs import checks_outputs
-from nascompile.cli.reduce import count, reduce
-from nascompile.cli.sample import sample
-from nascompile.cli.score import score
-from nascompile.cli.search.command import search
-from nascompile.cli.search.train import resume, worker
-from nascompile.cli.select.command import select
-from nascompile.cli.show import export, show
 from spaces.errors import NascompileError
 
-__all__ = ["app", "main"]
+__all__ = ["COMMANDS", "app", "load", "run"]
 
 _INTERRUPTED = 130
 
+#: Command -> its module and what it is called there, and its line in `nascompile --help`, which loads none of them.
+COMMANDS = {
+    "reduce": ("reduce:reduce", "Reduce a space to its exact feasible set X^f, and write that set to a file."),
+    "count": ("reduce:count", "Print the exact number of feasible networks, and nothing else."),
+    "show": (
+        "show:show",
+        "Look into a set: its counts, and some members with their costs; or into the folder of a run.",
+    ),
+    "export": ("show:export", "Write the members of a set with all their costs."),
+    "check": (
+        "check:check",
+        "Check one network: every term of its costs, both RAM models, and which limit it breaks by how much.",
+    ),
+    "explain": (
+        "explain:explain",
+        "Explain what the limits leave: per depth the least value each can have, and where nothing fits, why.",
+    ),
+    "diff": ("diff:diff", "Compare two feasible sets of one space: what fits both, and what fits only one."),
+    "compile": ("compile:compile_space", "Compile a space and print a stage of the compiler."),
+    "search": (
+        "search.command:search",
+        "Search a feasible set for the networks worth having; no result is ever infeasible.",
+    ),
+    "spaces": ("listing:spaces", "List the library's search spaces, or the blocks of the language."),
+    "mcus": (
+        "listing:mcus",
+        "List the microcontrollers: memory usable for activations, flash, core, clock, boards.",
+    ),
+    "schema": ("listing:schema", "Print the JSON schema of the space language, for editors."),
+    "score": (
+        "score:score",
+        "Score the networks of a set by zero-cost proxies, with MACs and parameters beside them.",
+    ),
+    "select": (
+        "select.command:select",
+        "Choose the k candidates that together dominate the largest hypervolume of the objectives (PrototypeNAS, Eq.",
+    ),
+    "sample": (
+        "sample:sample",
+        "Choose candidates from a set: all of them fit, none comes twice, and one seed gives one sequence.",
+    ),
+    "resume": (
+        "search.train:resume",
+        "Go on with a search that was interrupted, or killed, and bring it to its end.",
+    ),
+    "worker": (
+        "search.train:worker",
+        "Help with a search that goes on elsewhere: train its candidates until there are no more.",
+    ),
+    "deploy": (
+        "deploy:deploy",
+        "Write a network as plain C99 without dependencies: static buffers, one call, a Makefile and a CMake file.",
+    ),
+    "latency": ("latency:latency", "Latency profiles of devices: make, list and show them."),
+}
+
+
+def load(name: str) -> Any:
+    """The command of this name, its module loaded."""
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    found = getattr(import_module(f"nascompile.cli.{module}"), attribute)
+    if not isinstance(found, typer.Typer):
+        function, found = found, typer.Typer(add_completion=False, rich_markup_mode=None)
+        found.command(name)(checks_outputs(function))
+    return typer.main.get_command(found)
+
+
+class _Commands(TyperGroup):
+    """Commands that are names and lines of help until one of them is called."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = {name: TyperCommand(name, help=line) for name, (_, line) in COMMANDS.items()}
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        name, _, rest = super().resolve_command(ctx, args)
+        command = load(name) if name else None
+        if not gc.get_freeze_count():
+            # What is loaded now stays to the end: neither a command nor Python's own end needs to look through it.
+            gc.freeze()
+        gc.enable()
+        return name, command, rest
+
+
 app = typer.Typer(
     name="nascompile",
+    cls=_Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for name, function in {
-    "reduce": reduce, "count": count, "show": show, "export": export, "check": check, "explain": explain, "diff": diff,
-    "compile": compile_space, "search": search, "spaces": spaces, "mcus": mcus, "schema": schema, "score": score,
-    "select": select, "sample": sample, "resume": resume, "worker": worker, "deploy": deploy,
-}.items():  # fmt: skip
-    app.command(name)(checks_outputs(function))
-app.add_typer(latency, name="latency")
 
 
 def _version(wanted: bool) -> None:
@@ -63,24 +130,28 @@ def _root(
     """
 
 
-def main() -> None:
-    """Run the command line; a user's mistake gives one clear message and exit code 2, never a traceback."""
+def run() -> None:
+    """Run the command line; a user's mistake gives one clear message and exit code 2, never a traceback.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C, and the command has not said itself what became of its work.
+    """
     try:
         app(prog_name="nascompile")
     except NascompileError as error:
         _report(error)
         sys.exit(2)
     except SystemExit as end:
-        # Typer turns Ctrl-C into exit code 130, without a word.
-        if end.code == _INTERRUPTED and not isinstance(end, Interrupted):
-            err.print("interrupted; nothing was written")
+        # Typer turns Ctrl-C into exit code 130, without a word; a command's own Interrupted has said all there is.
+        if end.code == _INTERRUPTED and type(end) is SystemExit:
+            raise KeyboardInterrupt from None
         raise
     except BrokenPipeError:
         # The reader (`head`, say) has seen enough; Python's own complaint at exit would only confuse.
         sys.stdout = None
         sys.exit(0)
     except MemoryError:
-        err.print("out of memory; use larger steps, fewer budgets, or a machine with more memory")
+        print("out of memory; use larger steps, fewer budgets, or a machine with more memory", file=sys.stderr)
         sys.exit(2)
 
 

@@ -28,7 +28,12 @@ if TYPE_CHECKING:
 
 __all__ = ["latency"]
 
-latency = typer.Typer(no_args_is_help=True, help="Latency profiles of devices: make, list and show them.")
+latency = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Latency profiles of devices: make, list and show them.",
+)
 
 
 @latency.command()

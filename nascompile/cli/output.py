@@ -10,13 +10,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
-from solvers.base import Progress
+from nascompile.start import Interrupted
 from spaces.units import format_time_ns
+
+if TYPE_CHECKING:
+    from solvers.base import Progress
 
 __all__ = ["Interrupted", "emit_json", "out", "quantity", "say", "share", "span_text", "table", "working"]
 
@@ -35,13 +38,6 @@ def _width(piped: int | None) -> int | None:
 out = Console(highlight=False, width=_width(None if sys.stdout.isatty() else 200))
 #: Talk.
 err = Console(stderr=True, highlight=False, soft_wrap=True, width=_width(None))
-
-
-class Interrupted(SystemExit):
-    """Ctrl-C in a command that has said itself what became of its work."""
-
-    def __init__(self) -> None:
-        super().__init__(130)
 
 
 def say(text: str) -> None:

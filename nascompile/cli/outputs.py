@@ -8,6 +8,7 @@ from functools import partial, wraps
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from nascompile.start import interruptible
 from spaces.errors import FileError
 from spaces.files import check_file, check_folder
 
@@ -51,10 +52,14 @@ RUN = Output(_run)
 
 
 def checks_outputs(function: Callable[..., None]) -> Callable[..., None]:
-    """A command that, before anything else, checks all its outputs that are named on the command line."""
+    """A command that, before anything else, checks all its outputs that are named on the command line.
+
+    From here on Ctrl-C is its own to answer.
+    """
 
     @wraps(function)
     def command(**given: Any) -> None:
+        interruptible()
         for name, hint in get_type_hints(function, include_extras=True).items():
             for mark in getattr(hint, "__metadata__", ()):
                 if isinstance(mark, Output) and given[name] is not None:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from nascompile.cli.cells import function_counts, print_function_counts
 from nascompile.cli.output import out, share, span_text, table
 from solvers.attribution import RELATIONS, counts_alone
 from solvers.sets.feasible_set import FeasibleSet
-from spaces.costs.latency import LatencyProfile
 from spaces.language.layer import option_label
 from spaces.program.graph import Program
 from spaces.runtimes.library import RUNTIMES
 from spaces.units import format_bytes, format_count, format_time_ns
+
+if TYPE_CHECKING:
+    from spaces.costs.latency import LatencyProfile
 
 __all__ = ["print_report", "profile_data", "profile_text", "report", "runtime_name"]
 
@@ -45,9 +46,11 @@ def report(fs: FeasibleSet, attribute: bool = True) -> dict[str, Any]:
         data["latency_profile"] = profile_data(program.latency)
     if attribute and not fs.origin:
         data["limits"] = [_limit(program, name, count) for name, count in counts_alone(program).items()]
-    functions = function_counts(fs) if attribute else None
-    if functions:
-        data["functions"] = functions
+    if attribute and program.space.cells:
+        from nascompile.cli.cells import function_counts
+
+        if functions := function_counts(fs):
+            data["functions"] = functions
     return data
 
 
@@ -111,6 +114,8 @@ def print_report(data: dict[str, Any]) -> None:
     if data.get("latency_profile"):
         out.print(profile_text(data["latency_profile"]))
     if data.get("functions"):
+        from nascompile.cli.cells import print_function_counts
+
         print_function_counts(data["functions"])
     out.print()
     depths = table("variant", ">networks", ">feasible", ">share", "~reduced ranges")

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from solvers.sets.tree import Tree
-from spaces.costs.latency_file import profile_text, read_profile
 from spaces.errors import Diagnostic, SetFileError, Span
 from spaces.files import write_atomically
 from spaces.language.reader import read_space
@@ -27,6 +26,8 @@ from spaces.runtimes.library import stored_runtime
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from spaces.costs.latency import LatencyProfile
 
 __all__ = ["VERSION", "StoredSet", "load", "save"]
 
@@ -59,7 +60,7 @@ def save(stored: StoredSet, path: Path) -> Path:
         "budgets": dict(program.budgets.items()),
         "ram_model": program.ram_model,
         "code": runtime["code"],
-        "latency": profile_text(program.latency) if program.latency else None,
+        "latency": _profile_text(program.latency),
         "runtime": runtime["runtime"],
         "engine": stored.engine,
         "seconds": stored.seconds,
@@ -73,6 +74,14 @@ def save(stored: StoredSet, path: Path) -> Path:
     digest = hashlib.sha256(body).hexdigest().encode()
     write_atomically(path, _MAGIC + str(VERSION).encode() + b"\n" + digest + b"\n" + body)
     return path
+
+
+def _profile_text(profile: LatencyProfile | None) -> str | None:
+    if profile is None:
+        return None
+    from spaces.costs.latency_file import profile_text
+
+    return profile_text(profile)
 
 
 def load(path: Path) -> StoredSet:
@@ -118,7 +127,15 @@ def _opened(header: dict[str, Any], payload: bytes) -> StoredSet:
         target=header["target"],
         ram_model=header["ram_model"],
         runtime=stored_runtime(header),
-        latency=read_profile(header["latency"], "<set file>") if header.get("latency") else None,
+        latency=_profile(header.get("latency")),
     )
     tree = Tree(tuple(levels), tuple((height, node) for height, node in header["roots"]))
     return StoredSet(program, tree, header["engine"], header["seconds"], header["origin"])
+
+
+def _profile(text: str | None) -> LatencyProfile | None:
+    if not text:
+        return None
+    from spaces.costs.latency_file import read_profile
+
+    return read_profile(text, "<set file>")

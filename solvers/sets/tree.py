@@ -12,7 +12,8 @@ This is the generic tree of EBS Sec. III-E with equal sub-trees stored once (a r
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -30,6 +31,7 @@ __all__ = [
     "count_up_to",
     "distinct_codes",
     "join",
+    "member_counts",
     "merge_pairs",
     "reduce_chain",
     "too_large",
@@ -43,7 +45,8 @@ MAX_NODES = 20_000_000
 Level = NDArray[Any]  # unsigned or int32 [nodes + 1, options]
 Root = tuple[int, int]  # (height, node)
 
-_MULTIPLIERS = np.random.default_rng(20_26).integers(1, 2**63, size=4096, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+_DRAWN = random.Random(20_26)  # numpy's own generator would take as long to load as all the rest of this file
+_MULTIPLIERS = np.array([_DRAWN.getrandbits(64) | 1 for _ in range(4096)], np.uint64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,15 +74,7 @@ class Tree:
     @cached_property
     def counts(self) -> tuple[NDArray[Any], ...]:
         """Members below each node, by height from 0: int64, or Python integers where 2^63 is not enough."""
-        counts: list[NDArray[Any]] = [np.array([0, 1], np.int64)]
-        for level in self.levels:
-            below = counts[-1]
-            most = int(below.max(initial=0)) * level.shape[1]
-            if most >= 2**62 and below.dtype != object:
-                # This level, too: sums over the options of one node must not overflow either.
-                below = counts[-1] = below.astype(object)
-            counts.append(below[level].sum(axis=1) if level.size else np.zeros(len(level), below.dtype))
-        return tuple(counts)
+        return tuple(member_counts(self.levels))
 
     def count(self, variant: int) -> int:
         """Members of a variant."""
@@ -106,6 +101,19 @@ def too_large(nodes: int) -> EngineError:
     message = f"a level of the decision diagram would have {nodes:,} nodes; at most {MAX_NODES:,} are kept"
     hint = "use larger steps, or fewer budgets at once; `nascompile explain` still answers single questions"
     return EngineError(Diagnostic("too-large", message, None, hint))
+
+
+def member_counts(levels: Iterable[Level]) -> list[NDArray[Any]]:
+    """Members below each node, by height from 0; the levels from below, equal sub-trees merged or not."""
+    counts: list[NDArray[Any]] = [np.array([0, 1], np.int64)]
+    for level in levels:
+        below = counts[-1]
+        most = int(below.max(initial=0)) * level.shape[1]
+        if most >= 2**62 and below.dtype != object:
+            # This level, too: sums over the options of one node must not overflow either.
+            below = counts[-1] = below.astype(object)
+        counts.append(below[level].sum(axis=1) if level.size else np.zeros(len(level), below.dtype))
+    return counts
 
 
 def smallest(values: NDArray[Any]) -> NDArray[Any]:

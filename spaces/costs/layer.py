@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from math import log2
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from spaces.costs.latency import LatencyProfile
-from spaces.language.settings import Settings
-from spaces.operators import Ops
-from spaces.runtimes.base import Runtime
 from spaces.tensors import DTYPES, Tensor
+
+if TYPE_CHECKING:
+    from spaces.costs.latency import LatencyProfile
+    from spaces.language.settings import Settings
+    from spaces.operators import Ops
+    from spaces.runtimes.base import Runtime
 
 __all__ = ["LayerCost", "layer_cost", "peak_bytes"]
 

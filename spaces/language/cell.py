@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from typing import NamedTuple
-
-import networkx as nx
+from typing import TYPE_CHECKING, NamedTuple
 
 from spaces.blocks.base import Block, Kind
 from spaces.language.layer import LayerSpec
@@ -19,6 +17,9 @@ from spaces.operators import Op, Ops
 from spaces.operators.sums import add_op, identity_op, scale_op
 from spaces.operators.zeros import zeros_op
 from spaces.tensors import Infeasible, Shape
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 __all__ = ["CELL_RANKS", "IDENTITY", "ZERO", "Cell", "Edge", "Operator", "cell_block", "live_edges", "lower_cell"]
 
@@ -59,6 +60,8 @@ class Cell:
     @cached_property
     def graph(self) -> nx.DiGraph:
         """The nodes and edges; each edge knows its decision's label."""
+        import networkx as nx
+
         graph = nx.DiGraph()
         graph.add_edges_from((i, j, {"label": self.label(k)}) for k, (i, j) in enumerate(self.edges))
         return graph

@@ -9,7 +9,6 @@ from typing import Any
 from spaces.blocks import BLOCKS, Block
 from spaces.errors import SpaceError, did_you_mean
 from spaces.files import read_text
-from spaces.language.cells import read_cell, read_cell_use
 from spaces.language.constraint_names import check_constraint
 from spaces.language.document import InputKeys, read_document
 from spaces.language.expressions import Expression, parse
@@ -53,8 +52,8 @@ class _SpaceReader(Reading):
         tensor = self.input(header.input)
         for name, data in header.choices.items():
             self.choice(name, data)
-        for name, data in header.cells.items():
-            self.cells |= read_cell(self, name, data)
+        if header.cells:
+            self.read_cells(header.cells)
         network = self.items(header.network, ("network",), grouped=False)
         constraints = [self.constraint(i, text, network) for i, text in enumerate(header.constraints)]
         if not self.mistakes:
@@ -66,6 +65,12 @@ class _SpaceReader(Reading):
             header.space, header.doc, tensor, settings, header.ram_model, self.choices, network,
             tuple(c for c in constraints if c), self.document, self.cells, tuple(header.thin),
         )  # fmt: skip
+
+    def read_cells(self, cells: dict[str, Any]) -> None:
+        from spaces.language.cells import read_cell
+
+        for name, data in cells.items():
+            self.cells |= read_cell(self, name, data)
 
     def input(self, keys: InputKeys) -> Tensor:
         dtype = keys.dtype or self.header.dtype
@@ -113,6 +118,8 @@ class _SpaceReader(Reading):
             return None
         repeat = self.repeat(data.get("repeat", 1), (*path, "repeat"))
         if "cell" in data:
+            from spaces.language.cells import read_cell_use
+
             return read_cell_use(self, data, path, repeat)
         if "switch" in data or "cases" in data:
             return read_switch(self, data, path, grouped)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spaces.errors import Diagnostic, SpaceError, did_you_mean
-from spaces.language.cell import Cell
-from spaces.language.document import Document
 from spaces.language.expressions import Expression, Index, parse, walk
 from spaces.language.layer import Choice, Repeat, Value, option_label
 from spaces.language.source import Path_
 from spaces.language.space import DERIVED, METRICS, Item
+
+if TYPE_CHECKING:
+    from spaces.language.cell import Cell
+    from spaces.language.document import Document
 
 __all__ = ["RESERVED", "Reading"]
 

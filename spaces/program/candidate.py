@@ -11,8 +11,6 @@ import numpy as np
 
 from spaces.errors import CandidateError, Diagnostic
 from spaces.language.layer import option_label
-from spaces.language.numbering import index_of
-from spaces.program.cell_text import cell_word, read_cell_word
 from spaces.program.graph import Program
 from spaces.program.lowering import Step, lower_chain
 from spaces.program.variants import Decision, Variant
@@ -119,6 +117,8 @@ class Candidate:
         cells = [c for c in self.program.space.cells.values() if c.numbering]
         if len(cells) != 1 or len(self.row) != len(cells[0].edges):
             return None
+        from spaces.language.numbering import index_of
+
         return int(index_of(cells[0].numbering, np.array([self.row]), len(cells[0].operators))[0])
 
 
@@ -137,7 +137,11 @@ def _words(program: Program, variant: Variant) -> list[tuple[str, int, int]]:
 
 
 def _word(program: Program, name: str, values: list[Any]) -> str:
-    return cell_word(program.space.cells[name], values) if name in program.space.cells else option_label(values[0])
+    if name not in program.space.cells:
+        return option_label(values[0])
+    from spaces.program.cell_text import cell_word
+
+    return cell_word(program.space.cells[name], values)
 
 
 def candidate_of(program: Program, position: int, row: Any) -> Candidate:
@@ -163,6 +167,8 @@ def parse_candidate(program: Program, text: str) -> Candidate:
     row: list[int] = []
     for (name, start, _), word in zip(_words(program, variant), words, strict=True):
         if name in program.space.cells:
+            from spaces.program.cell_text import read_cell_word
+
             cell = program.space.cells[name]
             row += map(list(cell.operators).index, read_cell_word(cell, word))
         else:

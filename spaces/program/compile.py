@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spaces.costs.latency import LatencyError, LatencyProfile
 from spaces.errors import Diagnostic, EngineError, SpaceError, Span
 from spaces.language.expressions import Expression
 from spaces.language.space import Space
@@ -20,9 +19,12 @@ from spaces.program.graph import ADDITIVE_METRICS, Budgets, Chain, Limit, Progra
 from spaces.program.lowering import LayerTable
 from spaces.program.tabulate import Tabulation
 from spaces.program.variants import Variant, unroll
-from spaces.runtimes.base import Runtime
 from spaces.runtimes.ebs import Ebs
 from spaces.tensors import Infeasible
+
+if TYPE_CHECKING:
+    from spaces.costs.latency import LatencyProfile
+    from spaces.runtimes.base import Runtime
 
 __all__ = ["compile_space"]
 
@@ -90,12 +92,16 @@ def _uncollected() -> Iterator[None]:
 def _check_latency(space: Space, budgets: Budgets, profile: LatencyProfile | None, target: str) -> None:
     """A limit on the latency needs a profile, and one of the space's data type."""
     limiting = next((c for c in space.constraints if "latency" in c.names), None)
-    if profile is None and (limiting or budgets.latency is not None):
+    if profile is None and limiting is None and budgets.latency is None:
+        return
+    from spaces.costs.latency import LatencyError
+
+    if profile is None:
         whom = f"`{target}`" if target else "this target"
         message = f"`{limiting or 'the latency budget'}` needs a latency profile, and there is none for {whom}"
         hint = "name one (`nascompile latency list`), or fit one to your measurements (`nascompile latency fit`)"
         raise LatencyError(Diagnostic("no-latency-profile", message, limiting.span if limiting else None, hint))
-    if profile and profile.dtype != space.settings.dtype:
+    if profile.dtype != space.settings.dtype:
         own = space.settings.dtype
         message = (
             f"the latency profile `{profile.name}` is of {profile.dtype} networks, and `{space.name}` computes in {own}"

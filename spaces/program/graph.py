@@ -11,17 +11,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.costs.latency import LatencyProfile
 from spaces.language.space import Space
 from spaces.program.constraints import Relation
 from spaces.program.variants import Decision, Variant
-from spaces.runtimes.base import Runtime
 from spaces.runtimes.ebs import Ebs
+
+if TYPE_CHECKING:
+    from spaces.costs.latency import LatencyProfile
+    from spaces.runtimes.base import Runtime
 
 __all__ = ["ADDITIVE_METRICS", "RAM_PARTS", "Budgets", "Chain", "Limit", "Program", "Stage"]
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from spaces.costs.latency import LatencyProfile
 from spaces.costs.layer import LayerCost, layer_cost
 from spaces.errors import Diagnostic, EngineError, SpaceError, Span
 from spaces.language.expressions import Expression
 from spaces.language.space import Space
 from spaces.operators import Ops
 from spaces.program.variants import Layer, Variant
-from spaces.runtimes.base import Runtime
 from spaces.tensors import Infeasible, Tensor
+
+if TYPE_CHECKING:
+    from spaces.costs.latency import LatencyProfile
+    from spaces.runtimes.base import Runtime
 
 __all__ = ["LayerTable", "Step", "lower_chain", "lower_layer"]
 

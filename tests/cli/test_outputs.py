@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from nascompile.cli import app
-from nascompile.cli.latency import latency
 from nascompile.cli.outputs import Output
 from tests.cli.conftest import Run
 from tests.cli.test_bad_input import SPACE
@@ -72,9 +71,9 @@ def test_every_option_with_a_path_is_an_output_or_known_to_be_read() -> None:
     """So that a new one is not forgotten."""
     read = {"score data", "search data", "select results", "resume run", "worker run", "fit measurements"}
     found: dict[str, bool] = {}
-    for command in (*app.registered_commands, *latency.registered_commands):
-        assert command.callback is not None
-        name = command.name or command.callback.__name__
+    latency = app.load("latency").commands
+    commands = {name: app.load(name) for name in app.COMMANDS if name != "latency"}
+    for name, command in (*commands.items(), *latency.items()):
         for parameter, hint in get_type_hints(command.callback, include_extras=True).items():
             inner = get_args(hint)[0] if get_origin(hint) is Annotated else hint
             if Path in (inner, *get_args(inner)):

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import nascompile as nc
-from nascompile.cli import app
+from nascompile.cli.app import COMMANDS as NAMES
 from samplers.proxies.data import Data
 from samplers.scores.scoring import batched, score
 from spaces.language.numbering import row_of
@@ -291,4 +291,4 @@ def test_the_command_line_starts_without_torch() -> None:
     command = "import nascompile.cli, sys; print('torch' in sys.modules, 'scipy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True, env=os.environ)
     assert done.stdout == "False False\n"
-    assert "score" in {command.name for command in app.registered_commands}
+    assert "score" in NAMES
