@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 from rich.markup import escape
 
-from nascompile.cli.options import Json, Request, takes_request
+from nascompile.cli.options import Json, Request, takes_options
 from nascompile.cli.output import emit_json, out, quantity, table, working
 from spaces.program.graph import Program
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["explain", "print_explanation"]
 
 
-@takes_request
+@takes_options
 def explain(
     request: Request,
     as_json: Json = False,

@@ -12,6 +12,7 @@ from rich.markup import escape
 from nascompile.cli.options import SetRequest, default_name, is_set_file
 from nascompile.cli.output import Interrupted, emit_json, err, out, quantity, say, table, working
 from nascompile.cli.report import budget_text, profile_data, profile_text, runtime_name
+from nascompile.cli.search.options import SearchOptions
 from nascompile.records.search_log import SearchLog
 from nascompile.run.monas_choice import MONAS_IMAGES
 from samplers.monas.rules import Round
@@ -27,35 +28,26 @@ __all__ = ["MonasSearch", "with_latency"]
 
 @dataclass(frozen=True)
 class MonasSearch:
-    """A search as the command line has it.
+    """A search as the command line has it, which trains nothing."""
 
-    Args:
-        sampler: with its parameters.
-        data: the user's examples; None for noise.
-        log: the file of rounds; None for one in this folder.
-        force: start anew, whatever the log holds.
-        as_json: print the result as JSON.
-    """
-
-    sampler: MonasSampler
-    data: Path | None
-    log: Path | None
-    force: bool
-    as_json: bool
+    options: SearchOptions
 
     def run(self, request: SetRequest) -> None:
         """Search, and print what was found."""
-        chosen = self.sampler
+        chosen = self.options.pruning.sampler(self.options.seed)
         chosen.check_weights()
         fs = with_latency(chosen, request).feasible_set()
         chosen.check(fs)
         _one_thread()
         examples = self._examples(fs)
         start = time.monotonic()
-        rounds = _rounds(chosen, fs, examples, self._opened(fs, examples))
+        rounds = _rounds(chosen, fs, examples, self._opened(fs, chosen, examples))
         member = found_cell(fs, rounds)
-        result = _result(member, fs, chosen, rounds, examples.source, time.monotonic() - start)
-        if self.as_json:
+        result = {
+            **_result(member, fs, chosen), "data": examples.source, "seconds": time.monotonic() - start,
+            "rounds": [asdict(found) for found in rounds],
+        }  # fmt: skip
+        if self.options.as_json:
             emit_json(result)
         else:
             _print(member, result)
@@ -63,24 +55,22 @@ class MonasSearch:
     def _examples(self, fs: FeasibleSet) -> Data:
         from samplers.proxies.data import Data
 
-        shape, seed = fs.program.space.input.dims, self.sampler.seed
-        return (
-            Data.load(self.data, shape, MONAS_IMAGES, seed)
-            if self.data
-            else Data.gaussian(shape, 2, MONAS_IMAGES, seed)
-        )
+        shape, path, seed = fs.program.space.input.dims, self.options.data, self.options.seed
+        if path:
+            return Data.load(path, shape, MONAS_IMAGES, seed)
+        return Data.gaussian(shape, 2, MONAS_IMAGES, seed)
 
-    def _opened(self, fs: FeasibleSet, data: Data) -> SearchLog:
-        name = default_name(fs.program, "monas", self.sampler.seed)
-        settings = {"space": fs.program.space.text, "set": fs.digest, "sampler": asdict(self.sampler)}
+    def _opened(self, fs: FeasibleSet, sampler: MonasSampler, data: Data) -> SearchLog:
+        name = default_name(fs.program, "monas", sampler.seed)
+        settings = {"space": fs.program.space.text, "set": fs.digest, "sampler": asdict(sampler)}
         settings |= {"data": data.source, "latency": fs.program.latency.name if fs.program.latency else None}
-        return SearchLog(self.log or Path(f"{name}.jsonl"), settings, self.force)
+        return SearchLog(self.options.log or Path(f"{name}.jsonl"), settings, self.options.force)
 
 
 def with_latency(sampler: MonasSampler, request: SetRequest) -> SetRequest:
     """The request with a latency profile where the sampler weighs latencies."""
-    if sampler.mu and request.latency_profile is None and not is_set_file(request.space):
-        return replace(request, latency_profile="auto")
+    if sampler.mu and request.limits.latency_profile is None and not is_set_file(request.space):
+        return replace(request, limits=replace(request.limits, latency_profile="auto"))
     return request
 
 
@@ -122,9 +112,7 @@ def _print_round(found: Round) -> None:
     err.print(rows, width=max(err.width, 120))
 
 
-def _result(
-    member: Candidate, fs: FeasibleSet, sampler: MonasSampler, rounds: list[Round], source: str, seconds: float
-) -> dict[str, Any]:
+def _result(member: Candidate, fs: FeasibleSet, sampler: MonasSampler) -> dict[str, Any]:
     program = fs.program
     return {
         "candidate": str(member),
@@ -138,9 +126,6 @@ def _result(
         "target": program.target or None,
         "latency_profile": profile_data(program.latency) if program.latency else None,
         "sampler": asdict(sampler),
-        "data": source,
-        "seconds": seconds,
-        "rounds": [asdict(found) for found in rounds],
     }
 
 

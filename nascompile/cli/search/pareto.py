@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from nascompile import __version__
 from nascompile.cli.engines import check_engine, spreading
-from nascompile.cli.examples import data_record, labelled_examples
+from nascompile.cli.examples import check_batch_norm, data_record, labelled_examples
 from nascompile.cli.objectives import COSTS, read_objectives
 from nascompile.cli.options import SetRequest, default_name
 from nascompile.cli.output import Interrupted, emit_json, say, working
 from nascompile.cli.pace import Pace
+from nascompile.cli.search.options import SearchOptions
 from nascompile.cli.search.report import Found, found_data, print_found
 from nascompile.records.proxy_trials import ProxyTrials
 from nascompile.records.trial_log import Trial, TrialLog
@@ -39,63 +40,53 @@ __all__ = ["ParetoSearch"]
 
 @dataclass(frozen=True)
 class ParetoSearch:
-    """A search as the command line has it; see the options of `nascompile search`."""
+    """A search as the command line has it, which trains nothing."""
 
-    method: str
-    objectives: str
-    trials: int
-    population: int
-    batch: int
-    batch_norm: str
-    jobs: int | None
-    device: str
-    engine: str
-    seed: int
-    data: Path | None
-    log: Path | None
-    output: Path | None
-    force: bool
-    as_json: bool
+    options: SearchOptions
 
     def run(self, request: SetRequest) -> None:
         """Search, and print the front."""
+        options, given = self.options, self.options.trials
         self._check_options()
-        sampler = ParetoSampler(
-            self.method, read_objectives(self.objectives), population=self.population, seed=self.seed
-        )
-        check_engine(self.engine, self.device)
+        sampler = ParetoSampler(given.method, self.objectives, population=given.population, seed=options.seed)
+        check_engine(options.resources.engine, options.resources.device)
         fs = request.feasible_set()
         _check_set(fs, sampler)
-        examples = labelled_examples(fs, self.proxies, self.data, self.batch, self.seed)
+        examples = labelled_examples(fs, self.proxies, options.data, given.batch, options.seed)
         settings = self._settings(fs, sampler, examples)
-        log = TrialLog(self.log or self._default_log(fs), settings, self.force)
+        log = TrialLog(options.log or self._default_log(fs), settings, options.force)
         start = time.monotonic()
         with self._table(fs, sampler, settings) as append:
             trials, asking = self._search(fs, sampler, examples, log, append)
-        seconds = time.monotonic() - start
-        source, kept = examples.source, self.batch_norm
-        found = Found(fs, sampler, log, trials, source, kept, seconds, asking, self.output)
-        if self.as_json:
+        found = Found(
+            fs, sampler, log, trials, source=examples.source, batch_norm=given.batch_norm,
+            seconds=time.monotonic() - start, asking=asking, output=options.output,
+        )  # fmt: skip
+        if options.as_json:
             emit_json(found_data(found))
         else:
             print_found(found)
+
+    @cached_property
+    def objectives(self) -> dict[str, str]:
+        """Name -> `min` or `max`."""
+        return read_objectives(self.options.trials.objectives)
 
     @cached_property
     def proxies(self) -> list[Proxy]:
         """What has to be computed beside the costs."""
         from samplers.scores.scoring import batched
 
-        return batched([name for name in read_objectives(self.objectives) if name not in COSTS], self.batch)
+        return batched([name for name in self.objectives if name not in COSTS], self.options.trials.batch)
 
     def _check_options(self) -> None:
-        if self.batch_norm not in ("kept", "folded"):
-            message = f"--batch-norm cannot be `{self.batch_norm}`"
-            raise _error("wrong-value", message, "it is kept or folded")
-        if self.output and self.output.suffix != ".csv":
-            raise _error("bad-option", f"cannot write trials to `{self.output}`", "give a file that ends in .csv")
+        check_batch_norm(self.options.trials.batch_norm)
+        output = self.options.output
+        if output and output.suffix != ".csv":
+            raise _error("bad-option", f"cannot write trials to `{output}`", "give a file that ends in .csv")
 
     def _default_log(self, fs: FeasibleSet) -> Path:
-        return Path(f"{default_name(fs.program, 'pareto', self.seed)}.jsonl")
+        return Path(f"{default_name(fs.program, 'pareto', self.options.seed)}.jsonl")
 
     def _settings(self, fs: FeasibleSet, sampler: ParetoSampler, data: Data) -> dict[str, Any]:
         """All that a trial depends on; neither the number of trials nor that of processes is among it."""
@@ -110,19 +101,19 @@ class ParetoSearch:
             "latency_profile": latency.name if latency else None,
             "sampler": sampler.state()["parameters"],
             "proxies": {p.name: p.options for p in self.proxies},
-            **data_record(data, self.data),
-            "batch_norm": self.batch_norm,
-            "device": self.device,
+            **data_record(data, self.options.data),
+            "batch_norm": self.options.trials.batch_norm,
+            "device": self.options.resources.device,
         }
 
     @contextmanager
     def _table(self, fs: FeasibleSet, sampler: ParetoSampler, settings: dict[str, Any]) -> Iterator[_Rows | None]:
         """The file --out, where there is one."""
-        if self.output is None:
+        if self.options.output is None:
             yield None
             return
-        table = ScoreFile(self.output, _columns(fs.program, list(sampler.objectives)), settings)
-        with table.open(self.force) as append:
+        table = ScoreFile(self.options.output, _columns(fs.program, list(sampler.objectives)), settings)
+        with table.open(self.options.force) as append:
             yield _Rows(table, append, [row["candidate"] for row in table.rows()])
 
     def _search(
@@ -133,17 +124,19 @@ class ParetoSearch:
         Returns:
             How many there are, and seconds spent on asking.
         """
-        total = min(self.trials, fs.size)
+        options, resources = self.options, self.options.resources
+        total = min(options.trials.trials, fs.size)
         there = min(len(log.trials), total)
         if there:
             say(f"{there:,} of {total:,} trials are in {log.path} already")
         try:
             with (
-                spreading(self.engine, self.device, self.jobs) as spread,
+                spreading(resources.engine, resources.device, resources.jobs) as spread,
                 working(f"searching {fs.program.space.name}") as progress,
             ):
                 found = ProxyTrials(
-                    fs, sampler, self.proxies, data, log, self.seed, self.batch_norm, self.device, self.jobs, spread
+                    fs, sampler, self.proxies, data, log, seed=options.seed, batch_norm=options.trials.batch_norm,
+                    device=resources.device, jobs=resources.jobs, spread=spread,
                 )  # fmt: skip
                 pace = Pace(progress, there, total)
 

@@ -1,0 +1,66 @@
+"""Which searches an option of `nascompile search` is for, and the refusal where it is given to another."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+import typer
+
+from nascompile.cli.options import flag, parameters
+from spaces.errors import Diagnostic, NascompileError
+
+__all__ = ["Owner", "is_given", "refuse_foreign"]
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The searches that an option is for: a mark of its annotation, or `OWNER` of the class of options that it is in.
+
+    Args:
+        samplers: those that take it.
+        untrained: those of them for which it does something where nothing is trained.
+        trained: whether it does something where networks are trained.
+    """
+
+    samplers: Collection[str]
+    untrained: Collection[str] = ()
+    trained: bool = True
+
+
+def refuse_foreign(options: type, sampler: str, trains: bool, context: typer.Context) -> None:
+    """Raises unless all options that are given are for this search; those without an owner are for all.
+
+    Args:
+        options: the class of options.
+        sampler: which search.
+        trains: whether it trains networks.
+        context: knows what is given.
+    """
+    given = list(_given(options, context))
+    for name, owner in given:
+        if sampler not in owner.samplers:
+            hint = f"it is one of {' and '.join(owner.samplers)}: leave it out"
+            raise _bad(f"{name} is no option of the sampler `{sampler}`", hint)
+    where = "where networks are trained" if trains else f"without --samples: then {sampler} trains nothing"
+    for name, owner in given:
+        if not (owner.trained if trains else sampler in owner.untrained):
+            raise _bad(f"{name} does nothing {where}", "leave it out, or see --samples")
+
+
+def is_given(context: typer.Context, name: str) -> bool:
+    """Whether the command line gives an option, be it with the value of its default."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
+
+
+def _given(options: type, context: typer.Context) -> Iterator[tuple[str, Owner]]:
+    for option, kind in parameters(options):
+        marks = (*option.annotation.__metadata__, getattr(kind, "OWNER", None))
+        owner = next((mark for mark in marks if isinstance(mark, Owner)), None)
+        if owner and is_given(context, option.name):
+            yield flag(option), owner
+
+
+def _bad(message: str, hint: str) -> NascompileError:
+    return NascompileError(Diagnostic("bad-option", message, None, hint))
