@@ -29,7 +29,7 @@ class Owner:
 
 
 def refuse_foreign(options: type, sampler: str, trains: bool, context: typer.Context) -> None:
-    """Raises unless all options that are given are for this search; those without an owner are for all.
+    """Raises, with every one that is not, unless the options given are for this search; those without owner are for all.
 
     Args:
         options: the class of options.
@@ -38,14 +38,22 @@ def refuse_foreign(options: type, sampler: str, trains: bool, context: typer.Con
         context: knows what is given.
     """
     given = list(_given(options, context))
-    for name, owner in given:
-        if sampler not in owner.samplers:
-            hint = f"it is one of {' and '.join(owner.samplers)}: leave it out"
-            raise _bad(f"{name} is no option of the sampler `{sampler}`", hint)
+    foreign = [
+        _bad(
+            f"{name} is no option of the sampler `{sampler}`",
+            f"it is one of {' and '.join(owner.samplers)}: leave it out",
+        )
+        for name, owner in given
+        if sampler not in owner.samplers
+    ]
     where = "where networks are trained" if trains else f"without --samples: then {sampler} trains nothing"
-    for name, owner in given:
-        if not (owner.trained if trains else sampler in owner.untrained):
-            raise _bad(f"{name} does nothing {where}", "leave it out, or see --samples")
+    idle = [
+        _bad(f"{name} does nothing {where}", "leave it out, or see --samples")
+        for name, owner in given
+        if not (owner.trained if trains else sampler in owner.untrained)
+    ]
+    if foreign or idle:
+        raise NascompileError(foreign or idle)
 
 
 def is_given(context: typer.Context, name: str) -> bool:
@@ -62,5 +70,5 @@ def _given(options: type, context: typer.Context) -> Iterator[tuple[str, Owner]]
             yield flag(option), owner
 
 
-def _bad(message: str, hint: str) -> NascompileError:
-    return NascompileError(Diagnostic("bad-option", message, None, hint))
+def _bad(message: str, hint: str) -> Diagnostic:
+    return Diagnostic("bad-option", message, None, hint)

@@ -57,7 +57,7 @@ class SelectOptions:
     reference: Annotated[
         str, typer.Option("--reference", help="Reference point, normalised; or one per objective, comma-separated.")
     ] = "1.1"
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the random starts, and of evolution.")] = (0,)
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the random starts, and of evolution.")] = 0
     time_limit: Annotated[
         float | None,
         typer.Option(
