@@ -58,12 +58,12 @@ def lead(
     Raises:
         NascompileError: data, run or storage cannot be used, the folder cannot be written, or Ray cannot be reached.
     """
-    with make_engine(engine, folder, dataset, jobs, device, told) as hands:
+    with make_engine(engine, folder, dataset, jobs, device, told=told) as hands:
         leader = _Leader(folder, hands, METRIC[dataset.task], report)
         hands.trials.note(OVER, False)
         hands.trials.restart()
         if folder.settings.sampler == PARETO:
-            first = pareto_choice(folder, dataset, hands.jobs, device, proxies, hands.spread)
+            first = pareto_choice(folder, dataset, hands.jobs, device, proxies, spread=hands.spread)
             leader.train(first, len(first))
         elif folder.settings.sampler == MONAS:
             first = monas_choice(folder, dataset, lambda what: proxies(what, 0.0))

@@ -75,7 +75,7 @@ def pareto_choice(
     log = TrialLog(folder.path / "trials.jsonl", {"sampler": sampler.state()["parameters"], "set": fs.digest})
     total = min(given["trials"], fs.size)
     trials = ProxyTrials(
-        fs, sampler, batched(names, len(data) // 2), data, log, settings.seed, device=device, jobs=jobs,
+        fs, sampler, batched(names, len(data) // 2), data, log, seed=settings.seed, device=device, jobs=jobs,
         spread=spread,
     )  # fmt: skip
     trials.run(total, lambda number, *_: told(f"{number + 1:,} of {total:,} trials by proxies", trials.asking))

@@ -125,7 +125,7 @@ class Paper(Rule):
         left = [(m.latency or 0) if self.mu else m.flops for m in measured]
         scores = self.combined([k2, regions], left)
         return [
-            Row(edge, operator, m.k, m.regions, m.flops, m.latency, float(score))
+            Row(edge, operator, k=m.k, regions=m.regions, flops=m.flops, latency=m.latency, score=float(score))
             for (edge, operator), m, score in zip(pairs, measured, scores, strict=True)
         ]
 

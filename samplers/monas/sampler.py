@@ -134,7 +134,7 @@ class MonasSampler:
     def _rule(self, fs: FeasibleSet, indicators: Indicators) -> Rule:
         if self.rule == "paper":
             return Paper(fs, indicators, self.lam, self.mu)
-        return Cells(fs, indicators, self.lam, self.mu, self.cells, self.seed)
+        return Cells(fs, indicators, self.lam, self.mu, draws=self.cells, seed=self.seed)
 
     def check_weights(self) -> None:
         """Whether the parameters can be.

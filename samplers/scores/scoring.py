@@ -14,7 +14,6 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-import numpy as np
 import torch
 
 from samplers.proxies.base import Proxy, ProxyError, Subject, proxy
@@ -119,7 +118,7 @@ def score(
     if first is None:
         return
     members = _Kept(chain([first], remaining))
-    setting = _Setting.of(first.program, networks, data, seed, batch_norm, device)
+    setting = _Setting.of(first.program, networks, data, seed=seed, batch_norm=batch_norm, device=device)
     with closing(_network_scores(setting, members, jobs, spread)) as many:
         for found in many:
             candidate = members.next()
@@ -196,7 +195,7 @@ class _Setting:
         cls, program: Program, proxies: Sequence[Proxy], data: Data | None, seed: int, batch_norm: str, device: str
     ) -> _Setting:
         examples = None if data is None else (data.images.cpu().numpy(), data.labels.cpu().numpy(), data.source)
-        return cls(program.space.text, tuple(proxies), examples, seed, batch_norm, device)
+        return cls(program.space.text, tuple(proxies), examples, seed=seed, batch_norm=batch_norm, device=device)
 
 
 class _Scorer:
@@ -228,8 +227,7 @@ class _Scorer:
 def _uncosted(text: str) -> Program:
     """A program of this space with nothing tabulated: enough to build networks, at once."""
     space = read_space(text, "<scoring>")
-    nothing = np.zeros(0, np.int64)
-    chains = tuple(Chain(variant, {}, (), nothing, (), (), ()) for variant in unroll(space))
+    chains = tuple(Chain.untabulated(variant) for variant in unroll(space))
     return Program(space, chains, Budgets(), "", space.ram_model)
 
 

@@ -173,7 +173,7 @@ class _EntryReader:
             self.fail("wrong-type", f"`{kind}` names no memory", (kind,), f"for example `{_REQUIRED[kind]}`")
         for name, place in value.items() if isinstance(value, dict) else [(kind, value)]:
             size, address = self.place(place, (kind, name) if isinstance(value, dict) else (kind,))
-            yield Region(name, kind, size, name in usable, source, address)
+            yield Region(name, kind, size, name in usable, source=source, address=address)
 
     def place(self, value: Any, path: tuple[str, ...]) -> tuple[int, int | None]:
         """A size, or a size and an address as in `512 KiB at 0x24000000`."""

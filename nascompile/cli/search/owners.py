@@ -29,7 +29,7 @@ class Owner:
 
 
 def refuse_foreign(options: type, sampler: str, trains: bool, context: typer.Context) -> None:
-    """Raises, with every one that is not, unless the options given are for this search; those without owner are for all.
+    """Raises, all at once, where options are given that are not for this search; those without an owner are for all.
 
     Args:
         options: the class of options.
