@@ -28,7 +28,7 @@ from spaces.program.candidate import Candidate, candidate_of
 from spaces.program.graph import Budgets, Chain, Program
 from spaces.program.variants import unroll
 
-__all__ = ["Scored", "batched", "score", "weight_seed"]
+__all__ = ["Scored", "batched", "one_thread", "score", "weight_seed"]
 
 #: Proxies of one labelled batch, or two: they share passes if the batch is the same.
 _LABELLED = ("zico", "naswot", "snip", "grad_norm", "grasp")
@@ -212,7 +212,7 @@ class _Scorer:
     def __call__(self, task: tuple[int, Sequence[int]]) -> dict[str, float]:
         candidate, setting = candidate_of(self.program, *task), self.setting
         try:
-            with _one_thread():
+            with one_thread():
                 seed = weight_seed(str(candidate), setting.seed)
                 net = candidate.build(seed=seed, batch_norm=setting.batch_norm).to(setting.device)
                 return evaluate(Subject(net, candidate), setting.proxies, self.data, setting.seed)
@@ -232,7 +232,8 @@ def _uncosted(text: str) -> Program:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
+    """Lets PyTorch compute on one thread, where sums are always added up alike."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
