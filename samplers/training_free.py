@@ -100,12 +100,14 @@ class TrainingFreeSearch(ABC, Generic[R]):
         seed: of every random draw.
         batch: examples of a batch; a search is given two batches.
         record: the type of its records.
+        parallel: whether it uses a device, processes and what hands work out; else it measures in this process.
     """
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
     seed: int
     batch: int
     record: type[R]
+    parallel = True
 
     @property
     @abstractmethod

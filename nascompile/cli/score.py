@@ -25,9 +25,9 @@ from nascompile.cli.output import Interrupted, emit_json, say, working
 from nascompile.cli.outputs import TABLE
 from nascompile.cli.pace import Pace
 from nascompile.cli.score_report import Report, print_scores, scores_data
-from nascompile.records.proxy_trials import default_jobs
 from samplers.proxies.base import PROXIES, Proxy
 from samplers.scores.score_file import ScoreFile
+from samplers.scores.worker_pool import default_jobs
 from solvers.sets.feasible_set import FeasibleSet
 from solvers.sets.ranking import distinct_draws
 from spaces.errors import Diagnostic, NascompileError

@@ -39,7 +39,7 @@ class SearchLog(Generic[R]):
     def __init__(
         self, path: Path, search: TrainingFreeSearch[R], settings: dict[str, Any], force: bool = False
     ) -> None:
-        self.path, self.search = path, search
+        self.path, self.search, self.settings = path, search, settings
         self._journal = Journal(path, settings, force)
         self.records = [self._record(place, entry) for place, entry in enumerate(self._journal.entries)]
 

@@ -71,6 +71,7 @@ class MonasSampler(TrainingFreeSearch[Round]):
 
     batch = 16
     record = Round
+    parallel = False
 
     @property
     def parameters(self) -> dict[str, Any]:

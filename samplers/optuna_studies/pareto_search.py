@@ -13,6 +13,7 @@ import numpy as np
 
 from samplers.base import sampler_error
 from samplers.optuna_studies.pareto import PROTOTYPENAS, ParetoSampler, Point, sound_front
+from samplers.proxies.base import COSTS, Proxy
 from samplers.scores.worker_pool import default_jobs
 from samplers.subset.hypervolume import HypervolumeSelector
 from samplers.training_free import Means, Measured, Record, RecordError, TrainingFreeSearch
@@ -20,13 +21,9 @@ from solvers.sets.feasible_set import FeasibleSet
 from spaces.program.candidate import Candidate, parse_candidate
 
 if TYPE_CHECKING:
-    from samplers.proxies.base import Proxy
     from samplers.proxies.data import Data
 
-__all__ = ["COSTS", "ParetoSearch", "Trial"]
-
-#: Costs that can be objectives; less is better.
-COSTS = ("flops", "macs", "params", "latency", "rom", "ram", "ram_pingpong", "ram_liveness")
+__all__ = ["ParetoSearch", "Trial"]
 
 
 @dataclass(frozen=True)

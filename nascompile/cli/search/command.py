@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
 from nascompile.cli.options import SetRequest, takes_options
 from nascompile.cli.search.monas import MonasSearch
-from nascompile.cli.search.options import SEARCHES, SearchOptions
+from nascompile.cli.search.options import SearchOptions
 from nascompile.cli.search.owners import is_given, refuse_foreign
-from nascompile.cli.search.pareto import ParetoSearch
+from nascompile.cli.search.pareto import FrontSearch
 from nascompile.cli.search.train import TrainSearch
-from nascompile.run.settings import MONAS
-from samplers.registry import SAMPLERS
-from spaces.errors import Diagnostic, NascompileError, did_you_mean
+from nascompile.cli.search.untrained import AnySearch, Untrained
+from samplers.monas.sampler import MonasSampler
+from samplers.optuna_studies.pareto_search import ParetoSearch
+from samplers.registry import registered
 
 __all__ = ["search"]
+
+#: How a search that trains nothing looks.
+_SHOWN: dict[type, type[Untrained[Any]]] = {ParetoSearch: FrontSearch, MonasSampler: MonasSearch}
 
 
 @takes_options
@@ -40,11 +46,12 @@ def search(request: SetRequest, options: SearchOptions, context: typer.Context) 
 
       nascompile search spaces/nasbench201.yaml --sampler monas --mcu stm32f746 --mu 0.5
     """
-    sampler = options.sampler
-    if sampler not in SEARCHES:
-        hint = did_you_mean(sampler, SEARCHES)
-        raise NascompileError(Diagnostic("unknown-sampler", f"there is no sampler `{sampler}`", None, hint))
-    trains = sampler in SAMPLERS or is_given(context, "samples")
-    refuse_foreign(SearchOptions, sampler, trains, context)
-    kind = TrainSearch if trains else MonasSearch if sampler == MONAS else ParetoSearch
-    kind(options).run(request)
+    entry = registered(options.sampler)
+    trains = not entry.training_free or is_given(context, "samples")
+    refuse_foreign(SearchOptions, options.sampler, trains, context)
+    if trains:
+        TrainSearch(options).run(request)
+    else:
+        search = options.search()
+        shown = next((show for kind, show in _SHOWN.items() if isinstance(search, kind)), AnySearch)
+        shown(options, search).run(request)

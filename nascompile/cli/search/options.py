@@ -14,26 +14,43 @@ from nascompile.cli.options import Json
 from nascompile.cli.outputs import LOG, RUN
 from nascompile.cli.parameters import parsed
 from nascompile.cli.search.owners import Owner
-from nascompile.run.settings import COSTS, MONAS, PARETO
+from nascompile.run.settings import COSTS
 from samplers.monas.sampler import MonasSampler
 from samplers.optuna_studies.optuna_sampler import METHODS
 from samplers.optuna_studies.pareto import PROTOTYPENAS
-from samplers.registry import SAMPLERS
+from samplers.optuna_studies.pareto_search import ParetoSearch
+from samplers.registry import SAMPLERS, TRAINING_FREE, registered, training_free
+from samplers.training_free import TrainingFreeSearch
 
-__all__ = ["SEARCHES", "Pruning", "Resources", "SearchOptions", "Training", "Trials"]
+__all__ = ["Pruning", "Resources", "SearchOptions", "Training", "Trials"]
 
-#: What --sampler may name.
-SEARCHES = (*SAMPLERS, PARETO, MONAS)
-#: Of what evaluates candidates; monas measures in this process.
-_EVALUATION = Owner(SEARCHES, untrained=(PARETO,))
-_UNTRAINED = Owner((PARETO, MONAS), untrained=(PARETO, MONAS), trained=False)
+_ALL = ", ".join(TRAINING_FREE)
+
+
+def _any(kind: type) -> bool:
+    return True
+
+
+def _training_free(kind: type) -> bool:
+    return issubclass(kind, TrainingFreeSearch)
+
+
+def _pruning(kind: type) -> bool:
+    return issubclass(kind, MonasSampler)
+
+
+def _trials(kind: type) -> bool:
+    return issubclass(kind, ParetoSearch)
+
+
+_UNTRAINED = Owner(_training_free, untrained=_training_free, trained=False)
 
 
 @dataclass(frozen=True)
 class Training:
     """How networks are trained, which of them are kept, and what becomes of those."""
 
-    OWNER = Owner(SEARCHES)
+    OWNER = Owner(_any)
 
     samples: Annotated[int, typer.Option("--samples", "-n", min=1, help="Networks to train.")] = 40
     select: Annotated[int, typer.Option("--select", "-k", min=1, help="Networks to keep of them.")] = 5
@@ -78,7 +95,7 @@ class Training:
     parameter: Annotated[
         list[str] | None,
         typer.Option("--parameter", help="Of the sampler: clusters=50, p=0.3, ...", metavar="NAME=VALUE"),
-        Owner(tuple(SAMPLERS)),
+        Owner(lambda kind: not (_pruning(kind) or _trials(kind)), untrained=_any),
     ] = None
     cost: Annotated[
         str, typer.Option("--cost", help=f"Weighed against accuracy in the choice: {', '.join(COSTS)}.", metavar="NAME")
@@ -101,7 +118,7 @@ class Training:
 class Pruning:
     """How cells are pruned, operator by operator."""
 
-    OWNER = Owner((MONAS,), untrained=(MONAS,))
+    OWNER = Owner(_pruning, untrained=_pruning)
 
     lam: Annotated[float, typer.Option("--lambda", help="monas: weight of FLOPs, from 0 to below 1.", metavar="W")] = (
         0.0
@@ -134,16 +151,12 @@ class Pruning:
         """As the sampler takes them, and a run keeps them."""
         return {**vars(self), "thin": tuple(self.thin) if self.thin else None}
 
-    def sampler(self, seed: int) -> MonasSampler:
-        """The sampler."""
-        return MonasSampler(**self.parameters(), seed=seed)
-
 
 @dataclass(frozen=True)
 class Trials:
     """How proxies compete as objectives."""
 
-    OWNER = Owner((PARETO,), untrained=(PARETO,))
+    OWNER = Owner(_trials, untrained=_trials)
 
     objectives: Annotated[
         str,
@@ -169,7 +182,7 @@ class Trials:
     batch_norm: Annotated[
         str,
         typer.Option("--batch-norm", help="pareto: kept (as networks are trained) or folded.", metavar="HOW"),
-        Owner((PARETO,), untrained=(PARETO,), trained=False),
+        Owner(_trials, untrained=_trials, trained=False),
     ] = "kept"
 
     def parameters(self) -> dict[str, Any]:
@@ -184,7 +197,7 @@ class Trials:
 class Resources:
     """What evaluates candidates."""
 
-    OWNER = _EVALUATION
+    OWNER = Owner(_any, untrained=lambda kind: kind.parallel)
 
     jobs: Annotated[
         int | None,
@@ -206,8 +219,8 @@ class SearchOptions:
         str,
         typer.Option(
             "--sampler",
-            help=f"Trains what it asks for: {', '.join(SAMPLERS)}. Trains with --samples only: pareto (trials whose "
-            "proxies compete as objectives), monas (prunes a cell space operator by operator).",
+            help=f"Trains what it asks for: {', '.join(SAMPLERS)}. Trains with --samples only: "
+            f"{', '.join(f'{name} ({entry.about})' for name, entry in TRAINING_FREE.items())}.",
             metavar="NAME",
         ),
     ] = "entropy"
@@ -215,7 +228,7 @@ class SearchOptions:
         Path | None,
         typer.Option(
             "--data",
-            help="Your examples: a folder or archive of images, sounds or series, .ts, .npz. pareto, monas: .npz with "
+            help=f"Your examples: a folder or archive of images, sounds or series, .ts, .npz. {_ALL}: .npz with "
             "x and y; default: seeded Gaussian noise.",
             metavar="DATA",
         ),
@@ -231,23 +244,29 @@ class SearchOptions:
             help="Folder of the run; default SPACE-MCU-SAMPLER-SEED. pareto: all trials as .csv, for `select`.",
             metavar="RUN",
         ),
-        RUN, _EVALUATION,
+        RUN, Owner(_any, untrained=_trials),
     ] = None  # fmt: skip
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of weights, draws and examples.")] = 0
     log: Annotated[
         Path | None,
         typer.Option(
-            "--log", help="pareto, monas: every trial or round. Default: SPACE-MCU-SAMPLER-SEED.jsonl here.",
+            "--log", help=f"{_ALL}: every trial or round. Default: SPACE-MCU-SAMPLER-SEED.jsonl here.",
             metavar="FILE",
         ),
         LOG, _UNTRAINED,
     ] = None  # fmt: skip
-    force: Annotated[
-        bool, typer.Option("--force", help="pareto, monas: start anew, whatever the log holds."), _UNTRAINED
-    ] = False
+    force: Annotated[bool, typer.Option("--force", help=f"{_ALL}: start anew, whatever the log holds."), _UNTRAINED] = (
+        False
+    )
     as_json: Json = False
 
     def parameters(self) -> dict[str, Any]:
         """Of the sampler, as a run keeps them."""
-        own = {MONAS: self.pruning, PARETO: self.trials}.get(self.sampler)
-        return own.parameters() if own else parsed("--parameter", self.training.parameter or ())
+        kind = registered(self.sampler).type
+        if _pruning(kind):
+            return self.pruning.parameters()
+        return self.trials.parameters() if _trials(kind) else parsed("--parameter", self.training.parameter or ())
+
+    def search(self) -> TrainingFreeSearch[Any]:
+        """The search that trains nothing by itself."""
+        return training_free(self.sampler, **self.parameters(), seed=self.seed)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import typer
 
 from nascompile.cli.options import flag, parameters
+from samplers.registry import SAMPLERS, TRAINING_FREE, registered
 from spaces.errors import Diagnostic, NascompileError
 
 __all__ = ["Owner", "is_given", "refuse_foreign"]
+
+#: Which kinds of samplers.
+Kinds = Callable[[type], bool]
 
 
 @dataclass(frozen=True)
@@ -18,14 +22,19 @@ class Owner:
     """The searches that an option is for: a mark of its annotation, or `OWNER` of the class of options that it is in.
 
     Args:
-        samplers: those that take it.
-        untrained: those of them for which it does something where nothing is trained.
+        takes: whether a kind of sampler takes it.
+        untrained: whether it does something for such a one where nothing is trained.
         trained: whether it does something where networks are trained.
     """
 
-    samplers: Collection[str]
-    untrained: Collection[str] = ()
+    takes: Kinds
+    untrained: Kinds = lambda kind: False
     trained: bool = True
+
+    @property
+    def samplers(self) -> list[str]:
+        """The names of those that take it."""
+        return [name for name, entry in {**SAMPLERS, **TRAINING_FREE}.items() if self.takes(entry.type)]
 
 
 def refuse_foreign(options: type, sampler: str, trains: bool, context: typer.Context) -> None:
@@ -37,20 +46,20 @@ def refuse_foreign(options: type, sampler: str, trains: bool, context: typer.Con
         trains: whether it trains networks.
         context: knows what is given.
     """
-    given = list(_given(options, context))
+    given, kind = list(_given(options, context)), registered(sampler).type
     foreign = [
         _bad(
             f"{name} is no option of the sampler `{sampler}`",
             f"it is one of {' and '.join(owner.samplers)}: leave it out",
         )
         for name, owner in given
-        if sampler not in owner.samplers
+        if not owner.takes(kind)
     ]
     where = "where networks are trained" if trains else f"without --samples: then {sampler} trains nothing"
     idle = [
         _bad(f"{name} does nothing {where}", "leave it out, or see --samples")
         for name, owner in given
-        if not (owner.trained if trains else sampler in owner.untrained)
+        if not (owner.trained if trains else owner.untrained(kind))
     ]
     if foreign or idle:
         raise NascompileError(foreign or idle)

@@ -16,10 +16,11 @@ from nascompile.cli.output import Interrupted, emit_json, say, working
 from nascompile.cli.outputs import RUN
 from nascompile.cli.pace import Pace
 from nascompile.cli.parameters import parsed
-from nascompile.cli.search.monas import with_latency
 from nascompile.cli.search.options import Resources, SearchOptions
 from nascompile.cli.search.run_report import draw_front, outcome_data, print_outcome
-from nascompile.run.settings import COSTS, MONAS, PARETO, QUANTISATIONS, DataSettings, RunSettings
+from nascompile.cli.search.untrained import with_latency
+from nascompile.run.settings import COSTS, QUANTISATIONS, DataSettings, RunSettings
+from samplers.registry import registered
 from samplers.registry import sampler as named_sampler
 from spaces.errors import Diagnostic, NascompileError, did_you_mean
 
@@ -54,11 +55,11 @@ class TrainSearch:
         from nascompile.run.folder import RunFolder
 
         options, training, parameters = self.options, self.options.training, self.options.parameters()
-        pruning = options.pruning.sampler(options.seed) if options.sampler == MONAS else None
-        if pruning:
-            pruning.check_weights()
-            request = with_latency(pruning, request)
-        elif options.sampler != PARETO:
+        search = options.search() if registered(options.sampler).training_free else None
+        if search:
+            search.check()
+            request = with_latency(search, request)
+        else:
             named_sampler(options.sampler, seed=options.seed, **parameters)
         check_engine(options.resources.engine, options.resources.device)
         settings = self._settings(parameters)
@@ -71,8 +72,8 @@ class TrainSearch:
         if training.sparsity and training.sparsity not in fs.program.space.choices:
             message = f"`{fs.program.space.name}` has no choice `{training.sparsity}`, which --sparsity names"
             raise _error("unknown-choice", message, did_you_mean(training.sparsity, fs.program.space.choices))
-        if pruning:
-            pruning.check(fs)
+        if search:
+            search.check(fs)
         if training.cost not in fs[0].costs:
             message = f"--cost {training.cost} needs a latency profile"
             raise _error("no-latency-profile", message, "name one with --latency-profile (`nascompile latency list`)")
