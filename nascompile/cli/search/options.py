@@ -43,6 +43,11 @@ def _trials(kind: type) -> bool:
     return issubclass(kind, ParetoSearch)
 
 
+def _by_words(kind: type) -> bool:
+    """Whether its parameters have no options of their own."""
+    return not (_pruning(kind) or _trials(kind))
+
+
 _UNTRAINED = Owner(_training_free, untrained=_training_free, trained=False)
 
 
@@ -95,7 +100,7 @@ class Training:
     parameter: Annotated[
         list[str] | None,
         typer.Option("--parameter", help="Of the sampler: clusters=50, p=0.3, ...", metavar="NAME=VALUE"),
-        Owner(lambda kind: not (_pruning(kind) or _trials(kind)), untrained=_any),
+        Owner(_by_words, untrained=_by_words),
     ] = None
     cost: Annotated[
         str, typer.Option("--cost", help=f"Weighed against accuracy in the choice: {', '.join(COSTS)}.", metavar="NAME")
