@@ -1,16 +1,17 @@
-"""The log of a search that trains nothing: a journal with an entry per record, from which the search goes on."""
+"""The log of a search that trains nothing: JSON lines, first its settings, then its records, so that it can go on."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import json
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from nascompile.records.journal import Journal
 from samplers.training_free import Means, Record, RecordError, TrainingFreeSearch
 from solvers.sets.feasible_set import FeasibleSet
-from spaces.errors import FileError
+from spaces.errors import Diagnostic, FileError, Span
+from spaces.record_file import RecordFile, differing
 
 if TYPE_CHECKING:
     from samplers.proxies.data import Data
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 __all__ = ["SearchLog"]
 
 R = TypeVar("R", bound=Record)
+_ANOTHER = "name another file with --log"
 
 
 class SearchLog(Generic[R]):
-    """The records of a search, on disk.
+    """The records of a search, on disk; no other process adds to them until the log is closed.
 
     Args:
         path: the file; made if it is not there.
@@ -33,15 +35,22 @@ class SearchLog(Generic[R]):
         records: all of them, those that were in the file first.
 
     Raises:
-        FileError: it holds the search of other settings, cannot be read, or cannot be written.
+        FileError: another process is writing it, it holds the search of other settings, cannot be read, or cannot be
+            written.
     """
 
     def __init__(
-        self, path: Path, search: TrainingFreeSearch[R], settings: dict[str, Any], force: bool = False
+        self, path: Path, search: TrainingFreeSearch[R], settings: Mapping[str, Any], force: bool = False
     ) -> None:
         self.path, self.search, self.settings = path, search, settings
-        self._journal = Journal(path, settings, force)
-        self.records = [self._record(place, entry) for place, entry in enumerate(self._journal.entries)]
+        self.records: list[R] = []
+        self._file = RecordFile(path, _line(settings), self._continues, force=force, failed=_unwritable)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
 
     def follow(self, fs: FeasibleSet, data: Data, means: Means) -> Generator[R, None, None]:
         """Bring the search to its end: the records that it lacks, each on disk once it is handed on.
@@ -52,17 +61,46 @@ class SearchLog(Generic[R]):
         try:
             with closing(self.search.measure(fs, data, tuple(self.records), means)) as found:
                 for record in found:
-                    self._journal.add(record.plain())
+                    self._file.append(_line(record.plain()))
                     self.records.append(record)
                     yield record
         except RecordError as error:
-            raise self._error(error.message, error.place) from None
+            raise self._error(error.message, error.place + 2) from None
 
-    def _record(self, place: int, entry: dict[str, Any]) -> R:
+    def _continues(self, lines: Sequence[bytes]) -> bool:
+        """Read the records, behind the settings of this very search."""
+        there, *rest = [self._object(number, line) for number, line in enumerate(lines or [b""], start=1)]
+        for key in differing(there, self.settings):
+            raise self._error(f"this is the log of another search: its `{key}` differs")
+        for place, data in enumerate(rest):
+            try:
+                self.records.append(self.search.record.read(data, place))
+            except (AttributeError, KeyError, TypeError, ValueError):
+                raise self._error(self.search.record.damaged, place + 2) from None
+        return True
+
+    def _object(self, number: int, line: bytes) -> dict[str, Any]:
         try:
-            return self.search.record.read(entry, place)
-        except (AttributeError, KeyError, TypeError, ValueError):
-            raise self._error(self.search.record.damaged, place) from None
+            found = json.loads(line.decode())
+        except UnicodeDecodeError as cause:
+            raise _bad_log(self.path, f"cannot read the log: {cause}", _ANOTHER, number) from None
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise self._error("this line is none of a search's log", number)
+        return found
 
-    def _error(self, message: str, place: int) -> FileError:
-        return self._journal.error(message, "name another file with --log, or start anew with --force", place + 2)
+    def _error(self, message: str, line: int = 1) -> FileError:
+        return _bad_log(self.path, message, f"{_ANOTHER}, or start anew with --force", line)
+
+
+def _line(data: Mapping[str, Any]) -> bytes:
+    return f"{json.dumps(data)}\n".encode()
+
+
+def _unwritable(path: Path, cause: OSError) -> FileError:
+    return _bad_log(path, f"cannot write the log: {cause.strerror}", f"free some space, or {_ANOTHER}")
+
+
+def _bad_log(path: Path, message: str, hint: str, line: int = 1) -> FileError:
+    return FileError(Diagnostic("bad-log", message, Span(str(path), line, 1), hint))

@@ -60,10 +60,10 @@ def proxy_choice(folder: RunFolder, dataset: Dataset, means: Means) -> list[Cand
 
     def measured(one: TrainingFreeSearch[Record], name: str, title: str) -> list[Record]:
         about = {"set": fs.digest, "sampler": one.parameters}
-        log = SearchLog(folder.path / f"{name}.jsonl", one, about)
         titled = replace(means, told=lambda what, asking: means.told(f"{title}{what}", asking))
-        for _ in log.follow(fs, data, titled):
-            pass
+        with SearchLog(folder.path / f"{name}.jsonl", one, about) as log:
+            for _ in log.follow(fs, data, titled):
+                pass
         return log.records
 
     return search.limited(len(data) // 2).choose(fs, min(settings.samples, fs.size), measured)

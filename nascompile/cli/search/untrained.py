@@ -57,9 +57,9 @@ class Untrained(ABC, Generic[S]):
         self.search.check(self.fs)
         data = self.examples()
         path = options.log or Path(f"{default_name(self.fs.program, options.sampler, options.seed)}.jsonl")
-        log = SearchLog(path, self.search, self.settings(data), options.force)
         start = time.monotonic()
-        self.follow(data, log)
+        with SearchLog(path, self.search, self.settings(data), options.force) as log:
+            self.follow(data, log)
         found = self.found(data, log, time.monotonic() - start)
         if options.as_json:
             emit_json(self.plain(found))
