@@ -40,7 +40,7 @@ class SearchLog(Generic[R]):
     """
 
     def __init__(
-        self, path: Path, search: TrainingFreeSearch[R], settings: Mapping[str, Any], force: bool = False
+        self, path: Path, search: TrainingFreeSearch[R], settings: dict[str, Any], force: bool = False
     ) -> None:
         self.path, self.search, self.settings = path, search, settings
         self.records: list[R] = []
@@ -70,8 +70,8 @@ class SearchLog(Generic[R]):
     def _continues(self, lines: Sequence[bytes]) -> bool:
         """Read the records, behind the settings of this very search."""
         there, *rest = [self._object(number, line) for number, line in enumerate(lines or [b""], start=1)]
-        for key in differing(there, self.settings):
-            raise self._error(f"this is the log of another search: its `{key}` differs")
+        if different := differing(there, self.settings):
+            raise self._error(f"this is the log of another search: its `{different[0]}` differs")
         for place, data in enumerate(rest):
             try:
                 self.records.append(self.search.record.read(data, place))

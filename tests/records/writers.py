@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 from spaces.errors import NascompileError
 
@@ -22,31 +24,44 @@ COLUMNS = ("candidate", "zico", "macs")
 @contextmanager
 def opened(
     path: Path, seed: int = 0, text: str = 'c, "x"', force: bool = False
-) -> Iterator[tuple[int, Callable[[int], None]]]:
+) -> Iterator[tuple[int, Callable[[int], object]]]:
     """How many rows there are, and what adds the next one, which has this number and that text."""
     # Imported when used: these processes are many, and their start is most of what they do.
-    settings = {"seed": seed, "note": "ü"}
-    if path.name == "trials.jsonl":
-        from nascompile.records.trial_log import Trial, TrialLog
-
-        with TrialLog(path, settings, force) as log:
-            yield len(log.trials), lambda n: log.append(Trial(f"{text} {n}", {"macs": 10 * n}, {"zico": _score(n)}))
-    elif path.name == "rounds.jsonl":
-        from nascompile.records.search_log import SearchLog
-        from samplers.monas.rules import Round, Row
-
-        def found(number: int) -> Round:
-            row = Row("e", f"{text} {number}", _score(number), 1.0, None, None, 0.0)
-            return Round(number, {"e": ("a", "b")}, (row,))
-
-        with SearchLog(path, settings, force) as log:
-            yield len(log.rounds), lambda n: log.append(found(n))
-    else:
+    settings: dict[str, Any] = {"seed": seed, "note": "ü"}
+    if path.suffix == ".csv":
         from samplers.scores.score_file import ScoreFile
 
         table = ScoreFile(path, COLUMNS, settings)
         with table.open(force) as append:
             yield len(table.rows()), lambda n: append([f"{text} {n}", _score(n), 10 * n])
+    else:
+        from nascompile.records.search_log import SearchLog
+
+        search: Any = _Search(text, path.stem)
+        nothing: Any = None
+        with SearchLog(path, search, settings, force) as log, closing(log.follow(nothing, nothing, nothing)) as found:
+            yield len(log.records), lambda _: next(found)
+
+
+class _Search:
+    """What a log asks of a search; it measures nothing, and never ends."""
+
+    def __init__(self, text: str, kind: str) -> None:
+        from samplers.monas.rules import Round
+        from samplers.optuna_studies.pareto_search import Trial
+
+        self.text, self.record = text, Trial if kind == "trials" else Round
+
+    def measure(self, fs: object, data: object, done: tuple[Any, ...], means: object) -> Iterator[Any]:
+        from samplers.monas.rules import Round, Row
+        from samplers.optuna_studies.pareto_search import Trial
+
+        for n in count(len(done)):
+            if self.record is Trial:
+                yield Trial(n, f"{self.text} {n}", {"macs": 10 * n}, {"zico": _score(n)})
+            else:
+                row = Row("e", f"{self.text} {n}", _score(n), 1.0, None, None, 0.0)
+                yield Round(n, {"e": ("a", "b")}, (row,))
 
 
 def write(path: Path, rows: int, seed: int = 0, text: str = 'c, "x"', force: bool = False) -> bytes:
