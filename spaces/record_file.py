@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from io import FileIO
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from spaces.errors import FileError
@@ -66,38 +65,28 @@ class RecordFile:
             size = data.rfind(b"\n") + 1
             lines = data[:size].split(b"\n")[:-1]
             self.continued = not force and not head.startswith(data) and continues(lines)
-            self._write(b"" if self.continued else head, size if self.continued else 0)
+            self.append(b"" if self.continued else head, size if self.continued else 0)
             opened.pop_all()
 
-    def append(self, line: bytes) -> None:
-        """Add a line, which ends with a line break.
+    def append(self, line: bytes, size: int | None = None) -> None:
+        """Add a line, which ends with a line break, at the end, or in place of all behind so many bytes.
 
         Raises:
             FileError: it cannot be written.
         """
-        self._write(line)
-
-    def close(self) -> None:
-        """Leave the file to others."""
-        self._file.close()
+        try:
+            if size is not None:
+                self._file.truncate(size)
+            while line:
+                line = line[self._file.write(line) :]
+        except OSError as cause:
+            raise self._failed(self.path, cause) from None
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _write(self, data: bytes, size: int | None = None) -> None:
-        """Write at the end, or behind so many bytes."""
-        try:
-            if size is not None:
-                self._file.truncate(size)
-            while data:
-                data = data[self._file.write(data) :]
-        except OSError as cause:
-            raise self._failed(self.path, cause) from None
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
 
 
 def differing(there: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from samplers.training_free import Means, Record, RecordError, TrainingFreeSearch
 from solvers.sets.feasible_set import FeasibleSet
@@ -22,7 +22,7 @@ R = TypeVar("R", bound=Record)
 _ANOTHER = "name another file with --log"
 
 
-class SearchLog(Generic[R]):
+class SearchLog(RecordFile, Generic[R]):
     """The records of a search, on disk; no other process adds to them until the log is closed.
 
     Args:
@@ -44,13 +44,7 @@ class SearchLog(Generic[R]):
     ) -> None:
         self.path, self.search, self.settings = path, search, settings
         self.records: list[R] = []
-        self._file = RecordFile(path, _line(settings), self._continues, force=force, failed=_unwritable)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._file.close()
+        super().__init__(path, _line(settings), self._read, force=force, failed=_unwritable)
 
     def follow(self, fs: FeasibleSet, data: Data, means: Means) -> Generator[R, None, None]:
         """Bring the search to its end: the records that it lacks, each on disk once it is handed on.
@@ -61,14 +55,15 @@ class SearchLog(Generic[R]):
         try:
             with closing(self.search.measure(fs, data, tuple(self.records), means)) as found:
                 for record in found:
-                    self._file.append(_line(record.plain()))
+                    self.append(_line(record.plain()))
                     self.records.append(record)
                     yield record
         except RecordError as error:
             raise self._error(error.message, error.place + 2) from None
 
-    def _continues(self, lines: Sequence[bytes]) -> bool:
+    def _read(self, lines: Sequence[bytes]) -> bool:
         """Read the records, behind the settings of this very search."""
+        # Without a whole line it is a text that is no beginning of these settings.
         there, *rest = [self._object(number, line) for number, line in enumerate(lines or [b""], start=1)]
         if different := differing(there, self.settings):
             raise self._error(f"this is the log of another search: its `{different[0]}` differs")
