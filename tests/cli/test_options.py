@@ -10,8 +10,8 @@ import typer
 from typer.testing import CliRunner
 
 from nascompile.cli.options import flag, parameters, takes_options
-from nascompile.cli.search.options import SEARCHES, SearchOptions
-from samplers.registry import SAMPLERS
+from nascompile.cli.search.options import SearchOptions
+from samplers.registry import SAMPLERS, TRAINING_FREE
 from tests.cli.conftest import Run
 
 TRAINING = "select recipe epochs train sparsity quantise qat-epochs task normal features rate limit cost deploy storage"
@@ -66,7 +66,8 @@ def useless(sampler: str, trains: bool) -> tuple[set[str], set[str]]:
 
 
 @pytest.mark.parametrize(
-    ("sampler", "trains"), [*((name, True) for name in SEARCHES), ("pareto", False), ("monas", False)]
+    ("sampler", "trains"),
+    [*((name, True) for name in (*SAMPLERS, *TRAINING_FREE)), ("pareto", False), ("monas", False)],
 )
 def test_a_search_names_all_options_that_mean_nothing_to_it(sampler: str, trains: bool, run: Run) -> None:
     options = f"{TRAINING} {PRUNING} {TRIALS} {EVALUATION} parameter batch-norm log force".split()
