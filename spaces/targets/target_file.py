@@ -126,8 +126,8 @@ class TargetKeys(Keys):
     def target(self) -> Target:
         """What the keys say."""
         usable = self.activations or self.ram
-        flash = [Region(name, "flash", size, False, self.source, at) for name, (size, at) in self.flash.items()]
-        ram = [Region(name, "ram", size, name in usable, self.source, at) for name, (size, at) in self.ram.items()]
+        flash = [Region(name, "flash", size, False, source=self.source, address=at) for name, (size, at) in self.flash.items()]
+        ram = [Region(name, "ram", size, name in usable, source=self.source, address=at) for name, (size, at) in self.ram.items()]
         return Target(
             title=self.title or self.name,
             clock_hz=self.clock,
