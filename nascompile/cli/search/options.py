@@ -13,7 +13,7 @@ from nascompile.cli.objectives import read_objectives
 from nascompile.cli.options import Json
 from nascompile.cli.outputs import LOG, RUN
 from nascompile.cli.parameters import parsed
-from nascompile.cli.search.owners import Owner
+from nascompile.cli.search.owners import Owner, kinds
 from nascompile.run.settings import COSTS
 from samplers.monas.sampler import MonasSampler
 from samplers.optuna_studies.optuna_sampler import METHODS
@@ -27,27 +27,12 @@ __all__ = ["Pruning", "Resources", "SearchOptions", "Training", "Trials"]
 _ALL = ", ".join(TRAINING_FREE)
 
 
-def _any(kind: type) -> bool:
-    return True
-
-
-def _training_free(kind: type) -> bool:
-    return issubclass(kind, TrainingFreeSearch)
-
-
-def _pruning(kind: type) -> bool:
-    return issubclass(kind, MonasSampler)
-
-
-def _trials(kind: type) -> bool:
-    return issubclass(kind, ParetoSearch)
-
-
 def _by_words(kind: type) -> bool:
     """Whether its parameters have no options of their own."""
-    return not (_pruning(kind) or _trials(kind))
+    return not issubclass(kind, MonasSampler | ParetoSearch)
 
 
+_any, _training_free, _pruning, _trials = map(kinds, (object, TrainingFreeSearch, MonasSampler, ParetoSearch))
 _UNTRAINED = Owner(_training_free, untrained=_training_free, trained=False)
 
 

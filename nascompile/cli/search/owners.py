@@ -11,10 +11,15 @@ from nascompile.cli.options import flag, parameters
 from samplers.registry import SAMPLERS, TRAINING_FREE, registered
 from spaces.errors import Diagnostic, NascompileError
 
-__all__ = ["Owner", "is_given", "refuse_foreign"]
+__all__ = ["Owner", "is_given", "kinds", "refuse_foreign"]
 
 #: Which kinds of samplers.
 Kinds = Callable[[type], bool]
+
+
+def kinds(of: type) -> Kinds:
+    """The subclasses of a class."""
+    return lambda kind: issubclass(kind, of)
 
 
 @dataclass(frozen=True)
