@@ -23,10 +23,10 @@ from typing import Any
 from sortedcontainers import SortedList
 
 from solvers.sets.feasible_set import FeasibleSet
-from spaces.errors import Diagnostic, EngineError
+from spaces.errors import EngineError
 from spaces.program.candidate import Candidate
 
-__all__ = ["WORST", "Learner", "Run", "Sampler", "check_counts", "sampler_error"]
+__all__ = ["WORST", "Learner", "Run", "Sampler", "check_counts"]
 
 #: The worst value that an objective can be told, for want of a number; Optuna gets infinity in its place.
 WORST = 1e300
@@ -157,7 +157,7 @@ class Sampler(ABC):
             EngineError: parameters that cannot be, or another set than before.
         """
         if n < 0:
-            raise sampler_error("bad-count", f"`n` = {n} candidates cannot be asked for", "it is 0 or more")
+            raise EngineError.of("bad-count", f"`n` = {n} candidates cannot be asked for", "it is 0 or more")
         run = self._start(fs)
         return self._asked(run, n)
 
@@ -180,7 +180,7 @@ class Sampler(ABC):
             self.begin(run)
             self.run_ = run
         elif fs is not run.fs and fs != run.fs:
-            raise sampler_error(
+            raise EngineError.of(
                 "another-set", "this sampler has begun on another feasible set", "make a new sampler for each set"
             )
         return run
@@ -198,18 +198,18 @@ class Sampler(ABC):
         run = self.run_
         rank = run.fs.index(candidate) if run and candidate in run.fs else None
         if run is None or rank not in run.asked:
-            raise sampler_error("never-asked", f"`{candidate}` was never asked", "tell of what `ask` has given")
+            raise EngineError.of("never-asked", f"`{candidate}` was never asked", "tell of what `ask` has given")
         if rank in run.values:
-            raise sampler_error("told-twice", f"`{candidate}` has been told before", "tell of each candidate once")
+            raise EngineError.of("told-twice", f"`{candidate}` has been told before", "tell of each candidate once")
         missing = [name for name in self.objectives if name not in values]
         if missing:
             hint = f"this sampler learns from {', '.join(f'`{name}`' for name in self.objectives)}"
-            raise sampler_error("missing-value", f"`{candidate}` is told without `{missing[0]}`", hint)
+            raise EngineError.of("missing-value", f"`{candidate}` is told without `{missing[0]}`", hint)
         plain = {name: float(value) for name, value in values.items()}
         wrong = next((name for name, value in plain.items() if not math.isfinite(value)), None)
         if wrong is not None:
             hint = "do not tell of a candidate whose training failed: it stays asked, and is not proposed again"
-            raise sampler_error("not-finite", f"`{wrong}` of `{candidate}` is {plain[wrong]}", hint)
+            raise EngineError.of("not-finite", f"`{wrong}` of `{candidate}` is {plain[wrong]}", hint)
         run.values[rank] = plain
         run.events.append(["tell", rank, plain])
 
@@ -259,12 +259,14 @@ class Sampler(ABC):
             True
         """
         if self.run_ is not None:
-            raise sampler_error("has-begun", "this sampler has been asked already", "restore into a new one")
+            raise EngineError.of("has-begun", "this sampler has been asked already", "restore into a new one")
         own = {"sampler": type(self).__name__, "parameters": _plain(self.parameters), "set": _identity(fs)}
         for key, value in own.items():
             if state.get(key) != value and not (key == "set" and state.get(key) is None):
                 message = f"the state is of another {key}: {state.get(key)!r}, not {value!r}"
-                raise sampler_error("other-state", message, "restore with the sampler, parameters and set that gave it")
+                raise EngineError.of(
+                    "other-state", message, "restore with the sampler, parameters and set that gave it"
+                )
         if not state["events"]:
             return
         run = self._start(fs)
@@ -301,7 +303,7 @@ class Learner(Sampler):
     def check(self, fs: FeasibleSet) -> None:
         """Whether the direction can be."""
         if self.direction not in ("max", "min"):
-            raise sampler_error("wrong-value", f"`direction` = {self.direction!r}", "it is `max` or `min`")
+            raise EngineError.of("wrong-value", f"`direction` = {self.direction!r}", "it is `max` or `min`")
 
 
 def _identity(fs: FeasibleSet) -> str:
@@ -326,9 +328,4 @@ def check_counts(**counts: int) -> None:
     """
     for name, count in counts.items():
         if count < 1:
-            raise sampler_error("wrong-value", f"`{name}` = {count}", "it is 1 or more")
-
-
-def sampler_error(code: str, message: str, hint: str) -> EngineError:
-    """What a sampler raises: a parameter or a call that cannot be."""
-    return EngineError(Diagnostic(code, message, None, hint))
+            raise EngineError.of("wrong-value", f"`{name}` = {count}", "it is 1 or more")

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sortedcontainers import SortedList
 
-from samplers.base import Run, Sampler, check_counts, sampler_error
+from samplers.base import Run, Sampler, check_counts
 from samplers.entropy_order import EntropyOrder, by_bins, by_listing
 from solvers.sets.feasible_set import FeasibleSet
+from spaces.errors import EngineError
 
 __all__ = ["AUTO_LISTED", "MAX_LISTED", "EntropySampler", "cluster_by_value", "cluster_shares"]
 
@@ -86,12 +87,12 @@ class EntropySampler(Sampler):
         """
         check_counts(clusters=self.clusters, bins=self.bins)
         if not 0 < self.p < 1:
-            raise sampler_error("wrong-value", f"`p` = {self.p}", "it lies between 0 and 1; the paper takes 0.5")
+            raise EngineError.of("wrong-value", f"`p` = {self.p}", "it lies between 0 and 1; the paper takes 0.5")
         if self.method not in ("auto", "exact", "quantised"):
-            raise sampler_error("wrong-value", f"`method` = {self.method!r}", "it is `auto`, `exact` or `quantised`")
+            raise EngineError.of("wrong-value", f"`method` = {self.method!r}", "it is `auto`, `exact` or `quantised`")
         if self.method == "exact" and fs.size > MAX_LISTED:
             message = f'`method` = "exact" lists the set, and {fs.size:,} members are too many'
-            raise sampler_error("too-many", message, f'it lists up to {MAX_LISTED:,}; take `method` = "quantised"')
+            raise EngineError.of("too-many", message, f'it lists up to {MAX_LISTED:,}; take `method` = "quantised"')
 
     def begin(self, run: Run) -> None:
         """Sort the set by entropy and cluster it."""

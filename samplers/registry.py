@@ -19,9 +19,9 @@ from importlib.metadata import entry_points
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
-from samplers.base import Sampler, sampler_error
+from samplers.base import Sampler
 from samplers.training_free import TrainingFreeSearch
-from spaces.errors import did_you_mean
+from spaces.errors import EngineError, did_you_mean
 
 __all__ = ["SAMPLERS", "TRAINING_FREE", "Entry", "register", "registered", "sampler", "training_free"]
 
@@ -69,10 +69,10 @@ class Entry(Generic[Kind]):
         for key, value in parameters.items():
             if key not in known:
                 hint = f"its parameters are {', '.join(f'`{own}`' for own in known)}"
-                raise sampler_error("unknown-parameter", f"the sampler `{name}` has no parameter `{key}`", hint)
+                raise EngineError.of("unknown-parameter", f"the sampler `{name}` has no parameter `{key}`", hint)
             if not _fits(value, known[key]):
                 hint = f"its default is {known[key]!r}"
-                raise sampler_error("wrong-value", f"`{key}` of the sampler `{name}` cannot be {value!r}", hint)
+                raise EngineError.of("wrong-value", f"`{key}` of the sampler `{name}` cannot be {value!r}", hint)
         return self.type(**self.fixed, **parameters)
 
 
@@ -154,14 +154,14 @@ def register(name: str, kind: type[Sampler | TrainingFreeSearch[Any]], **fixed: 
         EngineError: the name is taken, or the class follows neither protocol.
     """
     if name in SAMPLERS or name in TRAINING_FREE:
-        raise sampler_error("taken-name", f"there is a sampler `{name}` already", "choose another name")
+        raise EngineError.of("taken-name", f"there is a sampler `{name}` already", "choose another name")
     if issubclass(kind, Sampler):
         SAMPLERS[name] = Entry(kind, fixed)
     elif issubclass(kind, TrainingFreeSearch):
         TRAINING_FREE[name] = Entry(kind, fixed)
     else:
         hint = "subclass `samplers.base.Sampler` or `samplers.training_free.TrainingFreeSearch`"
-        raise sampler_error("no-sampler", f"`{kind.__qualname__}` follows no protocol of samplers", hint)
+        raise EngineError.of("no-sampler", f"`{kind.__qualname__}` follows no protocol of samplers", hint)
 
 
 def _entry(name: str, known: Mapping[str, Entry[Kind]]) -> Entry[Kind]:
@@ -170,7 +170,7 @@ def _entry(name: str, known: Mapping[str, Entry[Kind]]) -> Entry[Kind]:
         for point in islice(entry_points(group=_GROUP, name=name), 1):
             register(name, point.load())
     if name not in known:
-        raise sampler_error("unknown-sampler", f"there is no sampler `{name}`", did_you_mean(name, known))
+        raise EngineError.of("unknown-sampler", f"there is no sampler `{name}`", did_you_mean(name, known))
     return known[name]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from spaces.errors import Diagnostic, EngineError, SetFileError, did_you_mean
+from spaces.errors import EngineError, SetFileError, did_you_mean
 from spaces.program.graph import Program
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def solve(program: Program, solver: str = "auto", progress: Progress | None = No
     name = choose(program) if solver == "auto" else solver
     if name not in SOLVERS:
         hint = did_you_mean(name, ("auto", *SOLVERS))
-        raise EngineError(Diagnostic("unknown-solver", f"there is no solver `{solver}`", None, hint))
+        raise EngineError.of("unknown-solver", f"there is no solver `{solver}`", hint)
     return import_module(SOLVERS[name]).solve(program, progress)
 
 
@@ -59,5 +59,5 @@ def verify(fs: FeasibleSet, solver: str = "auto") -> bool:
     """
     if fs.origin:
         message = f"the set was made by set operations ({fs.origin}), not by solving"
-        raise SetFileError(Diagnostic("derived-set", message, None, "verify the sets it was made from"))
+        raise SetFileError.of("derived-set", message, "verify the sets it was made from")
     return solve(fs.program, solver).digest == fs.digest

@@ -31,7 +31,7 @@ from solvers.sets.tree import (
     too_large,
     unique_codes,
 )
-from spaces.errors import Diagnostic, EngineError
+from spaces.errors import EngineError
 from spaces.program.graph import Chain, Limit, Program
 
 __all__ = ["chain_count", "chain_tree", "limit_diagram", "ram_diagram", "solve", "structure_diagram"]
@@ -54,7 +54,7 @@ def solve(program: Program, progress: Progress | None = None) -> FeasibleSet:
     for chain in program.chains:
         if chain.residual:
             message = f"the constraint `{chain.residual[0].expression}` is not local to the chain"
-            raise EngineError(Diagnostic("not-local", message, None, "use --solver cp-sat"))
+            raise EngineError.of("not-local", message, "use --solver cp-sat")
     trees = []
     for chain in program.chains:
         if progress:

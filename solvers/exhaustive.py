@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from solvers.base import Progress
 from solvers.diagram import from_rows
 from solvers.sets.feasible_set import FeasibleSet
-from spaces.errors import Diagnostic, EngineError
+from spaces.errors import EngineError
 from spaces.program.breakdown import breakdown, derived
 from spaces.program.candidate import candidate_of
 from spaces.program.graph import Chain, Program
@@ -35,7 +35,7 @@ def solve(program: Program, progress: Progress | None = None) -> FeasibleSet:
     """
     if program.size > MAX_COMBINATIONS:
         message = f"brute force over {program.size:,} combinations; at most {MAX_COMBINATIONS:,} are allowed"
-        raise EngineError(Diagnostic("too-large", message, None, "use --solver auto"))
+        raise EngineError.of("too-large", message, "use --solver auto")
     start = perf_counter()
     rows, tried = [], 0
     for position, chain in enumerate(program.chains):

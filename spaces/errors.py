@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 __all__ = [
@@ -91,9 +92,16 @@ class NascompileError(Exception):
         super().__init__("\n".join(d.render() for d in self.diagnostics))
 
     @classmethod
-    def of(cls, code: str, message: str, hint: str = "", span: Span | None = None) -> Self:
-        """The error with a single diagnostic."""
-        return cls(Diagnostic(code, message, span, hint))
+    def of(cls, code: str, message: str, hint: str = "", span: Span | Path | None = None) -> Self:
+        """The error with a single diagnostic.
+
+        Args:
+            code: see `Diagnostic`, as the next two.
+            message: what is wrong.
+            hint: what would be right.
+            span: where; of a file that is wrong as a whole, its path.
+        """
+        return cls(Diagnostic(code, message, Span(str(span), 1, 1) if isinstance(span, Path) else span, hint))
 
 
 class SpaceError(NascompileError):

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from spaces.errors import Diagnostic, FileError, SpaceError, Span
+from spaces.errors import FileError, SpaceError, Span
 from spaces.locks import lock
 
 __all__ = [
@@ -27,7 +27,7 @@ def read_text(path: Path) -> str:
     """
 
     def fail(code: str, message: str, hint: str) -> SpaceError:
-        return SpaceError(Diagnostic(code, message, Span(str(path), 1, 1), hint))
+        return SpaceError.of(code, message, hint, path)
 
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -42,7 +42,7 @@ def read_text(path: Path) -> str:
 def too_large(file: str, size: int) -> SpaceError:
     """The error for a text file that no person wrote."""
     message = f"the file has {size:,} bytes; a YAML file of nascompile has at most {MAX_BYTES:,}"
-    return SpaceError(Diagnostic("file-too-large", message, Span(file, 1, 1), "is this the right file?"))
+    return SpaceError.of("file-too-large", message, "is this the right file?", Span(file, 1, 1))
 
 
 def check_file(path: Path, others: Iterable[Path] = (), *, continued: bool = False, what: str = "file") -> None:
@@ -77,11 +77,11 @@ def check_file(path: Path, others: Iterable[Path] = (), *, continued: bool = Fal
     except OSError as cause:
         raise unwritable(path, cause, what) from None
     if continued and not regular:
-        raise _error(path, "not-a-file", "a pipe or a device cannot be gone on with", "name a file")
+        raise FileError.of("not-a-file", "a pipe or a device cannot be gone on with", "name a file", path)
     for other in others:
         if _same(path, other):
             message = f"`{other}` is an input or another output of the same command, and would be replaced"
-            raise _error(path, "output-is-input", message, "give the output another name")
+            raise FileError.of("output-is-input", message, "give the output another name", path)
 
 
 def check_folder(path: Path, failed: str = "cannot make the folder") -> None:
@@ -98,7 +98,7 @@ def check_folder(path: Path, failed: str = "cannot make the folder") -> None:
     there = next(place for place in (path, *path.absolute().parents) if os.path.lexists(place))
     code = (errno.EEXIST if there == path else errno.ENOTDIR) if not there.is_dir() else errno.EACCES
     if not there.is_dir() or not os.access(there, os.W_OK):
-        raise _error(path, "unwritable", f"{failed}: {os.strerror(code)}", "give another --out")
+        raise FileError.of("unwritable", f"{failed}: {os.strerror(code)}", "give another --out", path)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -123,12 +123,14 @@ def write_atomically(path: Path, data: bytes) -> None:
 def unwritable(path: Path, cause: OSError, what: str = "file") -> FileError:
     """The error for a file that cannot be written."""
     hint = "check that the folder exists, is writable and has room, or give another file with --out"
-    return _error(path, "unwritable", f"cannot write the {what}: {cause.strerror}", hint)
+    return FileError.of("unwritable", f"cannot write the {what}: {cause.strerror}", hint, path)
 
 
 def busy(path: Path) -> FileError:
     """The error for a file that another process keeps for itself."""
-    return _error(path, "busy-file", "another process is writing this file", "wait for it, or write to another file")
+    return FileError.of(
+        "busy-file", "another process is writing this file", "wait for it, or write to another file", path
+    )
 
 
 def _is_free(path: Path) -> bool:
@@ -174,12 +176,8 @@ def _same(one: Path, other: Path) -> bool:
 def _check_name(path: Path) -> None:
     if path.name in ("", ".."):
         message = "the name of an output is empty, or only that of a folder around it"
-        raise _error(path, "no-name", message, "give it a name of its own")
+        raise FileError.of("no-name", message, "give it a name of its own", path)
 
 
 def _os_error(code: int) -> OSError:
     return OSError(code, os.strerror(code))
-
-
-def _error(path: Path, code: str, message: str, hint: str) -> FileError:
-    return FileError(Diagnostic(code, message, Span(str(path), 1, 1), hint))

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from nascompile.cli.output import out, quantity, table
 from solvers.sets.feasible_set import FeasibleSet
-from spaces.errors import Diagnostic, NascompileError
+from spaces.errors import NascompileError
 from spaces.language.cell import Cell, live_edges
 from spaces.language.numbering import index_of
 from spaces.program.breakdown import totals
@@ -136,10 +136,10 @@ def refuse_distinct(fs: FeasibleSet) -> None:
     name = fs.program.space.name
     if not fs.program.space.cells:
         message = f"--distinct is for cells that compute the same, and `{name}` has no cells"
-        raise NascompileError(Diagnostic("bad-option", message, None, "leave it out: all its networks differ"))
+        raise NascompileError.of("bad-option", message, "leave it out: all its networks differ")
     if fs.size > MOST_CELLS:
         message = f"--distinct compares all members, and {fs.size:,} are too many; at most {MOST_CELLS:,}"
-        raise NascompileError(Diagnostic("too-many", message, None, "tighten the budgets"))
+        raise NascompileError.of("too-many", message, "tighten the budgets")
 
 
 def distinct_members(members: Iterable[Candidate]) -> Iterator[Candidate]:

@@ -11,7 +11,7 @@ from nascompile.cli.cells import cell_data, print_cells
 from nascompile.cli.options import Json, Request, takes_options
 from nascompile.cli.output import emit_json, out, quantity, table
 from nascompile.cli.report import profile_data, profile_text, runtime_name
-from spaces.errors import CandidateError, Diagnostic
+from spaces.errors import CandidateError
 from spaces.language.expressions import evaluate
 from spaces.program.breakdown import LayerTerms, breakdown, derived, shared_code, totals
 from spaces.program.candidate import Candidate, parse_candidate
@@ -44,7 +44,7 @@ def check(
     try:
         layers = breakdown(member)
     except Infeasible as reason:
-        raise CandidateError(Diagnostic("impossible-network", f"`{member}` cannot exist: {reason}")) from None
+        raise CandidateError.of("impossible-network", f"`{member}` cannot exist: {reason}") from None
     data = verdict(member, layers)
     if as_json:
         emit_json(data)

@@ -11,7 +11,7 @@ import typer
 from nascompile.cli.options import Request, takes_options
 from nascompile.cli.output import say
 from nascompile.cli.outputs import FILE
-from spaces.errors import Diagnostic, NascompileError, did_you_mean
+from spaces.errors import NascompileError, did_you_mean
 from spaces.files import write_atomically
 from spaces.program.dump import program_text
 from spaces.program.graph import Program
@@ -44,7 +44,7 @@ def compile_space(
       nascompile compile dscnn --mcu stm32f412 --emit cpsat --variant 8 -o dscnn8.pbtxt
     """
     if emit not in STAGES:
-        raise NascompileError(Diagnostic("bad-option", f"there is no stage `{emit}`", None, did_you_mean(emit, STAGES)))
+        raise NascompileError.of("bad-option", f"there is no stage `{emit}`", did_you_mean(emit, STAGES))
     program = request.program()
     text = _text(program, emit, variant)
     if output is None:
@@ -80,7 +80,7 @@ def _position(program: Program, variant: str | None) -> int:
     labels = ", ".join(program.by_label)
     if variant is None and len(program.chains) > 1:
         message = f"`{program.space.name}` has {len(program.chains)} variants, and a model holds one"
-        raise NascompileError(Diagnostic("bad-option", message, None, f"add --variant with one of {labels}"))
+        raise NascompileError.of("bad-option", message, f"add --variant with one of {labels}")
     if variant is not None and variant not in program.by_label:
-        raise NascompileError(Diagnostic("bad-option", f"there is no variant `{variant}`", None, f"there are {labels}"))
+        raise NascompileError.of("bad-option", f"there is no variant `{variant}`", f"there are {labels}")
     return program.by_label[variant or next(iter(program.by_label))]

@@ -11,7 +11,7 @@ from rich.markup import escape
 from nascompile.cli.options import Json
 from nascompile.cli.output import emit_json, out, table, working
 from nascompile.cli.outputs import FOLDER
-from spaces.errors import Diagnostic, NascompileError
+from spaces.errors import NascompileError
 from spaces.targets.catalogue import load_target
 from spaces.targets.target import Target
 
@@ -69,7 +69,7 @@ def deploy(
     from nascompile.deploy import deploy as writing
 
     if dtype not in ("int8", "float32"):
-        raise _error("wrong-value", f"--dtype cannot be `{dtype}`", "it is int8 or float32")
+        raise NascompileError.of("wrong-value", f"--dtype cannot be `{dtype}`", "it is int8 or float32")
     with working(f"deploying {what}") as progress:
         subject, target, name = _subject(what, candidate, overrides or [], mcu, dtype)
         made = writing.deploy(subject, target, output or Path(name))
@@ -117,7 +117,7 @@ def _subject(
         return _of_space(what, candidate, overrides, mcu, dtype)
     if candidate is not None:
         message = f"`{candidate}` says nothing about a network of a run"
-        raise _error("bad-option", message, "give RUN#K alone, or SPACE CANDIDATE")
+        raise NascompileError.of("bad-option", message, "give RUN#K alone, or SPACE CANDIDATE")
     return _of_run(*found, mcu, dtype)
 
 
@@ -130,9 +130,9 @@ def _of_space(
 
     if line is None:
         hint = "`nascompile deploy dscnn 84-112-84-84-84-196 --mcu stm32f412`, or a network of a run: RUN#K"
-        raise _error("no-candidate", f"which network of `{space}`?", hint)
+        raise NascompileError.of("no-candidate", f"which network of `{space}`?", hint)
     if mcu is None:
-        raise _error("no-mcu", "for which chip?", "name one with --mcu (`nascompile mcus` lists them)")
+        raise NascompileError.of("no-mcu", "for which chip?", "name one with --mcu (`nascompile mcus` lists them)")
     target = load_target(mcu)
     candidate = parse_candidate(compile_program(space, mcu=target, overrides=overrides), line)
     return untrained(candidate, dtype), target, f"deploy-{candidate.space}"
@@ -148,10 +148,10 @@ def _of_run(path: Path, number: int | None, mcu: str | None, dtype: str) -> tupl
         outcome = Outcome.read(folder)
         kept = [f"{path}#{row['number']}" for row in outcome.chosen] if outcome else []
         hint = f"it kept {', '.join(kept)}" if kept else f"`nascompile show {path}` lists them"
-        raise _error("no-number", f"which network of `{path}`?", hint)
+        raise NascompileError.of("no-number", f"which network of `{path}`?", hint)
     name = mcu or folder.fs.program.target
     if not name:
-        raise _error("no-mcu", f"for which chip? `{path}` was searched without one", "name it with --mcu")
+        raise NascompileError.of("no-mcu", f"for which chip? `{path}` was searched without one", "name it with --mcu")
     subject = of_run(folder, number, dtype)
     return subject, load_target(name), f"deploy-{subject.candidate.space}-{number}"
 
@@ -194,7 +194,3 @@ def _print_proof(made: Deployed, shown: Verified) -> None:
 
 def _bytes(value: int | None) -> str:
     return "not measured" if value is None else f"{value:,} B"
-
-
-def _error(code: str, message: str, hint: str) -> NascompileError:
-    return NascompileError(Diagnostic(code, message, None, hint))

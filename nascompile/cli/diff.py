@@ -11,7 +11,7 @@ from nascompile.cli.options import Json, Limits, Request, is_set_file, takes_opt
 from nascompile.cli.output import emit_json, out, share, table
 from nascompile.cli.report import budget_text, profile_data, profile_text, runtime_name
 from solvers.sets.feasible_set import FeasibleSet
-from spaces.errors import Diagnostic, NascompileError
+from spaces.errors import NascompileError
 
 __all__ = ["diff"]
 
@@ -77,7 +77,7 @@ def _pair(
 
 def _usage(message: str) -> NascompileError:
     hint = "`nascompile diff a.nasset b.nasset`, or `nascompile diff dscnn --mcu stm32f412 --mcu stm32h743`"
-    return NascompileError(Diagnostic("bad-option", message, None, hint))
+    return NascompileError.of("bad-option", message, hint)
 
 
 def _print(

@@ -11,7 +11,7 @@ import typer
 from nascompile.cli.examples import check_device
 from nascompile.run.settings import ENGINES
 from samplers.scores.worker_pool import Spread
-from spaces.errors import Diagnostic, NascompileError, did_you_mean
+from spaces.errors import NascompileError, did_you_mean
 
 __all__ = ["Device", "Engine", "check_engine", "spreading"]
 
@@ -42,7 +42,7 @@ def check_engine(engine: str, device: str) -> None:
         if device != "cuda":
             check_device(device)
     else:
-        raise _error("unknown-engine", f"there is no engine `{engine}`", did_you_mean(engine, ENGINES))
+        raise NascompileError.of("unknown-engine", f"there is no engine `{engine}`", did_you_mean(engine, ENGINES))
 
 
 @contextmanager
@@ -59,7 +59,3 @@ def spreading(engine: str, device: str, jobs: int | None) -> Iterator[Spread | N
 
     with RayCluster(device, jobs) as cluster:
         yield cluster.ordered
-
-
-def _error(code: str, message: str, hint: str) -> NascompileError:
-    return NascompileError(Diagnostic(code, message, None, hint))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from samplers.proxies.base import Proxy
 from solvers.sets.feasible_set import FeasibleSet
-from spaces.errors import Diagnostic, NascompileError
+from spaces.errors import NascompileError
 
 if TYPE_CHECKING:
     from samplers.proxies.data import Data
@@ -45,7 +45,7 @@ def labelled_examples(fs: FeasibleSet, proxies: Sequence[Proxy], path: Path | No
     if int(data.labels.max()) >= classes:
         message = f"`{path}` has the label {int(data.labels.max())}, and the networks tell {classes} classes apart"
         hint = "number the classes from 0, or change the units of the space's last layer"
-        raise NascompileError(Diagnostic("bad-data", message, None, hint))
+        raise NascompileError.of("bad-data", message, hint)
     return data
 
 
@@ -65,10 +65,10 @@ def check_device(device: str) -> None:
     import torch
 
     if device not in ("cpu", "cuda"):
-        raise NascompileError(Diagnostic("wrong-value", f"--device cannot be `{device}`", None, "it is cpu or cuda"))
+        raise NascompileError.of("wrong-value", f"--device cannot be `{device}`", "it is cpu or cuda")
     if device == "cuda" and not torch.cuda.is_available():
         message = "this machine has no CUDA device that PyTorch can use"
-        raise NascompileError(Diagnostic("no-gpu", message, None, "leave out --device"))
+        raise NascompileError.of("no-gpu", message, "leave out --device")
 
 
 def check_batch_norm(how: str) -> None:
@@ -79,4 +79,4 @@ def check_batch_norm(how: str) -> None:
     """
     if how not in ("kept", "folded"):
         message = f"--batch-norm cannot be `{how}`"
-        raise NascompileError(Diagnostic("wrong-value", message, None, "it is kept or folded"))
+        raise NascompileError.of("wrong-value", message, "it is kept or folded")

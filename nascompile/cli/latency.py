@@ -17,7 +17,7 @@ from nascompile.cli.outputs import FILE, FOLDER, checks_outputs, inputs
 from spaces.costs.latency import LatencyProfile
 from spaces.costs.latency_file import check_name, profile_text, write_profile
 from spaces.costs.latency_profiles import load_profile, profiles
-from spaces.errors import Diagnostic, NascompileError, did_you_mean
+from spaces.errors import NascompileError, did_you_mean
 from spaces.files import check_file
 from spaces.targets.catalogue import load_target
 from spaces.tensors import DTYPES
@@ -103,7 +103,7 @@ def fit(options: FitOptions) -> None:
     path = _free(options.output or Path(f"{name}.yaml"), options.force)
     check_file(path, inputs({"measurements": measurements, "space": options.space}))
     if dtype is not None and dtype not in DTYPES:
-        raise _wrong(f"there is no data type `{dtype}`", did_you_mean(dtype, DTYPES))
+        raise NascompileError.of("bad-option", f"there is no data type `{dtype}`", did_you_mean(dtype, DTYPES))
     clock_hz = parse_hz(options.clock) if options.clock is not None else 0
     with working(f"fitting {measurements}"):
         data = _measurements(options, clock_hz)
@@ -147,7 +147,7 @@ def firmware(
     from spaces.operators import LOOPS
 
     if dtype not in LOOPS:
-        raise _wrong(f"there are no kernels in `{dtype}`", did_you_mean(dtype, LOOPS))
+        raise NascompileError.of("bad-option", f"there are no kernels in `{dtype}`", did_you_mean(dtype, LOOPS))
     calls = write_firmware(output, load_target(mcu), dtype)
     if as_json:
         emit_json({"folder": str(output), "dtype": dtype, "operators": len(calls)})
@@ -164,23 +164,25 @@ def _measurements(options: FitOptions, clock_hz: int) -> Measurements:
         return read_measurements(path, compile_program(space) if space else None, group)
     for option, value in (("--space", space), ("--group", group)):
         if value is not None:
-            raise _wrong(f"`{path}` holds operators, to which {option} means nothing", "leave it out")
+            raise NascompileError.of(
+                "bad-option", f"`{path}` holds operators, to which {option} means nothing", "leave it out"
+            )
     data = read_operators(path)
     if dtype not in (None, data.dtype):
-        raise _wrong(f"`{path}` holds operators in {data.dtype}, and --dtype is {dtype}", "leave --dtype out")
+        raise NascompileError.of(
+            "bad-option", f"`{path}` holds operators in {data.dtype}, and --dtype is {dtype}", "leave --dtype out"
+        )
     if data.unit == "cycles" and not clock_hz:
-        raise _wrong(f"`{path}` holds cycles, and nothing says how long one takes", "give --clock: --clock 100MHz")
+        raise NascompileError.of(
+            "bad-option", f"`{path}` holds cycles, and nothing says how long one takes", "give --clock: --clock 100MHz"
+        )
     return data
-
-
-def _wrong(message: str, hint: str) -> NascompileError:
-    return NascompileError(Diagnostic("bad-option", message, None, hint))
 
 
 def _free(path: Path, force: bool) -> Path:
     if path.is_file() and not force:
         message = f"`{path}` is there already"
-        raise NascompileError(Diagnostic("file-exists", message, None, "give another --out, or --force to overwrite"))
+        raise NascompileError.of("file-exists", message, "give another --out, or --force to overwrite")
     return path
 
 

@@ -11,7 +11,7 @@ from nascompile.cli.options import Json
 from nascompile.cli.output import emit_json, out, table
 from spaces.blocks import BLOCKS
 from spaces.costs.latency_file import ProfileKeys
-from spaces.errors import Diagnostic, NascompileError, did_you_mean
+from spaces.errors import NascompileError, did_you_mean
 from spaces.language.keys import editor_schema
 from spaces.language.library import library
 from spaces.language.reader import load_space
@@ -114,7 +114,5 @@ def schema(
       nascompile schema --of target > target.schema.json
     """
     if of not in SCHEMAS:
-        raise NascompileError(
-            Diagnostic("bad-option", f"there is no schema of `{of}`", None, did_you_mean(of, SCHEMAS))
-        )
+        raise NascompileError.of("bad-option", f"there is no schema of `{of}`", did_you_mean(of, SCHEMAS))
     emit_json(SCHEMAS[of]())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from samplers.proxies.base import COSTS, PROXIES, proxy
-from spaces.errors import Diagnostic, NascompileError, did_you_mean
+from spaces.errors import NascompileError, did_you_mean
 
 __all__ = ["read_objectives"]
 
@@ -23,20 +23,20 @@ def read_objectives(text: str) -> dict[str, str]:
         name, colon, word = part.partition(":")
         if name not in COSTS and name not in PROXIES:
             hint = did_you_mean(name, (*COSTS, *PROXIES))
-            raise _error("unknown-objective", f"there is no objective `{name}`", hint)
+            raise NascompileError.of("unknown-objective", f"there is no objective `{name}`", hint)
         if name in found:
-            raise _error("bad-option", f"--objectives names `{name}` twice", "give each once")
+            raise NascompileError.of("bad-option", f"--objectives names `{name}` twice", "give each once")
         if colon and word not in ("min", "max"):
-            raise _error("bad-option", f"`{name}` is to be `{word}` in --objectives", f"write {name}:min or {name}:max")
+            raise NascompileError.of(
+                "bad-option", f"`{name}` is to be `{word}` in --objectives", f"write {name}:min or {name}:max"
+            )
         found[name] = word or _sense(name)
     if not found:
-        raise _error("bad-option", "--objectives names none", "give some, such as flops,meco,zico,naswot,snip")
+        raise NascompileError.of(
+            "bad-option", "--objectives names none", "give some, such as flops,meco,zico,naswot,snip"
+        )
     return found
 
 
 def _sense(name: str) -> str:
     return "min" if name in COSTS or proxy(name).better == "lower" else "max"
-
-
-def _error(code: str, message: str, hint: str) -> NascompileError:
-    return NascompileError(Diagnostic(code, message, None, hint))

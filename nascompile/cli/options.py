@@ -16,7 +16,7 @@ from nascompile.api import compile as compile_program
 from nascompile.cli.output import working
 from solvers.base import solve
 from solvers.sets.feasible_set import FeasibleSet
-from spaces.errors import Diagnostic, NascompileError
+from spaces.errors import NascompileError
 from spaces.program.graph import Program
 
 __all__ = [
@@ -108,7 +108,7 @@ class Request:
         model = self.limits.ram_model
         if model not in (None, "pingpong", "liveness"):
             hint = "it is `pingpong` or `liveness`"
-            raise NascompileError(Diagnostic("wrong-value", f"there is no RAM model `{model}`", None, hint))
+            raise NascompileError.of("wrong-value", f"there is no RAM model `{model}`", hint)
         return compile_program(self.space, **self._limits(), overrides=self.overrides or ())
 
     def _limits(self) -> dict[str, Any]:
@@ -127,7 +127,7 @@ class Request:
         given += self.overrides or []
         if given:
             message = f"{given[0]} cannot change a set that is already made ({self.space})"
-            raise NascompileError(Diagnostic("bad-option", message, None, "give the space instead of the set file"))
+            raise NascompileError.of("bad-option", message, "give the space instead of the set file")
         return FeasibleSet.load(self.space)
 
 

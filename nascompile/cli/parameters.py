@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from spaces.errors import Diagnostic, NascompileError
+from spaces.errors import NascompileError
 
 __all__ = ["parsed"]
 
@@ -31,17 +31,17 @@ def parsed(option: str, words: Sequence[str], example: str = "", own: Sequence[s
     for word in words:
         name, equals, value = word.partition("=")
         if not equals or not name:
-            raise _error(f"{option} {word} gives no value", f"write NAME=VALUE{example and f', such as {example}'}")
+            raise NascompileError.of(
+                "bad-option", f"{option} {word} gives no value", f"write NAME=VALUE{example and f', such as {example}'}"
+            )
         if name in found:
-            raise _error(f"{option} gives `{name}` twice", "give it once")
+            raise NascompileError.of("bad-option", f"{option} gives `{name}` twice", "give it once")
         if name in own:
-            raise _error(f"{option} {word}: `{name}` has an option of its own", f"write --{name} {value}")
+            raise NascompileError.of(
+                "bad-option", f"{option} {word}: `{name}` has an option of its own", f"write --{name} {value}"
+            )
         try:
             found[name] = json.loads(value)
         except ValueError:
             found[name] = value
     return found
-
-
-def _error(message: str, hint: str) -> NascompileError:
-    return NascompileError(Diagnostic("bad-option", message, None, hint))

@@ -18,7 +18,7 @@ from samplers.base import Sampler
 from samplers.registry import SAMPLERS
 from samplers.registry import sampler as sampler_of
 from solvers.sets.feasible_set import FeasibleSet
-from spaces.errors import Diagnostic, NascompileError
+from spaces.errors import NascompileError
 from spaces.program.candidate import Candidate
 
 __all__ = ["sample"]
@@ -75,7 +75,7 @@ def sample(
     fs = request.feasible_set()
     if not fs:
         message = f"no network of `{fs.program.space.name}` fits ({fs.description}), so there is nothing to sample"
-        raise NascompileError(Diagnostic("empty-set", message, None, "`nascompile explain` says what the budgets lack"))
+        raise NascompileError.of("empty-set", message, "`nascompile explain` says what the budgets lack")
     with working("sampling"):
         before = resume(chosen, fs, state) if state else 0
         members = list(chosen.ask(fs, number))

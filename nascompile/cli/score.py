@@ -30,7 +30,7 @@ from samplers.scores.score_file import ScoreFile
 from samplers.scores.worker_pool import default_jobs
 from solvers.sets.feasible_set import FeasibleSet
 from solvers.sets.ranking import distinct_draws
-from spaces.errors import Diagnostic, NascompileError
+from spaces.errors import NascompileError
 from spaces.files import write_atomically
 from spaces.program.candidate import Candidate
 from spaces.program.duplicates import numbered_cell
@@ -127,7 +127,9 @@ def _check_options(options: ScoreOptions) -> None:
     check_batch_norm(options.batch_norm)
     output = options.output
     if output and output.suffix not in (".csv", ".npz"):
-        raise _error("bad-option", f"cannot write scores to `{output}`", "give a file that ends in .csv or .npz")
+        raise NascompileError.of(
+            "bad-option", f"cannot write scores to `{output}`", "give a file that ends in .csv or .npz"
+        )
 
 
 def _proxies(options: ScoreOptions) -> list[Proxy]:
@@ -135,9 +137,9 @@ def _proxies(options: ScoreOptions) -> list[Proxy]:
 
     wanted = [name.strip() for name in options.proxies.split(",") if name.strip()]
     if not wanted:
-        raise _error("bad-option", "--proxies names none", "give some, such as zico,snip")
+        raise NascompileError.of("bad-option", "--proxies names none", "give some, such as zico,snip")
     if twice := [name for name in wanted if wanted.count(name) > 1]:
-        raise _error("bad-option", f"--proxies names `{twice[0]}` twice", "give each once")
+        raise NascompileError.of("bad-option", f"--proxies names `{twice[0]}` twice", "give each once")
     return batched(wanted, options.batch)
 
 
@@ -145,7 +147,9 @@ def _members(request: SetRequest) -> FeasibleSet:
     fs = request.feasible_set()
     if not fs:
         hint = "`nascompile explain` says what the budgets lack"
-        raise _error("empty-set", f"no network of `{fs.program.space.name}` fits, so there is nothing to score", hint)
+        raise NascompileError.of(
+            "empty-set", f"no network of `{fs.program.space.name}` fits, so there is nothing to score", hint
+        )
     return fs
 
 
@@ -235,7 +239,9 @@ def _there(table: ScoreFile, fs: FeasibleSet, ranks: Sequence[int]) -> int:
     for k, line in enumerate(rows):
         if k >= len(expected) or line != expected[k]:
             message = f"`{table.path}`, line {k + 2}: `{line}` is not the candidate that belongs there"
-            raise _error("damaged-table", message, "write to another file, or begin this one anew with --force")
+            raise NascompileError.of(
+                "damaged-table", message, "write to another file, or begin this one anew with --force"
+            )
     return len(rows)
 
 
@@ -250,7 +256,3 @@ def _npz(report: Report, table: ScoreFile) -> bytes:
     run = np.array(json.dumps(dict(table.run), ensure_ascii=False))
     np.savez_compressed(buffer, allow_pickle=False, run=run, **report.columns)
     return buffer.getvalue()
-
-
-def _error(code: str, message: str, hint: str) -> NascompileError:
-    return NascompileError(Diagnostic(code, message, None, hint))

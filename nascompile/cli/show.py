@@ -26,7 +26,7 @@ from nascompile.cli.search.run_report import show_run
 from solvers.base import verify as verify_set
 from solvers.sets.feasible_set import FeasibleSet
 from solvers.sets.ranking import distinct_draws
-from spaces.errors import Diagnostic, NascompileError
+from spaces.errors import NascompileError
 from spaces.files import write_atomically
 from spaces.program.candidate import Candidate
 from spaces.program.graph import Program
@@ -76,9 +76,7 @@ def show(request: SetRequest, options: ShowOptions) -> None:
         show_run(Path(request.space), options.as_json)
         return
     if sum(option is not None for option in (options.top, options.least, options.seed)) > 1:
-        raise NascompileError(
-            Diagnostic("bad-option", "--top, --least and --seed exclude each other", None, "give one")
-        )
+        raise NascompileError.of("bad-option", "--top, --least and --seed exclude each other", "give one")
     fs = request.feasible_set()
     with working("looking"):
         members = _members(fs, options)
@@ -171,7 +169,7 @@ def export(
     form = form or (output.suffix.lstrip(".") if output else "") or "csv"
     if form not in ("csv", "json", "npz") or (form == "npz" and output is None):
         hint = "use csv, json or npz" if form != "npz" else "npz needs a file: --out members.npz"
-        raise NascompileError(Diagnostic("bad-option", f"cannot export as `{form}` here", None, hint))
+        raise NascompileError.of("bad-option", f"cannot export as `{form}` here", hint)
     fs = request.feasible_set()
     ranks = _distinct_ranks(fs, number, seed) if distinct else _ranks(fs, number, seed)
     with working("exporting") as progress:
@@ -194,7 +192,7 @@ def _ranks(fs: FeasibleSet, number: int | None, seed: int | None) -> range | lis
     if count > _LIMIT:
         message = f"{count:,} members are too many to list; at most {_LIMIT:,}"
         hint = "draw some: --number 10000 --seed 0; or restrict the set in Python with fs.where(...)"
-        raise NascompileError(Diagnostic("too-many", message, None, hint))
+        raise NascompileError.of("too-many", message, hint)
     return distinct_draws(fs.size, count, random.Random(seed)) if seed is not None else range(count)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spaces.errors import Diagnostic, NascompileError, Span
+from spaces.errors import NascompileError
 
 __all__ = ["CompressionError"]
 
@@ -14,8 +14,3 @@ class CompressionError(NascompileError):
         >>> print(CompressionError.of("no-sparsity", "the space has no choice `S`"))
         the space has no choice `S` [no-sparsity]
     """
-
-    @classmethod
-    def of(cls, code: str, message: str, hint: str = "", span: Span | None = None) -> CompressionError:
-        """The error with a single diagnostic."""
-        return cls(Diagnostic(code, message, span, hint))

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from nascompile.data.dataset import Task
 from nascompile.data.examples import Kind
-from spaces.errors import Diagnostic, NascompileError, did_you_mean
+from spaces.errors import NascompileError, did_you_mean
 
 if TYPE_CHECKING:
     import torch
@@ -52,12 +52,16 @@ def augment(x: torch.Tensor, name: str, generator: torch.Generator) -> torch.Ten
         torch.Size([2, 3, 32, 32])
     """
     if name not in AUGMENTATIONS:
-        raise _error(f"there is no augmentation `{name}`", did_you_mean(name, AUGMENTATIONS))
+        raise NascompileError.of(
+            "bad-augmentation", f"there is no augmentation `{name}`", did_you_mean(name, AUGMENTATIONS)
+        )
     change, ranks = AUGMENTATIONS[name]
     if x.ndim not in ranks:
         shape = "x".join(map(str, x.shape[1:]))
         fitting = [known for known, (_, others) in AUGMENTATIONS.items() if x.ndim in others]
-        raise _error(f"`{name}` is not for inputs of {shape}", f"take {' or '.join(fitting)}")
+        raise NascompileError.of(
+            "bad-augmentation", f"`{name}` is not for inputs of {shape}", f"take {' or '.join(fitting)}"
+        )
     return change(x, generator)
 
 
@@ -136,10 +140,6 @@ def _offsets(n: int, most: int, x: torch.Tensor, generator: torch.Generator) -> 
     import torch
 
     return torch.randint(0, most + 1, (n,), generator=generator, device=x.device)
-
-
-def _error(message: str, hint: str) -> NascompileError:
-    return NascompileError(Diagnostic("bad-augmentation", message, None, hint))
 
 
 #: Name -> the function, and the dimensions of the batches it takes.

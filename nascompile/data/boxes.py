@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nascompile.data.augment import AUGMENTATIONS, augment, crop, flip
-from spaces.errors import Diagnostic, NascompileError, did_you_mean
+from spaces.errors import NascompileError, did_you_mean
 
 if TYPE_CHECKING:
     import torch
@@ -60,12 +60,12 @@ def augment_with_boxes(
     """
     if name not in AUGMENTATIONS:
         hint = did_you_mean(name, AUGMENTATIONS)
-        raise NascompileError(Diagnostic("bad-augmentation", f"there is no augmentation `{name}`", None, hint))
+        raise NascompileError.of("bad-augmentation", f"there is no augmentation `{name}`", hint)
     if name in ("none", "jitter"):
         return augment(x, name, generator), boxes
     if name not in ("flip", "crop", "crop-flip"):
         hint = "take flip, crop, crop-flip, jitter or none"
-        raise NascompileError(Diagnostic("bad-augmentation", f"boxes cannot follow `{name}`", None, hint))
+        raise NascompileError.of("bad-augmentation", f"boxes cannot follow `{name}`", hint)
     if "crop" in name:
         x, moved = crop(x, generator)
         boxes = _moved(boxes, moved)

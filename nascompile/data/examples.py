@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nascompile.data.audio_features import AudioFeatures
-from spaces.errors import Diagnostic, FileError, Span
+from spaces.errors import FileError, Span
 
 __all__ = ["Decoded", "Examples", "Kind", "Wanted", "bad_data", "sides"]
 
@@ -89,4 +89,4 @@ def sides(shape: Sequence[int]) -> str:
 
 def bad_data(message: str, hint: str, code: str = "bad-data", span: Span | None = None) -> FileError:
     """The error of every reader and check of this package."""
-    return FileError(Diagnostic(code, message, span, hint))
+    return FileError.of(code, message, hint, span)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spaces.errors import Diagnostic, NascompileError, Span
+from spaces.errors import NascompileError
 
 __all__ = ["DeployError"]
 
@@ -14,8 +14,3 @@ class DeployError(NascompileError):
         >>> print(DeployError.of("no-toolchain", "there is no `arm-none-eabi-gcc`"))
         there is no `arm-none-eabi-gcc` [no-toolchain]
     """
-
-    @classmethod
-    def of(cls, code: str, message: str, hint: str = "", span: Span | None = None) -> DeployError:
-        """The error with a single diagnostic."""
-        return cls(Diagnostic(code, message, span, hint))

@@ -291,7 +291,7 @@ def _read(path: Path) -> list[tuple[int, list[str]]]:
     """The rows of a CSV file with their lines, empty ones left out."""
 
     def fail(code: str, message: str, hint: str, line: int = 1) -> LatencyError:
-        return LatencyError(Diagnostic(code, message, Span(str(path), line, 1), hint))
+        return LatencyError.of(code, message, hint, Span(str(path), line, 1))
 
     try:
         if path.stat().st_size > _MAX_BYTES:

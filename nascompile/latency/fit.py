@@ -17,7 +17,7 @@ import numpy as np
 
 from nascompile.latency.data import Feature, Measurements
 from spaces.costs.latency import LatencyError, LatencyProfile, StatedError, Terms
-from spaces.errors import Diagnostic, Span
+from spaces.errors import Span
 
 __all__ = ["Errors", "Fit", "Outlier", "fit_profile"]
 
@@ -241,12 +241,12 @@ def _nothing_varies(data: Measurements, constant: Sequence[Feature]) -> LatencyE
     names = ", ".join(f"`{f}`" for f in [*constant, *data.features][: max(1, min(6, len(constant)))])
     message = f"nothing varies: {names} {'is' if len(constant) < 2 else 'are'} the same in every row"
     hint = "measure networks that differ in size"
-    return LatencyError(Diagnostic("constant-features", message, Span(data.file, 1, 1), hint))
+    return LatencyError.of("constant-features", message, hint, Span(data.file, 1, 1))
 
 
 def _check_scipy() -> None:
     if find_spec("scipy") is None:
-        raise LatencyError(Diagnostic("missing-package", "fitting needs scipy", None, "run `pip install scipy`"))
+        raise LatencyError.of("missing-package", "fitting needs scipy", "run `pip install scipy`")
 
 
 def _check_rows(data: Measurements, terms: int) -> None:
@@ -258,7 +258,7 @@ def _check_rows(data: Measurements, terms: int) -> None:
     different = "" if rows == groups else f", {groups} of them different,"
     message = f"{rows} rows{different} are too few for {terms} terms"
     hint = f"measure at least {needed} different networks ({needed - groups} more), or give fewer feature columns"
-    raise LatencyError(Diagnostic("too-few-rows", message, Span(data.file, data.lines[-1], 1), hint))
+    raise LatencyError.of("too-few-rows", message, hint, Span(data.file, data.lines[-1], 1))
 
 
 def _folds(groups: np.ndarray, seed: int) -> tuple[np.ndarray, int]:

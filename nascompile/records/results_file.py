@@ -117,7 +117,7 @@ class ResultsFile:
 
     def error(self, code: str, message: str, hint: str, line: int = 1) -> FileError:
         """A mistake in this file."""
-        return FileError(Diagnostic(code, message, Span(str(self.path), line, 1), hint))
+        return FileError.of(code, message, hint, Span(str(self.path), line, 1))
 
     def _numeric(self, column: str) -> bool:
         """Whether the first row has a number there."""
@@ -154,7 +154,7 @@ def read_results(path: Path) -> ResultsFile:
     """
 
     def fail(code: str, message: str, hint: str, line: int = 1) -> FileError:
-        return FileError(Diagnostic(code, message, Span(str(path), line, 1), hint))
+        return FileError.of(code, message, hint, Span(str(path), line, 1))
 
     try:
         text = path.read_text(encoding="utf-8-sig")

@@ -9,7 +9,7 @@ from typing import Any
 
 from samplers.base import Sampler
 from solvers.sets.feasible_set import FeasibleSet
-from spaces.errors import Diagnostic, FileError, NascompileError, Span
+from spaces.errors import FileError, NascompileError, Span
 from spaces.files import write_atomically
 
 __all__ = ["resume", "save_state"]
@@ -36,12 +36,14 @@ def resume(sampler: Sampler, fs: FeasibleSet, path: Path) -> int:
     try:
         state = json.loads(path.read_text(encoding="utf-8"))
     except OSError as cause:
-        raise _error(path, "unreadable-file", f"cannot read the file: {cause.strerror}", "check the path") from None
+        raise FileError.of(
+            "unreadable-file", f"cannot read the file: {cause.strerror}", "check the path", path
+        ) from None
     except ValueError:
-        raise _error(path, "bad-state", "this is no state of a sampler", _ELSE) from None
+        raise FileError.of("bad-state", "this is no state of a sampler", _ELSE, path) from None
     if not _well_formed(state, fs.size):
         message = "this is no state of a sampler, or a damaged one, or that of another set"
-        raise _error(path, "bad-state", message, _ELSE)
+        raise FileError.of("bad-state", message, _ELSE, path)
     try:
         sampler.restore(fs, state)
     except NascompileError as error:
@@ -79,7 +81,3 @@ def _well_formed(state: Any, size: int) -> bool:
             case _:
                 return False
     return True
-
-
-def _error(path: Path, code: str, message: str, hint: str) -> FileError:
-    return FileError(Diagnostic(code, message, Span(str(path), 1, 1), hint))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from samplers.training_free import Means, Record, RecordError, TrainingFreeSearch
 from solvers.sets.feasible_set import FeasibleSet
-from spaces.errors import Diagnostic, FileError, Span
+from spaces.errors import FileError, Span
 from spaces.record_file import RecordFile, differing
 
 if TYPE_CHECKING:
@@ -98,4 +98,4 @@ def _unwritable(path: Path, cause: OSError) -> FileError:
 
 
 def _bad_log(path: Path, message: str, hint: str, line: int = 1) -> FileError:
-    return FileError(Diagnostic("bad-log", message, Span(str(path), line, 1), hint))
+    return FileError.of("bad-log", message, hint, Span(str(path), line, 1))

@@ -21,7 +21,7 @@ from nascompile.run.settings import ENGINES
 from nascompile.run.trials import Trials
 from nascompile.run.worker import Worker, serve
 from samplers.scores.worker_pool import Spread, no_interrupts
-from spaces.errors import Diagnostic, did_you_mean
+from spaces.errors import did_you_mean
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -86,7 +86,7 @@ def make_engine(name: str, folder: RunFolder, dataset: Dataset, jobs: int | None
         from nascompile.run.ray_engine import RayEngine
 
         return RayEngine(folder, dataset, jobs, device, told)
-    raise RunError(Diagnostic("unknown-engine", f"there is no engine `{name}`", None, did_you_mean(name, ENGINES)))
+    raise RunError.of("unknown-engine", f"there is no engine `{name}`", did_you_mean(name, ENGINES))
 
 
 @dataclass

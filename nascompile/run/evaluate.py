@@ -14,7 +14,7 @@ from nascompile.data.dataset import Dataset
 from nascompile.run.settings import RunSettings
 from nascompile.training.errors import TrainingError
 from samplers.scores.scoring import weight_seed
-from spaces.errors import Diagnostic, FileError, Span
+from spaces.errors import FileError
 from spaces.files import write_atomically
 from spaces.program.candidate import Candidate
 
@@ -86,7 +86,7 @@ def read_result(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         pass
     hint = "delete it, then `nascompile resume`: what else is in its folder is not trained again"
-    raise FileError(Diagnostic("damaged-file", "this is no result of a candidate", Span(str(path), 1, 1), hint))
+    raise FileError.of("damaged-file", "this is no result of a candidate", hint, path)
 
 
 def score(result: Mapping[str, Any], metric: str) -> float:

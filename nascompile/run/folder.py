@@ -25,7 +25,7 @@ from nascompile.run.errors import RunError
 from nascompile.run.settings import RunSettings
 from nascompile.run.trials import Trials
 from solvers.sets.feasible_set import FeasibleSet
-from spaces.errors import Diagnostic, FileError, Span
+from spaces.errors import FileError, Span
 from spaces.files import check_folder, write_atomically
 from spaces.locks import lock
 
@@ -78,12 +78,12 @@ class RunFolder:
         """
         notes = Trials(storage, name).notes
         if "config" not in notes:
-            raise RunError(Diagnostic("no-such-run", f"`{storage}` has no run `{name}`", None, "check --run"))
+            raise RunError.of("no-such-run", f"`{storage}` has no run `{name}`", "check --run")
         folder = cls(path)
         folder._make()
         if folder.config.exists() and folder.config.read_text(encoding="utf-8") != notes["config"]:
             message = f"`{path}` holds another run"
-            raise RunError(Diagnostic("other-run", message, None, "give a new folder with --out"))
+            raise RunError.of("other-run", message, "give a new folder with --out")
         write_atomically(folder.set_file, base64.b64decode(notes["set"]))
         write_atomically(folder.config, notes["config"].encode())
         write_atomically(folder.joined, b"")
@@ -99,7 +99,7 @@ class RunFolder:
         folder = cls(path)
         if not folder.config.is_file():
             message = f"there is no run in `{path}`"
-            raise RunError(Diagnostic("not-a-run", message, None, "give the folder that `nascompile search` wrote"))
+            raise RunError.of("not-a-run", message, "give the folder that `nascompile search` wrote")
         return folder
 
     @property
@@ -124,7 +124,7 @@ class RunFolder:
             text = self.config.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as cause:
             place = Span(str(self.config), 1, 1)
-            raise FileError(Diagnostic("unreadable-file", f"cannot read the file: {cause}", place, "")) from None
+            raise FileError.of("unreadable-file", f"cannot read the file: {cause}", span=place) from None
         return RunSettings.from_json(text, self.config)
 
     @cached_property
@@ -152,7 +152,7 @@ class RunFolder:
             if not lock(file):
                 file.seek(0)
                 message = f"process {file.read().strip() or 'unknown'} is working on the run `{self.path}`"
-                raise RunError(Diagnostic("run-in-use", message, None, "wait for it, or stop it"))
+                raise RunError.of("run-in-use", message, "wait for it, or stop it")
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
@@ -171,7 +171,7 @@ class RunFolder:
         strangers = [name for name in entries if name not in own and not name.endswith(".part")]
         if strangers and not self.config.exists():
             message = f"`{self.path}` is not empty, and holds no run (`{strangers[0]}` ...)"
-            raise RunError(Diagnostic("not-a-run", message, None, "give the name of a new folder with --out"))
+            raise RunError.of("not-a-run", message, "give the name of a new folder with --out")
 
     def _make(self) -> None:
         """Make the folder unless it is there."""
@@ -179,7 +179,7 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as cause:
             message, place = f"cannot make the folder: {cause.strerror}", Span(str(self.path), 1, 1)
-            raise FileError(Diagnostic("unwritable", message, place, "give another --out")) from None
+            raise FileError.of("unwritable", message, "give another --out", place) from None
 
     def _announce(self) -> None:
         """Tell the database, where there is one, all that a worker elsewhere needs."""
@@ -188,7 +188,7 @@ class RunFolder:
         trials, text = self.trials(), self.settings.to_json()
         if trials.notes.get("config", text) != text:
             message = f"the storage has another run called `{self.settings.name}`"
-            raise RunError(Diagnostic("other-run", message, None, "give the folder, and so the run, another name"))
+            raise RunError.of("other-run", message, "give the folder, and so the run, another name")
         if "config" not in trials.notes:
             trials.note("set", base64.b64encode(self.set_file.read_bytes()).decode())
             trials.note("config", text)
@@ -199,13 +199,13 @@ class RunFolder:
             message = (
                 f"`{self.path}` holds a run on another set: {self.fs.size:,} members of `{self.fs.program.space.name}`"
             )
-            raise RunError(Diagnostic("other-run", message, None, hint))
+            raise RunError.of("other-run", message, hint)
         old, new = _flat(self.settings), _flat(settings)
         for key in new:
             if old.get(key) != new[key]:
                 values = f"{_short(old.get(key))}, not {_short(new[key])}"
                 message = f"`{self.path}` holds another run: its `{key}` is {values}"
-                raise RunError(Diagnostic("other-run", message, None, hint))
+                raise RunError.of("other-run", message, hint)
 
 
 def _flat(settings: RunSettings) -> dict[str, object]:

@@ -21,7 +21,7 @@ from nascompile.run.proxies import proxy_examples
 from nascompile.run.timing import without_seconds
 from nascompile.run.worker import WEIGHTS
 from samplers.subset.hypervolume import HypervolumeSelector
-from spaces.errors import Diagnostic, FileError, Span
+from spaces.errors import FileError
 from spaces.files import write_atomically
 from spaces.program.candidate import Candidate, parse_candidate
 
@@ -69,7 +69,7 @@ class Outcome:
             return cls(data["metric"], data["cost"], tuple(data["networks"]), data["agreement"], data["verdict"])
         except (ValueError, KeyError, TypeError):
             hint = f"delete it: `nascompile resume {folder.path}` writes it anew"
-            raise FileError(Diagnostic("damaged-file", "these are no results", Span(str(path), 1, 1), hint)) from None
+            raise FileError.of("damaged-file", "these are no results", hint, path) from None
 
     @property
     def chosen(self) -> list[Mapping[str, Any]]:
@@ -145,7 +145,7 @@ def _fetch(folder: RunFolder, results: Mapping[int, Mapping[str, Any]]) -> None:
         if not files:
             message = f"the weights of candidate {number} are not in `{place}`"
             hint = "put the folder back, or start the run anew under another name"
-            raise RunError(Diagnostic("no-weights", message, None, hint))
+            raise RunError.of("no-weights", message, hint)
         place.mkdir(parents=True, exist_ok=True)
         for name, data in files.items():
             write_atomically(place / name, data)

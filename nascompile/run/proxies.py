@@ -13,7 +13,6 @@ from nascompile.run.errors import RunError
 from nascompile.run.folder import RunFolder
 from samplers.registry import training_free
 from samplers.training_free import Means, Record, TrainingFreeSearch
-from spaces.errors import Diagnostic
 from spaces.program.candidate import Candidate
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def proxy_examples(dataset: Dataset, batch: int, seed: int) -> Data:
 
     if dataset.task != "classification":
         message = f"proxies are for classification, and this is `{dataset.task}`"
-        raise RunError(Diagnostic("no-proxies", message, None, "take another --sampler"))
+        raise RunError.of("no-proxies", message, "take another --sampler")
     train = dataset.train
     order = np.random.default_rng(seed).permutation(len(train))[: 2 * min(batch, len(train) // 2)]
     labels = torch.from_numpy(np.asarray(train.y)[order])

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from nascompile.run.errors import RunError
 from samplers.scores.worker_pool import WorkerError
-from spaces.errors import Diagnostic, NascompileError
+from spaces.errors import NascompileError
 
 __all__ = ["RayCluster", "load_ray"]
 
@@ -43,7 +43,7 @@ def load_ray() -> ModuleType:
         import ray.exceptions
     except ImportError as cause:
         message = f"--engine ray needs Ray, which cannot be imported ({cause})"
-        raise RunError(Diagnostic("no-ray", message, None, "pip install 'nascompile[ray]'")) from None
+        raise RunError.of("no-ray", message, "pip install 'nascompile[ray]'") from None
     return ray
 
 
@@ -135,7 +135,7 @@ class RayCluster:
         except errors.RayError as cause:
             message = f"the nodes of a task were lost four times: {_first_line(cause)}"
             hint = "memory may have run out: use fewer jobs, or a smaller batch"
-            raise WorkerError(Diagnostic("worker-ended", message, None, hint)) from None
+            raise WorkerError.of("worker-ended", message, hint) from None
         if kind == "mistake":
             raise value[0](value[1])
         return value
@@ -145,7 +145,7 @@ class RayCluster:
         if where.startswith("ray://"):
             message = f"RAY_ADDRESS is `{where}`, an address for Ray's client, which streams no results"
             hint = "start the command on a node of the cluster, with RAY_ADDRESS=HOST:6379 or without it"
-            raise RunError(Diagnostic("no-cluster", message, None, hint))
+            raise RunError.of("no-cluster", message, hint)
         if where not in ("", "auto", "local"):
             _check_answer(where)
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
@@ -176,7 +176,7 @@ class RayCluster:
         if not self._capacity():
             what = f"{self.threads:,} CPU" + (" and a GPU" if self.request["num_gpus"] else "")
             message = f"no node of the Ray cluster has what a task asks for: {what}"
-            raise RunError(Diagnostic("no-resources", message, None, "add a node: ray start --address HOST:6379"))
+            raise RunError.of("no-resources", message, "add a node: ray start --address HOST:6379")
 
 
 def _check_answer(where: str) -> None:
@@ -193,7 +193,7 @@ def _check_answer(where: str) -> None:
 def _no_cluster(where: str, cause: Exception) -> RunError:
     message = f"cannot connect to the Ray cluster `{where}`: {_first_line(cause)}"
     hint = "check RAY_ADDRESS; without it a cluster on this machine is used, or started"
-    return RunError(Diagnostic("no-cluster", message, None, hint))
+    return RunError.of("no-cluster", message, hint)
 
 
 def _first_line(cause: Exception) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nascompile.training.recipes import Recipe
-from spaces.errors import Diagnostic, FileError, Span
+from spaces.errors import FileError
 
 __all__ = ["COSTS", "ENGINES", "QUANTISATIONS", "DataSettings", "RunSettings"]
 
@@ -110,4 +110,4 @@ class RunSettings:
         except (ValueError, KeyError, TypeError) as cause:
             message = "this file does not hold the settings of a run"
             hint = f"put back a copy, or start the run anew in another folder ({cause})"
-            raise FileError(Diagnostic("damaged-run", message, Span(str(path), 1, 1), hint)) from None
+            raise FileError.of("damaged-run", message, hint, path) from None

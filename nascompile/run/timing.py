@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nascompile.run.folder import RunFolder
-from spaces.errors import Diagnostic, FileError, Span
+from spaces.errors import FileError, Span
 from spaces.files import write_atomically
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def read_timing(folder: RunFolder) -> dict[str, Any] | None:
         return {name: found[name] for name in ("seconds", "outside", "share", "networks")}
     except (ValueError, KeyError, TypeError):
         message, place = "this is no timing of a run", Span(str(path), 1, 1)
-        raise FileError(Diagnostic("damaged-file", message, place, "delete it: only the times are lost")) from None
+        raise FileError.of("damaged-file", message, "delete it: only the times are lost", place) from None
 
 
 def without_seconds(result: Mapping[str, Any]) -> dict[str, Any]:

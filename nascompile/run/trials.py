@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nascompile.run.errors import RunError
-from spaces.errors import Diagnostic
 from spaces.program.candidate import Candidate
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ def open_storage(where: str | Path) -> BaseStorage:
     except Exception as cause:  # drivers have errors of their own
         what = str(cause).strip().splitlines()[0]
         hint = "give a URL such as postgresql://user:password@host/database; its driver: pip install 'psycopg[binary]'"
-        raise RunError(Diagnostic("bad-storage", f"cannot open the storage `{where}`: {what}", None, hint)) from cause
+        raise RunError.of("bad-storage", f"cannot open the storage `{where}`: {what}", hint) from cause
 
 
 @dataclass

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from nascompile.training.tensor_file import read_tensors, write_tensors
-from spaces.errors import Diagnostic, FileError, Span
+from spaces.errors import FileError
 from spaces.networks.network import Network
 from spaces.program.candidate import Candidate
 
@@ -35,12 +35,12 @@ def load_weights(path: Path, candidate: Candidate) -> Network:
     arrays, about = read_tensors(path, _KIND)
     if about.get("candidate") != str(candidate):
         message = f"these are the weights of `{about.get('candidate')}`, not of `{candidate}`"
-        raise FileError(Diagnostic("wrong-file", message, Span(str(path), 1, 1), "name another file"))
+        raise FileError.of("wrong-file", message, "name another file", path)
     network = candidate.build(batch_norm="kept")
     try:
         network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
     except RuntimeError:
         message = f"these weights do not fit `{candidate}`"
         hint = "they are from another version of nascompile: start the run anew"
-        raise FileError(Diagnostic("wrong-file", message, Span(str(path), 1, 1), hint)) from None
+        raise FileError.of("wrong-file", message, hint, path) from None
     return network.eval()

@@ -16,7 +16,6 @@ from nascompile.run.errors import RunError
 from nascompile.run.evaluate import METRIC, evaluate_candidate, score
 from nascompile.run.folder import RunFolder
 from nascompile.run.trials import BEAT, Claim, Trials
-from spaces.errors import Diagnostic
 from spaces.program.breakdown import outputs
 from spaces.program.candidate import parse_candidate
 
@@ -153,7 +152,7 @@ def load_data(folder: RunFolder) -> Dataset:
     if (data.task == "detection") != (head is not None):
         ends = "ends" if head else "does not end"
         message = f"the task is `{data.task}`, and `{space.name}` {ends} in a `yolo_head`, which finds boxes"
-        raise RunError(Diagnostic("wrong-head", message, None, "take another space, or other data"))
+        raise RunError.of("wrong-head", message, "take another space, or other data")
     return data
 
 

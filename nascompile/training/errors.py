@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spaces.errors import Diagnostic, NascompileError, Span
+from spaces.errors import NascompileError
 
 __all__ = ["TrainingError"]
 
@@ -15,8 +15,3 @@ class TrainingError(NascompileError):
         `lr` is 0 [bad-recipe]
           a learning rate is above 0
     """
-
-    @classmethod
-    def of(cls, code: str, message: str, hint: str = "", span: Span | None = None) -> TrainingError:
-        """The error with a single diagnostic."""
-        return cls(Diagnostic(code, message, span, hint))

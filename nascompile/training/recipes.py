@@ -69,19 +69,27 @@ class Recipe:
     def __post_init__(self) -> None:
         for name, words in _WORDS.items():
             if getattr(self, name) not in words:
-                raise _error(f"`{name}` cannot be `{getattr(self, name)}`", did_you_mean(getattr(self, name), words))
+                raise TrainingError.of(
+                    "bad-recipe",
+                    f"`{name}` cannot be `{getattr(self, name)}`",
+                    did_you_mean(getattr(self, name), words),
+                )
         for name, least in _LEAST.items():
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise _error(f"`{name}` is {value}", f"it is a whole number from {least} up")
+                raise TrainingError.of("bad-recipe", f"`{name}` is {value}", f"it is a whole number from {least} up")
         if not self.lr > 0:
-            raise _error(f"`lr` is {self.lr:g}", "a learning rate is above 0")
+            raise TrainingError.of("bad-recipe", f"`lr` is {self.lr:g}", "a learning rate is above 0")
         if not 0 <= self.momentum < 1:
-            raise _error(f"`momentum` is {self.momentum:g}", "it is from 0 to below 1")
+            raise TrainingError.of("bad-recipe", f"`momentum` is {self.momentum:g}", "it is from 0 to below 1")
         if not self.weight_decay >= 0:
-            raise _error(f"`weight_decay` is {self.weight_decay:g}", "it is 0 or more")
+            raise TrainingError.of("bad-recipe", f"`weight_decay` is {self.weight_decay:g}", "it is 0 or more")
         if self.mixed_precision and not self.device.startswith("cuda"):
-            raise _error(f"`mixed_precision` on the device `{self.device}`", "it is for CUDA only: leave it out here")
+            raise TrainingError.of(
+                "bad-recipe",
+                f"`mixed_precision` on the device `{self.device}`",
+                "it is for CUDA only: leave it out here",
+            )
 
     def rate(self, epoch: int) -> float:
         """The learning rate of an epoch, from 0."""
@@ -116,13 +124,9 @@ def recipe(name: str, **changes: Any) -> Recipe:
         0.9
     """
     if name not in RECIPES:
-        raise _error(f"there is no recipe `{name}`", did_you_mean(name, RECIPES))
+        raise TrainingError.of("bad-recipe", f"there is no recipe `{name}`", did_you_mean(name, RECIPES))
     known = vars(RECIPES[name])
     for change in changes:
         if change not in known:
-            raise _error(f"a recipe has no `{change}`", did_you_mean(change, known))
+            raise TrainingError.of("bad-recipe", f"a recipe has no `{change}`", did_you_mean(change, known))
     return replace(RECIPES[name], **changes)
-
-
-def _error(message: str, hint: str) -> TrainingError:
-    return TrainingError.of("bad-recipe", message, hint)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.errors import Diagnostic, FileError, Span
+from spaces.errors import FileError
 from spaces.files import write_atomically
 
 __all__ = ["digest", "read_tensors", "write_tensors"]
@@ -61,7 +61,9 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, NDArray[Any]], dict[s
     try:
         data = path.read_bytes()
     except OSError as cause:
-        raise _error(path, "unreadable-file", f"cannot read the file: {cause.strerror}", "check the path") from None
+        raise FileError.of(
+            "unreadable-file", f"cannot read the file: {cause.strerror}", "check the path", path
+        ) from None
     try:
         arrays = load(data)
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
@@ -71,10 +73,12 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, NDArray[Any]], dict[s
         whole, arrays, about = False, {}, {}
     if not whole or not isinstance(about, dict):
         hint = "delete it, or put back a copy"
-        raise _error(path, "damaged-file", "this file is cut off or damaged, or was not written by nascompile", hint)
+        raise FileError.of(
+            "damaged-file", "this file is cut off or damaged, or was not written by nascompile", hint, path
+        )
     if about.get("kind") != kind:
         message = f"this file holds a {about.get('kind')}, not a {kind}"
-        raise _error(path, "wrong-file", message, "name another file")
+        raise FileError.of("wrong-file", message, "name another file", path)
     return arrays, about
 
 
@@ -86,7 +90,3 @@ def digest(arrays: Arrays) -> str:
         found.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
         found.update(array.reshape(-1).view(np.uint8).data)
     return found.hexdigest()
-
-
-def _error(path: Path, code: str, message: str, hint: str) -> FileError:
-    return FileError(Diagnostic(code, message, Span(str(path), 1, 1), hint))

@@ -13,11 +13,11 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from samplers.base import sampler_error
 from samplers.monas.cell_sets import Operators, connected, within, without
 from samplers.monas.rules import Cells, Paper, Progress, Round, Row, Rule
 from samplers.training_free import Means, Measured, TrainingFreeSearch
 from solvers.sets.feasible_set import FeasibleSet
+from spaces.errors import EngineError
 from spaces.program.candidate import Candidate
 from spaces.program.graph import Chain
 
@@ -163,17 +163,17 @@ class MonasSampler(TrainingFreeSearch[Round]):
         """
         if not (0 <= self.lam < 1 and 0 <= self.mu < 1) or (self.lam and self.mu):
             message = f"the weights lambda = {self.lam:g} and mu = {self.mu:g} cannot be"
-            raise sampler_error("bad-weight", message, "give one of them, from 0 to below 1 (MONAS Eq. 3)")
+            raise EngineError.of("bad-weight", message, "give one of them, from 0 to below 1 (MONAS Eq. 3)")
         if self.rule not in ("cells", "paper"):
-            raise sampler_error("bad-rule", f"there is no rule `{self.rule}`", "it is `cells` or `paper`")
+            raise EngineError.of("bad-rule", f"there is no rule `{self.rule}`", "it is `cells` or `paper`")
         if min(self.prune, self.cells) < 1 or (self.repeats is not None and self.repeats < 1):
-            raise sampler_error("bad-count", "`prune`, `cells` and `repeats` are whole numbers from 1 up", "")
+            raise EngineError.of("bad-count", "`prune`, `cells` and `repeats` are whole numbers from 1 up", "")
         if fs is None:
             return
         _chain(fs)
         if self.mu and fs.program.latency is None:
             hint = "name one (`nascompile latency list`), or weigh FLOPs by lambda"
-            raise sampler_error("no-latency-profile", "the weight mu needs a latency profile", hint)
+            raise EngineError.of("no-latency-profile", "the weight mu needs a latency profile", hint)
 
 
 def _pruned(fs: FeasibleSet, remaining: Operators, rows: list[Row], most: int) -> list[Row]:
@@ -203,15 +203,15 @@ def _chain(fs: FeasibleSet) -> Chain:
     space = fs.program.space
     if len(fs.program.chains) != 1 or any(d.choice not in space.cells for d in fs.program.chains[0].variant.decisions):
         message = f"MONAS prunes the edges of cells, and `{space.name}` has other decisions"
-        raise sampler_error("no-cell-space", message, "take a cell space, such as `nasbench201`")
+        raise EngineError.of("no-cell-space", message, "take a cell space, such as `nasbench201`")
     if space.input.rank != 2:
-        raise sampler_error("no-images", f"MONAS measures networks of images, and `{space.name}` has none", "")
+        raise EngineError.of("no-images", f"MONAS measures networks of images, and `{space.name}` has none", "")
     if not fs:
         message = f"no network of `{space.name}` is feasible"
-        raise sampler_error("empty-set", message, "`nascompile explain` says what is missing")
+        raise EngineError.of("empty-set", message, "`nascompile explain` says what is missing")
     (chain,) = fs.program.chains
     if not connected(fs, {d.label: d.options for d in chain.variant.decisions}):
         message = f"no feasible cell of `{space.name}` connects its input with its output"
         hint = "raise the budgets: only networks with a constant output fit them"
-        raise sampler_error("no-connected-cell", message, hint)
+        raise EngineError.of("no-connected-cell", message, hint)
     return chain

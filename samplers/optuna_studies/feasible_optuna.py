@@ -13,7 +13,6 @@ import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, TPESampler
 
-from samplers.base import sampler_error
 from samplers.optuna_studies.suggestions import NEVER, Chain, is_same, value_of
 from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import EngineError
@@ -74,7 +73,7 @@ class FeasibleOptunaSampler(BaseSampler):
         seed: int | None = None,
     ) -> None:
         if not feasible_set:
-            raise sampler_error("empty-set", "the feasible set is empty", "`nascompile explain` says what would fit")
+            raise EngineError.of("empty-set", "the feasible set is empty", "`nascompile explain` says what would fit")
         self._fs = feasible_set
         self._base = base or TPESampler(seed=seed)
         self._variant = variant
@@ -150,7 +149,7 @@ class FeasibleOptunaSampler(BaseSampler):
             if row is not None:
                 return candidate_of(self._fs.program, chain.position, row)
         what = ", ".join(f"`{name}` = {value}" for name, value in made.items())
-        raise sampler_error("no-member", f"no member has {what}", "fix parameters to what `feasible_set.where` allows")
+        raise EngineError.of("no-member", f"no member has {what}", "fix parameters to what `feasible_set.where` allows")
 
     # -- decisions -------------------------------------------------------------------------------------------------
 
@@ -229,4 +228,4 @@ def _nothing_left(name: str, distribution: BaseDistribution, made: Mapping[str, 
     given = ", ".join(f"`{other}` = {value}" for other, value in made.items())
     message = f"no member has `{name}` in {distribution}" + (f" together with {given}" if given else "")
     hint = "let the distribution hold every option of the decision, and fix parameters to what fits"
-    return sampler_error("no-member", message, hint)
+    return EngineError.of("no-member", message, hint)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from samplers.base import Run, Sampler, sampler_error
+from samplers.base import Run, Sampler
 from solvers.sets.feasible_set import FeasibleSet
-from spaces.errors import did_you_mean
+from spaces.errors import EngineError, did_you_mean
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -109,7 +109,9 @@ class OptunaSampler(_Directed):
         again = self.propose(run)
         if again != rank:
             message = f"Optuna proposes `{run.fs[again]}` now where the state has `{run.fs[rank]}`"
-            raise sampler_error("other-state", message, "restore with the version of Optuna, and the method, as before")
+            raise EngineError.of(
+                "other-state", message, "restore with the version of Optuna, and the method, as before"
+            )
 
     def state(self) -> dict[str, Any]:
         """As of every sampler; a method that is no name is known by its type, for want of a text of its own."""
@@ -136,14 +138,14 @@ class OptunaSampler(_Directed):
         from samplers.optuna_studies.feasible_study import quiet
 
         if self.options and not isinstance(self.method, str):
-            raise sampler_error("bad-option", "`options` are of a method by name", "give them to your own sampler")
+            raise EngineError.of("bad-option", "`options` are of a method by name", "give them to your own sampler")
         try:
             with quiet():
                 return self._maker()()
         except (TypeError, ValueError) as cause:
             name = METHODS.get(self._method_name)
             hint = f"they are those of `optuna.samplers.{name}`" if name else "it is called with the seed alone"
-            raise sampler_error("bad-option", f"`{self._method_name}` refuses its arguments: {cause}", hint) from cause
+            raise EngineError.of("bad-option", f"`{self._method_name}` refuses its arguments: {cause}", hint) from cause
 
     def _maker(self) -> Callable[[], BaseSampler]:
         import optuna
@@ -154,7 +156,7 @@ class OptunaSampler(_Directed):
         if not isinstance(method, str):
             return partial(method, self.seed)
         if method not in METHODS:
-            raise sampler_error("bad-method", f"there is no `method` `{method}`", did_you_mean(method, METHODS))
+            raise EngineError.of("bad-method", f"there is no `method` `{method}`", did_you_mean(method, METHODS))
         return partial(getattr(optuna.samplers, METHODS[method]), seed=self.seed, **self.arguments)
 
 
@@ -165,7 +167,7 @@ def check_objectives(objectives: Mapping[str, str]) -> None:
         EngineError: there are none, or one is neither `max` nor `min`.
     """
     if not objectives:
-        raise sampler_error("bad-objectives", "`objectives` names none", 'give some, such as {"accuracy": "max"}')
+        raise EngineError.of("bad-objectives", "`objectives` names none", 'give some, such as {"accuracy": "max"}')
     for name, sense in objectives.items():
         if sense not in ("max", "min"):
-            raise sampler_error("bad-objectives", f"`{name}` cannot be `{sense}`", "it is `max` or `min`")
+            raise EngineError.of("bad-objectives", f"`{name}` cannot be `{sense}`", "it is `max` or `min`")

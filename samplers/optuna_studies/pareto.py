@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from samplers.base import WORST, Run, sampler_error
+from samplers.base import WORST, Run
 from samplers.optuna_studies.optuna_sampler import METHODS, OptunaSampler, check_objectives
 from samplers.subset.dominance import non_dominated
 from solvers.sets.feasible_set import FeasibleSet
-from spaces.errors import did_you_mean
+from spaces.errors import EngineError, did_you_mean
 from spaces.program.candidate import Candidate
 
 if TYPE_CHECKING:
@@ -77,17 +77,19 @@ class ParetoSampler(OptunaSampler):
     def check(self, fs: FeasibleSet) -> None:
         """Whether there are such a method, such options and such objectives, and a population."""
         if self.population < 2:
-            raise sampler_error("bad-population", f"`population` = {self.population}", "it is 2 or more")
+            raise EngineError.of("bad-population", f"`population` = {self.population}", "it is 2 or more")
         if "population_size" in self.options:
-            raise sampler_error("bad-option", "`options` cannot have a `population_size`", "give it as `population`")
+            raise EngineError.of("bad-option", "`options` cannot have a `population_size`", "give it as `population`")
         if self.method == "uniform":
             if self.options:
-                raise sampler_error("bad-option", "`options` are of Optuna's methods", "leave them out of `uniform`")
+                raise EngineError.of("bad-option", "`options` are of Optuna's methods", "leave them out of `uniform`")
             check_objectives(self.objectives)
             return
         if isinstance(self.method, str) and self.method not in METHODS:
             known = (*METHODS, "uniform")
-            raise sampler_error("bad-method", f"there is no `method` `{self.method}`", did_you_mean(self.method, known))
+            raise EngineError.of(
+                "bad-method", f"there is no `method` `{self.method}`", did_you_mean(self.method, known)
+            )
         super().check(fs)
 
     def begin(self, run: Run) -> None:

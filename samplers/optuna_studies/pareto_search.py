@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from samplers.base import sampler_error
 from samplers.optuna_studies.pareto import PROTOTYPENAS, ParetoSampler, Point, sound_front
 from samplers.proxies.base import COSTS, Proxy
 from samplers.scores.worker_pool import default_jobs
 from samplers.subset.hypervolume import HypervolumeSelector
 from samplers.training_free import Means, Measured, Record, RecordError, TrainingFreeSearch
 from solvers.sets.feasible_set import FeasibleSet
+from spaces.errors import EngineError
 from spaces.program.candidate import Candidate, parse_candidate
 
 if TYPE_CHECKING:
@@ -114,10 +114,10 @@ class ParetoSearch(TrainingFreeSearch[Trial]):
             return
         if not fs:
             message = f"no network of `{fs.program.space.name}` fits, so there is nothing to search"
-            raise sampler_error("empty-set", message, "`nascompile explain` says what the budgets lack")
+            raise EngineError.of("empty-set", message, "`nascompile explain` says what the budgets lack")
         if "latency" in self.objectives and fs.program.latency is None:
             hint = "give --latency-profile, or --latency-profile auto with --mcu"
-            raise sampler_error("no-latency", "the objective `latency` needs a latency profile", hint)
+            raise EngineError.of("no-latency", "the objective `latency` needs a latency profile", hint)
         self.sampler().check(fs)
 
     def limited(self, batch: int) -> ParetoSearch:
@@ -183,7 +183,7 @@ class ParetoSearch(TrainingFreeSearch[Trial]):
         front = self.front(fs, trials)
         if not front:
             message = f"none of {len(trials):,} trials has a finite value in every objective"
-            raise sampler_error("no-front", message, "leave out the objective that has none")
+            raise EngineError.of("no-front", message, "leave out the objective that has none")
         asked = sorted(range(len(front)), key=lambda k: front[k][0])
         values = np.array([list(front[k][1].values.values()) for k in asked])
         subset = HypervolumeSelector(k=min(n, len(front))).select(values, list(self.objectives.values()))

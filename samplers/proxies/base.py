@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
-from spaces.errors import Diagnostic, NascompileError, did_you_mean
+from spaces.errors import NascompileError, did_you_mean
 
 if TYPE_CHECKING:
     from torch import nn
@@ -68,7 +68,9 @@ class Subject:
             ProxyError: there is none.
         """
         if self.net is None:
-            raise _error("no-network", f"`{proxy}` scores a network, and got none", "build the candidate's network")
+            raise ProxyError.of(
+                "no-network", f"`{proxy}` scores a network, and got none", "build the candidate's network"
+            )
         return self.net
 
     def costs(self, proxy: str) -> dict[str, int | float]:
@@ -78,7 +80,7 @@ class Subject:
             ProxyError: there is no candidate.
         """
         if self.candidate is None:
-            raise _error("no-candidate", f"`{proxy}` is computed from a candidate's costs, and got no candidate", "")
+            raise ProxyError.of("no-candidate", f"`{proxy}` is computed from a candidate's costs, and got no candidate")
         return self.candidate.costs
 
 
@@ -152,14 +154,10 @@ def proxy(name: str, **options: Any) -> Proxy:
           did you mean `zico`?
     """
     if name not in PROXIES:
-        raise _error("unknown-proxy", f"there is no proxy `{name}`", did_you_mean(name, PROXIES))
+        raise ProxyError.of("unknown-proxy", f"there is no proxy `{name}`", did_you_mean(name, PROXIES))
     found: Proxy = getattr(import_module(PROXIES[name]), name.upper())
     unknown = [option for option in options if option not in found.options]
     if unknown:
         hint = did_you_mean(unknown[0], found.options) if found.options else "it has no options"
-        raise _error("unknown-option", f"`{name}` has no option `{unknown[0]}`", hint)
+        raise ProxyError.of("unknown-option", f"`{name}` has no option `{unknown[0]}`", hint)
     return replace(found, **options)
-
-
-def _error(code: str, message: str, hint: str) -> ProxyError:
-    return ProxyError(Diagnostic(code, message, None, hint))

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from samplers.proxies.base import Direction, Proxy, ProxyError, Subject
 from samplers.proxies.entropy import ENTROPY
-from spaces.errors import Diagnostic
 
 if TYPE_CHECKING:
     from samplers.proxies.data import Data
@@ -41,7 +40,7 @@ class Count(Proxy):
         costs = subject.costs(self.name)
         if self.name not in costs:
             message = f"`{self.name}` is not among the costs of `{subject.candidate}`: {', '.join(costs)}"
-            raise ProxyError(Diagnostic("no-such-cost", message, None, _HINTS.get(self.name, "")))
+            raise ProxyError.of("no-such-cost", message, _HINTS.get(self.name, ""))
         return float(costs[self.name])
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spaces.errors import Diagnostic, FileError
+from spaces.errors import FileError
 
 __all__ = ["Data"]
 
@@ -74,7 +74,9 @@ class Data:
         if x.dtype == np.uint8:
             images = _standardised(images / 255)
         if not images.isfinite().all():
-            raise _error(f"`{path}` has images that are not finite", "replace NaN and infinite values in `x`")
+            raise FileError.of(
+                "bad-data", f"`{path}` has images that are not finite", "replace NaN and infinite values in `x`"
+            )
         labels = torch.from_numpy(y[chosen].astype(np.int64))
         return cls(images, labels, f"{n} of {len(x)} examples of {path}, seed {seed}")
 
@@ -85,14 +87,16 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     try:
         arrays = np.load(path, allow_pickle=False)
         if isinstance(arrays, np.ndarray):
-            raise _error(f"`{path}` is a single array, not images and labels", hint)
+            raise FileError.of("bad-data", f"`{path}` is a single array, not images and labels", hint)
         with arrays:
             missing = [name for name in ("x", "y") if name not in arrays]
             if missing:
-                raise _error(f"`{path}` has no array `{missing[0]}`, only {', '.join(arrays) or 'nothing'}", hint)
+                raise FileError.of(
+                    "bad-data", f"`{path}` has no array `{missing[0]}`, only {', '.join(arrays) or 'nothing'}", hint
+                )
             return arrays["x"], arrays["y"]
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise _error(f"`{path}` cannot be read: {error}", hint) from error
+        raise FileError.of("bad-data", f"`{path}` cannot be read: {error}", hint) from error
 
 
 def _check(path: str, x: np.ndarray, y: np.ndarray, shape: tuple[int, ...], n: int) -> None:
@@ -100,16 +104,22 @@ def _check(path: str, x: np.ndarray, y: np.ndarray, shape: tuple[int, ...], n: i
     if x.shape[1:] != shape:
         last = x.ndim > 2 and (x.shape[-1], *x.shape[1:-1]) == shape
         hint = "move the channels first: `numpy.moveaxis(x, -1, 1)`" if last else "give data of the space's input"
-        raise _error(f"the images of `{path}` are {_sides(x.shape[1:])}, the input is {_sides(shape)}", hint)
+        raise FileError.of(
+            "bad-data", f"the images of `{path}` are {_sides(x.shape[1:])}, the input is {_sides(shape)}", hint
+        )
     if x.dtype != np.uint8 and x.dtype.kind != "f":
-        raise _error(f"the images of `{path}` are of type {x.dtype}", "store `x` as uint8 (0 to 255) or as float32")
+        raise FileError.of(
+            "bad-data", f"the images of `{path}` are of type {x.dtype}", "store `x` as uint8 (0 to 255) or as float32"
+        )
     if y.shape != x.shape[:1] or y.dtype.kind not in "iu":
         message = f"the labels of `{path}` are {_sides(y.shape)} of type {y.dtype}"
-        raise _error(message, f"store `y` as {len(x)} integers, one for each image")
+        raise FileError.of("bad-data", message, f"store `y` as {len(x)} integers, one for each image")
     if len(y) and y.min() < 0:
-        raise _error(f"`{path}` has the label {y.min()}", "number the classes from 0")
+        raise FileError.of("bad-data", f"`{path}` has the label {y.min()}", "number the classes from 0")
     if not 0 < n <= len(x):
-        raise _error(f"`{path}` has {len(x)} examples, {n} are wanted", "ask for fewer examples, or give more data")
+        raise FileError.of(
+            "bad-data", f"`{path}` has {len(x)} examples, {n} are wanted", "ask for fewer examples, or give more data"
+        )
 
 
 def _standardised(images: torch.Tensor) -> torch.Tensor:
@@ -121,7 +131,3 @@ def _standardised(images: torch.Tensor) -> torch.Tensor:
 
 def _sides(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) or "single numbers"
-
-
-def _error(message: str, hint: str) -> FileError:
-    return FileError(Diagnostic("bad-data", message, None, hint))

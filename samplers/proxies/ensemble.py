@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from samplers.proxies.base import Proxy, ProxyError, Subject, proxy
 from samplers.proxies.data import Data
 from samplers.proxies.passes import SharedProxy, observe
-from spaces.errors import Diagnostic
 
 __all__ = ["evaluate"]
 
@@ -52,7 +51,5 @@ def _distinct(proxies: Iterable[str | Proxy]) -> dict[str, Proxy]:
         found = one if isinstance(one, Proxy) else proxy(one)
         if chosen.setdefault(found.name, found) != found:
             hint = "evaluate them one after another"
-            raise ProxyError(
-                Diagnostic("two-of-a-kind", f"`{found.name}` is wanted with two sets of options", None, hint)
-            )
+            raise ProxyError.of("two-of-a-kind", f"`{found.name}` is wanted with two sets of options", hint)
     return chosen

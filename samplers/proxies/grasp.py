@@ -13,7 +13,6 @@ from samplers.proxies.base import Direction, Proxy, ProxyError, Subject
 from samplers.proxies.data import Data
 from samplers.proxies.inputs import examples, logits
 from samplers.proxies.network import borrowed, place, reproducible, weighted_layers
-from spaces.errors import Diagnostic
 
 __all__ = ["GRASP", "Grasp", "grasp"]
 
@@ -46,7 +45,7 @@ def grasp(net: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> float:
         output = logits(net, images)
         if labels.numel() and int(labels.max()) >= output.shape[1]:
             message = f"the label {int(labels.max())} is none of the network's {output.shape[1]} classes"
-            raise ProxyError(Diagnostic("bad-data", message, None, "number the classes of the data from 0"))
+            raise ProxyError.of("bad-data", message, "number the classes of the data from 0")
         return _weighted_product(functional.cross_entropy(output, labels), weights)
 
 

@@ -7,7 +7,6 @@ from torch import nn
 
 from samplers.proxies.base import ProxyError, Subject
 from samplers.proxies.data import Data
-from spaces.errors import Diagnostic
 
 __all__ = ["examples", "input_shape", "logits", "run"]
 
@@ -25,7 +24,7 @@ def examples(proxy: str, data: Data | None, n: int) -> Data:
     has = 0 if data is None else len(data)
     if data is None or has < n:
         hint = f"give at least {n} examples, or a smaller `batch`"
-        raise _error("too-few-examples", f"`{proxy}` needs {n} examples, and got {has}", hint)
+        raise ProxyError.of("too-few-examples", f"`{proxy}` needs {n} examples, and got {has}", hint)
     return Data(data.images[:n], data.labels[:n], data.source)
 
 
@@ -43,7 +42,7 @@ def input_shape(proxy: str, subject: Subject, data: Data | None) -> tuple[int, .
         return tuple(data.images.shape[1:])
     if subject.candidate is None:
         message = f"`{proxy}` needs to know the shape of the network's input"
-        raise _error("no-shape", message, "give data, of which it reads the shape alone, or the candidate")
+        raise ProxyError.of("no-shape", message, "give data, of which it reads the shape alone, or the candidate")
     return subject.candidate.program.space.input.dims
 
 
@@ -62,10 +61,10 @@ def run(net: nn.Module, images: torch.Tensor) -> torch.Tensor:
         output = net(images)
     except (RuntimeError, ValueError) as error:
         hint = "score it with data of its own input, or with a larger `batch`"
-        raise _error("bad-network", f"the network cannot run on images of {sides}: {error}", hint) from error
+        raise ProxyError.of("bad-network", f"the network cannot run on images of {sides}: {error}", hint) from error
     if not isinstance(output, torch.Tensor):
         hint = "a network to score yields logits [images, classes]"
-        raise _error("bad-network", f"the network yields {type(output).__name__}, not a tensor", hint)
+        raise ProxyError.of("bad-network", f"the network yields {type(output).__name__}, not a tensor", hint)
     return output
 
 
@@ -78,9 +77,7 @@ def logits(net: nn.Module, images: torch.Tensor) -> torch.Tensor:
     output = run(net, images)
     if output.ndim != 2 or len(output) != len(images):
         found = "x".join(map(str, output.shape)) or "one number"
-        raise _error("bad-network", f"the network yields {found}", "a network to score yields logits [images, classes]")
+        raise ProxyError.of(
+            "bad-network", f"the network yields {found}", "a network to score yields logits [images, classes]"
+        )
     return output
-
-
-def _error(code: str, message: str, hint: str) -> ProxyError:
-    return ProxyError(Diagnostic(code, message, None, hint))

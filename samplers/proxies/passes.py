@@ -21,7 +21,6 @@ from samplers.proxies.base import Proxy, ProxyError, Subject
 from samplers.proxies.data import Data
 from samplers.proxies.inputs import examples, logits
 from samplers.proxies.network import borrowed, place, reproducible, weighted_layers
-from spaces.errors import Diagnostic
 
 __all__ = ["Observer", "Pass", "SharedProxy", "observe"]
 
@@ -77,7 +76,7 @@ class SharedProxy(Proxy):
             least = 2 if option == "batches" else 1
             if isinstance(value, int) and not isinstance(value, bool) and value < least:
                 message = f"`{self.name}` cannot have {option} = {value}"
-                raise ProxyError(Diagnostic("bad-option", message, None, f"give at least {least}"))
+                raise ProxyError.of("bad-option", message, f"give at least {least}")
 
     @property
     @abstractmethod
@@ -179,7 +178,7 @@ def _check_labels(labels: torch.Tensor, classes: int) -> None:
     if labels.max() >= classes:
         message = f"the label {labels.max()} is none of the network's {classes} classes"
         hint = "give data of as many classes as the network tells apart, numbered from 0"
-        raise ProxyError(Diagnostic("bad-data", message, None, hint))
+        raise ProxyError.of("bad-data", message, hint)
 
 
 def _enough(data: Data | None, proxies: Sequence[SharedProxy]) -> Data:

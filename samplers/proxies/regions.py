@@ -16,7 +16,6 @@ from samplers.proxies.data import Data
 from samplers.proxies.initialisation import kaiming_normal_
 from samplers.proxies.inputs import examples, run
 from samplers.proxies.network import borrowed, place, reproducible
-from spaces.errors import Diagnostic
 
 __all__ = ["REGIONS", "Regions", "crops", "linear_regions"]
 
@@ -70,7 +69,7 @@ def _patterns(net: nn.Module, batch: torch.Tensor) -> np.ndarray:
             handle.remove()
     if not active:
         hint = "make its activations `nn.ReLU` modules; `functional.relu` and ReLU6 are not counted"
-        raise ProxyError(Diagnostic("no-relu", "the network calls no `nn.ReLU` on feature maps", None, hint))
+        raise ProxyError.of("no-relu", "the network calls no `nn.ReLU` on feature maps", hint)
     return np.packbits(np.concatenate(active, axis=1), axis=1)
 
 
@@ -153,7 +152,7 @@ class Regions(Proxy):
         if images.ndim != 4 or min(images.shape[2:]) < self.size or (self.channels or 0) > images.shape[1]:
             wanted = f"{self.channels or 'any'} channels of {self.size}x{self.size}"
             message = f"`regions` cuts {wanted} pixels out of each image, and the data are {tuple(images.shape[1:])}"
-            raise ProxyError(Diagnostic("bad-data", message, None, "give images, or a smaller `size` or `channels`"))
+            raise ProxyError.of("bad-data", message, "give images, or a smaller `size` or `channels`")
         return images
 
 

@@ -16,7 +16,6 @@ from samplers.proxies.data import Data
 from samplers.proxies.initialisation import gaussian_
 from samplers.proxies.inputs import input_shape, run
 from samplers.proxies.network import place, reproducible
-from spaces.errors import Diagnostic
 
 __all__ = ["ZEN", "Statistics", "Zen", "zen", "zen_of_inputs"]
 
@@ -141,7 +140,7 @@ def _features(net: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, list[_Batc
             handle.remove()
     if not found:
         hint = "give the network an `nn.AdaptiveAvgPool2d`, or an attribute `features_end` that names a module it calls"
-        raise ProxyError(Diagnostic("no-features", "the network has no global pooling for `zen`", None, hint))
+        raise ProxyError.of("no-features", "the network has no global pooling for `zen`", hint)
     return found[-1]
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.errors import Diagnostic, FileError, Span
+from spaces.errors import FileError
 from spaces.files import write_atomically
 from spaces.record_file import RecordFile, differing
 
@@ -140,7 +140,7 @@ class ScoreFile:
         return True
 
     def _error(self, code: str, message: str, hint: str) -> FileError:
-        return FileError(Diagnostic(code, message, Span(str(self.path), 1, 1), hint))
+        return FileError.of(code, message, hint, self.path)
 
 
 def cell_text(value: Any) -> str:

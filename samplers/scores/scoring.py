@@ -22,7 +22,7 @@ from samplers.proxies.data import Data
 from samplers.proxies.ensemble import evaluate
 from samplers.proxies.entropy import Entropy
 from samplers.scores.worker_pool import Spread, ordered
-from spaces.errors import Diagnostic, NascompileError
+from spaces.errors import NascompileError
 from spaces.language.reader import read_space
 from spaces.program.candidate import Candidate, candidate_of
 from spaces.program.graph import Budgets, Chain, Program
@@ -154,9 +154,7 @@ class _Kept:
             program = program or candidate.program
             if candidate.program is not program and candidate.program.space.text != program.space.text:
                 message = f"`{candidate}` and `{self._last}` are of different spaces"
-                raise ProxyError(
-                    Diagnostic("different-spaces", message, None, "score the candidates of each on their own")
-                )
+                raise ProxyError.of("different-spaces", message, "score the candidates of each on their own")
             self._last = candidate
             self._waiting.append(candidate)
             yield candidate
@@ -258,4 +256,4 @@ def _out_of_memory(candidate: Candidate, device: str) -> NascompileError:
     hint = "score all candidates with a smaller batch; scores of different batches do not compare"
     if device == "cpu":
         hint += "; or use fewer jobs"
-    return ProxyError(Diagnostic("out-of-memory", message, None, hint))
+    return ProxyError.of("out-of-memory", message, hint)

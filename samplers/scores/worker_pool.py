@@ -15,7 +15,7 @@ from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
-from spaces.errors import Diagnostic, NascompileError
+from spaces.errors import NascompileError
 
 __all__ = ["Spread", "WorkerError", "default_jobs", "no_interrupts", "ordered"]
 
@@ -92,7 +92,7 @@ class _Worker:
         except (EOFError, OSError):
             self.process.join()
             message = f"a worker process ended on its own (exit code {self.process.exitcode}); memory may have run out"
-            raise WorkerError(Diagnostic("worker-ended", message, None, "use fewer jobs, or a smaller batch")) from None
+            raise WorkerError.of("worker-ended", message, "use fewer jobs, or a smaller batch") from None
         if kind == "result":
             return value
         if kind == "mistake":

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spaces.errors import Diagnostic, NascompileError, did_you_mean
+from spaces.errors import NascompileError, did_you_mean
 
 __all__ = ["Sense", "SubsetError", "as_minimised", "non_dominated", "pareto_ranks"]
 
@@ -43,17 +43,17 @@ def as_minimised(values: ArrayLike, senses: Sequence[str]) -> NDArray[np.float64
     points = np.array(values, np.float64)
     if not 1 <= len(senses) <= _MOST_OBJECTIVES:
         hint = f"give 1 to {_MOST_OBJECTIVES} of them"
-        raise _error("bad-objectives", f"there cannot be {len(senses)} objectives", hint)
+        raise SubsetError.of("bad-objectives", f"there cannot be {len(senses)} objectives", hint)
     if points.ndim != 2 or points.shape[1] != len(senses):
         message = f"`values` has the shape {list(points.shape)}, and there are {len(senses)} objectives"
-        raise _error("bad-values", message, f"give [points, {len(senses)}] numbers")
+        raise SubsetError.of("bad-values", message, f"give [points, {len(senses)}] numbers")
     for word in senses:
         if word not in ("min", "max"):
-            raise _error("bad-sense", f"an objective cannot be `{word}`", did_you_mean(word, ("min", "max")))
+            raise SubsetError.of("bad-sense", f"an objective cannot be `{word}`", did_you_mean(word, ("min", "max")))
     if not np.isfinite(points).all():
         row, column = (int(i) for i in np.argwhere(~np.isfinite(points))[0])
         message = f"point {row} has the value {points[row, column]} in objective {column}"
-        raise _error("not-finite", message, "leave such points out of `values`")
+        raise SubsetError.of("not-finite", message, "leave such points out of `values`")
     points[:, [word == "max" for word in senses]] *= -1
     # -0.0 and 0.0 are one value; moocore and np.unique shall see one.
     return points + 0.0
@@ -108,7 +108,3 @@ def pareto_ranks(values: ArrayLike, senses: Sequence[str]) -> NDArray[np.int64]:
     import moocore
 
     return moocore.pareto_rank(points).astype(np.int64) if len(points) else np.zeros(0, np.int64)
-
-
-def _error(code: str, message: str, hint: str) -> SubsetError:
-    return SubsetError(Diagnostic(code, message, None, hint))

@@ -33,7 +33,7 @@ from samplers.subset.evolution import Evolution, evolved
 from samplers.subset.free_region import Floats, Front
 from samplers.subset.greedy import greedy, marginal_bound, swapped
 from samplers.subset.plane import best_in_the_plane
-from spaces.errors import Diagnostic, did_you_mean
+from spaces.errors import did_you_mean
 
 __all__ = ["METHODS", "HypervolumeSelector", "Method", "Subset"]
 
@@ -155,26 +155,32 @@ class HypervolumeSelector:
 
     def _check(self, n: int, objectives: int) -> None:
         if self.method not in METHODS:
-            raise _error("unknown-method", f"there is no `method` `{self.method}`", did_you_mean(self.method, METHODS))
+            raise SubsetError.of(
+                "unknown-method", f"there is no `method` `{self.method}`", did_you_mean(self.method, METHODS)
+            )
         if not 1 <= self.k <= n:
             few = "give at least 1" if self.k < 1 else f"there are {n:,} points: lower `k`, or give more points"
-            raise _error("bad-k", f"`k` cannot be {self.k:,}", few)
+            raise SubsetError.of("bad-k", f"`k` cannot be {self.k:,}", few)
         if self.method == "exact" and objectives > 2:
             hint = "take `branch_and_bound`, which is exact too, or `auto`"
-            raise _error("too-many-objectives", f"`exact` is for two objectives, and there are {objectives}", hint)
+            raise SubsetError.of(
+                "too-many-objectives", f"`exact` is for two objectives, and there are {objectives}", hint
+            )
         reference = np.asarray(self.reference, np.float64)
         if reference.shape not in ((), (objectives,)) or not (np.isfinite(reference) & (reference > 0)).all():
             message = f"the `reference` {self.reference} cannot be"
-            raise _error("bad-reference", message, f"give a number above 0, or {objectives} of them")
+            raise SubsetError.of("bad-reference", message, f"give a number above 0, or {objectives} of them")
         self._check_effort()
 
     def _check_effort(self) -> None:
         how = self.evolution
         if min(self.starts, how.population) < 1 or how.generations < 0 or not 0 <= how.mutation <= 1:
             message = "`starts` and `population` are 1 or more, `generations` 0 or more, `mutation` from 0 to 1"
-            raise _error("bad-effort", message, "")
+            raise SubsetError.of("bad-effort", message)
         if (self.evaluations is not None and self.evaluations < 0) or (self.time_limit or 0) < 0:
-            raise _error("bad-effort", "`evaluations` and `time_limit` cannot be negative", "leave them out for none")
+            raise SubsetError.of(
+                "bad-effort", "`evaluations` and `time_limit` cannot be negative", "leave them out for none"
+            )
 
     def _choose(self, front: Front) -> tuple[Searched, str]:
         """The choice among non-dominated points, and by which method."""
@@ -186,7 +192,7 @@ class HypervolumeSelector:
             return Searched(tuple(best), front.value(best), True), "exact"
         if self.method == "branch_and_bound" and not _relaxes(front):
             message = f"{len(front):,} points with {front.objectives} objectives are too many for `branch_and_bound`"
-            raise _error("too-many-points", message, "take `local`, or `auto`")
+            raise SubsetError.of("too-many-points", message, "take `local`, or `auto`")
         if self.method == "greedy":
             chosen = greedy(front, self.k)
             return Searched(tuple(chosen), marginal_bound(front, self.k, chosen), False), "greedy"
@@ -265,7 +271,3 @@ def _filling(points: Floats, chosen: NDArray[np.int64], k: int) -> list[int]:
     ranks = pareto_ranks(points, ["min"] * points.shape[1])
     order = np.lexsort([np.arange(len(points)), ranks, copies])
     return order[~np.isin(order, chosen)][:lacking].tolist()
-
-
-def _error(code: str, message: str, hint: str) -> SubsetError:
-    return SubsetError(Diagnostic(code, message, None, hint))

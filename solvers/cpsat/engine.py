@@ -19,7 +19,7 @@ from solvers.base import Progress
 from solvers.cpsat.model import Model, lower
 from solvers.cpsat.search import enumerate_model, solve_model
 from solvers.sets.feasible_set import FeasibleSet
-from spaces.errors import Diagnostic, EngineError, did_you_mean
+from spaces.errors import EngineError, did_you_mean
 from spaces.language.layer import option_label
 from spaces.program.graph import Chain, Program
 
@@ -159,7 +159,7 @@ def optimum(
     known = (*program.metrics, *_RAM, "entropy", *(d.label for d in chain.variant.decisions))
     if metric not in known:
         message = f"`{metric}` is not a metric of variant `{chain.variant.label}`"
-        raise EngineError(Diagnostic("unknown-metric", message, None, did_you_mean(metric, known)))
+        raise EngineError.of("unknown-metric", message, did_you_mean(metric, known))
     if metric == "entropy":
         model = lower(chain, program.ram_model, limits, ("log_width", "out_size"))
         row = _best_entropy(chain, model, sense)
@@ -257,7 +257,7 @@ def model_text(program: Program, variant: int) -> str:
     chain = program.chains[variant]
     if chain.impossible:
         message = f"variant `{chain.variant.label}` has no model: {chain.impossible}"
-        raise EngineError(Diagnostic("impossible-variant", message, None, "take another variant"))
+        raise EngineError.of("impossible-variant", message, "take another variant")
     name = f"{program.space.name}/{chain.variant.label}".rstrip("/")
     lines = [f"# {name}: CP-SAT model. Each decision's variable holds the position of its option, from 0."]
     lines += [f"# {d.label}: {', '.join(map(option_label, d.options))}" for d in chain.variant.decisions]

@@ -17,7 +17,7 @@ from math import lcm, prod
 from typing import TYPE_CHECKING, Any
 
 from solvers.cpsat.arithmetic import Arithmetic, Whole, whole
-from spaces.errors import Diagnostic, EngineError
+from spaces.errors import EngineError
 from spaces.language.expressions import COMPARISONS, Binary, Call, Expr, Expression, Literal, Name, Unary
 from spaces.program.constraints import Relation, labels
 from spaces.program.graph import ADDITIVE_METRICS
@@ -86,7 +86,7 @@ class Relations:
         """An error that points at the constraint."""
         assert self.relation is not None
         expression = self.relation.expression
-        return EngineError(Diagnostic(code, f"`{expression}`: {message}", expression.span, hint))
+        return EngineError.of(code, f"`{expression}`: {message}", hint, expression.span)
 
     # -- tabulating --------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from solvers.cpsat.arithmetic import LARGEST, Arithmetic, Whole, whole
 from solvers.cpsat.table import Domain, StageTable
-from spaces.errors import Diagnostic, EngineError, did_you_mean
+from spaces.errors import EngineError, did_you_mean
 from spaces.program.graph import ADDITIVE_METRICS, RAM_PARTS, Chain, Limit, Stage
 
 __all__ = ["LOG_WIDTH_SCALE", "Ints", "Lowering"]
@@ -137,7 +137,7 @@ class Lowering:
         table = self.tables[self.position[label]]
         if not self.numeric(label):
             message = f"the options of `{label}` are not numbers"
-            raise EngineError(Diagnostic("not-numeric", message, None, "ask for a numeric decision or a metric"))
+            raise EngineError.of("not-numeric", message, "ask for a numeric decision or a metric")
         scaled = [int(v * self.denominator(label)) for v in map(Fraction, table.stage.decision.options)]
         return table.column(np.broadcast_to(scaled, table.stage.shape), label).value
 
@@ -162,7 +162,7 @@ class Lowering:
             return (0, [*nothing[:-1], final[stages[-1].next]]) if stages else (int(final[0]), [])
         known = (*self.position, *ADDITIVE_METRICS, "ram", "entropy")
         message = f"`{name}` is not a metric that CP-SAT knows"
-        raise EngineError(Diagnostic("unknown-metric", message, None, did_you_mean(name, known)))
+        raise EngineError.of("unknown-metric", message, did_you_mean(name, known))
 
     def _path_maximum(self, name: str) -> Whole:
         """The largest of the stages' columns and the fixed part."""
@@ -203,7 +203,7 @@ class Lowering:
 
 def _too_large(what: str) -> EngineError:
     message = f"the terms of {what} add up to more than 2^60, beyond CP-SAT's numbers"
-    return EngineError(Diagnostic("too-large", message, None, "use --solver diagram, or smaller sizes"))
+    return EngineError.of("too-large", message, "use --solver diagram, or smaller sizes")
 
 
 def _rounded(log_width: NDArray[np.float64]) -> Ints:

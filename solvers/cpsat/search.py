@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers.cpsat.model import Model
-from spaces.errors import Diagnostic, EngineError
+from spaces.errors import EngineError
 
 __all__ = ["Counters", "enumerate_model", "solve_model"]
 
@@ -126,6 +126,6 @@ def _answer(solver: Any, status: Any, model: Model) -> bool:
     name = solver.status_name(status)
     if status == cp_model.MODEL_INVALID:
         message = f"CP-SAT refuses the model: {model.native.validate()}"
-        raise EngineError(Diagnostic("model-invalid", message, None, "use --solver diagram, or smaller sizes"))
+        raise EngineError.of("model-invalid", message, "use --solver diagram, or smaller sizes")
     message = f"CP-SAT stopped without an answer ({name})"
-    raise EngineError(Diagnostic("no-answer", message, None, "use --solver diagram, or give it more memory"))
+    raise EngineError.of("no-answer", message, "use --solver diagram, or give it more memory")

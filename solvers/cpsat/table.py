@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers.cpsat.arithmetic import Whole
-from spaces.errors import Diagnostic, EngineError
+from spaces.errors import EngineError
 from spaces.program.graph import Stage
 
 __all__ = ["Column", "Domain", "StageTable"]
@@ -52,7 +52,7 @@ class StageTable:
         self.states, self.choices = np.nonzero(allowed)
         if len(self.states) > _MAX_ROWS:
             message = f"{stage.decision.label} has {len(self.states):,} transitions; CP-SAT takes {_MAX_ROWS:,}"
-            raise EngineError(Diagnostic("too-large", message, None, "use --solver diagram, or fewer options"))
+            raise EngineError.of("too-large", message, "use --solver diagram, or fewer options")
         self.option = self._variable(self.choices, stage.decision.label)
         self.variables = [self.option]
         self.values: list[Ints] = [self.choices]

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers.sets.metrics import Edge, Lifted
-from spaces.errors import Diagnostic, EngineError
+from spaces.errors import EngineError
 
 __all__ = ["MAX_WORK", "Distribution", "Paths", "distribution"]
 
@@ -189,7 +189,7 @@ def distribution(lifted: Lifted, edge: Edge, base: float = 0.0, bins: int = 2048
         [2, 5]
     """
     if bins < 1:
-        raise EngineError(Diagnostic("wrong-value", f"`bins` = {bins}", None, "it is 1 or more"))
+        raise EngineError.of("wrong-value", f"`bins` = {bins}", "it is 1 or more")
     known = [_distinct(edge(t)[children > 0]) for t, children in enumerate(lifted.children)]
     while True:
         quantum = _quantum([own - own[0] for own in known], bins)
@@ -201,7 +201,7 @@ def distribution(lifted: Lifted, edge: Edge, base: float = 0.0, bins: int = 2048
             break
         if bins == 1:
             message = f"a distribution over this diagram would take {work:,} transitions; at most {MAX_WORK:,} are made"
-            raise EngineError(Diagnostic("too-large", message, None, "restrict the set, or use larger steps"))
+            raise EngineError.of("too-large", message, "restrict the set, or use larger steps")
         bins = max(1, int(bins * 0.9 * MAX_WORK / work))
     error = 0.0
     for own in known:

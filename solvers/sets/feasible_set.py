@@ -21,7 +21,7 @@ from solvers.sets.metrics import Metrics
 from solvers.sets.ranking import distinct_draws, list_rows, rank_row, unrank_rows
 from solvers.sets.restriction import histogram, option_masks, restrict
 from solvers.sets.tree import Tree, join, merge_pairs
-from spaces.errors import CandidateError, Diagnostic, EngineError
+from spaces.errors import CandidateError, EngineError
 from spaces.program.candidate import Candidate, parse_candidate
 from spaces.program.graph import Program
 from spaces.units import format_time_ns
@@ -180,7 +180,7 @@ class FeasibleSet(Sequence[Candidate]):
             return parse_candidate(self.program, value)
         if not isinstance(value, Candidate) or value.program.space.text != self.program.space.text:
             message = f"{value!r} is no candidate of `{self.program.space.name}`"
-            raise CandidateError(Diagnostic("bad-candidate", message))
+            raise CandidateError.of("bad-candidate", message)
         return value
 
     def _rank(self, candidate: Candidate) -> int | None:
@@ -329,7 +329,7 @@ class FeasibleSet(Sequence[Candidate]):
         label = None if variant is None else str(variant)
         if label is not None and label not in self.program.by_label:
             hint = f"its variants are {', '.join(self.program.by_label)}"
-            raise CandidateError(Diagnostic("bad-candidate", f"there is no variant `{label}`", None, hint))
+            raise CandidateError.of("bad-candidate", f"there is no variant `{label}`", hint)
         masks = option_masks([c.variant for c in self.program.chains], choices)
         chains = []
         for v, chain in enumerate(self.program.chains):
@@ -345,7 +345,7 @@ class FeasibleSet(Sequence[Candidate]):
     def _combined(self, other: FeasibleSet, sign: str) -> FeasibleSet:
         if self.program.space.text != other.program.space.text:
             message = f"`{self.program.space.name}` and `{other.program.space.name}` are different spaces"
-            raise EngineError(Diagnostic("different-spaces", message, None, "combine sets of one space file"))
+            raise EngineError.of("different-spaces", message, "combine sets of one space file")
         chains = [merge_pairs(self.tree.chain(v), other.tree.chain(v), sign) for v in range(len(self.program.chains))]
         return self._derived(join(chains), f"({self.description}) {sign} ({other.description})")
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers.sets.tree import Tree, unique_codes
-from spaces.errors import Diagnostic, EngineError, did_you_mean
+from spaces.errors import EngineError, did_you_mean
 from spaces.program.candidate import Candidate, candidate_of
 from spaces.program.graph import ADDITIVE_METRICS, Chain, Program
 
@@ -110,9 +110,9 @@ class Metrics:
         if metric not in known:
             missing = "there are latencies only with a latency profile: --latency-profile NAME"
             hint = missing if metric == "latency" else did_you_mean(metric, known)
-            raise EngineError(Diagnostic("unknown-metric", f"there is no metric `{metric}` here", None, hint))
+            raise EngineError.of("unknown-metric", f"there is no metric `{metric}` here", hint)
         if not self._variants():
-            raise EngineError(Diagnostic("empty-set", "the set is empty", None, "`nascompile explain` says why"))
+            raise EngineError.of("empty-set", "the set is empty", "`nascompile explain` says why")
 
     def _additive(self) -> set[str]:
         labels = {d.label for c in self.program.chains for d in c.variant.decisions if d.numeric}
@@ -135,7 +135,7 @@ class Metrics:
         """See `FeasibleSet.top`."""
         if metric == "ram":
             message = "the RAM is a maximum, not a sum: only the single best member by RAM can be asked for"
-            raise EngineError(Diagnostic("not-additive", message, None, "ask for one: `best`, or `--number 1`"))
+            raise EngineError.of("not-additive", message, "ask for one: `best`, or `--number 1`")
         self._check(metric, self._additive())
         streams = [s for v in self._variants() for s in self._ordered(v, metric, 1 if sense == "max" else -1)]
         merged = heapq.merge(*streams, key=lambda item: item[0])

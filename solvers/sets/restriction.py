@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers.sets.tree import Level, reduce_chain
-from spaces.errors import CandidateError, Diagnostic, did_you_mean
+from spaces.errors import CandidateError, did_you_mean
 from spaces.language.layer import option_label
 from spaces.program.variants import Decision, Variant
 
@@ -67,12 +67,12 @@ def option_masks(variants: Sequence[Variant], choices: Mapping[str, Any]) -> lis
     known = {d.choice for v in variants for d in v.decisions} | {n for v in variants for n in v.constants}
     for name in choices:
         if name not in known:
-            raise _error(f"there is no choice `{name}`", did_you_mean(name, known))
+            raise CandidateError.of("bad-restriction", f"there is no choice `{name}`", did_you_mean(name, known))
     uses = max((v.count(n) for v in variants for n in choices), default=0)
     for name, wanted in choices.items():
         for use in wanted if isinstance(wanted, Mapping) else ():
             if not isinstance(use, int) or not 1 <= use <= uses:
-                raise _error(f"there is no {name}[{use}]", f"{name} has uses 1 to {uses}")
+                raise CandidateError.of("bad-restriction", f"there is no {name}[{use}]", f"{name} has uses 1 to {uses}")
     return [_variant_masks(v, choices) for v in variants]
 
 
@@ -102,10 +102,8 @@ def _mask(decision: Decision, values: list[Any]) -> NDArray[np.bool_]:
     for value in values:
         text = option_label(value)
         if text not in labels:
-            raise _error(f"{decision.label} cannot be {text}", f"its options are {', '.join(labels[:20])}")
+            raise CandidateError.of(
+                "bad-restriction", f"{decision.label} cannot be {text}", f"its options are {', '.join(labels[:20])}"
+            )
         mask[labels.index(text)] = True
     return mask
-
-
-def _error(message: str, hint: str) -> CandidateError:
-    return CandidateError(Diagnostic("bad-restriction", message, None, hint))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from solvers.sets.tree import Tree
-from spaces.errors import Diagnostic, SetFileError, Span
+from spaces.errors import SetFileError
 from spaces.files import write_atomically
 from spaces.language.reader import read_space
 from spaces.program.compile import compile_space
@@ -93,25 +93,25 @@ def load(path: Path) -> StoredSet:
     try:
         data = path.read_bytes()
     except OSError as cause:
-        raise _error(path, "unreadable-file", f"cannot read the file: {cause.strerror}", "check the path") from None
+        raise SetFileError.of(
+            "unreadable-file", f"cannot read the file: {cause.strerror}", "check the path", path
+        ) from None
     magic, _, rest = data.partition(b"\n")
     if not magic.startswith(_MAGIC):
-        raise _error(path, "not-a-set", "this is not a set file of nascompile", "make one with `nascompile reduce`")
+        raise SetFileError.of(
+            "not-a-set", "this is not a set file of nascompile", "make one with `nascompile reduce`", path
+        )
     if (version := magic.removeprefix(_MAGIC)) != str(VERSION).encode():
         message = (
             f"a set file of version {version.decode(errors='replace')[:20]}; this nascompile reads version {VERSION}"
         )
-        raise _error(path, "wrong-version", message, "make it anew with `nascompile reduce`")
+        raise SetFileError.of("wrong-version", message, "make it anew with `nascompile reduce`", path)
     digest, _, body = rest.partition(b"\n")
     if hashlib.sha256(body).hexdigest().encode() != digest:
         message = "the file is truncated or altered: its checksum does not match"
-        raise _error(path, "damaged-set", message, "copy it again, or make it anew with `nascompile reduce`")
+        raise SetFileError.of("damaged-set", message, "copy it again, or make it anew with `nascompile reduce`", path)
     size = int.from_bytes(body[:8], "little")
     return _opened(json.loads(body[8 : 8 + size]), zlib.decompress(body[8 + size :]))
-
-
-def _error(path: Path, code: str, message: str, hint: str) -> SetFileError:
-    return SetFileError(Diagnostic(code, message, Span(str(path), 1, 1), hint))
 
 
 def _opened(header: dict[str, Any], payload: bytes) -> StoredSet:

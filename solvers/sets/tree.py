@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.errors import Diagnostic, EngineError
+from spaces.errors import EngineError
 
 __all__ = [
     "MAX_NODES",
@@ -100,7 +100,7 @@ def too_large(nodes: int) -> EngineError:
     """The error for a tree that would not fit into memory."""
     message = f"a level of the decision diagram would have {nodes:,} nodes; at most {MAX_NODES:,} are kept"
     hint = "use larger steps, or fewer budgets at once; `nascompile explain` still answers single questions"
-    return EngineError(Diagnostic("too-large", message, None, hint))
+    return EngineError.of("too-large", message, hint)
 
 
 def member_counts(levels: Iterable[Level]) -> list[NDArray[Any]]:

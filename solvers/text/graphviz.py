@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from spaces.errors import Diagnostic, EngineError
+from spaces.errors import EngineError
 from spaces.language.layer import option_label
 from spaces.language.space import METRICS
 from spaces.program.graph import Chain, Program, Stage
@@ -44,7 +44,7 @@ def dot_text(program: Program, variant: int) -> str:
     chain = program.chains[variant]
     if chain.impossible:
         message = f"variant `{chain.variant.label}` has no graph: {chain.impossible}"
-        raise EngineError(Diagnostic("impossible-variant", message, None, "take another variant"))
+        raise EngineError.of("impossible-variant", message, "take another variant")
     return "\n".join(_lines(chain, f"{program.space.name}/{chain.variant.label}".rstrip("/"))) + "\n"
 
 

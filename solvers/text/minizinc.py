@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.errors import Diagnostic, EngineError
+from spaces.errors import EngineError
 from spaces.language.expressions import COMPARISONS, Binary, Call, Expr, Literal, Name, Unary
 from spaces.language.layer import option_label
 from spaces.program.constraints import Relation, labels
@@ -58,7 +58,7 @@ def minizinc_text(program: Program, variant: int) -> str:
     chain = program.chains[variant]
     if chain.impossible:
         message = f"variant `{chain.variant.label}` has no model: {chain.impossible}"
-        raise EngineError(Diagnostic("impossible-variant", message, None, "take another variant"))
+        raise EngineError.of("impossible-variant", message, "take another variant")
     name = f"{program.space.name}/{chain.variant.label}".rstrip("/")
     return "\n".join(_Writer(chain, program.ram_model).lines(name)) + "\n"
 
@@ -247,4 +247,4 @@ def _not_whole(relation: Relation) -> EngineError:
     expression = relation.expression
     message = f"`{expression}` is not written with whole numbers, so it has no MiniZinc text"
     hint = "multiply fractions away, or look at the CP-SAT model instead"
-    return EngineError(Diagnostic("not-whole", message, expression.span, hint))
+    return EngineError.of("not-whole", message, hint, expression.span)

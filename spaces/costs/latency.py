@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Literal
 
-from spaces.errors import Diagnostic, NascompileError, did_you_mean
+from spaces.errors import NascompileError, did_you_mean
 from spaces.operators import KernelCall, Ops
 from spaces.runtimes.base import Runtime
 from spaces.runtimes.kernels import UnknownKernel
@@ -227,7 +227,7 @@ class LatencyProfile:
     def _ns(self, amount: Fraction) -> int:
         if self.unit != "ns" and not self.clock_hz:
             message = f"the latency profile `{self.name}` counts {self.unit}, and no clock says how long one takes"
-            raise LatencyError(Diagnostic("latency-no-clock", message, None, "name an MCU with --mcu"))
+            raise LatencyError.of("latency-no-clock", message, "name an MCU with --mcu")
         ns = amount * _SECOND / self.clock_hz if self.unit != "ns" else amount
         return (2 * ns.numerator + ns.denominator) // (2 * ns.denominator)
 
@@ -235,10 +235,10 @@ class LatencyProfile:
         if kind in self.table:
             message = f"the latency profile `{self.name}` has `{kind}` only in its table, and not `{shape_key}`"
             hint = f"add `{shape_key}` to the table, or terms under `kinds: {kind}:`"
-            return LatencyError(Diagnostic("latency-no-kind", message, None, hint))
+            return LatencyError.of("latency-no-kind", message, hint)
         message = f"the latency profile `{self.name}` has no operator kind `{kind}`"
         near = did_you_mean(kind, {*self.kinds, *self.table, *self.loops})
         if self.loops:
-            return LatencyError(Diagnostic("latency-no-kind", message, None, near))
+            return LatencyError.of("latency-no-kind", message, near)
         hint = f"{near}; measure networks with `{kind}` and fit again, or give the profile `default` terms"
-        return LatencyError(Diagnostic("latency-no-kind", message, None, hint))
+        return LatencyError.of("latency-no-kind", message, hint)

@@ -33,7 +33,6 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo, WithJsonSchema
 
 from spaces.costs.latency import UNITS, LatencyError, LatencyProfile, StatedError, Terms, Unit
-from spaces.errors import Diagnostic
 from spaces.files import write_atomically
 from spaces.language.keys import KEY, DType, Keys, Mistake, placed, unknown_key, validate_keys
 from spaces.language.source import read_yaml
@@ -198,7 +197,7 @@ def check_name(name: str) -> None:
         LatencyError: with the letters that a name is made of.
     """
     if not NAME.fullmatch(name):
-        raise LatencyError(Diagnostic("wrong-name", f"{show(name)} is not a name", None, NAME_HINT))
+        raise LatencyError.of("wrong-name", f"{show(name)} is not a name", NAME_HINT)
 
 
 def write_profile(profile: LatencyProfile, path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from spaces.costs.latency import LatencyError, LatencyProfile
 from spaces.costs.latency_file import read_profile
-from spaces.errors import Diagnostic, did_you_mean
+from spaces.errors import did_you_mean
 from spaces.files import read_text
 from spaces.language.keys import placed
 from spaces.runtimes.base import Runtime
@@ -50,9 +50,7 @@ def load_profile(name_or_path: str | os.PathLike[str]) -> LatencyProfile:
     if found is None:
         near = did_you_mean(name[:60], profiles())
         hint = f"{near} `nascompile latency list` lists them; `nascompile latency fit` makes one from measurements"
-        raise LatencyError(
-            Diagnostic("unknown-latency-profile", f"there is no latency profile `{name[:60]}`", hint=hint)
-        )
+        raise LatencyError.of("unknown-latency-profile", f"there is no latency profile `{name[:60]}`", hint)
     return _read_file(found)
 
 
@@ -84,14 +82,14 @@ def _counted(runtime: type[Runtime], target: Target | None, dtype: str) -> Laten
     """A runtime's own profile of a target's core."""
     if target is None:
         message = f"the latency profile `{runtime.profiles}` is another on another core, and no MCU is given"
-        raise LatencyError(Diagnostic("no-core", message, hint="name one with --mcu"))
+        raise LatencyError.of("no-core", message, "name one with --mcu")
     known = [load_profile(name) for name in profiles() if name.startswith(f"{runtime.profiles}-")]
     found = next((p for p in known if p.core == target.core and p.dtype == dtype), None)
     if found is None:
         message = f"the C of nascompile was not counted on a {target.core} in {dtype}"
         counted = ", ".join(sorted(f"{p.core} in {p.dtype}" for p in known))
         hint = f"it was on: {counted}; `nascompile latency firmware` times it on a board"
-        raise LatencyError(Diagnostic("not-measured", message, hint=hint))
+        raise LatencyError.of("not-measured", message, hint)
     return found
 
 

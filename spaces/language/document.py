@@ -16,7 +16,7 @@ from pydantic import Field
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import LiteralScalarString
 
-from spaces.errors import Diagnostic, SpaceError, Span, did_you_mean
+from spaces.errors import SpaceError, Span, did_you_mean
 from spaces.files import read_text
 from spaces.language.keys import DType, Keys, validate_keys
 from spaces.language.source import Source, read_yaml
@@ -143,7 +143,7 @@ def _chain(source: Source, folder: Path | None) -> list[Source]:
         path = find_space(base_name, folder=folder, span=span)
         if path.resolve() in [Path(one.file).resolve() for one in found]:
             message, circle = f"`{base_name}` extends itself", " -> ".join(one.file for one in found)
-            raise SpaceError(Diagnostic("circular-extends", message, span, f"break the circle: {circle}"))
+            raise SpaceError.of("circular-extends", message, f"break the circle: {circle}", span)
         found.append(read_yaml(read_text(path), str(path)))
         folder = path.parent
     return found
@@ -162,10 +162,10 @@ def _apply(source: Source, override: str) -> None:
     key, equals, value = override.partition("=")
     if not equals or not key:
         message = f"`{override}` is not an override"
-        raise SpaceError(Diagnostic("bad-override", message, span, "write `key.path=value`: `choices.M.step=56`"))
+        raise SpaceError.of("bad-override", message, "write `key.path=value`: `choices.M.step=56`", span)
     if key == "extends":
         hint = "name the other space, or write a file that extends it"
-        raise SpaceError(Diagnostic("bad-override", "`extends` cannot be overridden", span, hint))
+        raise SpaceError.of("bad-override", "`extends` cannot be overridden", hint, span)
     parts: list[str | int] = [int(p) if p.isdecimal() else p for p in key.split(".")]
     data = source.data
     for i, part in enumerate(parts[:-1]):
@@ -179,7 +179,7 @@ def _apply(source: Source, override: str) -> None:
         data[str(last)] = plain
     else:
         message = f"`{key}` cannot be set: `{'.'.join(key.split('.')[:-1])}` is a single value"
-        raise SpaceError(Diagnostic("bad-override", message, span, "override the value itself"))
+        raise SpaceError.of("bad-override", message, "override the value itself", span)
     path = tuple(parts)
     source.spans = {k: v for k, v in source.spans.items() if k[0][: len(path)] != path}
     source.spans[path, "value"] = source.spans[path, "key"] = span
@@ -192,4 +192,4 @@ def _descend(data: Any, part: str | int, name: str, span: Span) -> Any:
         keys = data if isinstance(data, dict) else range(len(data)) if isinstance(data, list) else ()
         known = [str(k) for k in keys]
         hint = did_you_mean(str(part), known) if known else "override the value itself"
-        raise SpaceError(Diagnostic("bad-override", f"there is no `{name}` to override", span, hint)) from None
+        raise SpaceError.of("bad-override", f"there is no `{name}` to override", hint, span) from None

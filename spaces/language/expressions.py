@@ -17,7 +17,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
-from spaces.errors import Diagnostic, ExpressionError, Span, did_you_mean
+from spaces.errors import ExpressionError, Span, did_you_mean
 from spaces.language.quantities import misread_quantity, replace_quantities
 
 __all__ = ["FUNCTIONS", "Binary", "Call", "Expr", "Expression", "Index", "Literal", "Name", "Unary", "parse"]
@@ -172,7 +172,7 @@ class Expression:
 
     def error(self, code: str, message: str, hint: str = "") -> ExpressionError:
         """An error that points at this expression."""
-        return ExpressionError(Diagnostic(code, message, self.span, hint))
+        return ExpressionError.of(code, message, hint, self.span)
 
 
 def plain(value: Value) -> Value:
@@ -266,7 +266,7 @@ class _Parser:
         if span and at >= 0 and isinstance(node, ast.expr) and self.source == self.text:
             length = (node.end_col_offset or 0) - node.col_offset if node.end_lineno == node.lineno else 1
             span = replace(span, column=at + 1 + node.col_offset, length=max(1, length))
-        return ExpressionError(Diagnostic(code, message, span, hint))
+        return ExpressionError.of(code, message, hint, span)
 
     def tree(self) -> Expr:
         if len(self.text) > MAX_LENGTH:

@@ -100,7 +100,7 @@ def validate_keys(model: type[_Model], source: Source, path: Path_ = ()) -> _Mod
         data = data[part]
     if not isinstance(data, dict):
         hint = f"for example `{model.begins}`"
-        raise SpaceError(Diagnostic("wrong-type", f"{model.what} is a mapping of keys", source.span(path), hint))
+        raise SpaceError.of("wrong-type", f"{model.what} is a mapping of keys", hint, source.span(path))
     across = [_diagnostic(mistake, source, path, mistake.at) for mistake in model.across(data)]
     try:
         keys = model.model_validate(data)

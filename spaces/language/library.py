@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spaces.errors import Diagnostic, SpaceError, Span, did_you_mean
+from spaces.errors import SpaceError, Span, did_you_mean
 
 __all__ = ["find_space", "library"]
 
@@ -42,4 +42,4 @@ def find_space(name: str, folder: Path | None = None, span: Span | None = None) 
     elif name in library():
         return library()[name]
     hint = did_you_mean(Path(name).stem, library()) + "; `nascompile spaces` lists the library"
-    raise SpaceError(Diagnostic("unknown-space", f"there is no space `{name}`", span, hint))
+    raise SpaceError.of("unknown-space", f"there is no space `{name}`", hint, span)

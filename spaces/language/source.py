@@ -86,7 +86,7 @@ def read_yaml(text: str, file: str) -> Source:
 
 def _too_deep(span: Span) -> SpaceError:
     hint = "a space needs fewer than 10 levels"
-    return SpaceError(Diagnostic("too-deep", "the document is nested too deeply", span, hint))
+    return SpaceError.of("too-deep", "the document is nested too deeply", hint, span)
 
 
 def _compose(text: str, file: str, lines: list[str]) -> Node | None:
@@ -107,7 +107,7 @@ def _compose(text: str, file: str, lines: list[str]) -> Node | None:
         raise _too_deep(Span(file, 1, 1)) from None
     except (YAMLError, ValueError) as cause:
         message = f"not valid YAML: {str(cause).splitlines()[0]}"
-        raise SpaceError(Diagnostic("yaml-syntax", message, Span(file, 1, 1), "save the file as plain text")) from None
+        raise SpaceError.of("yaml-syntax", message, "save the file as plain text", Span(file, 1, 1)) from None
 
 
 class _Reader:
@@ -135,7 +135,7 @@ class _Reader:
         # A node inside itself, or more nodes than any real file has, can only come from aliases.
         if self.nodes > MAX_NODES or id(node) in self.open:
             message = "the aliases (`*name`) of this file unfold without end"
-            raise SpaceError(Diagnostic("alias-bomb", message, self.span(node), "write the values out"))
+            raise SpaceError.of("alias-bomb", message, "write the values out", self.span(node))
         if len(path) > MAX_DEPTH:
             raise _too_deep(self.span(node))
         self.spans[path, "value"] = self.span(node)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spaces.errors import CandidateError, Diagnostic
+from spaces.errors import CandidateError
 from spaces.language.layer import option_label
 from spaces.program.graph import Program
 from spaces.program.lowering import Step, lower_chain
@@ -74,7 +74,10 @@ class Candidate:
         """
         rows = np.array([self.row], np.int64).reshape(1, -1)
         if (self.program.chains[self.position].states(rows) < 0).any():
-            raise _error(f"`{self}` describes no network: it breaks a constraint of the space, or a side vanishes", "")
+            raise CandidateError.of(
+                "bad-candidate",
+                f"`{self}` describes no network: it breaks a constraint of the space, or a side vanishes",
+            )
         return {name: values[0].item() for name, values in self.program.costs(self.position, rows).items()}
 
     @cached_property
@@ -160,7 +163,11 @@ def parse_candidate(program: Program, text: str) -> Candidate:
     head, colon, body = text.strip().rpartition(":")
     name, _, label = (part.strip() for part in head.partition("/"))
     if colon and name and name != program.space.name:
-        raise _error(f"`{text}` is a candidate of `{name}`, not of `{program.space.name}`", "give it that space's file")
+        raise CandidateError.of(
+            "bad-candidate",
+            f"`{text}` is a candidate of `{name}`, not of `{program.space.name}`",
+            "give it that space's file",
+        )
     words = [w.strip() for w in body.split("-")] if body.strip() else []
     position = _position(program, text, label, len(words))
     variant = program.chains[position].variant
@@ -180,18 +187,22 @@ def _position(program: Program, text: str, label: str, words: int) -> int:
     variants = [chain.variant for chain in program.chains]
     if label and label not in program.by_label:
         known = ", ".join(v.label for v in variants[:20])
-        raise _error(f"`{program.space.name}` has no variant `{label}`", f"its variants are {known}")
+        raise CandidateError.of(
+            "bad-candidate", f"`{program.space.name}` has no variant `{label}`", f"its variants are {known}"
+        )
     lengths = [len(_words(program, v)) for v in variants]
     fitting = [v for v in range(len(variants)) if lengths[v] == words]
     if label:
         fitting = [v for v in fitting if v == program.by_label[label]]
     if not fitting:
         wanted = sorted({lengths[program.by_label[label]]} if label else set(lengths))
-        raise _error(f"`{text}` has {words} options", f"a network of this space has {_either(wanted)} of them")
+        raise CandidateError.of(
+            "bad-candidate", f"`{text}` has {words} options", f"a network of this space has {_either(wanted)} of them"
+        )
     if len(fitting) > 1:
         known = ", ".join(variants[v].label for v in fitting[:20])
         hint = f"write `{program.space.name}/VARIANT: ...` with one of {known}"
-        raise _error(f"`{text}` fits {len(fitting)} variants", hint)
+        raise CandidateError.of("bad-candidate", f"`{text}` fits {len(fitting)} variants", hint)
     return fitting[0]
 
 
@@ -203,9 +214,5 @@ def _option(decision: Decision, word: str) -> int:
     known = [option_label(v) for v in decision.options]
     if word not in known:
         hint = f"its options are {', '.join(known[:20])}{', ...' if len(known) > 20 else ''}"
-        raise _error(f"{decision.label} cannot be {word or 'empty'}", hint)
+        raise CandidateError.of("bad-candidate", f"{decision.label} cannot be {word or 'empty'}", hint)
     return known.index(word)
-
-
-def _error(message: str, hint: str) -> CandidateError:
-    return CandidateError(Diagnostic("bad-candidate", message, None, hint))

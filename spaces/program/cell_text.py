@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from spaces.errors import CandidateError, Diagnostic, did_you_mean
+from spaces.errors import CandidateError, did_you_mean
 from spaces.language.cell import Cell
 from spaces.language.numbering import row_of
 
@@ -47,23 +47,25 @@ def read_cell_word(cell: Cell, word: str) -> tuple[str, ...]:
     for part in parts:
         name = part.rpartition("~")[0]
         if name not in cell.operators:
-            raise _error(f"`{cell.name}` has no operator `{name or part}`", did_you_mean(name, cell.operators))
+            raise CandidateError.of(
+                "bad-candidate", f"`{cell.name}` has no operator `{name or part}`", did_you_mean(name, cell.operators)
+            )
         found.append(name)
     if len(found) != len(cell.edges) or cell_word(cell, found) != word:
         example = cell_word(cell, [next(iter(cell.operators))] * len(cell.edges))
-        raise _error(f"`{word}` is no cell of {len(cell.edges)} edges", f"write it as `{example}`")
+        raise CandidateError.of(
+            "bad-candidate", f"`{word}` is no cell of {len(cell.edges)} edges", f"write it as `{example}`"
+        )
     return tuple(found)
 
 
 def _by_index(cell: Cell, index: int) -> tuple[str, ...]:
     if not cell.numbering:
-        raise _error(f"`{index}` is no cell: the cells of `{cell.name}` have no numbers", "write its operators")
+        raise CandidateError.of(
+            "bad-candidate", f"`{index}` is no cell: the cells of `{cell.name}` have no numbers", "write its operators"
+        )
     names = tuple(cell.operators)
     try:
         return tuple(names[x] for x in row_of(cell.numbering, index, len(names), len(cell.edges)))
     except IndexError as error:
-        raise _error(f"there is no cell {index:,}", str(error)) from None
-
-
-def _error(message: str, hint: str) -> CandidateError:
-    return CandidateError(Diagnostic("bad-candidate", message, None, hint))
+        raise CandidateError.of("bad-candidate", f"there is no cell {index:,}", str(error)) from None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spaces.errors import Diagnostic, EngineError, SpaceError, Span
+from spaces.errors import EngineError, SpaceError, Span
 from spaces.language.expressions import Expression
 from spaces.language.space import Space
 from spaces.program.constraints import Linear, RamLimit, Relation, classify, ground
@@ -100,14 +100,14 @@ def _check_latency(space: Space, budgets: Budgets, profile: LatencyProfile | Non
         whom = f"`{target}`" if target else "this target"
         message = f"`{limiting or 'the latency budget'}` needs a latency profile, and there is none for {whom}"
         hint = "name one (`nascompile latency list`), or fit one to your measurements (`nascompile latency fit`)"
-        raise LatencyError(Diagnostic("no-latency-profile", message, limiting.span if limiting else None, hint))
+        raise LatencyError.of("no-latency-profile", message, hint, limiting.span if limiting else None)
     if profile.dtype != space.settings.dtype:
         own = space.settings.dtype
         message = (
             f"the latency profile `{profile.name}` is of {profile.dtype} networks, and `{space.name}` computes in {own}"
         )
         hint = f"override it with `dtype={profile.dtype}`, or take another profile"
-        raise LatencyError(Diagnostic("latency-dtype", message, None, hint))
+        raise LatencyError.of("latency-dtype", message, hint)
 
 
 def _conditions(space: Space, variant: Variant) -> list[tuple[Expression, list[Any]]]:
@@ -133,7 +133,7 @@ class _Compiler:
         reason = chains[0].impossible
         message = f"no network of `{self.space.name}` can exist: {reason}"
         hint = "lower the strides, kernels or repeats"
-        return SpaceError(Diagnostic("impossible-space", message, self.layers.places.get(reason), hint))
+        return SpaceError.of("impossible-space", message, hint, self.layers.places.get(reason))
 
     def chain(self, variant: Variant, conditions: list[tuple[Expression, list[Any]]]) -> Chain:
         found = [c for _, some in conditions for c in some if c is not None]
@@ -168,7 +168,7 @@ def _limit(linear: Linear, stages: Sequence[Stage], base: Mapping[str, int], spa
     columns = []
     if _reach(linear, stages) > _MAX_SUM:
         message = f"`{linear.text}` reaches numbers above 2^62"
-        raise EngineError(Diagnostic("too-large", message, span, "divide both sides, or use smaller sizes"))
+        raise EngineError.of("too-large", message, "divide both sides, or use smaller sizes", span)
     for stage in stages:
         column = np.zeros(stage.shape, np.int64)
         for name, factor in linear.coefficients.items():

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spaces.costs.layer import LayerCost, layer_cost
-from spaces.errors import Diagnostic, EngineError, SpaceError, Span
+from spaces.errors import EngineError, SpaceError, Span
 from spaces.language.expressions import Expression
 from spaces.language.space import Space
 from spaces.operators import Ops
@@ -56,7 +56,7 @@ def _lower(space: Space, layer: Layer, x: Tensor, arguments: _Arguments) -> tupl
         wanted = " or ".join(kinds[r] for r in block.ranks)
         message = f"`{block.name}` takes {wanted}, but its input is {kinds[x.rank]} ({x.shape})"
         hint = "put a `flatten` or a global pooling before it" if x.rank else "vectors go into `linear`"
-        raise SpaceError(Diagnostic("wrong-rank", message, spec.span, hint))
+        raise SpaceError.of("wrong-rank", message, hint, spec.span)
     dtype, named = arguments
     ops = spec.own(block.lower(x.shape, **named))
     # A view or a pooling keeps the type of what it reads; layers with weights have their own.
@@ -127,14 +127,12 @@ class LayerTable:
         if self.runtime.own_dtype not in (None, out.dtype):
             block, own = layer.spec.block.name, self.runtime.own_dtype
             message = f"a layer `{block}` in {out.dtype}, and the C of `{self.runtime.name}` is all in {own}"
-            raise EngineError(
-                Diagnostic("mixed-types", message, layer.spec.span, "leave out its `dtype`, or --runtime")
-            )
+            raise EngineError.of("mixed-types", message, "leave out its `dtype`, or --runtime", layer.spec.span)
         cost = layer_cost(ops, x, out, self.space.settings, self.runtime, profile=self.latency)
         self._costs[key] = (ops, cost)
         if max(cost[:-1]) > _MAX_COST:
             message = f"a layer `{layer.spec.block.name}` on {x.shape} costs more than 2^52"
-            raise EngineError(Diagnostic("too-large", message, layer.spec.span, "use smaller sizes"))
+            raise EngineError.of("too-large", message, "use smaller sizes", layer.spec.span)
         return out, cost
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from spaces.errors import CandidateError, Diagnostic
+from spaces.errors import CandidateError
 from spaces.language.reader import read_space
 from spaces.program.candidate import Candidate
 from spaces.program.graph import Chain
@@ -43,7 +43,7 @@ def recosted(candidate: Candidate, overrides: Iterable[str]) -> Candidate:
     variants = unroll(space)
     if [_decided(v) for v in variants] != [_decided(c.variant) for c in program.chains]:
         message = f"{', '.join(given)} changes what a network of `{program.space.name}` decides"
-        raise CandidateError(Diagnostic("bad-override", message, None, "compile the space with the overrides"))
+        raise CandidateError.of("bad-override", message, "compile the space with the overrides")
     chains = tuple(Chain.untabulated(v, "not compiled") for v in variants)
     there = replace(program, space=space, chains=chains)
     return Candidate(space.name, candidate.position, candidate.row, there)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from spaces.costs.layer import LayerCost
-from spaces.errors import Diagnostic, EngineError
+from spaces.errors import EngineError
 from spaces.language.layer import option_label
 from spaces.language.space import DERIVED
 from spaces.program.constraints import Relation, labels
@@ -202,7 +202,7 @@ class Tabulation:
             raise reason or Infeasible(f"{decision.label} has no possible option")
         if len(index) > MAX_STATES:
             message = f"{decision.label} leads to {len(index):,} states; at most {MAX_STATES:,} are supported"
-            raise EngineError(Diagnostic("too-many-states", message, None, "share fewer decisions over many layers"))
+            raise EngineError.of("too-many-states", message, "share fewer decisions over many layers")
         texts = tuple(self._text(t, state) for state in self.states)
         self.states = list(index)
         self.plans.pop(t, None)

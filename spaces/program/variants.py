@@ -11,7 +11,7 @@ from itertools import product
 from math import prod
 from typing import Any
 
-from spaces.errors import Diagnostic, SpaceError
+from spaces.errors import SpaceError
 from spaces.language.expressions import Expression
 from spaces.language.layer import LayerSpec, Repeat, option_label
 from spaces.language.space import Group, Item, Space, Switch
@@ -172,7 +172,7 @@ def _unrolled(
     if prod(map(len, axes)) > room:
         message = f"the repeats make {prod(map(len, axes)):,} variants; at most {MAX_VARIANTS:,} are allowed"
         span = free[0].span if free else space.choices[names[0]].span if names else None
-        raise SpaceError(Diagnostic("too-many-variants", message, span, "share a repeat by a shared choice"))
+        raise SpaceError.of("too-many-variants", message, "share a repeat by a shared choice", span)
     return [_Unroller(space, network, cases, names=names, free=free, values=values).run() for values in product(*axes)]
 
 
@@ -284,13 +284,13 @@ class _Unroller:
             where = ", ".join(f"{n} = {option_label(v)}" for n, v in self.constants.items())
             message = f"`{repeat.expression}` gives a repeat of {option_label(times)} for {where}"
             hint = f"a repeat is a whole number from 1 to {MAX_LAYERS}"
-            raise SpaceError(Diagnostic("bad-repeat", message, repeat.span, hint))
+            raise SpaceError.of("bad-repeat", message, hint, repeat.span)
         return times
 
     def layer(self, spec: LayerSpec, group: dict[str, str], present: Presence | None) -> None:
         if len(self.layers) >= MAX_LAYERS:
             message = f"a network of more than {MAX_LAYERS:,} layers"
-            raise SpaceError(Diagnostic("too-many-layers", message, spec.repeat.span, "lower the repeats"))
+            raise SpaceError.of("too-many-layers", message, "lower the repeats", spec.repeat.span)
         bindings = self.bindings(spec.names, group)
         numbered = spec.numbered
         if numbered is None:

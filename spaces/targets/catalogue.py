@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from spaces.errors import Diagnostic, Span, TargetError, did_you_mean
+from spaces.errors import Span, TargetError, did_you_mean
 from spaces.files import read_text
 from spaces.targets.collisions import collisions
 from spaces.targets.target import Region, Target, plain_name
@@ -86,7 +86,7 @@ def _unknown(name: str) -> TargetError:
     near = did_you_mean(name[:60], words)
     listing = "`nascompile mcus` lists them; a board of your own goes into a file, `--mcu my_board.yaml`"
     hint = f"{near} {listing}" if near.startswith("did you mean") else listing
-    return TargetError(Diagnostic("unknown-mcu", f"unknown MCU `{name[:60]}`", hint=hint))
+    return TargetError.of("unknown-mcu", f"unknown MCU `{name[:60]}`", hint)
 
 
 def _targets(files: Iterable[Path]) -> tuple[Target, ...]:

@@ -22,7 +22,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
-from spaces.errors import Diagnostic, Span, TargetError, did_you_mean
+from spaces.errors import Span, TargetError, did_you_mean
 from spaces.language.keys import KEY, Keys, Mistake, placed, validate_keys
 from spaces.language.source import Path_, read_yaml
 from spaces.language.values import Clock, Name, Text, mapping, quantity, show
@@ -126,8 +126,14 @@ class TargetKeys(Keys):
     def target(self) -> Target:
         """What the keys say."""
         usable = self.activations or self.ram
-        flash = [Region(name, "flash", size, False, source=self.source, address=at) for name, (size, at) in self.flash.items()]
-        ram = [Region(name, "ram", size, name in usable, source=self.source, address=at) for name, (size, at) in self.ram.items()]
+        flash = [
+            Region(name, "flash", size, False, source=self.source, address=at)
+            for name, (size, at) in self.flash.items()
+        ]
+        ram = [
+            Region(name, "ram", size, name in usable, source=self.source, address=at)
+            for name, (size, at) in self.ram.items()
+        ]
         return Target(
             title=self.title or self.name,
             clock_hz=self.clock,
@@ -156,7 +162,7 @@ def read_target(text: str, file: str) -> Target:
         if isinstance(source.data, list):
             hint = "write the keys from the first column on, without `- `"
             message = "a target file holds one target, not a list"
-            raise TargetError(Diagnostic("wrong-type", message, source.span(), hint))
+            raise TargetError.of("wrong-type", message, hint, source.span())
         return validate_keys(TargetKeys, source).target()
 
 

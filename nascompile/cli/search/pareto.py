@@ -19,7 +19,7 @@ from nascompile.records.search_log import SearchLog
 from samplers.optuna_studies.pareto_search import ParetoSearch, Trial
 from samplers.scores.score_file import Append, ScoreFile
 from solvers.base import Progress
-from spaces.errors import Diagnostic, NascompileError
+from spaces.errors import NascompileError
 from spaces.program.candidate import parse_candidate
 from spaces.program.duplicates import numbered_cell
 from spaces.program.graph import Program
@@ -38,7 +38,9 @@ class FrontSearch(Untrained[ParetoSearch]):
         check_batch_norm(self.options.trials.batch_norm)
         output = self.options.output
         if output and output.suffix != ".csv":
-            raise _error("bad-option", f"cannot write trials to `{output}`", "give a file that ends in .csv")
+            raise NascompileError.of(
+                "bad-option", f"cannot write trials to `{output}`", "give a file that ends in .csv"
+            )
         super().run(request)
 
     def examples(self) -> Data:
@@ -158,7 +160,9 @@ class _Rows:
             elif self.there[self.at] != trial.candidate:
                 place = f"`{self.table.path}`, line {self.at + 2}"
                 message = f"{place}: `{self.there[self.at]}` is not the trial that belongs there"
-                raise _error("damaged-table", message, "write to another file, or begin this one anew with --force")
+                raise NascompileError.of(
+                    "damaged-table", message, "write to another file, or begin this one anew with --force"
+                )
             self.at += 1
 
 
@@ -167,7 +171,3 @@ def _columns(program: Program, objectives: Iterable[str]) -> tuple[str, ...]:
     index = ["index"] if numbered_cell(program) else []
     costs = ["macs", "params", *(["latency"] if program.latency else [])]
     return tuple(dict.fromkeys(["candidate", *index, *objectives, *costs]))
-
-
-def _error(code: str, message: str, hint: str) -> NascompileError:
-    return NascompileError(Diagnostic(code, message, None, hint))

@@ -22,7 +22,7 @@ from nascompile.cli.search.untrained import with_latency
 from nascompile.run.settings import COSTS, QUANTISATIONS, DataSettings, RunSettings
 from samplers.registry import registered
 from samplers.registry import sampler as named_sampler
-from spaces.errors import Diagnostic, NascompileError, did_you_mean
+from spaces.errors import NascompileError, did_you_mean
 
 if TYPE_CHECKING:
     from nascompile.run.folder import RunFolder
@@ -68,15 +68,19 @@ class TrainSearch:
         fs = request.feasible_set()
         if not fs:
             message = f"no network of `{fs.program.space.name}` fits ({fs.description}), so there is nothing to train"
-            raise _error("empty-set", message, "`nascompile explain` says what the budgets lack")
+            raise NascompileError.of("empty-set", message, "`nascompile explain` says what the budgets lack")
         if training.sparsity and training.sparsity not in fs.program.space.choices:
             message = f"`{fs.program.space.name}` has no choice `{training.sparsity}`, which --sparsity names"
-            raise _error("unknown-choice", message, did_you_mean(training.sparsity, fs.program.space.choices))
+            raise NascompileError.of(
+                "unknown-choice", message, did_you_mean(training.sparsity, fs.program.space.choices)
+            )
         if search:
             search.check(fs)
         if training.cost not in fs[0].costs:
             message = f"--cost {training.cost} needs a latency profile"
-            raise _error("no-latency-profile", message, "name one with --latency-profile (`nascompile latency list`)")
+            raise NascompileError.of(
+                "no-latency-profile", message, "name one with --latency-profile (`nascompile latency list`)"
+            )
         if training.deploy:
             check_deployable(fs.program)
         path = options.output or Path(default_name(fs.program, options.sampler, options.seed))
@@ -88,13 +92,15 @@ class TrainSearch:
 
         data, given = self.options.data, self.options.training
         if data is None:
-            raise _error("no-data", "training needs data", "give --data: a folder, an archive or an .npz file")
+            raise NascompileError.of(
+                "no-data", "training needs data", "give --data: a folder, an archive or an .npz file"
+            )
         if given.task not in (None, "classification", "anomaly", "detection"):
             hint = "it is classification, anomaly or detection"
-            raise _error("wrong-value", f"--task cannot be `{given.task}`", hint)
+            raise NascompileError.of("wrong-value", f"--task cannot be `{given.task}`", hint)
         for name, value, known in (("quantise", given.quantise, QUANTISATIONS), ("cost", given.cost, COSTS)):
             if value not in known:
-                raise _error("wrong-value", f"--{name} cannot be `{value}`", f"known: {', '.join(known)}")
+                raise NascompileError.of("wrong-value", f"--{name} cannot be `{value}`", f"known: {', '.join(known)}")
         # A data set inside an archive, `archive.tar.gz:NAME`, is no path of its own.
         file, colon, inside = str(data).partition(":")
         where = f"{Path(file).absolute()}{colon}{inside}"
@@ -162,7 +168,7 @@ def worker(
     from nascompile.run.worker import serve
 
     if (run is None) == (storage is None) or (storage is None) != (name is None):
-        raise _error("bad-option", "whose worker?", "give the folder of a run, or --storage URL --run NAME")
+        raise NascompileError.of("bad-option", "whose worker?", "give the folder of a run, or --storage URL --run NAME")
     check_device(device)
     folder = RunFolder.open(run) if run else RunFolder.join(str(storage), str(name), output or Path(str(name)))
     try:
@@ -224,7 +230,3 @@ def finish_run(folder: RunFolder, resources: Resources, as_json: bool) -> None:
         emit_json(outcome_data(folder, outcome))
     else:
         print_outcome(folder, outcome)
-
-
-def _error(code: str, message: str, hint: str) -> NascompileError:
-    return NascompileError(Diagnostic(code, message, None, hint))

@@ -18,7 +18,7 @@ from nascompile.cli.select.choice import _COSTS, Choice, Objective
 from nascompile.records.results_file import ResultsFile, read_results
 from samplers.proxies.base import PROXIES, proxy
 from samplers.subset.hypervolume import METHODS, HypervolumeSelector
-from spaces.errors import Diagnostic, NascompileError, did_you_mean
+from spaces.errors import NascompileError, did_you_mean
 from spaces.files import write_atomically
 
 __all__ = ["SelectOptions", "choose", "select"]
@@ -121,7 +121,9 @@ def choose(options: SelectOptions) -> Choice:
     _check_output(options.output, file)
     wanted = _objectives(options.objectives, file)
     if options.plot and len(wanted) < 2:
-        raise _error("bad-option", "--plot needs two objectives or more", "name another, or leave out --plot")
+        raise NascompileError.of(
+            "bad-option", "--plot needs two objectives or more", "name another, or leave out --plot"
+        )
     kept, values = _values(file, wanted)
     if len(kept) < k:
         hint = f"lower -k to {len(kept)} at most"
@@ -138,17 +140,21 @@ def choose(options: SelectOptions) -> Choice:
 def _check(options: SelectOptions) -> None:
     method, plot = options.method, options.plot
     if method not in METHODS:
-        raise _error("unknown-method", f"there is no --method `{method}`", did_you_mean(method, METHODS))
+        raise NascompileError.of("unknown-method", f"there is no --method `{method}`", did_you_mean(method, METHODS))
     if options.time_limit is not None and method not in _LIMITED:
-        raise _error("bad-option", f"--time-limit does nothing for {method}", f"it is for {', '.join(_LIMITED)}")
+        raise NascompileError.of(
+            "bad-option", f"--time-limit does nothing for {method}", f"it is for {', '.join(_LIMITED)}"
+        )
     if plot and plot.suffix not in _PLOTS:
-        raise _error("bad-option", f"cannot draw `{plot}`", f"give a file that ends in {', '.join(_PLOTS)}")
+        raise NascompileError.of("bad-option", f"cannot draw `{plot}`", f"give a file that ends in {', '.join(_PLOTS)}")
 
 
 def _check_output(output: Path | None, file: ResultsFile) -> None:
     if output and output.suffix != f".{file.kind}":
         message = f"cannot write the chosen lines of `{file.path}` to `{output}`"
-        raise _error("bad-option", message, f"they are lines of {file.kind}: give a file that ends in .{file.kind}")
+        raise NascompileError.of(
+            "bad-option", message, f"they are lines of {file.kind}: give a file that ends in .{file.kind}"
+        )
 
 
 def _objectives(text: str, file: ResultsFile) -> tuple[Objective, ...]:
@@ -156,11 +162,11 @@ def _objectives(text: str, file: ResultsFile) -> tuple[Objective, ...]:
     if not parts:
         known = [name for name in file.columns if name.rpartition(".")[2] in (*_COSTS, *PROXIES)]
         example = ",".join(known[:3]) or "flops:min,accuracy:max"
-        raise _error("no-objectives", "--objectives names none", f"name some columns, such as {example}")
+        raise NascompileError.of("no-objectives", "--objectives names none", f"name some columns, such as {example}")
     found = [_objective(part, file) for part in parts]
     columns = [one.column for one in found]
     if twice := [one.name for one in found if columns.count(one.column) > 1]:
-        raise _error("bad-option", f"--objectives names `{twice[0]}` twice", "give each once")
+        raise NascompileError.of("bad-option", f"--objectives names `{twice[0]}` twice", "give each once")
     return tuple(found)
 
 
@@ -171,14 +177,14 @@ def _objective(part: str, file: ResultsFile) -> Objective:
         return Objective(name, column, word)
     if colon:
         message = f"`{name}` is to be `{word}` in --objectives"
-        raise _error("bad-option", message, f"write {name}:min or {name}:max")
+        raise NascompileError.of("bad-option", message, f"write {name}:min or {name}:max")
     plain = column.rpartition(".")[2]
     if plain in _COSTS:
         return Objective(name, column, "min")
     if plain in PROXIES:
         return Objective(name, column, "max" if proxy(plain).better == "higher" else "min")
     message = f"`{name}` is neither a proxy nor a cost, so whether more is better has to be said"
-    raise _error("no-direction", message, f"write {name}:min or {name}:max")
+    raise NascompileError.of("no-direction", message, f"write {name}:min or {name}:max")
 
 
 def _reference(text: str) -> float | list[float]:
@@ -186,7 +192,9 @@ def _reference(text: str) -> float | list[float]:
         numbers = [float(part) for part in text.split(",")]
     except ValueError:
         message = f"--reference cannot be `{text}`"
-        raise _error("bad-option", message, "give a number, or one per objective, such as 1.1,1.2") from None
+        raise NascompileError.of(
+            "bad-option", message, "give a number, or one per objective, such as 1.1,1.2"
+        ) from None
     return numbers[0] if len(numbers) == 1 else numbers
 
 
@@ -257,7 +265,3 @@ def _print(choice: Choice) -> None:
         less = k - subset.front
         what = "it is dominated or a copy, and adds" if less == 1 else f"{less} are dominated or copies, and add"
         out.print(f"The front has {subset.front:,} of the {k} wanted: {what} nothing to the hypervolume.")
-
-
-def _error(code: str, message: str, hint: str) -> NascompileError:
-    return NascompileError(Diagnostic(code, message, None, hint))
