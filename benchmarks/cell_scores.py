@@ -19,7 +19,7 @@ from samplers.proxies.regions import crops, linear_regions
 from samplers.scores.scoring import weight_seed
 from spaces.language.cell import lower_cell
 from spaces.language.numbering import row_of
-from spaces.networks.network import Layer
+from spaces.networks.network import LayerModule
 from spaces.program.candidate import Candidate, candidate_of
 from spaces.program.graph import Program
 from spaces.tensors import Shape
@@ -149,4 +149,4 @@ class CellScores:
         space, candidate = self.program.space, self._candidate(self.program, index)
         cell, x = space.cells["cell"], Shape(1, _SIDE, _SIDE)
         names = [(candidate.values[cell.label(k)],) for k in range(len(cell.edges))]
-        return Layer(lower_cell(cell, x, names), x, replace(space.settings, batch_norm_kept=True))
+        return LayerModule(lower_cell(cell, x, names), x, replace(space.settings, batch_norm_kept=True))

@@ -24,8 +24,8 @@ from statistics import median
 import nascompile as nc
 from nascompile.deploy.core import CORES
 from nascompile.deploy.deploy import deploy, verify
+from nascompile.deploy.deployable import untrained
 from nascompile.deploy.deployed import Deployed
-from nascompile.deploy.subject import untrained
 from nascompile.deploy.toolchain import build_image
 from spaces.language.library import library
 from spaces.language.reader import read_space
@@ -176,9 +176,9 @@ def summary(rows: list[Built]) -> None:
                   f"median {median(found):.2f}")  # fmt: skip
     print(f"\n{'even and odd buffers':24}{'too low by':>12}{'too high by':>13}{'median':>9}   (of the image's RAM)")
     for space in dict.fromkeys(row.space for row in rows):
-        apart = [row.pingpong for row in rows if row.space == space]
-        low, high = max(0.0, -min(apart)), max(0.0, *apart)
-        print(f"{space:24}{100 * low:>11.1f}%{100 * high:>12.1f}%{100 * median(apart):>8.1f}%")
+        difference = [row.pingpong for row in rows if row.space == space]
+        low, high = max(0.0, -min(difference)), max(0.0, *difference)
+        print(f"{space:24}{100 * low:>11.1f}%{100 * high:>12.1f}%{100 * median(difference):>8.1f}%")
 
 
 if __name__ == "__main__":

@@ -60,9 +60,9 @@ def counted(candidate: Candidate, dtype: str, core: str, folder: Path) -> dict[s
 
     from nascompile.deploy.calls import planned
     from nascompile.deploy.core import core_of
+    from nascompile.deploy.deployable import untrained
     from nascompile.deploy.instructions import predicted_instructions
     from nascompile.deploy.project import Vectors, write_project
-    from nascompile.deploy.subject import untrained
     from nascompile.deploy.toolchain import run_check
     from spaces.costs.latency_profiles import load_profile
     from spaces.targets.catalogue import load_target

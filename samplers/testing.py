@@ -271,7 +271,7 @@ class TrainingFreeConformance:
         """Whoever waits for it hears of it."""
         heard: list[tuple[str, float]] = []
         search = self.make(0)
-        means = Means(told=lambda what, asking: heard.append((what, asking)))
+        means = Means(on_progress=lambda what, asking: heard.append((what, asking)))
         assert list(search.measure(self.fs(), self.data(search), (), means))
         assert heard
         assert all(what and asking >= 0 for what, asking in heard)

@@ -16,7 +16,7 @@ from spaces.errors import Diagnostic, EngineError
 
 if TYPE_CHECKING:
     from samplers.proxies.data import Data
-    from samplers.scores.worker_pool import Spread
+    from samplers.scores.worker_pool import ParallelMap
     from solvers.sets.feasible_set import FeasibleSet
     from spaces.program.candidate import Candidate
 
@@ -75,15 +75,15 @@ class Means:
         batch_norm: `kept` builds networks as they are trained, `folded` without batch norms.
         device: where networks run, `cpu` or `cuda`.
         jobs: processes; None for as many as are worth it. They change no result.
-        spread: hands the work out in place of these processes.
-        told: called with what is being measured, and the seconds that proposing has taken so far.
+        parallel_map: hands the work out in place of these processes.
+        on_progress: called with what is being measured, and the seconds that proposing has taken so far.
     """
 
     batch_norm: str = "kept"
     device: str = "cpu"
     jobs: int | None = None
-    spread: Spread | None = None
-    told: Callable[[str, float], None] = lambda what, asking: None
+    parallel_map: ParallelMap | None = None
+    on_progress: Callable[[str, float], None] = lambda what, asking: None
 
 
 R = TypeVar("R", bound=Record)

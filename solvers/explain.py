@@ -12,14 +12,14 @@ from solvers.cpsat.engine import feasible, optimum, smallest
 from spaces.program.candidate import candidate_of
 from spaces.program.graph import ADDITIVE_METRICS, Chain, Limit, Program
 
-__all__ = ["Explanation", "LimitReport", "Network", "Relaxation", "VariantReport", "explain"]
+__all__ = ["CostedNetwork", "Explanation", "LimitReport", "Relaxation", "VariantReport", "explain"]
 
 #: Up to this many limits, every subset is tried, smallest first; beyond, limits are dropped one by one.
 MAX_EXACT = 8
 
 
 @dataclass(frozen=True)
-class Network:
+class CostedNetwork:
     """A network and all its costs."""
 
     text: str
@@ -69,7 +69,7 @@ class VariantReport:
     impossible: str
     limits: tuple[LimitReport, ...] = ()
     conflict: tuple[str, ...] = ()
-    smallest: Network | None = None
+    smallest: CostedNetwork | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Relaxation:
     budget: int | None
     needed: int | None
     variant: str
-    network: Network
+    network: CostedNetwork
 
 
 @dataclass(frozen=True)
@@ -203,19 +203,19 @@ class _Examiner:
             names = names if self.holds(rest) else rest
         return tuple(names)
 
-    def smallest(self, conflict: tuple[str, ...]) -> Network | None:
+    def smallest(self, conflict: tuple[str, ...]) -> CostedNetwork | None:
         first = next((n for n in conflict or self.bounds if self.bounds[n][0]), None)
         metric = self.bounds[first][0] if first else "rom"
         kept = [n for n in conflict if n != (first or conflict[0])] if conflict else list(self.bounds)
         return self.network(metric, kept)
 
-    def network(self, metric: str, limits: list[str]) -> Network | None:
+    def network(self, metric: str, limits: list[str]) -> CostedNetwork | None:
         """The network that keeps these limits with the least of a metric."""
         found = smallest(self.program, self.variant, metric, limits)
         if found is None:
             return None
         candidate = candidate_of(self.program, self.variant, np.array(found.row, np.int64))
-        return Network(str(candidate), candidate.costs)
+        return CostedNetwork(str(candidate), candidate.costs)
 
     def offers(self, report: VariantReport) -> Iterable[Relaxation]:
         """The single limits of the variant whose relaxation admits a network."""

@@ -21,7 +21,7 @@ from spaces.program.cell_text import cell_word
 from spaces.program.duplicates import MOST_CELLS, chosen, first_alike, function_of, numbered_cell, originals
 from spaces.program.graph import Program
 from spaces.program.isomorphism import canonical_cell
-from spaces.program.recosted import recosted
+from spaces.program.with_overrides import with_overrides
 
 __all__ = [
     "Distinct", "cell_data", "distinct_members", "function_counts", "number_columns", "print_cells",
@@ -45,7 +45,7 @@ def _cell(member: Candidate, cell: Cell) -> dict[str, Any]:
     live = live_edges(cell, [(name,) for name in names])
     first = first_alike(cell, names)
     key = f"cells.{cell.name}.dead_edges"
-    costs = {way: totals(recosted(member, [f"{key}={way}"])) for way in ("removed", "counted")}
+    costs = {way: totals(with_overrides(member, [f"{key}={way}"])) for way in ("removed", "counted")}
     return {
         "cell": cell.name,
         "operators": cell_word(cell, names),

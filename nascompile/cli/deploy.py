@@ -17,8 +17,8 @@ from spaces.targets.target import Target
 
 if TYPE_CHECKING:
     from nascompile.deploy.deploy import Verified
+    from nascompile.deploy.deployable import Deployable
     from nascompile.deploy.deployed import Deployed
-    from nascompile.deploy.subject import Subject
 
 __all__ = ["deploy", "deployment_data"]
 
@@ -100,7 +100,7 @@ def deployment_data(made: Deployed, shown: Verified | None) -> dict[str, Any]:
     found: dict[str, Any] = {"passed": shown.passed, "difference_host": shown.host}
     if shown.core and shown.sizes:
         found |= {
-            "difference_core": shown.core.apart, "rom": shown.sizes.rom, "ram": shown.sizes.ram,
+            "difference_core": shown.core.difference, "rom": shown.sizes.rom, "ram": shown.sizes.ram,
             "instructions": shown.core.instructions, "stack": shown.core.stack,
         }  # fmt: skip
     return {**data, "measured": found}
@@ -108,7 +108,7 @@ def deployment_data(made: Deployed, shown: Verified | None) -> dict[str, Any]:
 
 def _subject(
     what: str, candidate: str | None, overrides: list[str], mcu: str | None, dtype: str
-) -> tuple[Subject, Target, str]:
+) -> tuple[Deployable, Target, str]:
     """The network, the chip, and what its folder is called unless someone says."""
     from nascompile.run.deployment import run_and_number
 
@@ -123,9 +123,9 @@ def _subject(
 
 def _of_space(
     space: str, line: str | None, overrides: list[str], mcu: str | None, dtype: str
-) -> tuple[Subject, Target, str]:
+) -> tuple[Deployable, Target, str]:
     from nascompile.api import compile as compile_program
-    from nascompile.deploy.subject import untrained
+    from nascompile.deploy.deployable import untrained
     from spaces.program.candidate import parse_candidate
 
     if line is None:
@@ -138,7 +138,7 @@ def _of_space(
     return untrained(candidate, dtype), target, f"deploy-{candidate.space}"
 
 
-def _of_run(path: Path, number: int | None, mcu: str | None, dtype: str) -> tuple[Subject, Target, str]:
+def _of_run(path: Path, number: int | None, mcu: str | None, dtype: str) -> tuple[Deployable, Target, str]:
     from nascompile.run.deployment import of_run
     from nascompile.run.folder import RunFolder
     from nascompile.run.outcome import Outcome
@@ -183,12 +183,21 @@ def _print(made: Deployed, shown: Verified | None) -> None:
 
 def _print_proof(made: Deployed, shown: Verified) -> None:
     against = "the integer reference" if made.plan.dtype == "int8" else "PyTorch"
-    for where, apart in (("this computer", shown.host), ("an emulated core", shown.core.apart if shown.core else None)):
-        if apart is None:
+    for where, difference in (
+        ("this computer", shown.host),
+        ("an emulated core", shown.core.difference if shown.core else None),
+    ):
+        if difference is None:
             out.print(f"not run on an emulated core: there is none of a {made.target.core}")
             continue
-        verdict = "equal to" if apart == 0 else f"within {apart:.2g} of" if apart <= shown.allowed else "NOT equal to"
-        tail = "" if apart <= shown.allowed else f" (apart by {apart:.3g})"
+        verdict = (
+            "equal to"
+            if difference == 0
+            else f"within {difference:.2g} of"
+            if difference <= shown.allowed
+            else "NOT equal to"
+        )
+        tail = "" if difference <= shown.allowed else f" (apart by {difference:.3g})"
         out.print(f"on {where}: {verdict} {against}, {len(made.vectors.inputs)} inputs{tail}")
 
 

@@ -10,7 +10,7 @@ import typer
 
 from nascompile.cli.examples import check_device
 from nascompile.run.settings import ENGINES
-from samplers.scores.worker_pool import Spread
+from samplers.scores.worker_pool import ParallelMap
 from spaces.errors import NascompileError, did_you_mean
 
 __all__ = ["Device", "Engine", "check_engine", "spreading"]
@@ -46,7 +46,7 @@ def check_engine(engine: str, device: str) -> None:
 
 
 @contextmanager
-def spreading(engine: str, device: str, jobs: int | None) -> Iterator[Spread | None]:
+def spreading(engine: str, device: str, jobs: int | None) -> Iterator[ParallelMap | None]:
     """What hands work out in place of processes of this machine; None for these.
 
     Raises:

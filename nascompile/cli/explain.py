@@ -14,7 +14,7 @@ from nascompile.cli.output import emit_json, out, quantity, table, working
 from spaces.program.graph import Program
 
 if TYPE_CHECKING:
-    from solvers.explain import Explanation, Network, VariantReport
+    from solvers.explain import CostedNetwork, Explanation, VariantReport
 
 __all__ = ["explain", "print_explanation"]
 
@@ -102,7 +102,7 @@ def _print_conflict(report: VariantReport) -> None:
     out.print(f"{name}{which} {what}; the smallest network is {_network(report.smallest)}")
 
 
-def _network(network: Network) -> str:
+def _network(network: CostedNetwork) -> str:
     shown = {"rom": "ROM", "ram": "RAM", "macs": "MACs", "latency": "latency"}
     costs = ", ".join(f"{t} {quantity(n, network.costs[n])}" for n, t in shown.items() if n in network.costs)
     return f"{network.text} ({costs})"

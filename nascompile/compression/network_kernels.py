@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from nascompile.compression.errors import CompressionError
-from spaces.networks.network import Layer, Network, Operator
+from spaces.networks.network import LayerModule, Network, Operator
 from spaces.operators import OPERATORS, Kernel
 from spaces.runtimes.kernels import UnknownKernel, layer_kernels
 from spaces.tensors import Shape
@@ -49,7 +49,7 @@ def kernels(network: Network) -> tuple[tuple[Kernel, ...], dict[int, Operator]]:
     return tuple(calls), weighted
 
 
-def _layer(layer: Layer, x: Shape) -> tuple[tuple[Kernel, ...], int]:
+def _layer(layer: LayerModule, x: Shape) -> tuple[tuple[Kernel, ...], int]:
     try:
         return layer_kernels(layer.ops, x)
     except UnknownKernel as kind:
@@ -67,12 +67,12 @@ def input_shape(dims: tuple[int, ...]) -> Shape:
     return Shape(dims[0], 1, dims[1]) if len(dims) == 2 else Shape(*dims)
 
 
-def layers_of(network: Network) -> list[Layer]:
+def layers_of(network: Network) -> list[LayerModule]:
     """The layers of a network, in order."""
-    return [layer for layer in network.layers if isinstance(layer, Layer)]
+    return [layer for layer in network.layers if isinstance(layer, LayerModule)]
 
 
-def operators_of(layer: Layer) -> list[Operator]:
+def operators_of(layer: LayerModule) -> list[Operator]:
     """The operators of a layer, in order."""
     return [operator for operator in layer.operators if isinstance(operator, Operator)]
 

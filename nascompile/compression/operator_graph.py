@@ -16,9 +16,9 @@ import torch
 
 from nascompile.compression.errors import CompressionError
 from spaces.language.settings import Settings
-from spaces.networks.network import Layer, Network
+from spaces.networks.network import LayerModule, Network
 from spaces.operators import OPERATORS, Op, Ops
-from spaces.program.lowering import Step
+from spaces.program.lowering import LoweredLayer
 from spaces.tensors import Shape
 
 __all__ = ["OperatorGraph", "Place"]
@@ -55,7 +55,7 @@ class OperatorGraph:
     line: str
 
     @classmethod
-    def of(cls, steps: Iterable[Step], dims: tuple[int, ...], settings: Settings, line: str) -> OperatorGraph:
+    def of(cls, steps: Iterable[LoweredLayer], dims: tuple[int, ...], settings: Settings, line: str) -> OperatorGraph:
         """That of lowered layers, named as `spaces.networks.network.build` names them."""
         layers = ((f"{k}_{s.layer.spec.block.name}", s.x.shape, s.ops) for k, s in enumerate(steps, start=1))
         return cls(tuple(layers), dims, settings, line)
@@ -84,7 +84,7 @@ class OperatorGraph:
         """The network, its weights drawn from `seed` as `spaces.networks.network.build` draws them."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            layers = OrderedDict((name, Layer(ops, x, self.settings)) for name, x, ops in self.layers)
+            layers = OrderedDict((name, LayerModule(ops, x, self.settings)) for name, x, ops in self.layers)
         return Network(layers, self.dims, self.line)
 
     def resized(self, widths: Sequence[int]) -> OperatorGraph:

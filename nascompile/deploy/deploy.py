@@ -11,11 +11,11 @@ import numpy as np
 
 from nascompile.deploy.calls import planned
 from nascompile.deploy.core import core_of
+from nascompile.deploy.deployable import Deployable, predicted
 from nascompile.deploy.deployed import Deployed
 from nascompile.deploy.instructions import predicted_instructions
 from nascompile.deploy.project import check_own, in_memory, write_project
 from nascompile.deploy.readme import readme
-from nascompile.deploy.subject import Subject, predicted
 from nascompile.deploy.toolchain import Checked, Sizes, build_image, host_library, run_check, run_host
 from spaces.costs.latency import LatencyError
 from spaces.costs.latency_profiles import named_profile
@@ -50,11 +50,11 @@ class Verified:
         wrong = self.core.wrong if self.core and not self.allowed else 0
         # No number at all is within no tolerance.
         return not wrong and all(
-            apart <= self.allowed for apart in (self.host, *([self.core.apart] if self.core else []))
+            difference <= self.allowed for difference in (self.host, *([self.core.difference] if self.core else []))
         )
 
 
-def deploy(subject: Subject, target: Target, folder: Path) -> Deployed:
+def deploy(subject: Deployable, target: Target, folder: Path) -> Deployed:
     """Write a network as C.
 
     Args:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nascompile.deploy.calls import Plan
+from nascompile.deploy.deployable import Deployable
 from nascompile.deploy.project import Vectors
-from nascompile.deploy.subject import Subject
 from spaces.targets.target import Target
 
 __all__ = ["Deployed"]
@@ -22,12 +22,12 @@ class Deployed:
         subject: the network.
         target: the chip.
         plan: its calls and its memory.
-        predicted: see `nascompile.deploy.subject.predicted`; and `instructions`, where the core was counted on.
+        predicted: see `nascompile.deploy.deployable.predicted`; and `instructions`, where the core was counted on.
         vectors: inputs and outputs of its check.
     """
 
     folder: Path
-    subject: Subject
+    subject: Deployable
     target: Target
     plan: Plan
     predicted: dict[str, int]

@@ -8,13 +8,13 @@ from typing import Protocol
 
 from spaces.operators import KERNELS
 
-__all__ = ["Buffer", "MemoryPlan", "Step", "buffers", "memory_plan"]
+__all__ = ["Buffer", "MemoryPlan", "PlannedCall", "buffers", "memory_plan"]
 
 #: Seconds after which the best plan found is taken; the answer says whether it is proven.
 _SECONDS = 20.0
 
 
-class Step(Protocol):
+class PlannedCall(Protocol):
     """What a plan must know of a kernel call."""
 
     @property
@@ -60,7 +60,7 @@ class MemoryPlan:
     proven: bool
 
 
-def memory_plan(sizes: Sequence[int], steps: Sequence[Step]) -> MemoryPlan:
+def memory_plan(sizes: Sequence[int], steps: Sequence[PlannedCall]) -> MemoryPlan:
     """The smallest block that holds every tensor while it is needed, and where in it each lies.
 
     A first-fit in three orders often meets the bound of what is alive at once; else CP-SAT places the buffers as
@@ -85,7 +85,7 @@ def memory_plan(sizes: Sequence[int], steps: Sequence[Step]) -> MemoryPlan:
     return MemoryPlan(tuple(found[b] for b in owner), _height(held, found), bound, proven)
 
 
-def buffers(sizes: Sequence[int], steps: Sequence[Step]) -> tuple[list[Buffer], list[int]]:
+def buffers(sizes: Sequence[int], steps: Sequence[PlannedCall]) -> tuple[list[Buffer], list[int]]:
     """The buffers of a network, and the one in which each tensor lies.
 
     A flattened tensor is a view. An addition, a product, a look-up and a ReLU on its own overwrite an operand that

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from nascompile.deploy.deployable import Deployable
 from nascompile.deploy.errors import DeployError
-from nascompile.deploy.subject import Subject
 from spaces.files import write_atomically
 
 __all__ = ["write_onnx"]
 
 
-def write_onnx(subject: Subject, path: Path) -> None:
+def write_onnx(subject: Deployable, path: Path) -> None:
     """Write the floating-point network of a subject.
 
     Raises:

@@ -57,13 +57,13 @@ class Checked:
 
     Args:
         wrong: outputs that differ from the reference.
-        apart: the largest difference.
+        difference: the largest difference.
         instructions: of one call, rounded to the emulator's five.
         stack: bytes.
     """
 
     wrong: int
-    apart: float
+    difference: float
     instructions: int
     stack: int
 
@@ -109,8 +109,8 @@ def run_check(folder: Path, core: Core) -> Checked:
     if not found:
         raise DeployError.of("check-failed", f"the check in `{folder}` said nothing", "`make check` there shows why")
     wrong, bits, ticks, stack = (int(word, 16) for word in found[1].split())
-    (apart,) = struct.unpack("<f", struct.pack("<I", bits))
-    return Checked(wrong, apart, round(ticks * core.per_tick), stack)
+    (difference,) = struct.unpack("<f", struct.pack("<I", bits))
+    return Checked(wrong, difference, round(ticks * core.per_tick), stack)
 
 
 def host_library(folder: Path) -> Path:

@@ -19,7 +19,7 @@ from spaces.costs.latency import LatencyError, Unit
 from spaces.errors import CandidateError, Diagnostic, Span, did_you_mean
 from spaces.program.candidate import Candidate, parse_candidate
 from spaces.program.graph import Program
-from spaces.runtimes.tflite_micro import deployed
+from spaces.runtimes.tflite_micro import executed
 from spaces.tensors import Infeasible
 
 __all__ = ["TERMS", "Feature", "Measurements", "Sheet", "features", "read_measurements"]
@@ -101,7 +101,7 @@ def features(candidate: Candidate) -> dict[str, tuple[int, int, int]]:
     """
     sums: dict[str, tuple[int, int, int]] = {}
     for step in candidate.steps:
-        for op in deployed(step.ops, step.x.shape):
+        for op in executed(step.ops, step.x.shape):
             macs, outputs, ops = sums.get(op.kind, (0, 0, 0))
             sums[op.kind] = macs + op.macs, outputs + op.outputs, ops + 1
     return sums

@@ -16,13 +16,21 @@ from spaces.operators import Kernel, KernelCall
 from spaces.tensors import Shape
 
 __all__ = [
-    "APART", "INTEGER_KERNELS", "TIMED", "IntegerKernel", "Ints", "TimedFunction", "integer_kernel", "scaled", "timed",
+    "INTEGER_KERNELS",
+    "RANGE",
+    "TIMED",
+    "IntegerKernel",
+    "Ints",
+    "TimedFunction",
+    "integer_kernel",
+    "scaled",
+    "timed",
 ]  # fmt: skip
 
 Ints = NDArray[np.int64]
 
 #: How far a value may be from its zero point.
-APART = HIGH - LOW
+RANGE = HIGH - LOW
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,7 @@ class IntegerKernel:
     run: Callable[[QuantisedOp, list[NDArray[Any]]], NDArray[Any]]
     as_bytes: bool = False
     factors: Callable[[Kernel, list[float], float], list[float]] | None = None
-    largest: Callable[[Kernel], int] = lambda kernel: APART
+    largest: Callable[[Kernel], int] = lambda kernel: RANGE
     layout: Callable[[NDArray[Any], Shape, str], NDArray[Any]] | None = None
 
 

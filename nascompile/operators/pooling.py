@@ -7,7 +7,7 @@ from math import frexp
 
 import numpy as np
 
-from nascompile.operators.base import APART, IntegerKernel, Ints, TimedFunction, integer_kernel, scaled, timed
+from nascompile.operators.base import RANGE, IntegerKernel, Ints, TimedFunction, integer_kernel, scaled, timed
 from nascompile.operators.fixed_point import LOW, rescale
 from nascompile.operators.quantised_op import QuantisedOp
 from nascompile.operators.shapes import CHANNELS, image, slide, upto
@@ -40,11 +40,11 @@ def _global_factors(kernel: Kernel, scales: list[float], out: float) -> list[flo
 
 
 integer_kernel(IntegerKernel(
-    "avg_pool", _average, factors=_average_factors, largest=lambda kernel: APART * _elements(kernel),
+    "avg_pool", _average, factors=_average_factors, largest=lambda kernel: RANGE * _elements(kernel),
 ))  # fmt: skip
 integer_kernel(IntegerKernel(
     "global_avg_pool", lambda op, operands: scaled(op, operands[0].sum((2, 3))), factors=_global_factors,
-    largest=lambda kernel: APART * _area(kernel),
+    largest=lambda kernel: RANGE * _area(kernel),
 ))  # fmt: skip
 integer_kernel(IntegerKernel(
     "max_pool", lambda op, operands: windows(op, operands[0], LOW).max((-2, -1)), as_bytes=True,

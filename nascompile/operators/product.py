@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from nascompile.operators.base import APART, IntegerKernel, Ints, TimedFunction, integer_kernel, scaled, timed
+from nascompile.operators.base import RANGE, IntegerKernel, Ints, TimedFunction, integer_kernel, scaled, timed
 from nascompile.operators.quantised_op import QuantisedOp
 from nascompile.operators.shapes import CHANNELS, image, upto
 from spaces.operators import Kernel, KernelCall
@@ -25,5 +25,5 @@ def _draw(rng: random.Random, name: str) -> KernelCall:
     return KernelCall(name, Shape(out.channels), out)
 
 
-integer_kernel(IntegerKernel("mul", _run, factors=_factors, largest=lambda kernel: APART**2))
+integer_kernel(IntegerKernel("mul", _run, factors=_factors, largest=lambda kernel: RANGE**2))
 timed(TimedFunction("mul", _draw, lambda call: [38]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nascompile.operators.base import APART, IntegerKernel, Ints, TimedFunction, integer_kernel, scaled, timed
+from nascompile.operators.base import RANGE, IntegerKernel, Ints, TimedFunction, integer_kernel, scaled, timed
 from nascompile.operators.quantised_op import QuantisedOp
 from nascompile.operators.shapes import elementwise
 from spaces.operators import Kernel
@@ -23,5 +23,5 @@ def _factors(kernel: Kernel, scales: list[float], out: float) -> list[float]:
     return [scales[0] / common, scales[1] / common, common / (out * 2**_SHIFT)]
 
 
-integer_kernel(IntegerKernel(ADD.name, _run, factors=_factors, largest=lambda kernel: APART << _SHIFT))
+integer_kernel(IntegerKernel(ADD.name, _run, factors=_factors, largest=lambda kernel: RANGE << _SHIFT))
 timed(TimedFunction("add", elementwise, lambda call: [31, 31, 50]))

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from spaces.errors import Diagnostic, FileError, Span, did_you_mean
 
-__all__ = ["ResultsFile", "Row", "read_results"]
+__all__ = ["ResultRow", "ResultsFile", "read_results"]
 
 #: Mistakes reported at once.
 _SHOWN = 10
@@ -25,7 +25,7 @@ _CUT_OFF = "the file seems to be cut off: let its run go on (the same command do
 
 
 @dataclass(frozen=True)
-class Row:
+class ResultRow:
     """One candidate.
 
     Args:
@@ -55,7 +55,7 @@ class ResultsFile:
     path: Path
     kind: Literal["csv", "jsonl"]
     columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[ResultRow, ...]
     header: str
     whole: bool
 
@@ -126,7 +126,7 @@ class ResultsFile:
         except ValueError:
             return False
 
-    def _mistake(self, row: Row, name: str) -> Diagnostic:
+    def _mistake(self, row: ResultRow, name: str) -> Diagnostic:
         hint = "correct the cell, or delete the line"
         if row is self.rows[-1] and not self.whole:
             hint = _CUT_OFF
@@ -137,7 +137,7 @@ class ResultsFile:
         message = f"`{shown[:40]}` is no number (column `{name}`)" if shown else f"the cell of `{name}` is empty"
         return Diagnostic("bad-number", message, self._span(row, name, shown), hint)
 
-    def _span(self, row: Row, name: str, shown: str) -> Span:
+    def _span(self, row: ResultRow, name: str, shown: str) -> Span:
         """The place of a cell; quoted cells and nested values are not looked for, but the line is right."""
         before = row.text.split(",")[: self.columns.index(name)]
         if self.kind == "csv" and '"' not in row.text:
@@ -170,7 +170,7 @@ def read_results(path: Path) -> ResultsFile:
     return ResultsFile(path, kind, columns, tuple(rows), header, whole=whole)
 
 
-def _csv(lines: list[str], whole: bool, fail: Any) -> tuple[Literal["csv"], tuple[str, ...], list[Row], str]:
+def _csv(lines: list[str], whole: bool, fail: Any) -> tuple[Literal["csv"], tuple[str, ...], list[ResultRow], str]:
     reader = csv.reader(f"{line}\n" for line in lines)
     columns = tuple(next(reader, []))
     if twice := [name for name in columns if columns.count(name) > 1]:
@@ -185,11 +185,13 @@ def _csv(lines: list[str], whole: bool, fail: Any) -> tuple[Literal["csv"], tupl
             message = f"this line has {len(cells)} values instead of {len(columns)}"
             hint = _CUT_OFF if last else "correct the line, or delete it"
             raise fail("truncated-file" if last else "damaged-file", message, hint, reader.line_num)
-        rows.append(Row(reader.line_num, text, dict(zip(columns, cells, strict=True))))
+        rows.append(ResultRow(reader.line_num, text, dict(zip(columns, cells, strict=True))))
     return "csv", columns, rows, lines[0] if lines else ""
 
 
-def _json_lines(lines: list[str], whole: bool, fail: Any) -> tuple[Literal["jsonl"], tuple[str, ...], list[Row], str]:
+def _json_lines(
+    lines: list[str], whole: bool, fail: Any
+) -> tuple[Literal["jsonl"], tuple[str, ...], list[ResultRow], str]:
     rows = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -203,7 +205,7 @@ def _json_lines(lines: list[str], whole: bool, fail: Any) -> tuple[Literal["json
             raise fail("damaged-file", f"this line is no JSON: {cause}", hint, number) from None
         if not isinstance(value, dict):
             raise fail("damaged-file", "this line is no JSON object", "write one JSON object per line", number)
-        rows.append(Row(number, line, dict(_flat(value))))
+        rows.append(ResultRow(number, line, dict(_flat(value))))
     return "jsonl", tuple(dict.fromkeys(name for row in rows for name in row.values)), rows, ""
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from nascompile.compression.quantised import QuantisedNetwork
 from nascompile.deploy.core import core_of
+from nascompile.deploy.deployable import Deployable, float_deployable
 from nascompile.deploy.errors import DeployError
-from nascompile.deploy.subject import Subject, float_subject
 from nascompile.run.folder import RunFolder
 from nascompile.run.outcome import Outcome
 from spaces.errors import TargetError
@@ -50,13 +50,15 @@ def check_deployable(program: Program) -> Target:
     return target
 
 
-def deploy_chosen(folder: RunFolder, outcome: Outcome, told: Callable[[int], None] = lambda number: None) -> Outcome:
+def deploy_chosen(
+    folder: RunFolder, outcome: Outcome, on_progress: Callable[[int], None] = lambda number: None
+) -> Outcome:
     """Write, build and run the networks that a run keeps, into `RUN/deploy/`.
 
     Args:
         folder: of the run.
         outcome: of the run; also what is given back, with real ROM, RAM and instructions of the chosen.
-        told: called with the number of each network before it is built.
+        on_progress: called with the number of each network before it is built.
 
     Raises:
         DeployError: one cannot be built, or does not compute what its reference does.
@@ -66,7 +68,7 @@ def deploy_chosen(folder: RunFolder, outcome: Outcome, told: Callable[[int], Non
     rows = []
     for row in outcome.rows:
         if row["chosen"]:
-            told(row["number"])
+            on_progress(row["number"])
         rows.append({**row, **_built(folder, row["number"], target, dtype)} if row["chosen"] else row)
     found = replace(outcome, rows=tuple(rows))
     found.write(folder)
@@ -99,7 +101,7 @@ def run_and_number(text: str) -> tuple[Path, int | None] | None:
     return (Path(text), None) if (Path(text) / "config.json").is_file() else None
 
 
-def of_run(folder: RunFolder, number: int, dtype: str) -> Subject:
+def of_run(folder: RunFolder, number: int, dtype: str) -> Deployable:
     """A network that a run has trained.
 
     Args:
@@ -124,9 +126,9 @@ def of_run(folder: RunFolder, number: int, dtype: str) -> Subject:
     candidate = parse_candidate(folder.fs.program, result["candidate"])
     module = partial(load_weights, place / "float.safetensors", candidate)
     if dtype == "float32":
-        return float_subject(candidate, module(), trained=True)
+        return float_deployable(candidate, module(), trained=True)
     if not (place / "int8.safetensors").is_file():
         message = f"`{folder.path}` did not quantise network {number}"
         raise DeployError.of("no-int8", message, "deploy it with --dtype float32, or search with --quantise ptq")
     network = QuantisedNetwork.load(place / "int8.safetensors")
-    return Subject(candidate, network, network.run, trained=True, module=module)
+    return Deployable(candidate, network, network.run, trained=True, module=module)

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from nascompile.data.dataset import Dataset
 from nascompile.run.errors import RunError
 from nascompile.run.folder import RunFolder
-from nascompile.run.progress import Told
+from nascompile.run.progress import ProgressCallback
 from nascompile.run.settings import ENGINES
 from nascompile.run.trials import Trials
 from nascompile.run.worker import Worker, serve
-from samplers.scores.worker_pool import Spread, no_interrupts
+from samplers.scores.worker_pool import ParallelMap, no_interrupts
 from spaces.errors import did_you_mean
 
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ class Engine(Protocol):
     Attributes:
         trials: of the run.
         jobs: processes for scoring by proxies; None for as many as are worth it.
-        spread: what scores by proxies in place of these processes.
+        parallel_map: what scores by proxies in place of these processes.
     """
 
     trials: Trials
     jobs: int | None
-    spread: Spread | None
+    parallel_map: ParallelMap | None
 
     def __enter__(self) -> Self: ...
 
@@ -66,7 +66,9 @@ class Engine(Protocol):
         ...
 
 
-def make_engine(name: str, folder: RunFolder, dataset: Dataset, jobs: int | None, device: str, told: Told) -> Engine:
+def make_engine(
+    name: str, folder: RunFolder, dataset: Dataset, jobs: int | None, device: str, on_progress: ProgressCallback
+) -> Engine:
     """An engine by its name.
 
     Args:
@@ -75,17 +77,17 @@ def make_engine(name: str, folder: RunFolder, dataset: Dataset, jobs: int | None
         dataset: the run's.
         jobs: candidates at a time; None for one on this machine, and as many as there is room for on a cluster.
         device: `cpu` or `cuda`.
-        told: called as candidates are trained.
+        on_progress: called as candidates are trained.
 
     Raises:
         RunError: there is no such engine.
     """
     if name == "local":
-        return LocalEngine(folder, dataset, jobs or 1, device, told)
+        return LocalEngine(folder, dataset, jobs or 1, device, on_progress)
     if name == "ray":
         from nascompile.run.ray_engine import RayEngine
 
-        return RayEngine(folder, dataset, jobs, device, told)
+        return RayEngine(folder, dataset, jobs, device, on_progress)
     raise RunError.of("unknown-engine", f"there is no engine `{name}`", did_you_mean(name, ENGINES))
 
 
@@ -98,15 +100,15 @@ class LocalEngine:
         dataset: the run's.
         jobs: processes, this one included.
         device: where they compute.
-        told: of the candidates that this process evaluates.
+        on_progress: of the candidates that this process evaluates.
     """
 
     folder: RunFolder
     dataset: Dataset
     jobs: int | None
     device: str
-    told: Told
-    spread: Spread | None = field(default=None, init=False)
+    on_progress: ProgressCallback
+    parallel_map: ParallelMap | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self._worker = Worker(self.folder, self.device, self.dataset)
@@ -131,7 +133,7 @@ class LocalEngine:
         if not self._helpers:
             # Not before there is work for them: scoring by proxies uses as many processes itself.
             self._helpers = [self._helper() for _ in range((self.jobs or 1) - 1)]
-        return self._worker.step(self.told, trials) is not None
+        return self._worker.step(self.on_progress, trials) is not None
 
     def wait(self, seconds: float) -> None:
         """Nothing but wait."""

@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from nascompile.training.recipes import Recipe
     from spaces.networks.network import Network
 
-__all__ = ["METRIC", "evaluate_candidate", "first_weights", "read_result", "score"]
+__all__ = ["METRIC", "evaluate_candidate", "initial_network", "read_result", "score"]
 
 #: What is maximised, by task.
 METRIC = {"classification": "accuracy", "anomaly": "auc", "detection": "map50"}
 
 
 #: Called with what has just ended, such as "epoch 3 of 20".
-Told = Callable[[str], None]
+ProgressCallback = Callable[[str], None]
 
 
 def evaluate_candidate(
     candidate: Candidate, dataset: Dataset, settings: RunSettings, folder: Path, device: str = "cpu",
-    told: Told = lambda what: None,
+    on_progress: ProgressCallback = lambda what: None,
 ) -> dict[str, Any]:  # fmt: skip
     """Train and quantise a candidate, and measure each step on the validation part.
 
@@ -46,7 +46,7 @@ def evaluate_candidate(
         settings: how.
         folder: of the candidate; made if it is not there.
         device: where to train.
-        told: called at the end of each epoch.
+        on_progress: called at the end of each epoch.
 
     Returns:
         Plain data: `candidate`, its costs; `float`, `int8_ptq`, `int8_qat` and `int8`, the better of these, with the
@@ -62,7 +62,7 @@ def evaluate_candidate(
     folder.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     try:
-        steps = _steps(candidate, dataset, settings, folder, device=device, told=told)
+        steps = _steps(candidate, dataset, settings, folder, device=device, on_progress=on_progress)
     except (TrainingError, CompressionError) as error:
         steps = {"error": error.diagnostics[0].message}
     result = {"candidate": str(candidate), **candidate.costs, **steps, "seconds": _since(start)}
@@ -98,12 +98,12 @@ def score(result: Mapping[str, Any], metric: str) -> float:
     return float(found.get(metric, 0.0))
 
 
-def first_weights(candidate: Candidate, seed: int) -> Network:
+def initial_network(candidate: Candidate, seed: int) -> Network:
     """The untrained network, with its batch norms; its weights depend on seed and candidate, not on who came before.
 
     Example:
         >>> from samplers.testing import example_set
-        >>> a, b = (first_weights(example_set("small")[3], seed=0) for _ in range(2))
+        >>> a, b = (initial_network(example_set("small")[3], seed=0) for _ in range(2))
         >>> all(p.equal(q) for p, q in zip(a.parameters(), b.parameters()))
         True
     """
@@ -112,23 +112,33 @@ def first_weights(candidate: Candidate, seed: int) -> Network:
 
 
 def _steps(
-    candidate: Candidate, dataset: Dataset, settings: RunSettings, folder: Path, device: str, told: Told
+    candidate: Candidate,
+    dataset: Dataset,
+    settings: RunSettings,
+    folder: Path,
+    device: str,
+    on_progress: ProgressCallback,
 ) -> dict[str, Any]:
     """What each step gives."""
     from nascompile.run.weights import save_weights
 
     recipe = replace(settings.recipe, seed=settings.seed, device=device)
     start = time.monotonic()
-    network, found = _trained(candidate, dataset, recipe, settings, folder=folder, told=told)
+    network, found = _trained(candidate, dataset, recipe, settings, folder=folder, on_progress=on_progress)
     found["seconds_training"] = _since(start)
     save_weights(folder / "float.safetensors", network, candidate)
     if settings.quantise != "none":
-        found |= _int8(network, dataset, recipe, settings, folder=folder, told=told)
+        found |= _int8(network, dataset, recipe, settings, folder=folder, on_progress=on_progress)
     return found
 
 
 def _trained(
-    candidate: Candidate, dataset: Dataset, recipe: Recipe, settings: RunSettings, folder: Path, told: Told
+    candidate: Candidate,
+    dataset: Dataset,
+    recipe: Recipe,
+    settings: RunSettings,
+    folder: Path,
+    on_progress: ProgressCallback,
 ) -> tuple[Network, dict[str, Any]]:
     """The trained network, pruned where that is asked for, and what training gave."""
     from nascompile.compression.pruning import prune
@@ -141,13 +151,13 @@ def _trained(
         seed = weight_seed(str(candidate), settings.seed)
         pruned = prune(
             candidate, dataset, recipe, sparsity=settings.sparsity, seed=seed, checkpoints=rounds,
-            progress=lambda k, epoch: told(f"round {k} of pruning, epoch {epoch.number + 1}"),
+            progress=lambda k, epoch: on_progress(f"round {k} of pruning, epoch {epoch.number + 1}"),
         )  # fmt: skip
         return pruned.network, {"unpruned": pruned.unpruned, "float": pruned.valid, "epochs": recipe.epochs}
-    start = first_weights(candidate, settings.seed)
+    start = initial_network(candidate, settings.seed)
     trained = train(
         start, dataset, recipe, checkpoint=folder / "training.safetensors",
-        progress=lambda epoch: told(f"epoch {epoch.number + 1} of {recipe.epochs}"),
+        progress=lambda epoch: on_progress(f"epoch {epoch.number + 1} of {recipe.epochs}"),
     )  # fmt: skip
     assert isinstance(trained.network, Network)  # a copy of what went in
     best = {"epochs": len(trained.history), "best_epoch": trained.best + 1}
@@ -155,7 +165,12 @@ def _trained(
 
 
 def _int8(
-    network: Network, dataset: Dataset, recipe: Recipe, settings: RunSettings, folder: Path, told: Told
+    network: Network,
+    dataset: Dataset,
+    recipe: Recipe,
+    settings: RunSettings,
+    folder: Path,
+    on_progress: ProgressCallback,
 ) -> dict[str, Any]:
     """What quantisation gives; the int8 network is written.
 
@@ -171,7 +186,7 @@ def _int8(
         checkpoint, start = folder / "qat.safetensors", time.monotonic()
         trained = quantise_in_training(
             network, dataset, recipe, epochs=settings.qat_epochs, checkpoint=checkpoint,
-            progress=lambda epoch: told(f"epoch {epoch.number + 1} of {settings.qat_epochs} in int8"),
+            progress=lambda epoch: on_progress(f"epoch {epoch.number + 1} of {settings.qat_epochs} in int8"),
         )  # fmt: skip
         found |= {"int8_qat": trained.valid, "seconds_qat": _since(start)}
         chosen = trained if better(trained.valid, chosen.valid) else chosen

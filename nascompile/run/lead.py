@@ -14,9 +14,9 @@ from nascompile.data.dataset import Dataset
 from nascompile.run.engine import Engine, make_engine
 from nascompile.run.evaluate import METRIC, score
 from nascompile.run.folder import RunFolder
-from nascompile.run.progress import Told
+from nascompile.run.progress import ProgressCallback
 from nascompile.run.proxies import proxy_choice
-from nascompile.run.worker import OVER, Patience
+from nascompile.run.worker import OVER, Backoff
 from samplers.registry import registered
 from samplers.registry import sampler as named_sampler
 from samplers.training_free import Means
@@ -34,7 +34,7 @@ Report = Callable[[int, int, Mapping[int, Mapping[str, Any]]], None]
 def lead(
     folder: RunFolder, dataset: Dataset, jobs: int | None, device: str, report: Report,
     proxies: Callable[[str, float], None] = lambda what, asking: None,
-    told: Told = lambda number, what: None, engine: str = "local",
+    on_progress: ProgressCallback = lambda number, what: None, engine: str = "local",
 ) -> dict[int, dict[str, Any]]:  # fmt: skip
     """Bring a run to the end of its trainings.
 
@@ -47,8 +47,8 @@ def lead(
         report: called whenever a candidate is done.
         proxies: called whenever untrained networks are measured, with what is done, and the seconds that the sampler
             has taken to propose them.
-        told: called with the number of a candidate that is trained, and what of it has just ended; of processes beside
-            this one it is not.
+        on_progress: called with the number of a candidate that is trained, and what of it has just ended; of processes
+            beside this one it is not.
         engine: `local` or `ray`.
 
     Returns:
@@ -57,17 +57,17 @@ def lead(
     Raises:
         NascompileError: data, run or storage cannot be used, the folder cannot be written, or Ray cannot be reached.
     """
-    with make_engine(engine, folder, dataset, jobs, device, told=told) as hands:
-        leader = _Leader(folder, hands, METRIC[dataset.task], report)
-        hands.trials.note(OVER, False)
-        hands.trials.restart()
+    with make_engine(engine, folder, dataset, jobs, device, on_progress=on_progress) as running:
+        leader = _Leader(folder, running, METRIC[dataset.task], report)
+        running.trials.note(OVER, False)
+        running.trials.restart()
         if registered(folder.settings.sampler).training_free:
-            means = Means(device=device, jobs=hands.jobs, spread=hands.spread, told=proxies)
+            means = Means(device=device, jobs=running.jobs, parallel_map=running.parallel_map, on_progress=proxies)
             first = proxy_choice(folder, dataset, means)
             leader.train(first, len(first))
         else:
             leader.ask()
-        hands.trials.note(OVER, True)
+        running.trials.note(OVER, True)
     return leader.results
 
 
@@ -104,7 +104,7 @@ class _Leader:
 
     def wait(self, numbers: Sequence[int], total: int) -> None:
         """Let the engine work until these candidates have results."""
-        trials, patience = self.engine.trials, Patience()
+        trials, patience = self.engine.trials, Backoff()
         while True:
             seen = trials.all()
             found = trials.results(seen)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     pass
 
-__all__ = ["Told"]
+__all__ = ["ProgressCallback"]
 
 #: Called with the number of a candidate that is trained, and what of it has just ended.
-Told = Callable[[int, str], None]
+ProgressCallback = Callable[[int, str], None]

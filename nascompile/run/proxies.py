@@ -59,7 +59,7 @@ def proxy_choice(folder: RunFolder, dataset: Dataset, means: Means) -> list[Cand
 
     def measured(one: TrainingFreeSearch[Record], name: str, title: str) -> list[Record]:
         about = {"set": fs.digest, "sampler": one.parameters}
-        titled = replace(means, told=lambda what, asking: means.told(f"{title}{what}", asking))
+        titled = replace(means, on_progress=lambda what, asking: means.on_progress(f"{title}{what}", asking))
         with SearchLog(folder.path / f"{name}.jsonl", one, about) as log:
             for _ in log.follow(fs, data, titled):
                 pass

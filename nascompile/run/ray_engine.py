@@ -13,11 +13,11 @@ import numpy as np
 from nascompile.data.dataset import Dataset
 from nascompile.run.evaluate import METRIC, read_result, score
 from nascompile.run.folder import RunFolder
-from nascompile.run.progress import Told
+from nascompile.run.progress import ProgressCallback
 from nascompile.run.ray_cluster import RayCluster
-from nascompile.run.ray_task import News, Setting, candidate_task, folder_files, write_files
-from nascompile.run.trials import BEAT, Claim, Trials
-from samplers.scores.worker_pool import Spread
+from nascompile.run.ray_task import TaskContext, TaskEvent, candidate_task, folder_files, write_files
+from nascompile.run.trials import HEARTBEAT, Claim, Trials
+from samplers.scores.worker_pool import ParallelMap
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -33,7 +33,7 @@ class _Task:
     """A candidate that is evaluated, and when its last sign of life was passed on."""
 
     claim: Claim
-    beat: float = field(default_factory=time.monotonic)
+    heartbeat: float = field(default_factory=time.monotonic)
 
 
 @dataclass
@@ -48,7 +48,7 @@ class RayEngine:
         dataset: the run's, put into the cluster's object store once.
         jobs: tasks at once; None for as many as the cluster has room for.
         device: where they compute.
-        told: called as candidates are trained.
+        on_progress: called as candidates are trained.
         every: seconds between two deliveries of a candidate's checkpoint.
     """
 
@@ -56,19 +56,19 @@ class RayEngine:
     dataset: Dataset
     jobs: int | None
     device: str
-    told: Told
+    on_progress: ProgressCallback
     every: float = _EVERY
 
     def __post_init__(self) -> None:
         self.trials: Trials = self.folder.trials()
-        self.spread: Spread | None = None
+        self.parallel_map: ParallelMap | None = None
         self._tasks: dict[Any, _Task] = {}
 
     def __enter__(self) -> Self:
         threads = self.folder.settings.recipe.threads
         self._cluster = RayCluster(self.device, self.jobs, threads, _size(self.dataset)).__enter__()
-        self._ray, self.spread = self._cluster.ray, self._cluster.ordered
-        setting = Setting(
+        self._ray, self.parallel_map = self._cluster.ray, self._cluster.ordered
+        setting = TaskContext(
             self.folder.set_file.read_bytes(), self.dataset, self.folder.settings, self.device, self.every
         )  # fmt: skip
         self._shared = self._ray.put(setting)
@@ -122,15 +122,15 @@ class RayEngine:
 
     def _beat(self) -> None:
         for task in self._tasks.values():
-            if time.monotonic() - task.beat > BEAT:
-                task.beat = time.monotonic()
-                self.trials.beat(task.claim)
+            if time.monotonic() - task.heartbeat > HEARTBEAT:
+                task.heartbeat = time.monotonic()
+                self.trials.heartbeat(task.claim)
 
     def _hear(self, stream: Any) -> bool:
         """Take what a task tells; whether it has ended."""
         claim, errors = self._tasks[stream].claim, self._ray.exceptions
         try:
-            news = News(*self._ray.get(next(stream)))
+            news = TaskEvent(*self._ray.get(next(stream)))
         except errors.RayTaskError:
             raise
         except (errors.RayError, StopIteration):
@@ -143,13 +143,13 @@ class RayEngine:
             write_files(place, news.files)
         if news.kind == "node":
             self.trials.tell(claim, "node", news.value)
-        elif news.kind == "told":
-            self.told(claim.number, news.value)
+        elif news.kind == "progress":
+            self.on_progress(claim.number, news.value)
         else:
             return self._end(stream, news)
         return False
 
-    def _end(self, stream: Any, news: News) -> bool:
+    def _end(self, stream: Any, news: TaskEvent) -> bool:
         """The last of a task's news."""
         if news.kind == "mistake":
             raise news.value[0](news.value[1])

@@ -23,11 +23,11 @@ from spaces.errors import NascompileError
 from spaces.program.candidate import parse_candidate
 from spaces.program.graph import Program
 
-__all__ = ["News", "Setting", "candidate_task", "folder_files", "write_files"]
+__all__ = ["TaskContext", "TaskEvent", "candidate_task", "folder_files", "write_files"]
 
 
 @dataclass(frozen=True, eq=False)
-class Setting:
+class TaskContext:
     """What all candidates of a run need, sent to a node once.
 
     Args:
@@ -45,12 +45,12 @@ class Setting:
     every: float
 
 
-class News(NamedTuple):
+class TaskEvent(NamedTuple):
     """What a task tells.
 
     Args:
-        kind: `node` (the value: where it runs), `told` (what has just ended), `result` (of the candidate), `mistake`
-            (an error's type and diagnostics) or `failure` (a traceback).
+        kind: `node` (the value: where it runs), `progress` (what has just ended), `result` (of the candidate),
+            `mistake` (an error's type and diagnostics) or `failure` (a traceback).
         value: of its kind.
         files: those that are new, by their path in the candidate's folder.
     """
@@ -60,35 +60,35 @@ class News(NamedTuple):
     files: Mapping[str, bytes]
 
 
-def candidate_task(shared: Sequence[Any], line: str, files: Mapping[str, bytes]) -> Iterator[News]:
+def candidate_task(shared: Sequence[Any], line: str, files: Mapping[str, bytes]) -> Iterator[TaskEvent]:
     """Evaluate a candidate.
 
     Args:
-        shared: a reference to the `Setting`, in a list, so that it is fetched once per process.
+        shared: a reference to the `TaskContext`, in a list, so that it is fetched once per process.
         line: the candidate.
         files: what is in its folder already.
     """
     from nascompile.run.evaluate import evaluate_candidate
 
-    yield News("node", _node(), {})
+    yield TaskEvent("node", _node(), {})
     with TemporaryDirectory(prefix="nascompile-") as name:
         folder, sent = Path(name), _Sent()
         write_files(folder, files)
         sent.new(folder)
 
-        def work(told: Callable[[str], None]) -> dict[str, Any]:
+        def work(on_progress: Callable[[str], None]) -> dict[str, Any]:
             program, setting = _prepared(shared[0])
             candidate = parse_candidate(program, line)
             return evaluate_candidate(
-                candidate, setting.dataset, setting.settings, folder, device=setting.device, told=told
+                candidate, setting.dataset, setting.settings, folder, device=setting.device, on_progress=on_progress
             )
 
         due = 0.0
         for kind, value in _streamed(work):
-            if kind != "told":
-                yield News(kind, value, sent.new(folder))
+            if kind != "progress":
+                yield TaskEvent(kind, value, sent.new(folder))
             elif time.monotonic() >= due:
-                yield News(kind, value, sent.new(folder))
+                yield TaskEvent(kind, value, sent.new(folder))
                 due = time.monotonic() + _prepared(shared[0])[1].every
 
 
@@ -138,7 +138,7 @@ def _streamed(work: Callable[[Callable[[str], None]], Any]) -> Iterator[tuple[st
 
     def run() -> None:
         try:
-            ending = "result", work(lambda what: news.put(("told", what)))
+            ending = "result", work(lambda what: news.put(("progress", what)))
         except NascompileError as error:
             # Ray would rebuild an exception from its text; its diagnostics would be lost.
             where = f"on node {_node()}: "
@@ -148,20 +148,20 @@ def _streamed(work: Callable[[Callable[[str], None]], Any]) -> Iterator[tuple[st
         news.put(ending)
 
     threading.Thread(target=run, daemon=True).start()
-    kind = "told"
-    while kind == "told":
+    kind = "progress"
+    while kind == "progress":
         kind, value = news.get()
         yield kind, value
 
 
 @lru_cache(maxsize=1)
-def _prepared(shared: Any) -> tuple[Program, Setting]:
+def _prepared(shared: Any) -> tuple[Program, TaskContext]:
     """The program and the setting of a run, made once in each process."""
     import ray
 
     from solvers.sets.feasible_set import FeasibleSet
 
-    setting: Setting = ray.get(shared)
+    setting: TaskContext = ray.get(shared)
     with TemporaryDirectory(prefix="nascompile-") as folder:
         path = Path(folder) / "set.nasset"
         path.write_bytes(setting.set_file)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Claim", "Trials", "open_storage"]
 
 #: Seconds between two signs of life, and seconds of silence after which a worker counts as lost.
-BEAT, SILENCE = 20.0, 120.0
+HEARTBEAT, HEARTBEAT_TIMEOUT = 20.0, 120.0
 #: A candidate whose workers are lost so often, as when it takes more memory than there is, is given up.
 _LOSSES = 3
 
@@ -79,7 +79,7 @@ class Trials:
         storage: a file or a URL, as `open_storage` takes it.
         name: of the study.
         worker: who claims; by default this host and process.
-        silence: seconds after which a silent worker counts as lost.
+        timeout: seconds after which a silent worker counts as lost.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -94,7 +94,7 @@ class Trials:
     storage: str | Path
     name: str
     worker: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
-    silence: float = SILENCE
+    timeout: float = HEARTBEAT_TIMEOUT
 
     def __post_init__(self) -> None:
         import optuna
@@ -213,7 +213,7 @@ class Trials:
         if _is_dead(trial):
             return True
         begun = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
-        return now - float(trial.user_attrs.get("beat", begun)) > self.silence
+        return now - float(trial.user_attrs.get("beat", begun)) > self.timeout
 
     # -- workers -------------------------------------------------------------------------------------------------------
 
@@ -234,11 +234,11 @@ class Trials:
                 continue
             self._storage.set_trial_user_attr(trial._trial_id, "worker", self.worker)
             claim = _claim(trial)
-            self.beat(claim)
+            self.heartbeat(claim)
             return claim
         return None
 
-    def beat(self, claim: Claim) -> None:
+    def heartbeat(self, claim: Claim) -> None:
         """A sign of life."""
         self.tell(claim, "beat", time.time())
 

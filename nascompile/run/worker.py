@@ -15,14 +15,14 @@ from nascompile.data.dataset import Dataset
 from nascompile.run.errors import RunError
 from nascompile.run.evaluate import METRIC, evaluate_candidate, score
 from nascompile.run.folder import RunFolder
-from nascompile.run.trials import BEAT, Claim, Trials
+from nascompile.run.trials import HEARTBEAT, Claim, Trials
 from spaces.program.breakdown import outputs
 from spaces.program.candidate import parse_candidate
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-__all__ = ["OVER", "Patience", "Worker", "load_data", "serve"]
+__all__ = ["OVER", "Backoff", "Worker", "load_data", "serve"]
 
 #: What is wanted of a network in the end.
 WEIGHTS = ("float.safetensors", "int8.safetensors")
@@ -33,11 +33,11 @@ OVER = "over"
 
 
 @dataclass
-class Patience:
+class Backoff:
     """Pauses that grow while nothing happens, so that whoever waits for long asks the storage seldom.
 
     Example:
-        >>> patience = Patience()
+        >>> patience = Backoff()
         >>> [round(patience.next(), 2) for _ in range(8)]
         [0.1, 0.15, 0.23, 0.34, 0.51, 0.76, 1.0, 1.0]
     """
@@ -75,13 +75,13 @@ class Worker:
 
     def step(
         self,
-        told: Callable[[int, str], None] = lambda number, what: None,
+        on_progress: Callable[[int, str], None] = lambda number, what: None,
         trials: Sequence[FrozenTrial] | None = None,
     ) -> tuple[Claim, dict[str, Any]] | None:
         """Evaluate the first candidate that waits; None where none does.
 
         Args:
-            told: called with the candidate's number and what of it has just ended.
+            on_progress: called with the candidate's number and what of it has just ended.
             trials: as they have just been; by default they are read.
 
         Raises:
@@ -96,7 +96,7 @@ class Worker:
             with _beating(self.folder, claim):
                 result = evaluate_candidate(
                     candidate, self.dataset, self.folder.settings, network, device=self.device,
-                    told=lambda what: told(claim.number, what),
+                    on_progress=lambda what: on_progress(claim.number, what),
                 )  # fmt: skip
         except BaseException:
             # Ctrl-C, a full disk, data that are gone: nothing that this candidate is to blame for.
@@ -120,7 +120,7 @@ def serve(folder: RunFolder, device: str, leader: Connection | None = None) -> i
     Returns:
         How many candidates were evaluated here.
     """
-    worker, patience, done = Worker(folder, device), Patience(), 0
+    worker, patience, done = Worker(folder, device), Backoff(), 0
     while leader is None or not leader.poll():
         if worker.step():
             patience.reset()
@@ -170,5 +170,5 @@ def _beating(folder: RunFolder, claim: Claim) -> Iterator[None]:
 
 
 def _beat(trials: Trials, claim: Claim, ended: threading.Event) -> None:
-    while not ended.wait(BEAT):
-        trials.beat(claim)
+    while not ended.wait(HEARTBEAT):
+        trials.heartbeat(claim)

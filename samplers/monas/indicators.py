@@ -19,7 +19,7 @@ from spaces.costs.layer import layer_cost
 from spaces.language.cell import lower_cell
 from spaces.language.reader import read_space
 from spaces.language.space import Space
-from spaces.networks.network import Layer, Operator, super_network
+from spaces.networks.network import LayerModule, Operator, super_network
 from spaces.program.graph import Program
 from spaces.program.lowering import lower_chain
 from spaces.program.variants import Variant, unroll
@@ -111,7 +111,9 @@ class Indicators:
         settings = replace(self.space.settings, batch_norm_kept=True)
         net = torch.nn.Sequential(
             *(
-                Layer(lower_cell(cell, x, [remaining[cell.label(k)] for k in range(len(cell.edges))]), x, settings)
+                LayerModule(
+                    lower_cell(cell, x, [remaining[cell.label(k)] for k in range(len(cell.edges))]), x, settings
+                )
                 for cell in self.space.cells.values()
             )
         )

@@ -20,7 +20,7 @@ from spaces.program.candidate import Candidate
 if TYPE_CHECKING:
     from samplers.monas.indicators import Indicators, Measured
 
-__all__ = ["Cells", "Paper", "Progress", "Round", "Row", "Rule", "ranks"]
+__all__ = ["Cells", "Paper", "Progress", "Round", "Rule", "ScoreRow", "ranks"]
 
 #: Called before each measurement: the round, what is measured, how many of how many.
 Progress = Callable[[int, str, int, int], None]
@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Row:
+class ScoreRow:
     """One operator of one edge in a round.
 
     Args:
@@ -61,13 +61,13 @@ class Round(Record):
     damaged = "this line is no round of a search"
 
     before: Operators
-    rows: tuple[Row, ...]
+    rows: tuple[ScoreRow, ...]
 
     @classmethod
     def read(cls, data: Mapping[str, Any], place: int) -> Round:
         """See `Record.read`."""
         before = {edge: tuple(names) for edge, names in data["before"].items()}
-        return cls(data["number"], before, tuple(Row(**row) for row in data["rows"]))
+        return cls(data["number"], before, tuple(ScoreRow(**row) for row in data["rows"]))
 
     @property
     def after(self) -> Operators:
@@ -93,7 +93,7 @@ class Rule(ABC):
     mu: float
 
     @abstractmethod
-    def scored(self, remaining: Operators, number: int, progress: Progress | None) -> list[Row]:
+    def scored(self, remaining: Operators, number: int, progress: Progress | None) -> list[ScoreRow]:
         """A row per operator that could be pruned, the lowest score first to go."""
 
     def recall(self, earlier: Round) -> None:  # noqa: B027 - most rules remember nothing
@@ -119,7 +119,7 @@ class Rule(ABC):
 class Paper(Rule):
     """Every operator by the super-network without it."""
 
-    def scored(self, remaining: Operators, number: int, progress: Progress | None) -> list[Row]:
+    def scored(self, remaining: Operators, number: int, progress: Progress | None) -> list[ScoreRow]:
         """See `Rule.scored`."""
         pairs = removable(remaining)
         measured: list[Measured] = []
@@ -133,7 +133,7 @@ class Paper(Rule):
         left = [(m.latency or 0) if self.mu else m.flops for m in measured]
         scores = self.combined([k2, regions], left)
         return [
-            Row(edge, operator, k=m.k, regions=m.regions, flops=m.flops, latency=m.latency, score=float(score))
+            ScoreRow(edge, operator, k=m.k, regions=m.regions, flops=m.flops, latency=m.latency, score=float(score))
             for (edge, operator), m, score in zip(pairs, measured, scores, strict=True)
         ]
 
@@ -167,7 +167,7 @@ class Cells(Rule):
                 operators = {label: (name,) for label, name in cell.values.items() if label in remaining}
                 self.seen[cell] = self.indicators.measure(operators)
 
-    def scored(self, remaining: Operators, number: int, progress: Progress | None) -> list[Row]:
+    def scored(self, remaining: Operators, number: int, progress: Progress | None) -> list[ScoreRow]:
         """See `Rule.scored`."""
         self._draw(remaining, number, progress)
         every = [(edge, o) for edge, names in self._all().items() for o in names]
@@ -179,7 +179,7 @@ class Cells(Rule):
         effects = [_effects(has, ranks(np.array(values)))[columns] for values in good]
         scores = self.combined(effects, [self.left(without(remaining, *pair)) for pair in pairs])
         return [
-            Row(
+            ScoreRow(
                 *pair, *_medians([m for m, there in zip(measured, has[:, j], strict=True) if there]), score=float(score)
             )
             for pair, j, score in zip(pairs, columns, scores, strict=True)

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from samplers.monas.cell_sets import Operators, connected, within, without
-from samplers.monas.rules import Cells, Paper, Progress, Round, Row, Rule
+from samplers.monas.rules import Cells, Paper, Progress, Round, Rule, ScoreRow
 from samplers.training_free import Means, Measured, TrainingFreeSearch
 from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import EngineError
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from samplers.monas.indicators import Indicators
     from samplers.proxies.data import Data
 
-__all__ = ["MonasSampler", "Round", "Row"]
+__all__ = ["MonasSampler", "Round", "ScoreRow"]
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class MonasSampler(TrainingFreeSearch[Round]):
         from samplers.scores.scoring import one_thread
 
         def show(number: int, what: str, k: int, of: int) -> None:
-            means.told(f"round {number}, {what}, {k + 1} of {of}", 0.0)
+            means.on_progress(f"round {number}, {what}, {k + 1} of {of}", 0.0)
 
         # Thin networks are fastest on one thread, and there sums are always added up alike.
         with one_thread():
@@ -176,7 +176,7 @@ class MonasSampler(TrainingFreeSearch[Round]):
             raise EngineError.of("no-latency-profile", "the weight mu needs a latency profile", hint)
 
 
-def _pruned(fs: FeasibleSet, remaining: Operators, rows: list[Row], most: int) -> list[Row]:
+def _pruned(fs: FeasibleSet, remaining: Operators, rows: list[ScoreRow], most: int) -> list[ScoreRow]:
     """The rows with their fates: lowest score first, at most so many per edge, and never to an empty set."""
     left = dict(remaining)
     fates: dict[tuple[str, str], str] = {}

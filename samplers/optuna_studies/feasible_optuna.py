@@ -13,7 +13,7 @@ import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, TPESampler
 
-from samplers.optuna_studies.suggestions import NEVER, Chain, is_same, value_of
+from samplers.optuna_studies.suggestions import NEVER, VariantMembers, is_same, value_of
 from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import EngineError
 from spaces.program.candidate import Candidate, candidate_of
@@ -79,7 +79,9 @@ class FeasibleOptunaSampler(BaseSampler):
         self._variant = variant
         self._source = random.Random(seed)
         chains = zip(feasible_set.program.chains, feasible_set.counts.values(), strict=True)
-        self._live = [Chain(feasible_set, v, chain.variant.label) for v, (chain, size) in enumerate(chains) if size]
+        self._live = [
+            VariantMembers(feasible_set, v, chain.variant.label) for v, (chain, size) in enumerate(chains) if size
+        ]
         self._names = {label for chain in self._live for label in chain.places}
         if len(feasible_set.counts) > 1:
             self._names.add(variant)
@@ -159,7 +161,7 @@ class FeasibleOptunaSampler(BaseSampler):
         made = {**self._joint.get(trial.number, {}), **enqueued, **trial.params}
         return {name: value for name, value in made.items() if name in self._names}
 
-    def _agreeing(self, made: Mapping[str, Any]) -> list[Chain]:
+    def _agreeing(self, made: Mapping[str, Any]) -> list[VariantMembers]:
         """The variant that was decided; else those that agree with as many decisions as any does."""
         if self._variant in made:
             return [chain for chain in self._live if is_same(chain.label, made[self._variant])]
@@ -204,7 +206,7 @@ class FeasibleOptunaSampler(BaseSampler):
         self, wish: Mapping[str, Any], space: Mapping[str, BaseDistribution], made: Mapping[str, Any]
     ) -> dict[str, Any]:
         """The wished decisions as the nearest member has them; empty where no member is in reach."""
-        best: tuple[int, Chain, list[int]] | None = None
+        best: tuple[int, VariantMembers, list[int]] | None = None
         for chain in self._agreeing(made):
             if self._variant in wish and value_of(chain.label, space[self._variant]) is None:
                 continue

@@ -135,7 +135,7 @@ class ParetoSearch(TrainingFreeSearch[Trial]):
                 for candidate, trial in zip(asked, found, strict=True):
                     sampler.tell_scores(candidate, trial.values)
                     number += 1
-                    means.told(f"{number:,} of {total:,} trials by proxies", asking)
+                    means.on_progress(f"{number:,} of {total:,} trials by proxies", asking)
                     if number > len(done):
                         yield trial
 
@@ -165,7 +165,9 @@ class ParetoSearch(TrainingFreeSearch[Trial]):
             return
         jobs = min(means.jobs or default_jobs(len(candidates), means.device), len(candidates))
         how: dict[str, Any] = {"batch_norm": means.batch_norm, "device": means.device}
-        with closing(score(candidates, proxies, data, self.seed, **how, jobs=jobs, spread=means.spread)) as found:
+        with closing(
+            score(candidates, proxies, data, self.seed, **how, jobs=jobs, parallel_map=means.parallel_map)
+        ) as found:
             for one in found:
                 yield dict(one.scores)
 

@@ -18,13 +18,13 @@ from solvers.sets.feasible_set import FeasibleSet
 from spaces.language.layer import option_label
 from spaces.program.variants import Decision
 
-__all__ = ["NEVER", "Chain", "is_same", "value_of"]
+__all__ = ["NEVER", "VariantMembers", "is_same", "value_of"]
 
 #: The distance of an option that is ruled out: more than all decisions together can differ by.
 NEVER = 1 << 40
 
 
-class Chain:
+class VariantMembers:
     """One variant of the set."""
 
     def __init__(self, fs: FeasibleSet, position: int, label: str) -> None:

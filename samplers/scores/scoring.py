@@ -21,7 +21,7 @@ from samplers.proxies.counts import Count
 from samplers.proxies.data import Data
 from samplers.proxies.ensemble import evaluate
 from samplers.proxies.entropy import Entropy
-from samplers.scores.worker_pool import Spread, ordered
+from samplers.scores.worker_pool import ParallelMap, ordered
 from spaces.errors import NascompileError
 from spaces.language.reader import read_space
 from spaces.program.candidate import Candidate, candidate_of
@@ -76,7 +76,7 @@ def score(
     batch_norm: str = "kept",
     device: str = "cpu",
     jobs: int = 1,
-    spread: Spread | None = None,
+    parallel_map: ParallelMap | None = None,
 ) -> Generator[Scored, None, None]:
     """Scores candidates as they come, in their order; no more than a few networks are in memory at any time.
 
@@ -92,7 +92,7 @@ def score(
         batch_norm: `kept` builds networks with batch norms as they are trained, `folded` without.
         device: where networks run, `cpu` or `cuda`.
         jobs: number of processes. With more than one, see `samplers.scores.worker_pool.ordered`.
-        spread: hands the work out in place of these processes, as to other machines.
+        parallel_map: hands the work out in place of these processes, as to other machines.
 
     Yields:
         Each candidate with its scores.
@@ -119,7 +119,7 @@ def score(
         return
     members = _Kept(chain([first], remaining))
     setting = _Setting.of(first.program, networks, data, seed=seed, batch_norm=batch_norm, device=device)
-    with closing(_network_scores(setting, members, jobs, spread)) as many:
+    with closing(_network_scores(setting, members, jobs, parallel_map)) as many:
         for found in many:
             candidate = members.next()
             counts = {p.name: p.score(Subject(candidate=candidate)) for p in chosen if p not in networks}
@@ -127,16 +127,16 @@ def score(
 
 
 def _network_scores(
-    setting: _Setting, members: Iterable[Candidate], jobs: int, spread: Spread | None
+    setting: _Setting, members: Iterable[Candidate], jobs: int, parallel_map: ParallelMap | None
 ) -> Generator[dict[str, float], None, None]:
     """The scores by those proxies that need a network."""
     tasks = ((c.position, c.row) for c in members)
     if not setting.proxies:
         yield from ({} for _ in tasks)
-    elif jobs == 1 and spread is None:
+    elif jobs == 1 and parallel_map is None:
         yield from map(_Scorer(setting), tasks)
     else:
-        with closing((spread or partial(ordered, jobs=jobs))(_Scorer, setting, tasks)) as found:
+        with closing((parallel_map or partial(ordered, jobs=jobs))(_Scorer, setting, tasks)) as found:
             yield from found
 
 

@@ -17,12 +17,12 @@ from typing import Any, TypeVar
 
 from spaces.errors import NascompileError
 
-__all__ = ["Spread", "WorkerError", "default_jobs", "no_interrupts", "ordered"]
+__all__ = ["ParallelMap", "WorkerError", "default_jobs", "no_interrupts", "ordered"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 #: Hands tasks out as `ordered` does: the function that makes the worker, its setting, the tasks.
-Spread = Callable[[Callable[[Any], Callable[[Any], Any]], Any, Iterable[Any]], Generator[Any, None, None]]
+ParallelMap = Callable[[Callable[[Any], Callable[[Any], Any]], Any, Iterable[Any]], Generator[Any, None, None]]
 
 #: Tasks begun per process ahead of the last result handed on: enough to bridge a slow one, few enough to hold.
 _LEAD = 4

@@ -19,7 +19,7 @@ from math import comb
 
 import numpy as np
 
-from samplers.subset.coverage_bound import CoverageGrid, Relaxation
+from samplers.subset.coverage_bound import CoverageGrid, Multipliers
 from samplers.subset.free_region import Floats, FreeRegion, Front, Indices
 from samplers.subset.greedy import marginal_bound
 
@@ -57,7 +57,7 @@ class _Node:
     bound: float
     taken: Indices
     open_ones: Indices
-    relaxation: Relaxation | None
+    relaxation: Multipliers | None
 
 
 class _SpentError(Exception):
@@ -162,7 +162,7 @@ class _Search:
         return replace(node, open_ones=node.open_ones[kept], bound=bound)
 
     def bounds(
-        self, taken: Indices, open_ones: Indices, region: FreeRegion, value: float, relaxation: Relaxation | None
+        self, taken: Indices, open_ones: Indices, region: FreeRegion, value: float, relaxation: Multipliers | None
     ) -> tuple[Floats, Floats]:
         """For each open point, a bound on the sets with it; and its gain."""
         more = self.k - len(taken)
@@ -176,7 +176,7 @@ class _Search:
         return (base + others + np.minimum(parts, largest[:, :1])).min(axis=0), gains
 
     def enumerate(
-        self, taken: Indices, open_ones: Indices, region: FreeRegion, value: float, relaxation: Relaxation | None
+        self, taken: Indices, open_ones: Indices, region: FreeRegion, value: float, relaxation: Multipliers | None
     ) -> None:
         """Depth first through all sets of a node that could be better."""
         more = self.k - len(taken)

@@ -21,7 +21,7 @@ import numpy as np
 
 from samplers.subset.free_region import Floats, Front, Indices
 
-__all__ = ["CoverageGrid", "Relaxation", "capped_simplex"]
+__all__ = ["CoverageGrid", "Multipliers", "capped_simplex"]
 
 #: Balance of the two step sizes, found by trial on random fronts: 0.1 and 1 are slower.
 _BALANCE = 0.3
@@ -29,7 +29,7 @@ _EVERY = 20
 
 
 @dataclass(frozen=True, eq=False)
-class Relaxation:
+class Multipliers:
     """Multipliers, and what they say.
 
     Args:
@@ -96,7 +96,7 @@ class CoverageGrid:
     def relax(
         self, weights: Floats, multipliers: Floats | None, taken: Indices, open_ones: Indices,
         more: int, rounds: int,
-    ) -> Relaxation:  # fmt: skip
+    ) -> Multipliers:  # fmt: skip
         """Multipliers with a small bound on sets of the points `taken` and `more` of the open ones.
 
         Args:
@@ -126,10 +126,10 @@ class CoverageGrid:
                         best, least = found, bound
         return best or self.relaxation(lam, weights)
 
-    def relaxation(self, multipliers: Floats, weights: Floats) -> Relaxation:
+    def relaxation(self, multipliers: Floats, weights: Floats) -> Multipliers:
         """What the multipliers say."""
         rest = float((self.sizes * (1 - multipliers)).sum())
-        return Relaxation(rest, self.shares(multipliers), weights, multipliers)
+        return Multipliers(rest, self.shares(multipliers), weights, multipliers)
 
     def _safe_step(self) -> float:
         """Just below one over the norm of the map from weights to coverage, by power iteration."""

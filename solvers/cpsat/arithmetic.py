@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-__all__ = ["LARGEST", "Arithmetic", "Whole", "whole"]
+__all__ = ["LARGEST", "Arithmetic", "IntegerTerm", "constant"]
 
 #: No expression may exceed this; CP-SAT's own sums must stay within 64 bits.
 LARGEST = 2**60
 
 
 @dataclass(frozen=True, eq=False)
-class Whole:
+class IntegerTerm:
     """A linear expression over whole numbers, or a plain int, with its bounds.
 
     Raises:
@@ -38,9 +38,9 @@ class Whole:
         return self.low == self.high
 
 
-def whole(value: int) -> Whole:
+def constant(value: int) -> IntegerTerm:
     """A constant."""
-    return Whole(value, value, value)
+    return IntegerTerm(value, value, value)
 
 
 class Arithmetic:
@@ -52,8 +52,8 @@ class Arithmetic:
     Example:
         >>> from ortools.sat.python import cp_model
         >>> model = cp_model.CpModel()
-        >>> x = Whole(model.new_int_var(-7, 9, "x"), -7, 9)
-        >>> third = Arithmetic(model).floor(x, whole(3))
+        >>> x = IntegerTerm(model.new_int_var(-7, 9, "x"), -7, 9)
+        >>> third = Arithmetic(model).floor(x, constant(3))
         >>> third.low, third.high
         (-3, 3)
     """
@@ -61,15 +61,15 @@ class Arithmetic:
     def __init__(self, native: Any) -> None:
         self.native = native
 
-    def variable(self, low: int, high: int, values: Sequence[int] | None = None, name: str = "") -> Whole:
+    def variable(self, low: int, high: int, values: Sequence[int] | None = None, name: str = "") -> IntegerTerm:
         """A new variable, over all whole numbers between its bounds or some of them."""
         from ortools.sat.python import cp_model
 
-        bounds = Whole(None, low, high)
+        bounds = IntegerTerm(None, low, high)
         domain = cp_model.Domain(low, high) if values is None else cp_model.Domain.from_values(list(values))
         return replace(bounds, expression=self.native.new_int_var_from_domain(domain, name))
 
-    def plain(self, a: Whole) -> Any:
+    def plain(self, a: IntegerTerm) -> Any:
         """The value as a single variable or a number, which is what products and divisions take."""
         from ortools.sat.python import cp_model
 
@@ -81,40 +81,40 @@ class Arithmetic:
         self.native.add(variable == a.expression)
         return variable
 
-    def add(self, a: Whole, b: Whole) -> Whole:
+    def add(self, a: IntegerTerm, b: IntegerTerm) -> IntegerTerm:
         """a + b."""
-        return Whole(a.expression + b.expression, a.low + b.low, a.high + b.high)
+        return IntegerTerm(a.expression + b.expression, a.low + b.low, a.high + b.high)
 
-    def product(self, *factors: Whole) -> Whole:
+    def product(self, *factors: IntegerTerm) -> IntegerTerm:
         """The product of all factors."""
         result = factors[0]
         for factor in factors[1:]:
             result = self._times(result, factor)
         return result
 
-    def _times(self, a: Whole, b: Whole) -> Whole:
+    def _times(self, a: IntegerTerm, b: IntegerTerm) -> IntegerTerm:
         if a.constant:
             a, b = b, a
         corners = [x * y for x in (a.low, a.high) for y in (b.low, b.high)]
         low, high = min(corners), max(corners)
         if b.constant:
-            return a if b.low == 1 else Whole(b.low * a.expression, low, high)
+            return a if b.low == 1 else IntegerTerm(b.low * a.expression, low, high)
         product = self.variable(low, high)
         self.native.add_multiplication_equality(product.expression, [self.plain(a), self.plain(b)])
         return product
 
-    def floor(self, a: Whole, b: Whole) -> Whole:
+    def floor(self, a: IntegerTerm, b: IntegerTerm) -> IntegerTerm:
         """The largest whole number up to a / b; b is at least 1."""
         if b.constant and b.low == 1:
             return a
         # CP-SAT rounds towards 0, which agrees with the floor from 0 up: move the dividend there, and back.
         shift = max(0, -(a.low // b.low))
-        above = self.add(a, self.product(b, whole(shift)))
+        above = self.add(a, self.product(b, constant(shift)))
         quotient = self.variable(max(0, above.low) // b.high, above.high // b.low)
         self.native.add_division_equality(quotient.expression, self.plain(above), self.plain(b))
-        return self.add(quotient, whole(-shift))
+        return self.add(quotient, constant(-shift))
 
-    def largest(self, terms: Sequence[Whole], name: str = "") -> Whole:
+    def largest(self, terms: Sequence[IntegerTerm], name: str = "") -> IntegerTerm:
         """The largest of several."""
         low = max(t.low for t in terms)
         terms = [t for t in terms if t.high >= low]
@@ -124,19 +124,19 @@ class Arithmetic:
 
     # -- truth -------------------------------------------------------------------------------------------------------
 
-    def compared(self, op: str, a: Whole) -> Any:
+    def compared(self, op: str, a: IntegerTerm) -> Any:
         """The comparison of a with 0, to be added to the model."""
         compare = {"<=": a.expression <= 0, "<": a.expression <= -1, ">=": a.expression >= 0, ">": a.expression >= 1}
         compare |= {"==": a.expression == 0, "!=": a.expression != 0}
         return compare[op]
 
-    def holds(self, op: str, a: Whole) -> Any:
+    def holds(self, op: str, a: IntegerTerm) -> Any:
         """A literal that is true exactly when a compares so with 0."""
         from ortools.sat.python import cp_model
 
         opposite = {"<=": ">", "<": ">=", ">=": "<", ">": "<=", "==": "!=", "!=": "=="}[op]
         if a.constant:
-            return self.native.new_constant(int(bool(self.compared(op, whole(a.low)))))
+            return self.native.new_constant(int(bool(self.compared(op, constant(a.low)))))
         if op == "!=" and (a.low, a.high) == (0, 1) and isinstance(a.expression, cp_model.IntVar):
             return a.expression
         literal = self.native.new_bool_var("")

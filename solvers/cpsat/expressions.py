@@ -16,9 +16,9 @@ from itertools import product
 from math import lcm, prod
 from typing import TYPE_CHECKING, Any
 
-from solvers.cpsat.arithmetic import Arithmetic, Whole, whole
+from solvers.cpsat.arithmetic import Arithmetic, IntegerTerm, constant
 from spaces.errors import EngineError
-from spaces.language.expressions import COMPARISONS, Binary, Call, Expr, Expression, Literal, Name, Unary
+from spaces.language.expressions import COMPARISONS, Binary, Expr, Expression, FunctionCall, Literal, Name, Unary
 from spaces.program.constraints import Relation, labels
 from spaces.program.graph import ADDITIVE_METRICS
 
@@ -36,12 +36,12 @@ MAX_TABULATED = 20_000
 class Ratio:
     """over / under, with under at least 1."""
 
-    over: Whole
-    under: Whole
+    over: IntegerTerm
+    under: IntegerTerm
 
 
-_ONE = whole(1)
-_MINUS_ONE = Ratio(whole(-1), _ONE)
+_ONE = constant(1)
+_MINUS_ONE = Ratio(constant(-1), _ONE)
 
 
 class Relations:
@@ -130,10 +130,10 @@ class Relations:
         scaled = [int(value * scale) for _, value in pairs]
         low, high = min(scaled), max(scaled)
         if low == high:
-            return Ratio(whole(low), whole(scale))
+            return Ratio(constant(low), constant(scale))
         variable = self.arithmetic.variable(low, high, sorted(set(scaled)))
         self._allow(tree, [(*key, value) for (key, _), value in zip(pairs, scaled, strict=True)], variable.expression)
-        return Ratio(variable, whole(scale))
+        return Ratio(variable, constant(scale))
 
     # -- numbers -----------------------------------------------------------------------------------------------------
 
@@ -146,7 +146,7 @@ class Relations:
     def _number(self, tree: Expr) -> Ratio:
         match tree:
             case Literal(int() | Fraction() as value):
-                return Ratio(whole(Fraction(value).numerator), whole(Fraction(value).denominator))
+                return Ratio(constant(Fraction(value).numerator), constant(Fraction(value).denominator))
             case Name(name) if name in (*ADDITIVE_METRICS, "ram") or self.lowering.derived(name):
                 return Ratio(self.lowering.metric(name), _ONE)
             case Unary("-", operand):
@@ -155,18 +155,18 @@ class Relations:
                 return self._sum(self.number(left), self.number(right))
             case Binary("-", left, right):
                 return self._difference(left, right)
-            case Call("sum", (first, *others)):
+            case FunctionCall("sum", (first, *others)):
                 total = self.number(first)
                 for other in others:
                     total = self._sum(total, self.number(other))
                 return total
             case Name(name) if self.lowering.numeric(name):
-                return Ratio(self.lowering.metric(name), whole(self.lowering.denominator(name)))
+                return Ratio(self.lowering.metric(name), constant(self.lowering.denominator(name)))
             case _ if self._domains(tree) is not None:
                 return self._tabulated(tree)
             case Binary() | Unary():
                 return self._operation(tree)
-            case Call(function, arguments):
+            case FunctionCall(function, arguments):
                 return self._call(function, arguments)
             case Name(name):
                 hint = "use decisions, channels[i], height[i], width[i], rom, ram, macs, ..."
@@ -187,7 +187,7 @@ class Relations:
                 taken = self._times(quotient, self.number(right))
                 return self._sum(self.number(left), self._times(taken, _MINUS_ONE))
             case _:
-                return Ratio(Whole(self.truth(tree), 0, 1), _ONE)
+                return Ratio(IntegerTerm(self.truth(tree), 0, 1), _ONE)
 
     def _call(self, function: str, arguments: tuple[Expr, ...]) -> Ratio:
         match function, arguments:
@@ -196,31 +196,31 @@ class Relations:
             case "ceil", (value,):
                 return self.number(Unary("-", Binary("//", Unary("-", value), Literal(1))))
             case "abs", (value,):
-                return self.number(Call("max", (value, Unary("-", value))))
+                return self.number(FunctionCall("max", (value, Unary("-", value))))
             case "min", _:
-                return self.number(Unary("-", Call("max", tuple(Unary("-", a) for a in arguments))))
+                return self.number(Unary("-", FunctionCall("max", tuple(Unary("-", a) for a in arguments))))
             case "max", _:
                 return self._largest([self.number(a) for a in arguments])
             case "round_to", (value, step):
                 # As spaces.language.expressions has it: halves go up, and at least one multiple.
                 half = Binary("+", value, Binary("/", step, Literal(2)))
-                return self.number(Call("max", (step, Binary("*", Binary("//", half, step), step))))
+                return self.number(FunctionCall("max", (step, Binary("*", Binary("//", half, step), step))))
             case _:
                 message = f"`{function}` over more than {MAX_TABULATED:,} combinations cannot be lowered to CP-SAT"
                 raise self.fail("not-lowered", message, "apply it to fewer decisions at once")
 
     # -- arithmetic on ratios ----------------------------------------------------------------------------------------
 
-    def _common(self, ratios: list[Ratio]) -> tuple[list[Whole], Whole]:
+    def _common(self, ratios: list[Ratio]) -> tuple[list[IntegerTerm], IntegerTerm]:
         """The upper parts over one common lower part."""
-        constant = lcm(*(r.under.low for r in ratios if r.under.constant))
+        common = lcm(*(r.under.low for r in ratios if r.under.constant))
         varying = {id(r.under): r.under for r in ratios if not r.under.constant}
         overs = []
         for r in ratios:
-            factor = constant // r.under.low if r.under.constant else constant
+            factor = common // r.under.low if r.under.constant else common
             others = [under for key, under in varying.items() if key != id(r.under)]
-            overs.append(self.arithmetic.product(r.over, whole(factor), *others))
-        return overs, self.arithmetic.product(whole(constant), *varying.values())
+            overs.append(self.arithmetic.product(r.over, constant(factor), *others))
+        return overs, self.arithmetic.product(constant(common), *varying.values())
 
     def _sum(self, a: Ratio, b: Ratio) -> Ratio:
         (left, right), under = self._common([a, b])

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from solvers.cpsat.arithmetic import LARGEST, Arithmetic, Whole, whole
+from solvers.cpsat.arithmetic import LARGEST, Arithmetic, IntegerTerm, constant
 from solvers.cpsat.table import Domain, StageTable
 from spaces.errors import EngineError, did_you_mean
 from spaces.program.graph import ADDITIVE_METRICS, RAM_PARTS, Chain, Limit, Stage
@@ -51,7 +51,7 @@ class Lowering:
             state = table.state_after(len(chain.stages[t + 1].next) if t + 1 < len(chain.stages) else 1)
             self.tables.append(table)
         self.arithmetic = Arithmetic(self.native)
-        self.known: dict[str, Whole] = {}
+        self.known: dict[str, IntegerTerm] = {}
 
     @property
     def options(self) -> tuple[Any, ...]:
@@ -102,14 +102,14 @@ class Lowering:
                     if a.high + b.high > self.ram_limit:
                         self.native.add(a.expression + b.expression <= self.ram_limit)
 
-    def _exceeding(self, name: str) -> list[Whole]:
+    def _exceeding(self, name: str) -> list[IntegerTerm]:
         """The path maximum's terms that can exceed its fixed part."""
         terms = [table.column(getattr(table.stage, name), name).value for table in self.tables]
         return [term for term in terms if term.high > self.chain.base[name]]
 
     # -- metrics, decisions and derived quantities -----------------------------------------------------------------
 
-    def metric(self, name: str) -> Whole:
+    def metric(self, name: str) -> IntegerTerm:
         """The linear expression of a metric; see `lower`."""
         if name not in self.known:
             try:
@@ -118,7 +118,7 @@ class Lowering:
                 raise _too_large(f"`{name}`") from None
         return self.known[name]
 
-    def _metric(self, name: str) -> Whole:
+    def _metric(self, name: str) -> IntegerTerm:
         if name in self.position:
             return self._option_value(name)
         if self.derived(name):
@@ -129,10 +129,10 @@ class Lowering:
         else:
             base, columns = self._additive(name)
             terms = [t.column(c, name).value for t, c in zip(self.tables, columns, strict=True)]
-            terms.append(whole(base))
+            terms.append(constant(base))
         return reduce(self.arithmetic.add, terms)
 
-    def _option_value(self, label: str) -> Whole:
+    def _option_value(self, label: str) -> IntegerTerm:
         """The value of a numeric decision, times `denominator`."""
         table = self.tables[self.position[label]]
         if not self.numeric(label):
@@ -145,9 +145,9 @@ class Lowering:
         """Whether a name is a derived quantity of the chain."""
         return "[" in label and (label in self.chain.base or any(label in s.derived for s in self.chain.stages))
 
-    def _derived_value(self, label: str) -> Whole:
+    def _derived_value(self, label: str) -> IntegerTerm:
         if label in self.chain.base:
-            return whole(int(self.chain.base[label]))
+            return constant(int(self.chain.base[label]))
         table = next(table for table in self.tables if label in table.stage.derived)
         return table.column(table.stage.derived[label], label).value
 
@@ -164,9 +164,9 @@ class Lowering:
         message = f"`{name}` is not a metric that CP-SAT knows"
         raise EngineError.of("unknown-metric", message, did_you_mean(name, known))
 
-    def _path_maximum(self, name: str) -> Whole:
+    def _path_maximum(self, name: str) -> IntegerTerm:
         """The largest of the stages' columns and the fixed part."""
-        base = whole(self.chain.base[name])
+        base = constant(self.chain.base[name])
         terms = self._exceeding(name)
         return self.arithmetic.largest([base, *terms], name) if terms else base
 

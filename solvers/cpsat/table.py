@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from solvers.cpsat.arithmetic import Whole
+from solvers.cpsat.arithmetic import IntegerTerm
 from spaces.errors import EngineError
 from spaces.program.graph import Stage
 
@@ -28,10 +28,10 @@ class Column(NamedTuple):
     high: int
 
     @property
-    def value(self) -> Whole:
+    def value(self) -> IntegerTerm:
         """The linear expression with its bounds."""
         expression = self.offset if self.variable is None else self.scale * self.variable + self.offset
-        return Whole(expression, self.offset, self.scale * self.high + self.offset)
+        return IntegerTerm(expression, self.offset, self.scale * self.high + self.offset)
 
 
 class Domain(NamedTuple):

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaces.errors import EngineError
-from spaces.language.expressions import COMPARISONS, Binary, Call, Expr, Literal, Name, Unary
+from spaces.language.expressions import COMPARISONS, Binary, Expr, FunctionCall, Literal, Name, Unary
 from spaces.language.layer import option_label
 from spaces.program.constraints import Relation, labels
 from spaces.program.graph import ADDITIVE_METRICS, RAM_PARTS, Chain, Program, Stage
@@ -207,9 +207,9 @@ class _Writer:
                 return f"{'floor_div' if op == '//' else 'floor_mod'}({sub(left)}, {sub(right)})"
             case Binary(op, left, right) if op != "/":
                 return f"({sub(left)} {_WORDS.get(op, op)} {sub(right)})"
-            case Call("abs", (value,)):
+            case FunctionCall("abs", (value,)):
                 return f"abs({sub(value)})"
-            case Call("sum" | "min" | "max" as function, arguments):
+            case FunctionCall("sum" | "min" | "max" as function, arguments):
                 return f"{function}([{', '.join(map(sub, arguments))}])"
             case _:
                 raise _not_whole(relation)

@@ -19,7 +19,17 @@ from spaces.operators.activations import ACTIVATIONS
 from spaces.tensors import Infeasible, Pair
 
 __all__ = [
-    "BLOCKS", "Activation", "Block", "Count", "Flag", "Kind", "Padding", "Whole", "Window", "Word", "block",
+    "BLOCKS",
+    "Activation",
+    "Block",
+    "Count",
+    "CountOrZero",
+    "Flag",
+    "Kind",
+    "Padding",
+    "Window",
+    "Word",
+    "block",
 ]  # fmt: skip
 
 
@@ -138,7 +148,7 @@ class Word(Kind):
 
 #: Annotations of block parameters.
 Count = Annotated[int, CountKind()]
-Whole = Annotated[int, CountKind(least=0)]
+CountOrZero = Annotated[int, CountKind(least=0)]
 Window = Annotated[Pair, PairKind()]
 Padding = Annotated[str | Pair, PaddingKind()]
 Flag = Annotated[bool, FlagKind()]

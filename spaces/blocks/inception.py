@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spaces.blocks.base import Activation, Count, Flag, Whole, block
+from spaces.blocks.base import Activation, Count, CountOrZero, Flag, block
 from spaces.operators import Ops
 from spaces.operators.concat import concat_op
 from spaces.operators.convolution import conv_op, pointwise_op
@@ -20,7 +20,7 @@ def inception1d(
     filters: Count,
     kernel: Count = 40,
     stride: Count = 1,
-    bottleneck: Whole = 32,
+    bottleneck: CountOrZero = 32,
     residual: Flag = False,
     activation: Activation = "relu",
 ) -> Ops:

@@ -5,7 +5,7 @@ With squeeze-and-excitation behind the depthwise convolution it is the MBConv bl
 
 from __future__ import annotations
 
-from spaces.blocks.base import Activation, Count, Flag, Padding, Whole, Window, block
+from spaces.blocks.base import Activation, Count, CountOrZero, Flag, Padding, Window, block
 from spaces.blocks.conv import along
 from spaces.blocks.squeeze_excitation import squeeze_excitation_ops
 from spaces.operators import Op, Ops
@@ -26,7 +26,7 @@ def inverted_residual(
     stride: Window = (1, 1),
     padding: Padding = "same",
     residual: Flag = True,
-    squeeze: Whole = 0,
+    squeeze: CountOrZero = 0,
     activation: Activation = "relu6",
 ) -> Ops:
     """An inverted residual; the input is added when `residual` and input and output have the same shape.
@@ -65,7 +65,7 @@ def inverted_residual1d(
     stride: Count = 1,
     padding: Padding = "same",
     residual: Flag = True,
-    squeeze: Whole = 0,
+    squeeze: CountOrZero = 0,
     activation: Activation = "relu6",
 ) -> Ops:
     """An inverted residual over a series."""

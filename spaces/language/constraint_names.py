@@ -12,9 +12,9 @@ from spaces.errors import Diagnostic, did_you_mean
 from spaces.language.expressions import (
     COMPARISONS,
     Binary,
-    Call,
     Expr,
     Expression,
+    FunctionCall,
     Index,
     Literal,
     Name,
@@ -85,7 +85,7 @@ class _Checker:
                 yield from self.name(name, aggregated)
             case Index(name, position):
                 yield from self.index(name, position)
-            case Call(function, arguments):
+            case FunctionCall(function, arguments):
                 for argument in arguments:
                     yield from self.names(argument, function in _AGGREGATES)
             case Binary("==" | "!=", left, right):

@@ -20,7 +20,7 @@ from typing import Any
 from spaces.errors import ExpressionError, Span, did_you_mean
 from spaces.language.quantities import misread_quantity, replace_quantities
 
-__all__ = ["FUNCTIONS", "Binary", "Call", "Expr", "Expression", "Index", "Literal", "Name", "Unary", "parse"]
+__all__ = ["FUNCTIONS", "Binary", "Expr", "Expression", "FunctionCall", "Index", "Literal", "Name", "Unary", "parse"]
 
 MAX_LENGTH = 500
 MAX_DEPTH = 30
@@ -68,14 +68,14 @@ class Binary:
 
 
 @dataclass(frozen=True)
-class Call:
+class FunctionCall:
     """One of `FUNCTIONS`."""
 
     function: str
     arguments: tuple[Expr, ...]
 
 
-Expr = Literal | Name | Index | Unary | Binary | Call
+Expr = Literal | Name | Index | Unary | Binary | FunctionCall
 
 
 def _round_to(value: Fraction, multiple: int) -> int:
@@ -199,7 +199,7 @@ def evaluate(tree: Expr, names: Mapping[Any, Value]) -> Value:
             return bool(evaluate(left, names)) or bool(evaluate(right, names))
         case Binary(op, left, right):
             return plain(APPLY[op](evaluate(left, names), evaluate(right, names)))
-        case Call(function, arguments):
+        case FunctionCall(function, arguments):
             return plain(FUNCTIONS[function][0](*(evaluate(a, names) for a in arguments)))
 
 
@@ -212,7 +212,7 @@ def children(tree: Expr) -> tuple[Expr, ...]:
             return (operand,)
         case Binary(_, left, right):
             return (left, right)
-        case Call(_, arguments):
+        case FunctionCall(_, arguments):
             return arguments
         case _:
             return ()
@@ -232,8 +232,8 @@ def rewrite(tree: Expr, change: Callable[[Expr], Expr]) -> Expr:
             tree = Unary(op, rewrite(operand, change))
         case Binary(op, left, right):
             tree = Binary(op, rewrite(left, change), rewrite(right, change))
-        case Call(function, arguments):
-            tree = Call(function, tuple(rewrite(a, change) for a in arguments))
+        case FunctionCall(function, arguments):
+            tree = FunctionCall(function, tuple(rewrite(a, change) for a in arguments))
         case _:
             pass
     return change(tree)
@@ -360,7 +360,7 @@ class _Parser:
         if len(arguments) != count if count else not arguments:
             message = f"`{name}` takes {count or 'at least 1'} argument{'s' if count and count > 1 else ''}"
             raise self.fail("wrong-arguments", f"{message}, not {len(arguments)}", "", node)
-        return Call(name, tuple(arguments))
+        return FunctionCall(name, tuple(arguments))
 
     def refuse(self, node: ast.expr) -> ExpressionError:
         match node:

@@ -13,11 +13,11 @@ from spaces.language.settings import Settings
 from spaces.language.space import Space
 from spaces.operators import OPERATORS, Op, Ops
 from spaces.operators.activations import ACTIVATIONS
-from spaces.program.lowering import Step, lower_chain
+from spaces.program.lowering import LoweredLayer, lower_chain
 from spaces.program.variants import Variant
 from spaces.tensors import Shape
 
-__all__ = ["Layer", "Network", "Operator", "build", "super_network"]
+__all__ = ["LayerModule", "Network", "Operator", "build", "super_network"]
 
 
 class Operator(nn.Sequential):
@@ -50,7 +50,7 @@ class Operator(nn.Sequential):
         return x
 
 
-class Layer(nn.Module):
+class LayerModule(nn.Module):
     """One layer of a network: the operators of its block, each fed by the layer's input or by earlier ones.
 
     Args:
@@ -95,7 +95,7 @@ class Network(nn.Module):
         line: the candidate's text form.
     """
 
-    def __init__(self, layers: OrderedDict[str, Layer], input_shape: tuple[int, ...], line: str) -> None:
+    def __init__(self, layers: OrderedDict[str, LayerModule], input_shape: tuple[int, ...], line: str) -> None:
         super().__init__()
         self.layers = nn.Sequential(OrderedDict(layers.items()))
         self.input_shape = input_shape
@@ -106,7 +106,9 @@ class Network(nn.Module):
         return self.layers(x.unsqueeze(2) if len(self.input_shape) == 2 else x)
 
 
-def build(space: Space, steps: Iterable[Step], line: str, *, seed: int = 0, batch_norm: str | None = None) -> Network:
+def build(
+    space: Space, steps: Iterable[LoweredLayer], line: str, *, seed: int = 0, batch_norm: str | None = None
+) -> Network:
     """The PyTorch module of lowered layers, in training mode; `Candidate.build` gives it of a candidate.
 
     Weights and biases are drawn as torch's own constructors draw them (He et al. 2015 with a = sqrt 5: uniform within
@@ -137,7 +139,7 @@ def build(space: Space, steps: Iterable[Step], line: str, *, seed: int = 0, batc
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         layers = OrderedDict(
-            (f"{k}_{step.layer.spec.block.name}", Layer(step.ops, step.x.shape, settings))
+            (f"{k}_{step.layer.spec.block.name}", LayerModule(step.ops, step.x.shape, settings))
             for k, step in enumerate(steps, start=1)
         )
     return Network(layers, space.input.dims, line)

@@ -12,7 +12,7 @@ import numpy as np
 from spaces.errors import CandidateError
 from spaces.language.layer import option_label
 from spaces.program.graph import Program
-from spaces.program.lowering import Step, lower_chain
+from spaces.program.lowering import LoweredLayer, lower_chain
 from spaces.program.variants import Decision, Variant
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Candidate:
         return {name: values[0].item() for name, values in self.program.costs(self.position, rows).items()}
 
     @cached_property
-    def steps(self) -> tuple[Step, ...]:
+    def steps(self) -> tuple[LoweredLayer, ...]:
         """Its layers from input to output, lowered once: what costs, module, integers and C are all made of.
 
         Raises:

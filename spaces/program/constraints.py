@@ -16,9 +16,9 @@ from math import lcm, prod
 from spaces.language.expressions import (
     COMPARISONS,
     Binary,
-    Call,
     Expr,
     Expression,
+    FunctionCall,
     Index,
     Literal,
     Name,
@@ -107,7 +107,7 @@ def _substitute(expression: Expression, variant: Variant, i: int) -> Expr:
                 return Literal(known[name])
             case Index(name, position):
                 return Name(_label(expression, variant, name, position, known))
-            case Call("sum" | "min" | "max" as function, arguments):
+            case FunctionCall("sum" | "min" | "max" as function, arguments):
                 return _aggregate(function, [term for a in arguments for term in _all_of(variant, a)])
             case _:
                 return tree
@@ -152,7 +152,7 @@ def _all_of(variant: Variant, term: Expr) -> list[Expr]:
 def _aggregate(function: str, terms: list[Expr]) -> Expr:
     if not terms and function != "sum":
         raise _NotApplicable
-    return Call(function, tuple(terms)) if terms else Literal(0)
+    return FunctionCall(function, tuple(terms)) if terms else Literal(0)
 
 
 def classify(tree: Expr, expression: Expression, variant: Variant) -> list[Linear | RamLimit | Relation]:
@@ -234,7 +234,7 @@ def _form(tree: Expr, numeric: set[str]) -> _Form | None:
             return None if None in pair else _combine(pair[0] or {}, pair[1] or {}, Fraction(1 if op == "+" else -1))
         case Binary("*" | "/" as op, left, right):
             return _scaled(op, _form(left, numeric), _form(right, numeric))
-        case Call("sum", arguments):
+        case FunctionCall("sum", arguments):
             total: _Form | None = {}
             for argument in arguments:
                 term = _form(argument, numeric)

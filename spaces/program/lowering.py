@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from spaces.costs.latency import LatencyProfile
     from spaces.runtimes.base import Runtime
 
-__all__ = ["LayerTable", "Step", "lower_chain", "lower_layer"]
+__all__ = ["LayerTable", "LoweredLayer", "lower_chain", "lower_layer"]
 
 # 1,000 layers (variants.MAX_LAYERS) of at most this stay within 64 bits.
 _MAX_COST = 2**52
@@ -136,7 +136,7 @@ class LayerTable:
         return out, cost
 
 
-class Step(NamedTuple):
+class LoweredLayer(NamedTuple):
     """One layer of a network, lowered: its input, its output, and the operators between."""
 
     layer: Layer
@@ -145,7 +145,7 @@ class Step(NamedTuple):
     ops: Ops
 
 
-def lower_chain(space: Space, variant: Variant, values: Mapping[str, Any]) -> Iterator[Step]:
+def lower_chain(space: Space, variant: Variant, values: Mapping[str, Any]) -> Iterator[LoweredLayer]:
     """The layers of a variant under given decisions, from input to output.
 
     Args:
@@ -164,5 +164,5 @@ def lower_chain(space: Space, variant: Variant, values: Mapping[str, Any]) -> It
         used = {choice: values[label] for choice, label in layer.bindings.items()}
         used |= {n: variant.constants[n] for n in layer.spec.names if n in variant.constants}
         out, ops = lower_layer(space, layer, x, used)
-        yield Step(replace(layer, number=number if layer.number else None), x, out, ops)
+        yield LoweredLayer(replace(layer, number=number if layer.number else None), x, out, ops)
         x = out

@@ -16,7 +16,7 @@ from spaces.language.expressions import Expression
 from spaces.language.layer import LayerSpec, Repeat, option_label
 from spaces.language.space import Group, Item, Space, Switch
 
-__all__ = ["Decision", "Layer", "Presence", "Variant", "unroll"]
+__all__ = ["Decision", "DepthCondition", "Layer", "Variant", "unroll"]
 
 MAX_VARIANTS = 10_000
 MAX_LAYERS = 1_000
@@ -43,7 +43,7 @@ class Decision:
 
 
 @dataclass(frozen=True, eq=False)
-class Presence:
+class DepthCondition:
     """The condition under which a layer of a group with a decided depth is there: `place <= depth`.
 
     Args:
@@ -94,7 +94,7 @@ class Layer:
     spec: LayerSpec
     bindings: Mapping[str, str]
     number: int | None
-    present: Presence | None = None
+    present: DepthCondition | None = None
 
     @property
     def labels(self) -> set[str]:
@@ -253,7 +253,7 @@ class _Unroller:
         chosen = [v for n, v in zip(self.names, self.values, strict=False) if len(self.space.choices[n].options) > 1]
         return (*self.cases.values(), *chosen, *self.values[len(self.names) :]), variant
 
-    def items(self, items: tuple[Item, ...], group: dict[str, str], present: Presence | None) -> None:
+    def items(self, items: tuple[Item, ...], group: dict[str, str], present: DepthCondition | None) -> None:
         for item in items:
             assert not isinstance(item, Switch)
             own: dict[str, str] = {}
@@ -270,7 +270,7 @@ class _Unroller:
         bindings = self.bindings(depth.names, own)
         constants = {n: self.constants[n] for n in depth.names if n in self.constants}
         for place, item in enumerate(group.items, start=1):
-            self.items((item,), own, Presence(depth, place, len(group.items), bindings, constants))
+            self.items((item,), own, DepthCondition(depth, place, len(group.items), bindings, constants))
 
     def bindings(self, names: Iterable[str], group: dict[str, str]) -> dict[str, str]:
         """The labels of the decisions behind names: in the order of the file, so that they are numbered alike."""
@@ -287,7 +287,7 @@ class _Unroller:
             raise SpaceError.of("bad-repeat", message, hint, repeat.span)
         return times
 
-    def layer(self, spec: LayerSpec, group: dict[str, str], present: Presence | None) -> None:
+    def layer(self, spec: LayerSpec, group: dict[str, str], present: DepthCondition | None) -> None:
         if len(self.layers) >= MAX_LAYERS:
             message = f"a network of more than {MAX_LAYERS:,} layers"
             raise SpaceError.of("too-many-layers", message, "lower the repeats", spec.repeat.span)

@@ -17,10 +17,10 @@ from spaces.runtimes.base import Prices, Runtime
 from spaces.targets.target import Target
 from spaces.tensors import Shape
 
-__all__ = ["DeployedOp", "TfliteMicro", "deployed", "shape_key"]
+__all__ = ["ExecutedOp", "TfliteMicro", "executed", "shape_key"]
 
 
-class DeployedOp(NamedTuple):
+class ExecutedOp(NamedTuple):
     """An operator that a device runs.
 
     Args:
@@ -51,7 +51,7 @@ def shape_key(x: Shape, op: Op) -> str:
     return "-".join(filter(None, (str(x), window + stride + groups, str(op.out))))
 
 
-def deployed(ops: Ops, x: Shape) -> tuple[DeployedOp, ...]:
+def executed(ops: Ops, x: Shape) -> tuple[ExecutedOp, ...]:
     """The operators of a layer that run on a device.
 
     * A view (identity, flatten) is its operand.
@@ -71,9 +71,9 @@ def deployed(ops: Ops, x: Shape) -> tuple[DeployedOp, ...]:
         >>> x = Shape(16, 8, 8)
         >>> relu, pool = Op("relu", (0,), x), Op("avg_pool", (0,), x, kernel=(3, 3))
         >>> conv = Op("conv", (1,), x, weights=2304, macs=147_456, kernel=(3, 3))
-        >>> [op.kind for op in deployed((relu, conv), x)]
+        >>> [op.kind for op in executed((relu, conv), x)]
         ['conv']
-        >>> [op.kind for op in deployed((relu, conv, pool), x)]
+        >>> [op.kind for op in executed((relu, conv, pool), x)]
         ['relu', 'conv', 'avg_pool']
     """
     graph = _Graph(ops, x)
@@ -119,20 +119,20 @@ class _Graph:
         able = before is None or (OPERATORS[before.kind].fused_relu and _is_clamp(before.activation))
         return OPERATORS[op.kind].activates and able and self.readers[source] == [k] and self.same[-1] != source
 
-    def run(self, k: int) -> Iterator[DeployedOp]:
+    def run(self, k: int) -> Iterator[ExecutedOp]:
         op, operands = self.ops[k - 1], self.operands(k)
         x = self.shapes[operands[0]]
         kind = OPERATORS[op.kind]
         if not kind.joins:
             yield from [_elementwise(ADD.name, x)] * (len(operands) - 1)
         if not kind.view:
-            yield DeployedOp(kind.runs_as(op, x), op.macs, op.out.size, shape_key(x, op))
+            yield ExecutedOp(kind.runs_as(op, x), op.macs, op.out.size, shape_key(x, op))
         if not _is_clamp(op.activation):
             yield _elementwise(op.activation, op.out)
 
 
-def _elementwise(kind: str, x: Shape) -> DeployedOp:
-    return DeployedOp(kind, 0, x.size, shape_key(x, Op(kind, (0,), x)))
+def _elementwise(kind: str, x: Shape) -> ExecutedOp:
+    return ExecutedOp(kind, 0, x.size, shape_key(x, Op(kind, (0,), x)))
 
 
 def _is_clamp(activation: str) -> bool:
@@ -154,4 +154,4 @@ class TfliteMicro(Runtime):
     @classmethod
     def latency(cls, prices: Prices, ops: Ops, x: Shape) -> int:
         """See `Runtime.latency`: the sum over the operators that a device runs."""
-        return sum(prices.op_ns(*op) for op in deployed(ops, x))
+        return sum(prices.op_ns(*op) for op in executed(ops, x))

@@ -53,7 +53,7 @@ class Largest(TrainingFreeSearch[Draw]):
     def measure(self, fs: FeasibleSet, data: object, done: Sequence[Draw], means: Means) -> Generator[Draw, None, None]:
         for number in range(len(done), self.draws):
             rank = (7 * self.seed + 5 * number) % fs.size
-            means.told(f"draw {number}", 0.0)
+            means.on_progress(f"draw {number}", 0.0)
             yield Draw(number, rank, int(fs[rank].costs["macs"]))
 
     def choose(self, fs: FeasibleSet, n: int, measured: Measured[Draw]) -> list[Candidate]:

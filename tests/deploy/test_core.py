@@ -43,7 +43,7 @@ def macs(plan_calls: object) -> int:
 def test_int8_is_the_reference(name: str, core: str, tmp_path: Path) -> None:
     found = checked(name, "int8", core, tmp_path / "p")
     plan, _ = subject(name, "int8")
-    assert (found.wrong, found.apart) == (0, 0.0)
+    assert (found.wrong, found.difference) == (0, 0.0)
     assert 0.5 * macs(plan.calls) < found.instructions < 60 * macs(plan.calls) + 60_000
     assert 100 < found.stack < 500
 
@@ -53,7 +53,7 @@ def test_float32_is_pytorch(name: str, tmp_path: Path) -> None:
     core = "Cortex-M7" if sorted(NETWORKS).index(name) % 2 else "Cortex-M4F"
     found = checked(name, "float32", core, tmp_path / "p")
     plan, vectors = subject(name, "float32")
-    assert found.apart <= 1e-5 * max(1.0, float(np.abs(vectors.outputs).max()))
+    assert found.difference <= 1e-5 * max(1.0, float(np.abs(vectors.outputs).max()))
     assert 2 * macs(plan.calls) < found.instructions < 60 * macs(plan.calls) + 60_000
     assert 100 < found.stack < 500
 
@@ -64,7 +64,7 @@ def test_other_cores(core: str, dtype: str, tmp_path: Path) -> None:
     found = checked("squeeze", dtype, core, tmp_path / "p")
     _, vectors = subject("squeeze", dtype)
     tolerance = 0.0 if dtype == "int8" else 1e-5 * max(1.0, float(np.abs(vectors.outputs).max()))
-    assert found.apart <= tolerance
+    assert found.difference <= tolerance
     assert 100 < found.stack < 500
 
 
@@ -134,7 +134,7 @@ def test_a_wrong_answer_is_told(tmp_path: Path) -> None:
     wanted[1, 4] += -9 if wanted[1, 4] > 0 else 9
     wanted[3, 2] += -2 if wanted[3, 2] > 0 else 2
     found = run_check(written(tmp_path / "p", planned(network), Vectors(q, wanted)), CORES["Cortex-M4F"])
-    assert (found.wrong, found.apart) == (2, 9.0)
+    assert (found.wrong, found.difference) == (2, 9.0)
 
 
 def test_a_part_of_the_range_is_no_part_of_the_answer(tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ import torch
 
 from nascompile.deploy.calls import planned
 from nascompile.deploy.core import core_of
+from nascompile.deploy.deployable import untrained
 from nascompile.deploy.instructions import counted_operators, kernel_call, predicted_instructions
 from nascompile.deploy.latency_firmware import write_firmware
 from nascompile.deploy.operator_shapes import drawn_calls
 from nascompile.deploy.project import Vectors, write_project
-from nascompile.deploy.subject import untrained
 from nascompile.deploy.toolchain import run_check
 from nascompile.latency.operators import read_operators
 from spaces.costs.latency_profiles import named_profile

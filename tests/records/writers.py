@@ -53,14 +53,14 @@ class _Search:
         self.text, self.record = text, Trial if kind == "trials" else Round
 
     def measure(self, fs: object, data: object, done: tuple[Any, ...], means: object) -> Iterator[Any]:
-        from samplers.monas.rules import Round, Row
+        from samplers.monas.rules import Round, ScoreRow
         from samplers.optuna_studies.pareto_search import Trial
 
         for n in count(len(done)):
             if self.record is Trial:
                 yield Trial(n, f"{self.text} {n}", {"macs": 10 * n}, {"zico": _score(n)})
             else:
-                row = Row("e", f"{self.text} {n}", _score(n), 1.0, None, None, 0.0)
+                row = ScoreRow("e", f"{self.text} {n}", _score(n), 1.0, None, None, 0.0)
                 yield Round(n, {"e": ("a", "b")}, (row,))
 
 

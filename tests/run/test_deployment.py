@@ -28,9 +28,9 @@ def run_on(tmp_path: Path, mcu: str | None) -> RunFolder:
 @needs_both
 def test_the_kept_networks_are_built_and_the_tables_say_what_they_take(tmp_path: Path) -> None:
     folder = run_on(tmp_path, "stm32f412")
-    told: list[int] = []
-    outcome = deploy_chosen(folder, ended(folder), told.append)
-    assert told == [row["number"] for row in outcome.rows if row["chosen"]]
+    on_progress: list[int] = []
+    outcome = deploy_chosen(folder, ended(folder), on_progress.append)
+    assert on_progress == [row["number"] for row in outcome.rows if row["chosen"]]
     for row in outcome.rows:
         assert all((name in row) == bool(row["chosen"]) for name in BUILT)
     for row in outcome.chosen:

@@ -22,7 +22,7 @@ from nascompile.compression import (
 from nascompile.data import load_dataset
 from nascompile.data.dataset import Dataset
 from nascompile.run.errors import RunError
-from nascompile.run.evaluate import first_weights
+from nascompile.run.evaluate import initial_network
 from nascompile.run.folder import RunFolder
 from nascompile.run.lead import lead
 from nascompile.run.outcome import Outcome, finish
@@ -86,7 +86,7 @@ def test_the_same_seed_draws_the_same_files(made: Path, tmp_path: Path) -> None:
 
 def test_it_learns_and_int8_keeps_it(data: Dataset, tmp_path: Path) -> None:
     """Measured on 60 images: 0.03 untrained, 0.52 trained, 0.51 in int8, after training or by one more epoch."""
-    first = first_weights(space(tmp_path)[2], seed=0)
+    first = initial_network(space(tmp_path)[2], seed=0)
     trained = train(first, data, RECIPE)
     assert set(trained.valid) == {"loss", "map50", "map50_95"}
     untrained, learnt = measured(first, data), measured(trained.network, data)
@@ -104,7 +104,7 @@ def test_it_learns_and_int8_keeps_it(data: Dataset, tmp_path: Path) -> None:
 
 
 def test_stopped_and_gone_on_with_bit_for_bit(data: Dataset, tmp_path: Path) -> None:
-    first, how = first_weights(space(tmp_path)[0], seed=0), replace(RECIPE, epochs=3, augment="crop-flip")
+    first, how = initial_network(space(tmp_path)[0], seed=0), replace(RECIPE, epochs=3, augment="crop-flip")
     whole = train(first, data, how)
 
     def stop(epoch: Epoch) -> None:
@@ -126,7 +126,7 @@ def test_pruned_to_the_candidate(data: Dataset, tmp_path: Path) -> None:
     candidate = space(tmp_path)[2]
     pruned = prune(candidate, data, RECIPE, steps=2)
     assert sum(p.numel() for p in pruned.network.parameters()) == sum(
-        p.numel() for p in first_weights(candidate, 0).parameters()
+        p.numel() for p in initial_network(candidate, 0).parameters()
     )
     assert pruned.rounds[0].channels > pruned.rounds[-1].channels
     assert set(pruned.valid) == {"loss", "map50", "map50_95"}
@@ -171,10 +171,10 @@ def test_what_does_not_fit(made: Path, tmp_path: Path) -> None:
 
 
 def test_a_network_without_the_right_head(data: Dataset, tmp_path: Path) -> None:
-    wrong = first_weights(space(tmp_path, classes=2)[0], seed=0)
+    wrong = initial_network(space(tmp_path, classes=2)[0], seed=0)
     message = "the network gives 21x4x4; 3 anchors and 1 classes need 18 channels"
     with pytest.raises(TrainingError, match=message):
         train(wrong, data, RECIPE)
     none = replace(data.valid, y=tuple(np.zeros((0, 5), np.float32) for _ in data.valid.y))
     with pytest.raises(TrainingError, match="there is no box"):
-        evaluate(first_weights(space(tmp_path)[0], 0), none, "detection", data.anchors)
+        evaluate(initial_network(space(tmp_path)[0], 0), none, "detection", data.anchors)

@@ -132,7 +132,7 @@ def test_a_network_that_cannot_be_trained_is_reported_and_the_run_goes_on(tmp_pa
 
 def test_a_candidate_that_was_given_up_is_in_the_table(tmp_path: Path) -> None:
     folder = made(tmp_path, samples=2)
-    trials = Trials(folder.path / "journal.log", folder.settings.name, worker="elsewhere:1", silence=-1)
+    trials = Trials(folder.path / "journal.log", folder.settings.name, worker="elsewhere:1", timeout=-1)
     trials.add(list(enumerate(EntropySampler(seed=0).ask(folder.fs, 2))))
     for _ in range(3):
         claim = trials.claim()

@@ -65,7 +65,7 @@ def test_a_search_that_was_cut_off_goes_on(folder: RunFolder) -> None:
     assert len(lines) == 3, "settings and two rounds, as there are three operators"
     log.write_text("".join(lines[:2]))
     measured: list[str] = []
-    assert proxy_choice(folder, data, Means(told=lambda what, _: measured.append(what))) == whole
+    assert proxy_choice(folder, data, Means(on_progress=lambda what, _: measured.append(what))) == whole
     assert measured
     assert all("round 2" in what for what in measured), "the first round was measured before"
     assert log.read_text().splitlines(keepends=True) == lines

@@ -176,23 +176,23 @@ def test_a_killed_leader_loses_nothing(tmp_path: Path, nodes: Nodes, local: dict
 
 def test_a_training_goes_on_from_the_checkpoint_that_came_back(tmp_path: Path, nodes: Nodes) -> None:
     folder = made(tmp_path, "run", samples=1, recipe=SLOW)
-    told: list[str] = []
+    on_progress: list[str] = []
     data = load_data(folder)
     checkpoint = folder.network(0) / "training.safetensors"
     folder.trials().add([(0, folder.fs[0])])
-    with RayEngine(folder, data, 1, "cpu", lambda number, what: told.append(what), every=0.0) as engine:
+    with RayEngine(folder, data, 1, "cpu", lambda number, what: on_progress.append(what), every=0.0) as engine:
         assert engine.step(engine.trials.all())
         assert not engine.step(engine.trials.all())
         until(lambda: engine.wait(0.1) or checkpoint.exists())
     (trial,) = folder.trials().all()
     assert trial.state.name == "WAITING"
-    epochs = len(told)
-    with RayEngine(folder, data, 1, "cpu", lambda number, what: told.append(what), every=0.0) as engine:
+    epochs = len(on_progress)
+    with RayEngine(folder, data, 1, "cpu", lambda number, what: on_progress.append(what), every=0.0) as engine:
         assert engine.step(engine.trials.all())
         until(lambda: engine.wait(0.1) or engine.trials.results())
-    first = int(told[epochs].split()[1])
+    first = int(on_progress[epochs].split()[1])
     assert first >= epochs > 0
-    assert told[-1] == "epoch 80 of 80"
+    assert on_progress[-1] == "epoch 80 of 80"
 
 
 def test_scores_by_proxies_are_the_local_ones_in_the_same_order(tmp_path: Path, nodes: Nodes) -> None:
@@ -201,7 +201,7 @@ def test_scores_by_proxies_are_the_local_ones_in_the_same_order(tmp_path: Path, 
     proxies = batched(["snip", "naswot", "meco"], 16)
     local = [(str(one.candidate), one.scores) for one in score(folder.fs, proxies, data, 3)]
     with RayCluster() as cluster:
-        far = [(str(o.candidate), o.scores) for o in score(folder.fs, proxies, data, 3, spread=cluster.ordered)]
+        far = [(str(o.candidate), o.scores) for o in score(folder.fs, proxies, data, 3, parallel_map=cluster.ordered)]
     assert far == local
     assert len(far) == 9
 

@@ -68,7 +68,7 @@ def test_a_silent_worker_is_lost_and_its_late_result_does_not_count(tmp_path: Pa
     claim = trials.claim()
     assert claim
     assert trials.recover() == 0
-    other = Trials(tmp_path / "journal.log", "run", worker="elsewhere:2", silence=-1)
+    other = Trials(tmp_path / "journal.log", "run", worker="elsewhere:2", timeout=-1)
     assert other.recover() == 1
     assert other.recover() == 0
     taken = other.claim()
@@ -91,7 +91,7 @@ def test_what_is_given_back_waits_for_anyone(tmp_path: Path) -> None:
 
 
 def test_a_candidate_that_costs_three_workers_is_given_up(tmp_path: Path) -> None:
-    trials = made(tmp_path, 2, worker="elsewhere:1", silence=-1)
+    trials = made(tmp_path, 2, worker="elsewhere:1", timeout=-1)
     for _ in range(3):
         claim = trials.claim()
         assert claim

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from nascompile.run.evaluate import first_weights
+from nascompile.run.evaluate import initial_network
 from nascompile.run.weights import load_weights, save_weights
 from nascompile.training.tensor_file import read_tensors, write_tensors
 from spaces.errors import FileError
@@ -17,7 +17,7 @@ from tests.run.examples import small_set
 
 def test_they_come_back_and_are_not_mixed_up(tmp_path: Path) -> None:
     fs, path = small_set(tmp_path), tmp_path / "w.safetensors"
-    network = first_weights(fs[4], seed=1)
+    network = initial_network(fs[4], seed=1)
     save_weights(path, network, fs[4])
     again = load_weights(path, fs[4])
     assert all(p.equal(again.state_dict()[name]) for name, p in network.state_dict().items())

@@ -74,16 +74,16 @@ def test_membership_is_exact(fs: FeasibleSet) -> None:
 
 @given(sets(), sets())
 def test_set_algebra(a: FeasibleSet, other: FeasibleSet) -> None:
-    whole = solve(compile_space(a.program.space), "exhaustive")
-    b = FeasibleSet(a.program, whole.where(variant=whole[0].variant.label).tree, "test", 0.0) if whole else a
+    constant = solve(compile_space(a.program.space), "exhaustive")
+    b = FeasibleSet(a.program, constant.where(variant=constant[0].variant.label).tree, "test", 0.0) if constant else a
     one, two = {str(c) for c in a}, {str(c) for c in b}
     assert {str(c) for c in a & b} == one & two
     assert {str(c) for c in a | b} == one | two
     assert {str(c) for c in a - b} == one - two
-    assert {str(c) for c in whole - a} == {str(c) for c in whole} - one
-    assert (a & whole) == a
-    assert (a | whole) == whole
-    assert not (a - whole)
+    assert {str(c) for c in constant - a} == {str(c) for c in constant} - one
+    assert (a & constant) == a
+    assert (a | constant) == constant
+    assert not (a - constant)
     if a.program.space.text != other.program.space.text:
         with pytest.raises(EngineError, match="different spaces"):
             a & other

@@ -59,15 +59,15 @@ def test_equal_sets_make_equal_trees_in_files(tmp_path: Path) -> None:
 @given(place=st.floats(0, 0.9999), cut=st.booleans())
 def test_any_damage_is_noticed(place: float, cut: bool, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = nc.reduce("mlp2", rom=13_600).save(tmp_path_factory.mktemp("s") / "m.nasset")
-    whole = path.read_bytes()
-    at = int(place * len(whole))
-    path.write_bytes(whole[:at] if cut else whole[:at] + bytes([whole[at] ^ 0x20]) + whole[at + 1 :])
+    constant = path.read_bytes()
+    at = int(place * len(constant))
+    path.write_bytes(constant[:at] if cut else constant[:at] + bytes([constant[at] ^ 0x20]) + constant[at + 1 :])
     with pytest.raises(SetFileError):
         nc.load_set(path)
 
 
 def test_messages(file: Path, tmp_path: Path) -> None:
-    whole = file.read_bytes()
+    constant = file.read_bytes()
 
     def message(data: bytes) -> str:
         file.write_bytes(data)
@@ -75,11 +75,11 @@ def test_messages(file: Path, tmp_path: Path) -> None:
             nc.load_set(file)
         return str(caught.value)
 
-    assert message(whole[:-9]) == (
+    assert message(constant[:-9]) == (
         f"{file}:1:1: the file is truncated or altered: its checksum does not match [damaged-set]\n"
         "  copy it again, or make it anew with `nascompile reduce`"
     )
-    assert message(whole.replace(b"nascompile-set 1", b"nascompile-set 9")) == (
+    assert message(constant.replace(b"nascompile-set 1", b"nascompile-set 9")) == (
         f"{file}:1:1: a set file of version 9; this nascompile reads version 1 [wrong-version]\n"
         "  make it anew with `nascompile reduce`"
     )

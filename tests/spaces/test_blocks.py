@@ -17,7 +17,7 @@ from spaces.language.settings import Settings
 from spaces.operators import Op, Ops
 from spaces.program.candidate import Candidate, candidate_of
 from spaces.program.compile import compile_space
-from spaces.runtimes.tflite_micro import deployed
+from spaces.runtimes.tflite_micro import executed
 from spaces.tensors import Infeasible, Shape
 
 # -- published networks ------------------------------------------------------------------------------------------------
@@ -147,10 +147,10 @@ def lower(name: str, x: Shape, **arguments: Any) -> Ops:
 def layer_of(ops: Ops, x: Shape) -> Any:
     """A layer with biases and with batch norms that do something."""
     torch = pytest.importorskip("torch")
-    from spaces.networks.network import Layer
+    from spaces.networks.network import LayerModule
 
     torch.manual_seed(0)
-    layer = Layer(ops, x, Settings("float32", True, True, False)).eval()
+    layer = LayerModule(ops, x, Settings("float32", True, True, False)).eval()
     for module in layer.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             for tensor in (module.weight.data, module.bias.data, module.running_mean, module.running_var):
@@ -262,7 +262,7 @@ def test_the_pooling_comes_first_so_that_the_input_goes_early() -> None:
 
 
 def kinds(ops: Ops, x: Shape) -> list[str]:
-    return [op.kind for op in deployed(ops, x)]
+    return [op.kind for op in executed(ops, x)]
 
 
 def test_what_a_device_runs() -> None:
@@ -273,7 +273,7 @@ def test_what_a_device_runs() -> None:
         "mul", "pointwise", "add",
     ]  # fmt: skip
     assert kinds(lower("inverted_residual", x, filters=4), x) == ["pointwise", "depthwise", "pointwise"]
-    ops = {op.kind: op for op in deployed(lower("inverted_residual", x, filters=4, squeeze=4), x)}
+    ops = {op.kind: op for op in executed(lower("inverted_residual", x, filters=4, squeeze=4), x)}
     assert (ops["mul"].macs, ops["mul"].outputs, ops["mul"].shape_key) == (0, 48 * 36, "48x1x1-48x6x6")
     assert (ops["hard_sigmoid"].outputs, ops["hard_sigmoid"].shape_key) == (48, "48x1x1-48x1x1")
 

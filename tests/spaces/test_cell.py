@@ -28,8 +28,8 @@ from spaces.program.cell_text import cell_word
 from spaces.program.compile import compile_space
 from spaces.program.graph import Budgets, Chain, Program
 from spaces.program.isomorphism import representatives
-from spaces.program.recosted import recosted
 from spaces.program.variants import unroll
+from spaces.program.with_overrides import with_overrides
 from spaces.tensors import Infeasible, Shape
 from tests.oracles import brute_force
 from tests.strategies import budgets_for, cell_documents, compiled, edges_of, possible_rows, to_yaml
@@ -328,7 +328,7 @@ def test_the_benchmarks_records(benchmark: Program, index: int, known: list[tupl
     member = parse_candidate(benchmark, str(index))
     small = ["input.height=16", "input.width=16"]
     for classes, overrides, expected in zip((10, 100, 120), ([], [], small), known, strict=True):
-        costs = totals(recosted(member, [f"choices.classes.options=[{classes}]", *overrides]))
+        costs = totals(with_overrides(member, [f"choices.classes.options=[{classes}]", *overrides]))
         assert (costs["macs"] + classes, costs["params"]) == expected
 
 
@@ -341,13 +341,13 @@ def test_what_other_tools_print(benchmark: Program) -> None:
 def test_recosted_is_compiling_anew(benchmark: Program, deployed: Program) -> None:
     keys = ["dtype=int8", "bias=true", "batch_norm=folded", "cells.cell.dead_edges=removed"]
     for index in (0, 11, 284, 1_651, 13_714):
-        there = totals(recosted(parse_candidate(benchmark, str(index)), keys))
+        there = totals(with_overrides(parse_candidate(benchmark, str(index)), keys))
         expected = parse_candidate(deployed, str(index)).costs
         assert {n: there[n] for n in expected if n != "entropy"} == {
             n: v for n, v in expected.items() if n != "entropy"
         }
     with pytest.raises(CandidateError, match="changes what a network of `nasbench201_benchmark` decides"):
-        recosted(parse_candidate(benchmark, "0"), ["cells.cell.nodes=3", 'cells.cell.numbering=""'])
+        with_overrides(parse_candidate(benchmark, "0"), ["cells.cell.nodes=3", 'cells.cell.numbering=""'])
 
 
 def test_removing_dead_edges_never_costs_more_in_the_benchmark() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spaces.errors import ExpressionError, Span
-from spaces.language.expressions import Binary, Call, Index, Literal, Name, Unary, parse
+from spaces.language.expressions import Binary, FunctionCall, Index, Literal, Name, Unary, parse
 from tests.exact_python import value_of
 
 
@@ -43,7 +43,7 @@ def complaint(text: str, **names: Any) -> str:
         ("'200 KB'", Literal("200 KB")),
         ("2 * 3 * M", Binary("*", Literal(6), Name("M"))),
         ("1 <= M < 5", Binary("and", Binary("<=", Literal(1), Name("M")), Binary("<", Name("M"), Literal(5)))),
-        ("sum(M, 2)", Call("sum", (Name("M"), Literal(2)))),
+        ("sum(M, 2)", FunctionCall("sum", (Name("M"), Literal(2)))),
         ("  M  ", Name("M")),
     ],
 )

@@ -17,7 +17,7 @@ from spaces.costs.latency_file import check_name, profile_text, read_profile, wr
 from spaces.costs.latency_profiles import load_profile, named_profile, profiles
 from spaces.errors import FileError
 from spaces.operators import LOOPS, KernelCall, Op
-from spaces.runtimes.tflite_micro import deployed, shape_key
+from spaces.runtimes.tflite_micro import executed, shape_key
 from spaces.targets.catalogue import catalogue, load_target
 from spaces.tensors import Shape
 
@@ -93,7 +93,7 @@ def test_a_layer_is_the_sum_over_its_deployed_operators() -> None:
 
 
 def kinds(*ops: Op, x: Shape = X) -> list[str]:
-    return [op.kind for op in deployed(ops, x)]
+    return [op.kind for op in executed(ops, x)]
 
 
 RELU = Op("relu", (0,), X, activation="relu")
@@ -162,7 +162,7 @@ def test_shape_keys_tell_shapes_windows_strides_and_groups_apart() -> None:
         conv(X, filters=4, stride=(2, 2))[0],
     ]
     assert len({shape_key(X, op) for op in ops}) == len(ops)
-    assert deployed(conv(X, filters=4), X)[0].shape_key == shape_key(X, ops[0])
+    assert executed(conv(X, filters=4), X)[0].shape_key == shape_key(X, ops[0])
 
 
 # The file form

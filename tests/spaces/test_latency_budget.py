@@ -19,7 +19,7 @@ from spaces.program.breakdown import totals
 from spaces.program.candidate import candidate_of
 from spaces.program.compile import compile_space
 from spaces.program.graph import Budgets, Program
-from spaces.runtimes.tflite_micro import deployed
+from spaces.runtimes.tflite_micro import executed
 from tests.oracles import brute_force
 from tests.strategies import possible_rows, small_spaces, to_yaml
 
@@ -88,7 +88,7 @@ def test_tables_walks_and_operators_agree(program: Program, data: st.DataObject)
         steps = candidate.steps
         by_layer = sum(profile.layer_ns(step.ops, step.x.shape) for step in steps)
         by_operator = sum(
-            profile.op_ns(op.kind, op.macs, op.outputs) for s in steps for op in deployed(s.ops, s.x.shape)
+            profile.op_ns(op.kind, op.macs, op.outputs) for s in steps for op in executed(s.ops, s.x.shape)
         )
         assert latency == totals(candidate)["latency"] == by_layer + profile.network_ns
         assert by_layer == by_operator

@@ -28,7 +28,7 @@ from tests.strategies import possible_rows, small_spaces
 torch = pytest.importorskip("torch")
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
-from spaces.networks.network import Layer, Network, Operator  # noqa: E402
+from spaces.networks.network import LayerModule, Network, Operator  # noqa: E402
 
 
 def members(program: Program, picks: list[int]) -> Iterator[Candidate]:
@@ -67,7 +67,7 @@ def check_shapes(candidate: Candidate) -> None:
     assert run(net).shape == (2, *((last.shape.channels,) if last.rank == 0 else tuple(last.shape)))
 
 
-def measured_peak(layer: Layer, x: torch.Tensor) -> int:
+def measured_peak(layer: LayerModule, x: torch.Tensor) -> int:
     """Most elements held by living tensors right after any operator has run; one in place reuses its operand."""
     alive: dict[int, weakref.ref[torch.Tensor]] = {0: weakref.ref(x)}
     peaks: list[int] = []
@@ -103,7 +103,7 @@ def check_liveness(candidate: Candidate) -> None:
     net = candidate.build().eval()
     peak = 0
     for step, layer in zip(steps, net.layers, strict=True):
-        assert isinstance(layer, Layer)
+        assert isinstance(layer, LayerModule)
         peak = max(peak, measured_peak(layer, torch.randn(1, *_dims(step.x.shape, step.x.rank))))
     width = DTYPES[candidate.program.space.settings.dtype]
     assert peak * width == candidate.costs["ram_liveness"]
@@ -163,7 +163,7 @@ def test_every_block_has_and_does_what_it_counts(name: str, data: st.DataObject,
     space = Settings("float32", bias, norm, False)
     rank = 0 if name in ("linear", "flatten") and x.height == x.width == 1 else 2
     cost = layer_cost(ops, Tensor(x, "float32", rank), Tensor(ops[-1].out, "float32", 2), space, Ebs())
-    layer = Layer(ops, x, space).eval()
+    layer = LayerModule(ops, x, space).eval()
     assert sum(p.numel() for p in layer.parameters()) == cost.params
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         shapes = output_shapes(layer, torch.randn(1, *_dims(x, rank)))
@@ -174,7 +174,7 @@ def test_every_block_has_and_does_what_it_counts(name: str, data: st.DataObject,
     assert 4 * peak == cost.peak
 
 
-def output_shapes(layer: Layer, x: torch.Tensor) -> list[Shape]:
+def output_shapes(layer: LayerModule, x: torch.Tensor) -> list[Shape]:
     """What each operator gives for one example."""
     seen: list[Shape] = []
     hooks = [op.register_forward_hook(lambda *call: seen.append(Shape(*call[2].shape[1:]))) for op in layer.operators]

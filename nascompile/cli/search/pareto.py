@@ -82,7 +82,7 @@ class FrontSearch(Untrained[ParetoSearch]):
         """How many trials there will be."""
         return min(self.search.trials, self.fs.size)
 
-    def told(self, progress: Progress, what: str, asking: float) -> None:
+    def on_progress(self, progress: Progress, what: str, asking: float) -> None:
         """The pace says more."""
         self.asking = asking
 

@@ -203,7 +203,7 @@ def finish_run(folder: RunFolder, resources: Resources, as_json: bool) -> None:
                     pace[0].step()
                 done = count
 
-            def told(number: int, what: str) -> None:
+            def on_progress(number: int, what: str) -> None:
                 before = f"{pace[0].text}; " if pace and pace[0].text else ""
                 progress(f"{before}network {number}, {what}", 0)
 
@@ -214,7 +214,7 @@ def finish_run(folder: RunFolder, resources: Resources, as_json: bool) -> None:
                 clock.scored(asking)
                 progress(what, 0)
 
-            results = lead(folder, dataset, report=report, proxies=proxies, told=told, **vars(resources))
+            results = lead(folder, dataset, report=report, proxies=proxies, on_progress=on_progress, **vars(resources))
             progress("measuring on the test part", 0)
             with clock.measuring():
                 outcome = finish(folder, results, dataset)

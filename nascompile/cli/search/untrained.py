@@ -90,7 +90,7 @@ class Untrained(ABC, Generic[S]):
             ):
                 means = Means(
                     self.options.trials.batch_norm, resources.device, resources.jobs, spread,
-                    lambda what, asking: self.told(progress, what, asking),
+                    lambda what, asking: self.on_progress(progress, what, asking),
                 )  # fmt: skip
                 for record in log.follow(self.fs, data, means):
                     recorded(record)
@@ -110,7 +110,7 @@ class Untrained(ABC, Generic[S]):
         """What became of an interrupted search."""
         return f"interrupted after {len(log.records):,} records; the same command continues from {log.path}"
 
-    def told(self, progress: Progress, what: str, asking: float) -> None:
+    def on_progress(self, progress: Progress, what: str, asking: float) -> None:
         """Of what is being measured."""
         self.asking = asking
         progress(what, 0)

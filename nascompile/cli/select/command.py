@@ -14,7 +14,7 @@ from rich.markup import escape
 from nascompile.cli.options import Json, takes_options
 from nascompile.cli.output import emit_json, out, say, table, working
 from nascompile.cli.outputs import FILE
-from nascompile.cli.select.choice import _COSTS, Choice, Objective
+from nascompile.cli.select.selection import _COSTS, Objective, Selection
 from nascompile.records.results_file import ResultsFile, read_results
 from samplers.proxies.base import PROXIES, proxy
 from samplers.subset.hypervolume import METHODS, HypervolumeSelector
@@ -109,7 +109,7 @@ def select(options: SelectOptions) -> None:
         say(f"written: {written}")
 
 
-def choose(options: SelectOptions) -> Choice:
+def choose(options: SelectOptions) -> Selection:
     """What `select` chooses.
 
     Raises:
@@ -131,7 +131,7 @@ def choose(options: SelectOptions) -> Choice:
     if method == "evolutionary" and limit is None:
         limit = _EVOLUTION
     selector = HypervolumeSelector(k, method, _reference(options.reference), options.seed, time_limit=limit)  # type: ignore[arg-type]
-    return Choice(file, wanted, kept, values, selector.select(values, [one.sense for one in wanted]))
+    return Selection(file, wanted, kept, values, selector.select(values, [one.sense for one in wanted]))
 
 
 # -- what is asked for -------------------------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ def _values(file: ResultsFile, objectives: tuple[Objective, ...]) -> tuple[tuple
 # -- what was found ----------------------------------------------------------------------------------------------------
 
 
-def _data(choice: Choice) -> dict[str, Any]:
+def _data(choice: Selection) -> dict[str, Any]:
     subset = choice.subset
     return {
         "file": str(choice.file.path),
@@ -242,7 +242,7 @@ def _data(choice: Choice) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _print(choice: Choice) -> None:
+def _print(choice: Selection) -> None:
     subset, k = choice.subset, len(choice.subset.chosen)
     out.print(f"{escape(str(choice.file.path))}: {k} of {len(choice.kept):,} candidates, {subset.front:,} on the front")
     out.print()

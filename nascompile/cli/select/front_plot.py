@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-    from nascompile.cli.select.choice import Choice
+    from nascompile.cli.select.selection import Selection
 
 __all__ = ["draw"]
 
@@ -62,7 +62,7 @@ th:nth-child(2), td:nth-child(2) {{ text-align: left; }}
 """
 
 
-def draw(choice: Choice, path: Path) -> None:
+def draw(choice: Selection, path: Path) -> None:
     """Write the drawing: .png, .svg, or .html with the table of the chosen.
 
     Raises:
@@ -84,7 +84,7 @@ def _saved(figure: Figure, kind: str) -> bytes:
     return buffer.getvalue()
 
 
-def _figure(choice: Choice) -> Figure:
+def _figure(choice: Selection) -> Figure:
     from matplotlib.figure import Figure
 
     count = len(choice.objectives)
@@ -116,12 +116,12 @@ def _figure(choice: Choice) -> Figure:
     return figure
 
 
-def _verdict(choice: Choice) -> str:
+def _verdict(choice: Selection) -> str:
     subset = choice.subset
     return f"{len(subset.chosen)} of {len(choice.values):,}, hypervolume {subset.hypervolume:.4g}\n{choice.verdict}"
 
 
-def _panel(axes: Axes, choice: Choice, front: NDArray[np.bool_], i: int, j: int) -> None:
+def _panel(axes: Axes, choice: Selection, front: NDArray[np.bool_], i: int, j: int) -> None:
     """The candidates by objectives i and j; the chosen ones have their numbers in the table."""
     x, y = choice.values[:, i], choice.values[:, j]
     rest = front.copy()
@@ -142,7 +142,7 @@ def _panel(axes: Axes, choice: Choice, front: NDArray[np.bool_], i: int, j: int)
     axes.margins(0.08)
 
 
-def _scale(axis: Axis, choice: Choice, k: int) -> None:
+def _scale(axis: Axis, choice: Selection, k: int) -> None:
     """The name of an objective, its direction, and few, short numbers."""
     from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator, ScalarFormatter
 
@@ -165,7 +165,7 @@ def _wide(values: NDArray[np.float64]) -> bool:
     return bool(values.min() > 0 and values.max() > _WIDE * values.min())
 
 
-def _steps(axes: Axes, choice: Choice, front: NDArray[np.bool_]) -> None:
+def _steps(axes: Axes, choice: Selection, front: NDArray[np.bool_]) -> None:
     """The area that the chosen dominate up to the reference, and the line that bounds what the whole front does."""
     subset = choice.subset
     best, worst = np.array(subset.best), np.array(subset.worst)
@@ -199,7 +199,7 @@ def _steps(axes: Axes, choice: Choice, front: NDArray[np.bool_]) -> None:
     axes.set_ylim(*limits[1])
 
 
-def _page(choice: Choice, figure: Figure) -> str:
+def _page(choice: Selection, figure: Figure) -> str:
     svg = _saved(figure, "svg").decode()
     heads = ["#", "candidate", *(f"{one.name}, {one.sense}" for one in choice.objectives)]
     lines = [_cells("th", heads)]

@@ -12,7 +12,7 @@ from nascompile.records.results_file import ResultsFile
 from samplers.subset.dominance import Sense
 from samplers.subset.hypervolume import Subset
 
-__all__ = ["Choice", "Objective"]
+__all__ = ["Objective", "Selection"]
 
 #: Columns that are costs: less is better, though more of some is a proxy too.
 _COSTS = ("macs", "flops", "params", "latency", "rom", "ram", "ram_pingpong", "ram_liveness")
@@ -28,7 +28,7 @@ class Objective:
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
+class Selection:
     """What was chosen, from what.
 
     Args:

@@ -11,10 +11,10 @@ from spaces.program.candidate import Candidate
 from spaces.program.graph import Chain
 from spaces.program.variants import Variant, unroll
 
-__all__ = ["recosted"]
+__all__ = ["with_overrides"]
 
 
-def recosted(candidate: Candidate, overrides: Iterable[str]) -> Candidate:
+def with_overrides(candidate: Candidate, overrides: Iterable[str]) -> Candidate:
     """The candidate in its space under overrides that leave the decisions as they are.
 
     No table is compiled, so its costs are those that `spaces.program.breakdown.totals` sums; `Candidate.costs` has
@@ -34,7 +34,7 @@ def recosted(candidate: Candidate, overrides: Iterable[str]) -> Candidate:
         >>> from spaces.program.compile import compile_space
         >>> from spaces.language.reader import load_space
         >>> c = parse_candidate(compile_space(load_space("mlp2")), "mlp2: 32-16")
-        >>> totals(c)["rom"], totals(recosted(c, ["dtype=int8"]))["rom"]
+        >>> totals(c)["rom"], totals(with_overrides(c, ["dtype=int8"]))["rom"]
         (5120, 1280)
     """
     program = candidate.program

@@ -14,7 +14,7 @@ from nascompile.deploy.float_network import FloatNetwork, float_network
 from nascompile.deploy.project import Vectors
 from spaces.program.breakdown import totals
 from spaces.program.candidate import Candidate
-from spaces.program.recosted import recosted
+from spaces.program.with_overrides import with_overrides
 from spaces.runtimes.base import RuntimeProfileError
 from spaces.runtimes.ebs import Ebs
 from spaces.runtimes.nascompile_c import NascompileC
@@ -23,14 +23,14 @@ from spaces.targets.target import Target
 if TYPE_CHECKING:
     from spaces.networks.network import Network
 
-__all__ = ["Subject", "float_subject", "predicted", "untrained"]
+__all__ = ["Deployable", "float_deployable", "predicted", "untrained"]
 
 #: Inputs of the check.
 _VECTORS = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
+class Deployable:
     """A network to deploy.
 
     Args:
@@ -64,7 +64,7 @@ class Subject:
         return Vectors(inputs, self.reference(inputs))
 
 
-def untrained(candidate: Candidate, dtype: str, seed: int = 0) -> Subject:
+def untrained(candidate: Candidate, dtype: str, seed: int = 0) -> Deployable:
     """A candidate with weights as training begins with: its sizes and its speed are those of the trained network.
 
     Args:
@@ -79,19 +79,19 @@ def untrained(candidate: Candidate, dtype: str, seed: int = 0) -> Subject:
 
     network = candidate.build(seed=seed, batch_norm="kept").eval()
     if dtype == "float32":
-        return float_subject(candidate, network, trained=False)
+        return float_deployable(candidate, network, trained=False)
     generator = torch.Generator().manual_seed(seed)
     simulated = FakeQuantised(network).eval()
     simulated.calibrate([torch.randn(_VECTORS, *network.input_shape, generator=generator)])
     quantised = integers(simulated)
-    return Subject(candidate, quantised, quantised.run, trained=False, module=lambda: network)
+    return Deployable(candidate, quantised, quantised.run, trained=False, module=lambda: network)
 
 
-def float_subject(candidate: Candidate, network: Network, trained: bool) -> Subject:
+def float_deployable(candidate: Candidate, network: Network, trained: bool) -> Deployable:
     """A network in floating point, checked against PyTorch."""
     from nascompile.training.tasks import outputs
 
-    return Subject(candidate, float_network(network), lambda x: outputs(network, x), trained, lambda: network)
+    return Deployable(candidate, float_network(network), lambda x: outputs(network, x), trained, lambda: network)
 
 
 def predicted(candidate: Candidate, target: Target, dtype: str) -> dict[str, int]:
@@ -101,7 +101,7 @@ def predicted(candidate: Candidate, target: Target, dtype: str) -> dict[str, int
         `ram`, what is alive at once; `ram_pingpong`, EBS Eq. 4; `macs`; `rom`, where the runtime was measured on the
         target's core.
     """
-    there = recosted(candidate, [f"dtype={dtype}"])
+    there = with_overrides(candidate, [f"dtype={dtype}"])
     names = ["ram", "ram_pingpong", "macs"]
     program = replace(there.program, runtime=Ebs(), ram_model="liveness")
     try:
