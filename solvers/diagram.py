@@ -89,7 +89,7 @@ def _parts(chain: Chain, ram_model: str) -> list[ChainTree]:
     allowed = None if chain.impossible else _allowed(chain, ram_model)
     if allowed is None:
         return [nothing]
-    parts = [limit_diagram(chain, allowed, limit) for limit in chain.limits]
+    parts = [limit_diagram(allowed, limit) for limit in chain.limits]
     if ram_model == "pingpong" and chain.ram_limit is not None:
         parts.append(ram_diagram(chain, allowed, chain.ram_limit))
     return [p for p in parts if p is not None] or [structure_diagram(allowed)]
@@ -123,7 +123,7 @@ def structure_diagram(allowed: Sequence[NDArray[np.int32]]) -> ChainTree:
 # -- additive limits -------------------------------------------------------------------------------------------------
 
 
-def limit_diagram(chain: Chain, allowed: Sequence[NDArray[np.int32]], limit: Limit) -> ChainTree | None:
+def limit_diagram(allowed: Sequence[NDArray[np.int32]], limit: Limit) -> ChainTree | None:
     """The diagram of an additive limit; None where every possible network satisfies it.
 
     Raises:

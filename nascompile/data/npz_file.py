@@ -51,7 +51,7 @@ def read_npz(path: Path, wanted: Wanted) -> Examples:
         if kind == "audio":
             return sound_input(str(path), scaled(x[chosen]), wanted, rate or 0)
         inputs = _fitted(path, x, wanted.shape)[chosen]
-        return Decoded(inputs if inputs.dtype == np.uint8 else _float32(path, inputs))
+        return Decoded(inputs if inputs.dtype == np.uint8 else _float32(inputs))
 
     return Examples("npz", kind, _labels(path, y), parts, lambda i: f"row {i} of `{path}`", read)
 
@@ -154,6 +154,6 @@ def _fitted(path: Path, x: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]
     raise bad_data(message, "change the network's input to that of the data, or the data", "bad-shape")
 
 
-def _float32(path: Path, x: NDArray[Any]) -> NDArray[np.float32]:
+def _float32(x: NDArray[Any]) -> NDArray[np.float32]:
     with np.errstate(over="ignore"):
         return x.astype(np.float32)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
+from math import isfinite
 from typing import Any
 
 from spaces.errors import Diagnostic, ExpressionError, Span, did_you_mean
@@ -296,14 +297,8 @@ class _Parser:
             return self.convert(child, depth + 1)
 
         match node:
-            case ast.Constant(value=bool(value)):
-                return Literal(int(value))
-            case ast.Constant(value=int(value)):
-                return Literal(value)
-            case ast.Constant(value=str(value)):
-                return Literal(value)
-            case ast.Constant(value=float(value)) if value == value and abs(value) != float("inf"):
-                return Literal(plain(Fraction(self.part(node))))
+            case ast.Constant(value=value):
+                return self.literal(node, value)
             case ast.Name(id="true" | "false" as word):
                 return Literal(int(word == "true"))
             case ast.Name(id=name):
@@ -322,6 +317,17 @@ class _Parser:
                 return self.comparison(node, [sub(first), *map(sub, others)], ops)
             case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
                 return self.call(node, name, [sub(a) for a in arguments])
+            case _:
+                raise self.refuse(node)
+
+    def literal(self, node: ast.Constant, value: object) -> Literal:
+        match value:
+            case bool():
+                return Literal(int(value))
+            case int() | str():
+                return Literal(value)
+            case float() if isfinite(value):
+                return Literal(plain(Fraction(self.part(node))))
             case _:
                 raise self.refuse(node)
 
