@@ -55,7 +55,7 @@ def solve(program: Program, progress: Progress | None = None) -> FeasibleSet:
         if chain.residual:
             message = f"the constraint `{chain.residual[0].expression}` is not local to the chain"
             raise EngineError(Diagnostic("not-local", message, None, "use --solver cp-sat"))
-    trees = []
+    trees: list[ChainTree] = []
     for chain in program.chains:
         if progress:
             progress(f"variant {chain.variant.label}".strip(), len(trees))
@@ -104,7 +104,7 @@ def _allowed(chain: Chain, ram_model: str) -> list[NDArray[np.int32]] | None:
             return None
         tables = [np.where(s.peak <= limit, s.next, -1) for s in chain.stages]
     alive: NDArray[np.bool_] = np.ones(len(chain.out_size), np.bool_)
-    out = []
+    out: list[NDArray[np.int32]] = []
     for table in reversed(tables):
         table = np.where((table >= 0) & alive[table], table, -1).astype(np.int32)
         alive = np.asarray((table >= 0).any(axis=1))

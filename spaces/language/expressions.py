@@ -15,13 +15,25 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
-from math import isfinite
-from typing import Any
+from math import ceil, floor, isfinite
+from typing import Any, TypeGuard
 
 from spaces.errors import Diagnostic, ExpressionError, Span, did_you_mean
 from spaces.language.quantities import misread_quantity, replace_quantities
 
-__all__ = ["FUNCTIONS", "Binary", "Call", "Expr", "Expression", "Index", "Literal", "Name", "Unary", "parse"]
+__all__ = [
+    "FUNCTIONS",
+    "Binary",
+    "Call",
+    "Expr",
+    "Expression",
+    "Index",
+    "Literal",
+    "Name",
+    "Unary",
+    "is_tuple",
+    "parse",
+]
 
 MAX_LENGTH = 500
 MAX_DEPTH = 30
@@ -79,6 +91,11 @@ class Call:
 Expr = Literal | Name | Index | Unary | Binary | Call
 
 
+def is_tuple(value: Value) -> TypeGuard[tuple[Value, ...]]:
+    """Whether an option or argument is several values."""
+    return isinstance(value, tuple)
+
+
 def _round_to(value: Fraction, multiple: int) -> int:
     """The nearest multiple, at least one multiple; halves go up (the MobileNet rule, without its 10 % clause)."""
     return max(multiple, int((value + Fraction(multiple, 2)) // multiple) * multiple)
@@ -86,7 +103,7 @@ def _round_to(value: Fraction, multiple: int) -> int:
 
 def _part(position: int) -> Callable[[Value], Value]:
     def part(value: Value) -> Value:
-        if not isinstance(value, tuple):
+        if not is_tuple(value):
             raise TypeError
         return value[position]
 
@@ -99,8 +116,8 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int | None]] = {
     "min": (lambda *v: min(v), None),
     "max": (lambda *v: max(v), None),
     "abs": (abs, 1),
-    "floor": (lambda v: v.__floor__(), 1),
-    "ceil": (lambda v: v.__ceil__(), 1),
+    "floor": (floor, 1),
+    "ceil": (ceil, 1),
     "round_to": (_round_to, 2),
     "first": (_part(0), 1),
     "last": (_part(-1), 1),
@@ -125,7 +142,7 @@ def _numeric(operation: Callable[[Any, Any], Any]) -> Callable[[Value, Value], V
 
 APPLY: dict[str, Callable[[Any, Any], Any]] = {
     "+": _numeric(operator.add), "-": _numeric(operator.sub), "*": _numeric(operator.mul),
-    "//": _numeric(operator.floordiv), "%": _numeric(operator.mod),
+    "//": _numeric(lambda a, b: a // b), "%": _numeric(operator.mod),
     "/": _numeric(lambda a, b: Fraction(a) / Fraction(b)),
     "==": operator.eq, "!=": operator.ne, "<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt,
 }  # fmt: skip
