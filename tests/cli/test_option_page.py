@@ -1,6 +1,6 @@
 """`docs/options.md` names every command and option; it is made from the commands themselves, by this file.
 
-`python -m tests.cli.test_options` writes it anew.
+`python -m tests.cli.test_option_page` writes it anew.
 """
 
 from __future__ import annotations
