@@ -13,7 +13,7 @@ from pathlib import Path
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
-from nascompile.cli import app
+from nascompile.cli.app import COMMANDS, load
 
 PAGE = Path(__file__).parents[2] / "docs" / "options.md"
 HEAD = "# Commands and options\n\nWhat `nascompile COMMAND --help` says, in one page."
@@ -49,8 +49,8 @@ def row(parameter: TyperArgument | TyperOption) -> str:
 
 
 def page() -> str:
-    group = typer.main.get_command(app)
-    every = dict(commands(group, typer.Context(group, None, "nascompile")))
+    loaded = {name: load(name) for name in COMMANDS}
+    every = dict(one for name, c in loaded.items() for one in commands(c, typer.Context(c, None, f"nascompile {name}")))
     uses = Counter(row(parameter) for command in every.values() for parameter in command.params)
     shared = [one for one, count in uses.items() if count >= SHARED]
     lines = [HEAD, "", "## Of several commands", "", "| | |", "|---|---|", *shared]
