@@ -122,14 +122,16 @@ class _Network:
             keys |= self.window(grouped, times, series)
         if kind in ("max_pool", "avg_pool"):
             keys |= self.window(grouped, times, series, pool=True)
-        if kind in ("residual", "preact_residual", "convmixer", "fire", "sppf") and self.draw(st.booleans()):
+        if kind in ("residual", "preact_residual", "convmixer", "fire", "sppf", "shuffle_unit") and self.draw(
+            st.booleans()
+        ):
             keys["kernel"] = self.draw(st.sampled_from([1, 3] if series else [1, 3, [3, 5]]))
         if kind == "residual" and self.draw(st.booleans()):
             keys["second_kernel"] = self.value([1, 3], ["first(K)"], grouped, times)
         if kind == "inception":
             keys["kernel"] = self.value([3, 4, 9], ["N + 2", "4 * first(K)"], grouped, times)
             keys["bottleneck"] = self.value([0, 1, 3], ["N"], grouped, times)
-        if kind in ("fire", "inception", "residual", "preact_residual"):
+        if kind in ("fire", "inception", "residual", "preact_residual", "shuffle_unit"):
             keys["stride"] = self.value([1, 2], ["last(K)"], grouped, times)
         if kind == "conv":
             keys["groups"] = self.value([1, 1, 1, 2], ["last(K)"], grouped, times)
