@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from samplers.optuna_studies.feasible_optuna import FeasibleOptunaSampler
     from samplers.optuna_studies.optuna_sampler import OptunaSampler
     from samplers.optuna_studies.pareto import ParetoSampler
+    from samplers.optuna_studies.pareto_search import ParetoSearch
     from samplers.subset.hypervolume import HypervolumeSelector
+    from samplers.training_free import TrainingFreeSearch
     from samplers.uniform import UniformSampler
 
 __all__ = [
@@ -30,7 +32,9 @@ __all__ = [
     "MonasSampler",
     "OptunaSampler",
     "ParetoSampler",
+    "ParetoSearch",
     "Sampler",
+    "TrainingFreeSearch",
     "UniformSampler",
 ]
 
@@ -45,7 +49,9 @@ __getattr__, __dir__ = face(
         "MonasSampler": "samplers.monas.sampler",
         "OptunaSampler": "samplers.optuna_studies.optuna_sampler",
         "ParetoSampler": "samplers.optuna_studies.pareto",
+        "ParetoSearch": "samplers.optuna_studies.pareto_search",
         "Sampler": "samplers.base",
+        "TrainingFreeSearch": "samplers.training_free",
         "UniformSampler": "samplers.uniform",
     },
 )

@@ -26,7 +26,7 @@ from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import Diagnostic, EngineError
 from spaces.program.candidate import Candidate
 
-__all__ = ["WORST", "Run", "Sampler", "check_learner", "sampler_error"]
+__all__ = ["WORST", "Learner", "Run", "Sampler", "check_counts", "sampler_error"]
 
 #: The worst value that an objective can be told, for want of a number; Optuna gets infinity in its place.
 WORST = 1e300
@@ -117,6 +117,11 @@ class Sampler(ABC):
     @property
     def objectives(self) -> Mapping[str, str]:
         """What `tell` must be given: name -> `max` or `min`."""
+        return {}
+
+    @classmethod
+    def learning(cls, metric: str) -> dict[str, Any]:
+        """The parameters with which it learns from one metric, the larger the better; none where it does not learn."""
         return {}
 
     @abstractmethod
@@ -272,6 +277,33 @@ class Sampler(ABC):
                 run.events.append([kind, rank, run.values[rank]])
 
 
+class Learner(Sampler):
+    """A sampler that learns from one number; its `objective` and `direction` are parameters of its own."""
+
+    objective: str
+    direction: str
+
+    @property
+    def objectives(self) -> Mapping[str, str]:
+        """The one objective."""
+        return {self.objective: self.direction}
+
+    @classmethod
+    def learning(cls, metric: str) -> dict[str, Any]:
+        """The metric as its objective."""
+        return {"objective": metric}
+
+    @property
+    def sign(self) -> int:
+        """By which a value is multiplied so that more is better."""
+        return 1 if self.direction == "max" else -1
+
+    def check(self, fs: FeasibleSet) -> None:
+        """Whether the direction can be."""
+        if self.direction not in ("max", "min"):
+            raise sampler_error("wrong-value", f"`direction` = {self.direction!r}", "it is `max` or `min`")
+
+
 def _identity(fs: FeasibleSet) -> str:
     """Tells sets apart: a digest of the space and of the members."""
     return hashlib.sha256(f"{fs.program.space.text}\n{fs.digest}".encode()).hexdigest()
@@ -286,18 +318,12 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool | None) else repr(value)
 
 
-def check_learner(direction: str, **counts: int) -> None:
-    """Whether a sampler of one objective can learn with these parameters.
-
-    Args:
-        direction: of the objective.
-        counts: parameters that are 1 or more.
+def check_counts(**counts: int) -> None:
+    """Whether parameters that are 1 or more can be.
 
     Raises:
-        EngineError: one cannot be.
+        EngineError: one cannot.
     """
-    if direction not in ("max", "min"):
-        raise sampler_error("wrong-value", f"`direction` = {direction!r}", "it is `max` or `min`")
     for name, count in counts.items():
         if count < 1:
             raise sampler_error("wrong-value", f"`{name}` = {count}", "it is 1 or more")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sortedcontainers import SortedList
 
-from samplers.base import Run, Sampler, sampler_error
+from samplers.base import Run, Sampler, check_counts, sampler_error
 from samplers.entropy_order import EntropyOrder, by_bins, by_listing
 from solvers.sets.feasible_set import FeasibleSet
 
@@ -84,14 +84,11 @@ class EntropySampler(Sampler):
         Raises:
             EngineError: one cannot.
         """
-        if self.clusters < 1:
-            raise sampler_error("wrong-value", f"`clusters` = {self.clusters}", "it is 1 or more")
+        check_counts(clusters=self.clusters, bins=self.bins)
         if not 0 < self.p < 1:
             raise sampler_error("wrong-value", f"`p` = {self.p}", "it lies between 0 and 1; the paper takes 0.5")
         if self.method not in ("auto", "exact", "quantised"):
             raise sampler_error("wrong-value", f"`method` = {self.method!r}", "it is `auto`, `exact` or `quantised`")
-        if self.bins < 1:
-            raise sampler_error("wrong-value", f"`bins` = {self.bins}", "it is 1 or more")
         if self.method == "exact" and fs.size > MAX_LISTED:
             message = f'`method` = "exact" lists the set, and {fs.size:,} members are too many'
             raise sampler_error("too-many", message, f'it lists up to {MAX_LISTED:,}; take `method` = "quantised"')

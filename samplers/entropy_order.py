@@ -169,4 +169,4 @@ def by_bins(fs: FeasibleSet, bins: int = 2048) -> Binned:
     counts = [count for part in parts.values() for count in part.counts.tolist()]
     order = np.lexsort((number, variant, -value))
     starts = list(accumulate((counts[k] for k in order.tolist()), initial=0))
-    return Binned(fs, value[order], starts, error, parts, variant[order], number[order])
+    return Binned(fs, value[order], starts, error=error, parts=parts, variants=variant[order], numbers=number[order])

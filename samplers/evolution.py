@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from samplers.base import Run, Sampler, check_learner
+from samplers.base import Learner, Run, check_counts
 from solvers.sets.feasible_set import FeasibleSet
 from solvers.sets.neighbours import counterparts, neighbours
 
@@ -14,7 +14,7 @@ __all__ = ["EvolutionSampler"]
 
 
 @dataclass
-class EvolutionSampler(Sampler):
+class EvolutionSampler(Learner):
     """Ageing evolution (Real et al., Regularized Evolution for Image Classifier Architecture Search, 2019, Alg. 1).
 
     The first `population` candidates are uniform draws. From then on the population is the youngest `population` of the
@@ -51,27 +51,22 @@ class EvolutionSampler(Sampler):
     objective: str = field(default="accuracy", kw_only=True)
     direction: str = field(default="max", kw_only=True)
 
-    @property
-    def objectives(self) -> Mapping[str, str]:
-        """The one objective."""
-        return {self.objective: self.direction}
-
     def check(self, fs: FeasibleSet) -> None:
         """Whether the parameters can be.
 
         Raises:
             EngineError: one cannot.
         """
-        check_learner(self.direction, population=self.population, tournament=self.tournament)
+        super().check(fs)
+        check_counts(population=self.population, tournament=self.tournament)
 
     def propose(self, run: Run) -> int:
         """A child of the best of a tournament."""
         source = run.source
         alive = run.told[-self.population :]
         if len(run.asked) >= self.population and alive:
-            sign = 1 if self.direction == "max" else -1
             rivals = dict(source.choices(alive, k=self.tournament))
-            for parent in sorted(rivals, key=lambda rank: -sign * rivals[rank][self.objective]):
+            for parent in sorted(rivals, key=lambda rank: -self.sign * rivals[rank][self.objective]):
                 child = next(_children(run, parent, source), None)
                 if child is not None:
                     return child

@@ -1,4 +1,4 @@
-"""The conformance suite of samplers: inherit it, say how yours is made, and pytest checks every rule of the protocol.
+"""The conformance suites of samplers: inherit one, say how yours is made, and pytest checks every rule of its protocol.
 
     from samplers.testing import SamplerConformance
 
@@ -6,19 +6,23 @@
         def make(self, seed):
             return MySampler(seed=seed)
 
-The sets it uses come from the library of spaces: one of 14 members, one of 64, and one of more than 10^13.
+`TrainingFreeConformance` is that of searches that train nothing. The sets come from the library of spaces: one of 14
+members, one of 64, and one of more than 10^13.
 """
 
 from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from samplers.base import Sampler
+from samplers.training_free import Means, Record, TrainingFreeSearch
 from solvers.base import solve
 from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import EngineError
@@ -27,7 +31,10 @@ from spaces.program.candidate import Candidate
 from spaces.program.compile import compile_space
 from spaces.program.graph import Budgets
 
-__all__ = ["SamplerConformance", "example_set"]
+if TYPE_CHECKING:
+    from samplers.proxies.data import Data
+
+__all__ = ["SamplerConformance", "TrainingFreeConformance", "example_set"]
 
 
 @cache
@@ -157,6 +164,14 @@ class SamplerConformance:
         with pytest.raises(EngineError):
             sampler.restore(fs, sampler.state())
 
+    def test_says_what_it_learns_from(self) -> None:
+        """A metric becomes its one objective, the larger the better; a sampler that does not learn has none."""
+        sampler = self.make(0)
+        given = type(sampler).learning("told")
+        again = type(sampler)(**{**sampler.parameters, **given})
+        assert bool(given) == bool(sampler.objectives)
+        assert dict(again.objectives) == ({"told": "max"} if given else {})
+
     def test_refuses_another_set(self) -> None:
         """A sampler stays with the set on which it has begun."""
         sampler = self.make(0)
@@ -192,3 +207,88 @@ class SamplerConformance:
         self.drive(sampler, example_set("small"), 3)
         assert unused == sampler
         assert unused.run_ is None
+
+
+class TrainingFreeConformance:
+    """What every search that trains nothing must do. Override `make`, and `fs` where yours takes other sets."""
+
+    def make(self, seed: int) -> TrainingFreeSearch[Any]:
+        """A search with this seed, of few records."""
+        raise NotImplementedError("say how your search is made")
+
+    def fs(self) -> FeasibleSet:
+        """A set that it can search."""
+        return example_set("small")
+
+    def data(self, search: TrainingFreeSearch[Any]) -> Data:
+        """Two batches of noise."""
+        from samplers.proxies.data import Data
+        from spaces.program.breakdown import outputs
+
+        fs = self.fs()
+        return Data.gaussian(fs.program.space.input.dims, outputs(fs[0]), 2 * search.batch)
+
+    def records(self, search: TrainingFreeSearch[Any], done: Sequence[Record] = ()) -> list[Record]:
+        """What the search measures after the records done."""
+        return list(search.measure(self.fs(), self.data(search), done, Means()))
+
+    def lines(self, records: Sequence[Record]) -> list[str]:
+        """Records as a log has them; NaN, too, is equal to itself there."""
+        return [json.dumps(record.plain()) for record in records]
+
+    def test_its_records_are_plain_data(self) -> None:
+        """Each comes back from JSON as it was, at its own place only if it says so."""
+        search = self.make(0)
+        found = self.records(search)
+        again = [search.record.read(json.loads(line), k) for k, line in enumerate(self.lines(found))]
+        assert found
+        assert self.lines(again) == self.lines(found)
+
+    def test_the_same_seed_gives_the_same_records(self) -> None:
+        """Two searches with one seed agree; of five seeds, not all agree."""
+        first = self.lines(self.records(self.make(2)))
+        assert self.lines(self.records(self.make(2))) == first
+        assert any(self.lines(self.records(self.make(seed))) != first for seed in range(5))
+
+    def test_goes_on_from_its_records(self) -> None:
+        """Killed after any of its records, it measures the others, and none of those again."""
+        found = self.records(self.make(1))
+        for stop in range(len(found) + 1):
+            done = found[:stop]
+            assert self.lines([*done, *self.records(self.make(1), done)]) == self.lines(found)
+            assert done == found[:stop]
+
+    def test_chooses_different_members(self) -> None:
+        """As many as are wanted, or fewer; the same ones from the same records."""
+        fs, search = self.fs(), self.make(0)
+        for n in (1, 3):
+            chosen = search.choose(fs, n, lambda one, *_: self.records(one))
+            assert 1 <= len(set(chosen)) == len(chosen) <= n
+            assert all(candidate in fs for candidate in chosen)
+            assert search.choose(fs, n, lambda one, *_: self.records(one)) == chosen
+
+    def test_says_what_it_measures(self) -> None:
+        """Whoever waits for it hears of it."""
+        heard: list[tuple[str, float]] = []
+        search = self.make(0)
+        means = Means(told=lambda what, asking: heard.append((what, asking)))
+        assert list(search.measure(self.fs(), self.data(search), (), means))
+        assert heard
+        assert all(what and asking >= 0 for what, asking in heard)
+
+    def test_checks_parameters_and_set(self) -> None:
+        """Without a set, and with one; its own is fine, an empty one is not."""
+        search, fs = self.make(0), self.fs()
+        search.check()
+        search.check(fs)
+        with pytest.raises(EngineError):
+            search.check(fs - fs)
+
+    def test_is_its_parameters(self) -> None:
+        """They are plain data, tell seeds apart, and make an equal search; smaller batches do not change them."""
+        search = self.make(3)
+        assert replace(search) == search
+        assert json.loads(json.dumps(search.parameters)) != json.loads(json.dumps(self.make(4).parameters))
+        smaller = search.limited(2)
+        assert type(smaller) is type(search)
+        assert smaller.parameters == search.parameters

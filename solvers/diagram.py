@@ -180,7 +180,9 @@ def _suffix_sums(
     owners: list[NDArray[Any]] = [np.arange(final)]
     values: list[Ints] = [np.zeros(final, np.int64)]
     for t in range(len(allowed) - 1, -1, -1):
-        owner, value = _preceding(allowed[t], columns[t], owners[-1], values[-1], slack_low[t], slack_high[t])
+        owner, value = _preceding(
+            allowed[t], columns[t], owners[-1], values[-1], slack_low=slack_low[t], slack_high=slack_high[t]
+        )
         owners.append(owner)
         values.append(value)
     return owners[::-1], values[::-1]

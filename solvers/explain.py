@@ -67,9 +67,9 @@ class VariantReport:
     label: str
     feasible: bool
     impossible: str
-    limits: tuple[LimitReport, ...]
-    conflict: tuple[str, ...]
-    smallest: Network | None
+    limits: tuple[LimitReport, ...] = ()
+    conflict: tuple[str, ...] = ()
+    smallest: Network | None = None
 
 
 @dataclass(frozen=True)
@@ -158,10 +158,10 @@ class _Examiner:
     def report(self) -> VariantReport:
         label = self.chain.variant.label
         if self.chain.impossible:
-            return VariantReport(label, False, self.chain.impossible, (), (), None)
+            return VariantReport(label, False, self.chain.impossible)
         limits = tuple(self.limit(name) for name in self.bounds)
         conflict = () if self.holds(self.bounds) else self.conflict()
-        return VariantReport(label, not conflict, "", limits, conflict, self.smallest(conflict))
+        return VariantReport(label, not conflict, "", limits, conflict, smallest=self.smallest(conflict))
 
     def others(self, name: str) -> list[str]:
         return [other for other in self.bounds if other != name]
@@ -170,14 +170,16 @@ class _Examiner:
         metric, budget = self.bounds[name]
         if not metric or budget is None:
             alone, others = self.holds([name]), self.holds(self.others(name))
-            return LimitReport(name, "", None, None, None, alone, others)
+            return LimitReport(name, "", None, None, None, alone=alone, others=others)
         least = optimum(self.program, self.variant, metric, "min", [])
         assert least is not None  # a possible variant has a network when nothing is asked of it
         with_others = optimum(self.program, self.variant, metric, "min", self.others(name))
         if with_others:
             self.satisfiable.append(frozenset(self.others(name)))
         value = with_others.value if with_others else None
-        return LimitReport(name, metric, budget, least.value, value, least.value <= budget, with_others is not None)
+        return LimitReport(
+            name, metric, budget, least.value, value, alone=least.value <= budget, others=with_others is not None
+        )
 
     def holds(self, names: Iterable[str]) -> bool:
         """Whether some network keeps all these limits."""
@@ -222,7 +224,9 @@ class _Examiner:
                 continue
             network = self.network(limit.metric or "rom", self.others(limit.name))
             assert network is not None  # `LimitReport.others` says so
-            yield Relaxation(limit.name, limit.metric, limit.budget, limit.least_with_others, report.label, network)
+            yield Relaxation(
+                limit.name, limit.metric, limit.budget, limit.least_with_others, report.label, network=network
+            )
 
 
 def _bounds(chain: Chain) -> dict[str, tuple[str, int | None]]:

@@ -10,8 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from spaces.errors import Diagnostic, FileError, SpaceError, Span
+from spaces.locks import lock
 
-__all__ = ["MAX_BYTES", "check_file", "check_folder", "read_text", "too_large", "unwritable", "write_atomically"]
+__all__ = [
+    "MAX_BYTES", "busy", "check_file", "check_folder", "read_text", "too_large", "unwritable", "write_atomically",
+]  # fmt: skip
 
 MAX_BYTES = 1_000_000
 
@@ -48,11 +51,11 @@ def check_file(path: Path, others: Iterable[Path] = (), *, continued: bool = Fal
     Args:
         path: the file.
         others: inputs and outputs of the same work, of which it is to be none, under whatever name.
-        continued: it is read first, so it cannot be a pipe or a device.
+        continued: it is read first, so it cannot be a pipe or a device, nor what another process keeps for itself.
         what: it is called in the error.
 
     Raises:
-        FileError: it cannot be written, or is one of the others.
+        FileError: it cannot be written, is one of the others, or another process is writing it.
 
     Example:
         >>> check_file(Path(""))
@@ -69,6 +72,8 @@ def check_file(path: Path, others: Iterable[Path] = (), *, continued: bool = Fal
             raise _os_error(errno.ENOTDIR if place.exists() else errno.ENOENT)
         if (status and not os.access(path, os.W_OK)) or (regular and not os.access(place, os.W_OK)):
             raise _os_error(errno.EACCES)
+        if continued and regular and status and not _is_free(path):
+            raise busy(path)
     except OSError as cause:
         raise unwritable(path, cause, what) from None
     if continued and not regular:
@@ -119,6 +124,17 @@ def unwritable(path: Path, cause: OSError, what: str = "file") -> FileError:
     """The error for a file that cannot be written."""
     hint = "check that the folder exists, is writable and has room, or give another file with --out"
     return _error(path, "unwritable", f"cannot write the {what}: {cause.strerror}", hint)
+
+
+def busy(path: Path) -> FileError:
+    """The error for a file that another process keeps for itself."""
+    return _error(path, "busy-file", "another process is writing this file", "wait for it, or write to another file")
+
+
+def _is_free(path: Path) -> bool:
+    """Whether no process keeps the file for itself."""
+    with path.open("rb") as file:
+        return lock(file, shared=True)
 
 
 def _replace(path: Path, data: bytes, mode: int | None) -> None:

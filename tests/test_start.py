@@ -63,7 +63,7 @@ def test_help_loads_no_command(arguments: tuple[str, ...]) -> None:
     assert not found & {"numpy", "pydantic", "ruamel.yaml", "networkx", "rich", "rich.console", "torch", "ortools"}
     assert {m for m in found if m.split(".")[0] in FLOORS} == {
         *FLOORS[::3], "nascompile.cli", "nascompile.cli.app", "nascompile.cli.outputs", "nascompile.start",
-        "spaces.errors", "spaces.files", "spaces.lazy",
+        "spaces.errors", "spaces.files", "spaces.lazy", "spaces.locks",
     }  # fmt: skip
 
 

@@ -47,7 +47,10 @@ COMMANDS = {
         "listing:mcus",
         "List the microcontrollers: memory usable for activations, flash, core, clock, boards.",
     ),
-    "schema": ("listing:schema", "Print the JSON schema of the space language, for editors."),
+    "schema": (
+        "listing:schema",
+        "Print the JSON schema of the files that you write, for editors: spaces, targets, latency profiles.",
+    ),
     "score": (
         "score:score",
         "Score the networks of a set by zero-cost proxies, with MACs and parameters beside them.",

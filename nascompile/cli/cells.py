@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+import typer
 from numpy.typing import NDArray
 from rich.markup import escape
 
@@ -23,10 +24,13 @@ from spaces.program.isomorphism import canonical_cell
 from spaces.program.recosted import recosted
 
 __all__ = [
-    "cell_data", "distinct_members", "function_counts", "number_columns", "print_cells",
+    "Distinct", "cell_data", "distinct_members", "function_counts", "number_columns", "print_cells",
     "print_function_counts", "refuse_distinct",
 ]  # fmt: skip
 
+Distinct = Annotated[
+    bool, typer.Option("--distinct", help="Of members whose cells are the same function, only the first.")
+]
 _SHOWN = ("rom", "ram", "params", "macs")
 
 

@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from nascompile.cli.cells import cell_data, print_cells
-from nascompile.cli.options import Json, Request, takes_request
+from nascompile.cli.options import Json, Request, takes_options
 from nascompile.cli.output import emit_json, out, quantity, table
 from nascompile.cli.report import profile_data, profile_text, runtime_name
 from spaces.errors import CandidateError, Diagnostic
@@ -22,7 +22,7 @@ from spaces.tensors import Infeasible
 __all__ = ["check", "verdict"]
 
 
-@takes_request
+@takes_options
 def check(
     request: Request,
     candidate: Annotated[str, typer.Argument(metavar="CANDIDATE", help="Its line: `dscnn/6: 84-112-84-84-84-196`.")],

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nascompile.cli.options import Request, takes_request
+from nascompile.cli.options import Request, takes_options
 from nascompile.cli.output import say
 from nascompile.cli.outputs import FILE
 from spaces.errors import Diagnostic, NascompileError, did_you_mean
@@ -21,7 +21,7 @@ __all__ = ["compile_space"]
 STAGES = ("document", "program", "cpsat", "mzn", "dot")
 
 
-@takes_request
+@takes_options
 def compile_space(
     request: Request,
     emit: Annotated[

@@ -7,17 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from nascompile.cli.options import (
-    Flops,
-    Json,
-    Latency,
-    Macs,
-    Profile,
-    RamModel,
-    Request,
-    RuntimeName,
-    is_set_file,
-)
+from nascompile.cli.options import Json, Limits, Request, is_set_file, takes_options
 from nascompile.cli.output import emit_json, out, share, table
 from nascompile.cli.report import budget_text, profile_data, profile_text, runtime_name
 from solvers.sets.feasible_set import FeasibleSet
@@ -26,6 +16,7 @@ from spaces.errors import Diagnostic, NascompileError
 __all__ = ["diff"]
 
 
+@takes_options
 def diff(
     first: Annotated[str, typer.Argument(metavar="SET|SPACE", help="A set file, or a space together with two --mcu.")],
     rest: Annotated[
@@ -34,12 +25,8 @@ def diff(
     mcu: Annotated[
         list[str] | None, typer.Option("--mcu", help="Give it twice: the two MCUs to compare.", metavar="NAME")
     ] = None,
-    flops: Flops = None,
-    macs: Macs = None,
-    latency: Latency = None,
-    latency_profile: Profile = None,
-    ram_model: RamModel = None,
-    runtime: RuntimeName = "ebs",
+    *,
+    limits: Limits,
     number: Annotated[int, typer.Option("-n", "--number", min=0, help="How many members of each side to show.")] = 3,
     as_json: Json = False,
 ) -> None:
@@ -53,8 +40,7 @@ def diff(
 
       nascompile diff a.nasset b.nasset
     """
-    limits = {"flops": flops, "macs": macs, "latency": latency, "latency_profile": latency_profile}
-    names, (a, b) = _pair(first, rest or [], mcu or [], **limits, ram_model=ram_model, runtime=runtime)
+    names, (a, b) = _pair(first, rest or [], mcu or [], limits)
     parts = {"both": a & b, f"only {names[0]}": a - b, f"only {names[1]}": b - a}
     data = {
         "space": a.program.space.name,
@@ -74,18 +60,18 @@ def diff(
 
 
 def _pair(
-    first: str, rest: list[str], mcus: list[str], **budgets: Any
+    first: str, rest: list[str], mcus: list[str], limits: Limits
 ) -> tuple[tuple[str, str], tuple[FeasibleSet, FeasibleSet]]:
     """The two sets and their names."""
     if is_set_file(first):
-        if len(rest) != 1 or mcus or any(v not in (None, "ebs") for v in budgets.values()):
+        if len(rest) != 1 or mcus or limits != Limits():
             raise _usage(f"`{first}` is a set file, so the other side must be one too, and no budgets apply")
         return (first, rest[0]), (FeasibleSet.load(first), FeasibleSet.load(rest[0]))
     if len(mcus) != 2:
         raise _usage(f"`{first}` is a space, so it needs --mcu twice")
     if mcus[0] == mcus[1]:
         raise _usage(f"both sides are `{mcus[0]}`")
-    sets = [Request(first, rest, mcu=name, **budgets).feasible_set() for name in mcus]
+    sets = [Request(first, rest, mcu=name, limits=limits).feasible_set() for name in mcus]
     return (mcus[0], mcus[1]), (sets[0], sets[1])
 
 

@@ -1,4 +1,4 @@
-"""The option `--engine`: what computes, processes of this machine or the tasks of a Ray cluster."""
+"""The options `--engine` and `--device`: what computes, processes of this machine or the tasks of a Ray cluster."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from nascompile.run.settings import ENGINES
 from samplers.scores.worker_pool import Spread
 from spaces.errors import Diagnostic, NascompileError, did_you_mean
 
-__all__ = ["Engine", "check_engine", "spreading"]
+__all__ = ["Device", "Engine", "check_engine", "spreading"]
 
+Device = Annotated[str, typer.Option("--device", help="cpu or cuda.", metavar="NAME")]
 Engine = Annotated[
     str,
     typer.Option(

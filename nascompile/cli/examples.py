@@ -14,7 +14,7 @@ from spaces.errors import Diagnostic, NascompileError
 if TYPE_CHECKING:
     from samplers.proxies.data import Data
 
-__all__ = ["check_device", "data_record", "labelled_examples"]
+__all__ = ["check_batch_norm", "check_device", "data_record", "labelled_examples"]
 
 
 def labelled_examples(fs: FeasibleSet, proxies: Sequence[Proxy], path: Path | None, batch: int, seed: int) -> Data:
@@ -69,3 +69,14 @@ def check_device(device: str) -> None:
     if device == "cuda" and not torch.cuda.is_available():
         message = "this machine has no CUDA device that PyTorch can use"
         raise NascompileError(Diagnostic("no-gpu", message, None, "leave out --device"))
+
+
+def check_batch_norm(how: str) -> None:
+    """Whether batch norms can be that.
+
+    Raises:
+        NascompileError: they cannot.
+    """
+    if how not in ("kept", "folded"):
+        message = f"--batch-norm cannot be `{how}`"
+        raise NascompileError(Diagnostic("wrong-value", message, None, "it is kept or folded"))

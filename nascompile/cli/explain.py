@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import typer
 from rich.markup import escape
+from rich.table import Table
 
-from nascompile.cli.options import Json, Request, takes_request
+from nascompile.cli.options import Json, Request, takes_options
 from nascompile.cli.output import emit_json, out, quantity, table, working
 from spaces.program.graph import Program
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["explain", "print_explanation"]
 
 
-@takes_request
+@takes_options
 def explain(
     request: Request,
     as_json: Json = False,
@@ -71,13 +72,12 @@ def _print(program: Program, why: Explanation) -> None:
     _print_relaxations(program, why)
 
 
-def _rows(rows: object, report: VariantReport) -> None:
-    add = rows.add_row  # type: ignore[attr-defined]
+def _rows(rows: Table, report: VariantReport) -> None:
     label = report.label or "-"
     if report.impossible:
-        add(label, "", "", "", "", f"cannot exist: {escape(report.impossible)}")
+        rows.add_row(label, "", "", "", "", f"cannot exist: {escape(report.impossible)}")
     elif not report.limits:
-        add(label, "none", "", "", "", "fits")
+        rows.add_row(label, "none", "", "", "", "fits")
     for limit in report.limits:
         show = [
             quantity(limit.metric, v) if v is not None else "-"
@@ -89,7 +89,7 @@ def _rows(rows: object, report: VariantReport) -> None:
             verdict = "[green]can be kept[/green]"
         else:
             verdict = "[red]conflicts[/red]" if limit.name in report.conflict else "can be kept alone"
-        add(label, escape(limit.name), *show, verdict)
+        rows.add_row(label, escape(limit.name), *show, verdict)
         label = ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from nascompile.api import compile as compile_program
-from nascompile.cli.options import Json
+from nascompile.cli.options import Json, takes_options
 from nascompile.cli.output import emit_json, out, say, table, working
 from nascompile.cli.outputs import FILE, FOLDER, checks_outputs, inputs
 from spaces.costs.latency import LatencyProfile
@@ -36,29 +37,30 @@ latency = typer.Typer(
 )
 
 
-@latency.command()
-@checks_outputs
-def fit(
+@dataclass(frozen=True)
+class FitOptions:
+    """What is fitted, and what its profile is called."""
+
     measurements: Annotated[
         Path, typer.Argument(metavar="CSV", help="A file with a latency and the features of one network per row.")
-    ],
-    name: Annotated[str, typer.Option("--name", help="Name of the profile: that of its MCU.", metavar="NAME")],
+    ]
+    name: Annotated[str, typer.Option("--name", help="Name of the profile: that of its MCU.", metavar="NAME")]
     space: Annotated[
         str | None,
         typer.Option("--space", help="Count the features of the networks in column `candidate` or `arch` of SPACE."),
-    ] = None,
-    clock: Annotated[str | None, typer.Option("--clock", help="Clock while measuring: 128MHz.", metavar="HZ")] = None,
-    core: Annotated[str, typer.Option("--core", help="Core of the processor: Cortex-M33.", metavar="CORE")] = "",
+    ] = None
+    clock: Annotated[str | None, typer.Option("--clock", help="Clock while measuring: 128MHz.", metavar="HZ")] = None
+    core: Annotated[str, typer.Option("--core", help="Core of the processor: Cortex-M33.", metavar="CORE")] = ""
     dtype: Annotated[
         str | None,
         typer.Option(
             "--dtype",
             help="Data type the networks ran with: int8, int16, float16 or float32. Default: int8; operators tell.",
         ),
-    ] = None,
+    ] = None
     source: Annotated[
         str, typer.Option("--source", help="Where the measurements come from. Default: the file's name.")
-    ] = "",
+    ] = ""
     group: Annotated[
         str | None,
         typer.Option(
@@ -67,14 +69,19 @@ def fit(
             "Default: iso_rep_idx if there, else networks with equal features.",
             metavar="COLUMN",
         ),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the cross-validation's folds.")] = 0,
+    ] = None
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the cross-validation's folds.")] = 0
     output: Annotated[
         Path | None, typer.Option("--out", "-o", help="File to write. Default: NAME.yaml here.", metavar="FILE"), FILE
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False,
-    as_json: Json = False,
-) -> None:
+    ] = None
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False
+    as_json: Json = False
+
+
+@latency.command()
+@checks_outputs
+@takes_options
+def fit(options: FitOptions) -> None:
     """Fit a latency profile to measured networks, or to timed operators, and write it to a file.
 
     A column holds the latency (latency_ms, latency_s, latency_us, latency_ns or inference_ms). The others hold macs,
@@ -91,18 +98,22 @@ def fit(
     """
     from nascompile.latency.fit import fit_profile
 
+    name, dtype, measurements = options.name, options.dtype, options.measurements
     check_name(name)
-    path = _free(output or Path(f"{name}.yaml"), force)
-    check_file(path, inputs({"measurements": measurements, "space": space}))
+    path = _free(options.output or Path(f"{name}.yaml"), options.force)
+    check_file(path, inputs({"measurements": measurements, "space": options.space}))
     if dtype is not None and dtype not in DTYPES:
         raise _wrong(f"there is no data type `{dtype}`", did_you_mean(dtype, DTYPES))
-    clock_hz = parse_hz(clock) if clock is not None else 0
+    clock_hz = parse_hz(options.clock) if options.clock is not None else 0
     with working(f"fitting {measurements}"):
-        data = _measurements(measurements, space, group, dtype, clock_hz)
-        about = {"dtype": dtype or "int8", "core": core.strip(), "source": source.strip() or measurements.name}
-        found = fit_profile(data, name, **about, clock_hz=clock_hz, seed=seed)
+        data = _measurements(options, clock_hz)
+        about = {
+            "dtype": dtype or "int8", "core": options.core.strip(),
+            "source": options.source.strip() or measurements.name,
+        }  # fmt: skip
+        found = fit_profile(data, name, **about, clock_hz=clock_hz, seed=options.seed)
     write_profile(found.profile, path)
-    if as_json:
+    if options.as_json:
         emit_json({**_fit_data(found), "file": str(path)})
     else:
         _print_fit(found)
@@ -143,11 +154,12 @@ def firmware(
     say(f"written: {output}, {len(calls)} operators in {dtype}; its README.md says how to build and run it")
 
 
-def _measurements(path: Path, space: str | None, group: str | None, dtype: str | None, clock_hz: int) -> Measurements:
+def _measurements(options: FitOptions, clock_hz: int) -> Measurements:
     """The measured networks or operators of a file."""
     from nascompile.latency.data import read_measurements
     from nascompile.latency.operators import holds_operators, read_operators
 
+    path, space, group, dtype = options.measurements, options.space, options.group, options.dtype
     if not holds_operators(path):
         return read_measurements(path, compile_program(space) if space else None, group)
     for option, value in (("--space", space), ("--group", group)):

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from samplers.proxies.base import PROXIES, proxy
+from samplers.proxies.base import COSTS, PROXIES, proxy
 from spaces.errors import Diagnostic, NascompileError, did_you_mean
 
-__all__ = ["COSTS", "read_objectives"]
-
-#: Costs that can be objectives; less is better.
-COSTS = ("flops", "macs", "params", "latency", "rom", "ram", "ram_pingpong", "ram_liveness")
+__all__ = ["read_objectives"]
 
 
 def read_objectives(text: str) -> dict[str, str]:

@@ -1,15 +1,16 @@
-"""The options that several commands share, and what they mean."""
+"""Options as the fields of dataclasses, each written once; and those that several commands share."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from dataclasses import MISSING, Field, dataclass, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
+from typer.models import OptionInfo
 
 from nascompile.api import compile as compile_program
 from nascompile.cli.output import working
@@ -19,75 +20,10 @@ from spaces.errors import Diagnostic, NascompileError
 from spaces.program.graph import Program
 
 __all__ = [
-    "Flops",
-    "Json",
-    "Latency",
-    "Macs",
-    "Profile",
-    "RamModel",
-    "Request",
-    "RuntimeName",
-    "SetRequest",
-    "Solver",
-    "default_name",
-    "is_set_file",
-    "takes_request",
-]
+    "Json", "Limits", "Request", "SetRequest", "Solver", "default_name", "flag", "is_set_file", "parameters",
+    "takes_options",
+]  # fmt: skip
 
-SpaceName = Annotated[
-    str, typer.Argument(metavar="SPACE", help="A space file, or the name of a library space (`nascompile spaces`).")
-]
-SetOrSpace = Annotated[
-    str,
-    typer.Argument(metavar="SET|SPACE", help="A set file made by `reduce`, or a space, which is then reduced first."),
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[KEY=VALUE]...", help="Override keys of the space: choices.M.step=56 network.2.repeat=[4]"),
-]
-Mcu = Annotated[
-    str | None,
-    typer.Option(
-        "--mcu", help="Chip, part number, board, or your own target file; sets --ram and --rom.", metavar="NAME"
-    ),
-]
-Rom = Annotated[str | None, typer.Option("--rom", help="ROM budget: 1MiB, 1MB, 1000000.", metavar="BYTES")]
-Ram = Annotated[str | None, typer.Option("--ram", help="RAM budget: 256KiB, 256kB, 262144.", metavar="BYTES")]
-Flops = Annotated[
-    str | None, typer.Option("--flops", help="Limit on FLOPs (2 per multiply-accumulate): 10M.", metavar="COUNT")
-]
-Macs = Annotated[str | None, typer.Option("--macs", help="Limit on multiply-accumulates: 5M.", metavar="COUNT")]
-Latency = Annotated[
-    str | None, typer.Option("--latency", help="Limit on the latency, by a latency profile: 50ms.", metavar="TIME")
-]
-Profile = Annotated[
-    str | None,
-    typer.Option(
-        "--latency-profile",
-        help="Name or file of the latency profile (`nascompile latency list`); nascompile-c: our own C on the MCU's "
-        "core, one cycle an instruction. Default where latency is limited, and with `auto` always: the MCU's, or one "
-        "of its core.",
-        metavar="NAME",
-    ),
-]
-RamModel = Annotated[
-    str | None,
-    typer.Option(
-        "--ram-model",
-        help="Which RAM the budget limits: pingpong (even/odd buffers) or liveness (live tensors). "
-        "Default: the space's own.",
-        metavar="MODEL",
-    ),
-]
-RuntimeName = Annotated[
-    str,
-    typer.Option(
-        "--runtime",
-        help="What ROM counts: ebs (weights, EBS Eq. 3) or nascompile-c (the bytes of the C that `deploy` writes, "
-        "measured; RAM is then liveness by default).",
-        metavar="NAME",
-    ),
-]
 Solver = Annotated[
     str,
     typer.Option(
@@ -100,23 +36,70 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 @dataclass(frozen=True)
+class Limits:
+    """Limits for any MCU, and how costs are counted."""
+
+    flops: Annotated[
+        str | None, typer.Option("--flops", help="Limit on FLOPs (2 per multiply-accumulate): 10M.", metavar="COUNT")
+    ] = None
+    macs: Annotated[str | None, typer.Option("--macs", help="Limit on multiply-accumulates: 5M.", metavar="COUNT")] = (
+        None
+    )
+    latency: Annotated[
+        str | None, typer.Option("--latency", help="Limit on the latency, by a latency profile: 50ms.", metavar="TIME")
+    ] = None
+    latency_profile: Annotated[
+        str | None,
+        typer.Option(
+            "--latency-profile",
+            help="Name or file of the latency profile (`nascompile latency list`); nascompile-c: our own C on the "
+            "MCU's core, one cycle an instruction. Default where latency is limited, and with `auto` always: the "
+            "MCU's, or one of its core.",
+            metavar="NAME",
+        ),
+    ] = None
+    ram_model: Annotated[
+        str | None,
+        typer.Option(
+            "--ram-model",
+            help="Which RAM the budget limits: pingpong (even/odd buffers) or liveness (live tensors). "
+            "Default: the space's own.",
+            metavar="MODEL",
+        ),
+    ] = None
+    runtime: Annotated[
+        str,
+        typer.Option(
+            "--runtime",
+            help="What ROM counts: ebs (weights, EBS Eq. 3) or nascompile-c (the bytes of the C that `deploy` writes, "
+            "measured; RAM is then liveness by default).",
+            metavar="NAME",
+        ),
+    ] = "ebs"
+
+
+@dataclass(frozen=True)
 class Request:
-    """What a command line asks about: a space (or a set file) and the limits on it.
+    """What a command line asks about: a space and the limits on it."""
 
-    Its fields are the arguments and options that most commands share; `takes_request` gives them to a command.
-    """
-
-    space: SpaceName
-    overrides: Overrides = None
-    mcu: Mcu = None
-    rom: Rom = None
-    ram: Ram = None
-    flops: Flops = None
-    macs: Macs = None
-    latency: Latency = None
-    latency_profile: Profile = None
-    ram_model: RamModel = None
-    runtime: RuntimeName = "ebs"
+    space: Annotated[
+        str, typer.Argument(metavar="SPACE", help="A space file, or the name of a library space (`nascompile spaces`).")
+    ]
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]...", help="Override keys of the space: choices.M.step=56 network.2.repeat=[4]"
+        ),
+    ] = None
+    mcu: Annotated[
+        str | None,
+        typer.Option(
+            "--mcu", help="Chip, part number, board, or your own target file; sets --ram and --rom.", metavar="NAME"
+        ),
+    ] = None
+    rom: Annotated[str | None, typer.Option("--rom", help="ROM budget: 1MiB, 1MB, 1000000.", metavar="BYTES")] = None
+    ram: Annotated[str | None, typer.Option("--ram", help="RAM budget: 256KiB, 256kB, 262144.", metavar="BYTES")] = None
+    limits: Limits = Limits()
 
     def program(self) -> Program:
         """The space, compiled.
@@ -124,10 +107,14 @@ class Request:
         Raises:
             NascompileError: any mistake in the space or the limits.
         """
-        if self.ram_model not in (None, "pingpong", "liveness"):
+        model = self.limits.ram_model
+        if model not in (None, "pingpong", "liveness"):
             hint = "it is `pingpong` or `liveness`"
-            raise NascompileError(Diagnostic("wrong-value", f"there is no RAM model `{self.ram_model}`", None, hint))
+            raise NascompileError(Diagnostic("wrong-value", f"there is no RAM model `{model}`", None, hint))
         return compile_program(self.space, **self._limits(), overrides=self.overrides or ())
+
+    def _limits(self) -> dict[str, Any]:
+        return {"mcu": self.mcu, "rom": self.rom, "ram": self.ram, **vars(self.limits)}
 
     def feasible_set(self, solver: str = "auto") -> FeasibleSet:
         """The set in a file, or the feasible set of the space.
@@ -145,46 +132,66 @@ class Request:
             raise NascompileError(Diagnostic("bad-option", message, None, "give the space instead of the set file"))
         return FeasibleSet.load(self.space)
 
-    def _limits(self) -> dict[str, Any]:
-        names = ("mcu", "rom", "ram", "flops", "macs", "latency", "latency_profile", "ram_model", "runtime")
-        return {name: getattr(self, name) for name in names}
 
-
+@dataclass(frozen=True)
 class SetRequest(Request):
     """A Request whose space may also be a set file."""
 
-
-def takes_request(function: Callable[..., None]) -> Callable[..., None]:
-    """Make a command whose first parameter is a Request: its fields become arguments and options of the command.
-
-    A second parameter without a default stays an argument right behind the space.
-    """
-    hints = get_type_hints(function, include_extras=True)
-    own = [p.replace(annotation=hints[p.name]) for p in inspect.signature(function).parameters.values()][1:]
-    kinds = get_type_hints(Request, include_extras=True)
-    if hints[next(iter(hints))] is SetRequest:
-        kinds["space"] = SetOrSpace
-    shared = [
-        inspect.Parameter(
-            f.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=_default(f), annotation=kinds[f.name]
-        )
-        for f in fields(Request)
+    space: Annotated[
+        str,
+        typer.Argument(
+            metavar="SET|SPACE", help="A set file made by `reduce`, or a space, which is then reduced first."
+        ),
     ]
-    required = [p for p in own if p.default is p.empty]
+
+
+def takes_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Make a command of a function: in place of a parameter that is a dataclass come its fields, and theirs.
+
+    A field carries `Annotated[type, typer.Option(...)]`. Arguments and options without a default come first.
+    """
+    kinds = get_type_hints(function, include_extras=True)
+    own: list[inspect.Parameter] = []
+    for one in inspect.signature(function).parameters.values():
+        kind = kinds[one.name]
+        own += [leaf for leaf, _ in parameters(kind)] if is_dataclass(kind) else [_leaf(one.name, one.default, kind)]
 
     @wraps(function)
     def command(**given: object) -> None:
-        request = Request(**{f.name: given.pop(f.name) for f in fields(Request)})  # type: ignore[arg-type]
-        function(request, **given)
+        function(**{name: _value(name, kind, given) for name, kind in kinds.items() if name != "return"})
 
-    signature = inspect.Signature([shared[0], *required, *shared[1:], *(p for p in own if p not in required)])
+    signature = inspect.Signature(sorted(own, key=lambda leaf: leaf.default is not leaf.empty))
     command.__signature__ = signature  # type: ignore[attr-defined]
-    command.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
+    command.__annotations__ = {leaf.name: leaf.annotation for leaf in own}
     return command
 
 
-def _default(field: Field[object]) -> object:
-    return inspect.Parameter.empty if field.default is MISSING else field.default
+def parameters(kind: Any) -> Iterator[tuple[inspect.Parameter, type]]:
+    """The arguments and options of a dataclass, each with the class that it is a field of."""
+    kinds = get_type_hints(kind, include_extras=True)
+    for one in fields(kind):
+        if is_dataclass(kinds[one.name]):
+            yield from parameters(kinds[one.name])
+        else:
+            default = inspect.Parameter.empty if one.default is MISSING else one.default
+            yield _leaf(one.name, default, kinds[one.name]), kind
+
+
+def flag(option: inspect.Parameter) -> str:
+    """What an option is called on the command line."""
+    # The first name of an annotated option is where typer keeps a default otherwise.
+    return next(str(mark.default) for mark in option.annotation.__metadata__ if isinstance(mark, OptionInfo))
+
+
+def _leaf(name: str, default: object, kind: object) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+
+
+def _value(name: str, kind: Any, given: Mapping[str, object]) -> object:
+    if not is_dataclass(kind):
+        return given[name]
+    kinds = get_type_hints(kind, include_extras=True)
+    return kind(**{one.name: _value(one.name, kinds[one.name], given) for one in fields(kind)})  # type: ignore[operator]
 
 
 def default_name(program: Program, sampler: str, seed: int) -> str:

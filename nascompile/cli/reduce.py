@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nascompile.cli.options import Json, Request, SetRequest, Solver, takes_request
+from nascompile.cli.options import Json, Request, SetRequest, Solver, takes_options
 from nascompile.cli.output import emit_json, out, say, working
 from nascompile.cli.outputs import FILE
 from nascompile.cli.report import print_report, report
@@ -21,7 +21,7 @@ __all__ = ["count", "reduce"]
 _QUICK = 20_000
 
 
-@takes_request
+@takes_options
 def reduce(
     request: Request,
     solver: Solver = "auto",
@@ -79,7 +79,7 @@ def _explain(program: Program) -> None:
         say("`nascompile explain` says why; with this many options per layer that can take minutes")
 
 
-@takes_request
+@takes_options
 def count(
     request: SetRequest,
     solver: Solver = "auto",

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nascompile.cli.options import Json, SetRequest, takes_request
+from nascompile.cli.options import Json, SetRequest, takes_options
 from nascompile.cli.output import emit_json, say, working
 from nascompile.cli.outputs import CONTINUED
 from nascompile.cli.parameters import parsed
@@ -24,7 +24,7 @@ from spaces.program.candidate import Candidate
 __all__ = ["sample"]
 
 
-@takes_request
+@takes_options
 def sample(
     request: SetRequest,
     number: Annotated[int, typer.Option("-n", "--number", min=1, help="How many candidates.")] = 40,

@@ -17,16 +17,17 @@ import numpy as np
 import typer
 
 from nascompile import __version__
-from nascompile.cli.cells import distinct_members, refuse_distinct
-from nascompile.cli.examples import check_device, data_record, labelled_examples
-from nascompile.cli.options import Json, SetRequest, takes_request
+from nascompile.cli.cells import Distinct, distinct_members, refuse_distinct
+from nascompile.cli.engines import Device
+from nascompile.cli.examples import check_batch_norm, check_device, data_record, labelled_examples
+from nascompile.cli.options import Json, SetRequest, takes_options
 from nascompile.cli.output import Interrupted, emit_json, say, working
 from nascompile.cli.outputs import TABLE
 from nascompile.cli.pace import Pace
 from nascompile.cli.score_report import Report, print_scores, scores_data
-from nascompile.records.proxy_trials import default_jobs
 from samplers.proxies.base import PROXIES, Proxy
 from samplers.scores.score_file import ScoreFile
+from samplers.scores.worker_pool import default_jobs
 from solvers.sets.feasible_set import FeasibleSet
 from solvers.sets.ranking import distinct_draws
 from spaces.errors import Diagnostic, NascompileError
@@ -43,23 +44,13 @@ __all__ = ["score"]
 
 
 @dataclass(frozen=True)
-class _How:
-    """How candidates are scored, as the command line has it."""
+class ScoreOptions:
+    """What is scored, and options."""
 
-    seed: int
-    batch: int
-    batch_norm: str
-    device: str
-    jobs: int | None
-
-
-@takes_request
-def score(
-    request: SetRequest,
     proxies: Annotated[
         str,
         typer.Option("--proxies", help=f"Which, comma-separated: {', '.join(PROXIES)}.", metavar="NAMES"),
-    ] = "meco,zico,naswot,snip",
+    ] = "meco,zico,naswot,snip"
     data: Annotated[
         Path | None,
         typer.Option(
@@ -67,29 +58,30 @@ def score(
             help="Labelled examples: an .npz file, x [n, channels, height, width] and y [n]. Default: noise.",
             metavar="FILE",
         ),
-    ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Draw so many candidates, if there are more.")] = 500,
-    distinct: Annotated[
-        bool, typer.Option("--distinct", help="Of members whose cells are the same function, only the first.")
-    ] = False,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the draw, the examples and the weights.")] = 0,
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Examples per batch (ntk: at most 32).")] = 128,
+    ] = None
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Draw so many candidates, if there are more.")] = 500
+    distinct: Distinct = False
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the draw, the examples and the weights.")] = 0
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Examples per batch (ntk: at most 32).")] = 128
     batch_norm: Annotated[
         str, typer.Option("--batch-norm", help="kept (as networks are trained) or folded.", metavar="HOW")
-    ] = "kept",
+    ] = "kept"
     jobs: Annotated[
         int | None,
         typer.Option("--jobs", "-j", min=1, help="Processes; the scores are the same. Default: up to one per core."),
-    ] = None,
-    device: Annotated[str, typer.Option("--device", help="cpu or cuda.", metavar="NAME")] = "cpu",
+    ] = None
+    device: Device = "cpu"
     output: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="File to write and to continue: .csv, or .npz beside a .csv.", metavar="FILE"),
         TABLE,
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Begin the file anew, whatever is in it.")] = False,
-    as_json: Json = False,
-) -> None:
+    ] = None
+    force: Annotated[bool, typer.Option("--force", help="Begin the file anew, whatever is in it.")] = False
+    as_json: Json = False
+
+
+@takes_options
+def score(request: SetRequest, options: ScoreOptions) -> None:
     """Score the networks of a set by zero-cost proxies, with MACs and parameters beside them.
 
     Scores all members, or a uniform draw of --limit. A proxy says nothing by itself: it has to rank networks better
@@ -104,21 +96,23 @@ def score(
 
       nascompile score nasbench201 --distinct --proxies zico,synflow,ntk --limit 100 --jobs 8 -o cells.npz
     """
-    how = _How(seed, batch, batch_norm, device, jobs)
-    _check_options(how, output)
-    chosen = _proxies(proxies, batch)
+    output = options.output
+    _check_options(options)
+    chosen = _proxies(options)
     fs = _members(request)
-    ranks, selection = _selection(fs, limit, seed, distinct)
-    check_device(device)
-    examples = labelled_examples(fs, chosen, data, batch, seed)
+    ranks, selection = _selection(fs, options)
+    check_device(options.device)
+    examples = labelled_examples(fs, chosen, options.data, options.batch, options.seed)
     with TemporaryDirectory() as folder:
         path = output.with_suffix(".csv") if output else Path(folder) / "scores.csv"
-        table = ScoreFile(path, _columns(fs.program, chosen), _run_of(fs, selection, chosen, examples, data, how))
-        _fill(table, fs, ranks, chosen, examples, how, force, bool(output))
-        report = Report(fs.program, selection, examples.source, batch_norm, chosen, table.numbers())
+        table = ScoreFile(path, _columns(fs.program, chosen), _run_of(fs, selection, chosen, examples, options))
+        _fill(table, fs, ranks, proxies=chosen, data=examples, options=options)
+        report = Report(
+            fs.program, selection, examples.source, options.batch_norm, proxies=chosen, columns=table.numbers()
+        )
     if output and output.suffix == ".npz":
         write_atomically(output, _npz(report, table))
-    if as_json:
+    if options.as_json:
         emit_json({**scores_data(report), "file": str(output) if output else None})
     else:
         print_scores(report)
@@ -129,22 +123,22 @@ def score(
 # -- what is asked for -------------------------------------------------------------------------------------------------
 
 
-def _check_options(how: _How, output: Path | None) -> None:
-    if how.batch_norm not in ("kept", "folded"):
-        raise _error("wrong-value", f"--batch-norm cannot be `{how.batch_norm}`", "it is kept or folded")
+def _check_options(options: ScoreOptions) -> None:
+    check_batch_norm(options.batch_norm)
+    output = options.output
     if output and output.suffix not in (".csv", ".npz"):
         raise _error("bad-option", f"cannot write scores to `{output}`", "give a file that ends in .csv or .npz")
 
 
-def _proxies(names: str, batch: int) -> list[Proxy]:
+def _proxies(options: ScoreOptions) -> list[Proxy]:
     from samplers.scores.scoring import batched
 
-    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    wanted = [name.strip() for name in options.proxies.split(",") if name.strip()]
     if not wanted:
         raise _error("bad-option", "--proxies names none", "give some, such as zico,snip")
     if twice := [name for name in wanted if wanted.count(name) > 1]:
         raise _error("bad-option", f"--proxies names `{twice[0]}` twice", "give each once")
-    return batched(wanted, batch)
+    return batched(wanted, options.batch)
 
 
 def _members(request: SetRequest) -> FeasibleSet:
@@ -155,11 +149,11 @@ def _members(request: SetRequest) -> FeasibleSet:
     return fs
 
 
-def _selection(fs: FeasibleSet, limit: int, seed: int, distinct: bool) -> tuple[Sequence[int], str]:
+def _selection(fs: FeasibleSet, options: ScoreOptions) -> tuple[Sequence[int], str]:
     """The ranks of the members to score, and in words which these are."""
     ranks: Sequence[int] = range(fs.size)
-    what = "candidates"
-    if distinct:
+    what, limit, seed = "candidates", options.limit, options.seed
+    if options.distinct:
         refuse_distinct(fs)
         with working("comparing cells"):
             ranks = [fs.index(member) for member in distinct_members(fs)]
@@ -184,7 +178,7 @@ def _columns(program: Program, proxies: Sequence[Proxy]) -> tuple[str, ...]:
 
 
 def _run_of(
-    fs: FeasibleSet, selection: str, proxies: Sequence[Proxy], data: Data, path: Path | None, how: _How
+    fs: FeasibleSet, selection: str, proxies: Sequence[Proxy], data: Data, options: ScoreOptions
 ) -> dict[str, Any]:
     """All that the table depends on. The number of processes is not among it."""
     import torch
@@ -197,38 +191,38 @@ def _run_of(
         "space_sha256": hashlib.sha256(fs.program.space.text.encode()).hexdigest(),
         "set_sha256": fs.digest,
         "selection": selection,
-        "seed": how.seed,
+        "seed": options.seed,
         "proxies": {p.name: p.options for p in proxies},
-        **data_record(data, path),
-        "batch_norm": how.batch_norm,
-        "device": how.device,
+        **data_record(data, options.data),
+        "batch_norm": options.batch_norm,
+        "device": options.device,
         "latency_profile": latency.name if latency else None,
     }
 
 
 def _fill(
-    table: ScoreFile, fs: FeasibleSet, ranks: Sequence[int], proxies: Sequence[Proxy], data: Data, how: _How,
-    force: bool, kept: bool,
+    table: ScoreFile, fs: FeasibleSet, ranks: Sequence[int], proxies: Sequence[Proxy], data: Data,
+    options: ScoreOptions,
 ) -> None:  # fmt: skip
     """Add the rows that the table lacks."""
     from samplers.scores.scoring import score as scores
 
-    with table.open(force) as append, working(f"scoring {fs.program.space.name}") as progress:
+    with table.open(options.force) as append, working(f"scoring {fs.program.space.name}") as progress:
         there = _there(table, fs, ranks)
         if there:
             say(f"{there:,} of {len(ranks):,} candidates are in {table.path} already")
         left = len(ranks) - there
-        jobs = max(1, min(how.jobs or default_jobs(left, how.device), left))
+        jobs = max(1, min(options.jobs or default_jobs(left, options.device), left))
         remaining = fs.at(ranks[there:])
-        settings = {"batch_norm": how.batch_norm, "device": how.device, "jobs": jobs}
+        settings = {"batch_norm": options.batch_norm, "device": options.device, "jobs": jobs}
         pace = Pace(progress, there, len(ranks))
         try:
-            with closing(scores(remaining, proxies, data, how.seed, **settings)) as found:
+            with closing(scores(remaining, proxies, data, options.seed, **settings)) as found:
                 for one in found:
                     append(_row(one, table.columns))
                     pace.step()
         except KeyboardInterrupt:
-            if not kept:
+            if not options.output:
                 raise
             say(f"interrupted: {pace.at:,} of {len(ranks):,} candidates are in {table.path}; the same command goes on")
             raise Interrupted from None

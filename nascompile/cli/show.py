@@ -8,6 +8,7 @@ import json
 import random
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,8 +17,8 @@ import numpy as np
 import typer
 from rich.markup import escape
 
-from nascompile.cli.cells import distinct_members, number_columns, refuse_distinct
-from nascompile.cli.options import Json, SetRequest, takes_request
+from nascompile.cli.cells import Distinct, distinct_members, number_columns, refuse_distinct
+from nascompile.cli.options import Json, SetRequest, takes_options
 from nascompile.cli.output import emit_json, out, quantity, say, table, working
 from nascompile.cli.outputs import FILE
 from nascompile.cli.report import print_head, report
@@ -32,16 +33,14 @@ from spaces.program.graph import Program
 
 __all__ = ["export", "show"]
 
-Distinct = Annotated[
-    bool, typer.Option("--distinct", help="Of members whose cells are the same function, only the first.")
-]
 _LIMIT = 2_000_000
 
 
-@takes_request
-def show(
-    request: SetRequest,
-    number: Annotated[int, typer.Option("-n", "--number", min=0, help="How many members to list.")] = 10,
+@dataclass(frozen=True)
+class ShowOptions:
+    """Which members are listed, and how."""
+
+    number: Annotated[int, typer.Option("-n", "--number", min=0, help="How many members to list.")] = 10
     top: Annotated[
         str | None,
         typer.Option(
@@ -49,15 +48,18 @@ def show(
             help="List the members with the largest METRIC (entropy, rom, macs, latency, M[1], ...).",
             metavar="METRIC",
         ),
-    ] = None,
+    ] = None
     least: Annotated[
         str | None, typer.Option("--least", help="List the members with the least METRIC.", metavar="METRIC")
-    ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="List members drawn uniformly with this seed.")] = None,
-    distinct: Distinct = False,
-    verify: Annotated[bool, typer.Option("--verify", help="Solve anew and compare with the file.")] = False,
-    as_json: Json = False,
-) -> None:
+    ] = None
+    seed: Annotated[int | None, typer.Option("--seed", help="List members drawn uniformly with this seed.")] = None
+    distinct: Distinct = False
+    verify: Annotated[bool, typer.Option("--verify", help="Solve anew and compare with the file.")] = False
+    as_json: Json = False
+
+
+@takes_options
+def show(request: SetRequest, options: ShowOptions) -> None:
     """Look into a set: its counts, and some members with their costs; or into the folder of a run.
 
     Without --top, --least or --seed the first members in order are listed. All answers are exact.
@@ -71,20 +73,20 @@ def show(
       nascompile show dscnn-stm32f412-entropy-0
     """
     if Path(request.space).is_dir():
-        show_run(Path(request.space), as_json)
+        show_run(Path(request.space), options.as_json)
         return
-    if sum(option is not None for option in (top, least, seed)) > 1:
+    if sum(option is not None for option in (options.top, options.least, options.seed)) > 1:
         raise NascompileError(
             Diagnostic("bad-option", "--top, --least and --seed exclude each other", None, "give one")
         )
     fs = request.feasible_set()
     with working("looking"):
-        members = _members(fs, number, top, least, seed, distinct)
-        same = verify_set(fs) if verify else None
+        members = _members(fs, options)
+        same = verify_set(fs) if options.verify else None
     data = {**report(fs, attribute=False), "members": _rows(fs, members)}
     if same is not None:
         data["verified"] = same
-    if as_json:
+    if options.as_json:
         emit_json(data)
     else:
         print_head(data)
@@ -97,18 +99,18 @@ def show(
         raise typer.Exit(1)
 
 
-def _members(
-    fs: FeasibleSet, number: int, top: str | None, least: str | None, seed: int | None, once: bool
-) -> list[Candidate]:
-    if once:
+def _members(fs: FeasibleSet, options: ShowOptions) -> list[Candidate]:
+    number = options.number
+    if options.distinct:
         # What comes first in the order asked for; how far down that reaches shows only on the way.
         refuse_distinct(fs)
-        listed = _listed(fs, min(number, 1) if number < 2 else fs.size, top, least, seed)
+        listed = _listed(fs, min(number, 1) if number < 2 else fs.size, options)
         return list(islice(distinct_members(listed), number))
-    return _listed(fs, min(number, fs.size), top, least, seed)
+    return _listed(fs, min(number, fs.size), options)
 
 
-def _listed(fs: FeasibleSet, number: int, top: str | None, least: str | None, seed: int | None) -> list[Candidate]:
+def _listed(fs: FeasibleSet, number: int, options: ShowOptions) -> list[Candidate]:
+    top, least, seed = options.top, options.least, options.seed
     if (top or least) and number == 1:
         return [fs.best(top or least or "", "max" if top else "min")]
     if top is not None or least is not None:
@@ -138,7 +140,7 @@ def _print_members(members: list[dict[str, Any]]) -> None:
     out.print(rows)
 
 
-@takes_request
+@takes_options
 def export(
     request: SetRequest,
     form: Annotated[

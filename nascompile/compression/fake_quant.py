@@ -162,7 +162,7 @@ class FakeQuantised(nn.Module):
         x_scale, _ = self.range_of(self.kernels[number].inputs[0]).steps()
         scales = weight_scales(weight, bias, x_scale)
         zeros = torch.zeros(len(scales), dtype=torch.int32, device=weight.device)
-        rounded = torch.fake_quantize_per_channel_affine(weight, scales, zeros, 0, -HIGH, HIGH)
+        rounded = torch.fake_quantize_per_channel_affine(weight, scales, zeros, axis=0, quant_min=-HIGH, quant_max=HIGH)
         step = scales * x_scale
         return rounded, bias + (torch.round(bias / step) * step - bias).detach(), scales
 

@@ -61,7 +61,7 @@ def _op(
         found = {"multipliers": multipliers, "shifts": shifts}
     low, high = _clamp(kernel.clamp, out)
     return QuantisedOp(
-        kernel.kind, kernel.inputs, kernel.kernel, kernel.stride, kernel.pads, kernel.groups, low, high,
+        kernel.kind, kernel.inputs, kernel.kernel, kernel.stride, kernel.pads, groups=kernel.groups, low=low, high=high,
         part=kernel.part, **found,
     )  # fmt: skip
 

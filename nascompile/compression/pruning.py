@@ -120,11 +120,11 @@ def prune(
         left = {f: starts[f] - (starts[f] - end) * k // steps for f, end in ends.items()}
         graph, network = remove_channels(graph, network, left) if k else (graph, network)
         before = evaluate(network, dataset.valid, dataset.task, dataset.anchors)
-        trained = _train_round(k, steps, network, dataset, recipe, checkpoints, progress)
+        trained = _train_round(k, steps, network, dataset, recipe, checkpoints=checkpoints, progress=progress)
         assert isinstance(trained.network, Network)  # a copy of what went in
         network = trained.network
         parameters = sum(p.numel() for p in network.parameters())
-        rounds.append(PruningRound(k, sum(left.values()), parameters, before, trained.valid, trained.seconds))
+        rounds.append(PruningRound(k, sum(left.values()), parameters, before, trained.valid, seconds=trained.seconds))
     found = candidate.build(batch_norm=batch_norm)
     found.load_state_dict(network.state_dict())
     return Pruned(found.eval(), tuple(rounds))

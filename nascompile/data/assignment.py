@@ -72,7 +72,7 @@ def assign(
     if task == "anomaly":
         official = np.array([g == "train" for g in given], bool)
         one = normal_class(source, names, y[kept], official, normal)
-        parts = split_anomalies(y[kept], one, given, shares, seed, names)
+        parts = split_anomalies(y[kept], one, given, shares, seed, names=names)
     elif task == "detection":
         parts = _spread_boxes(y[kept], given, shares, seed)
     else:

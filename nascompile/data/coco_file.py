@@ -71,7 +71,7 @@ def read_coco(tree: FileTree, files: Mapping[str, Mapping[str, Any]], wanted: Wa
     categories: dict[Any, str] = {}
     images: list[_Image] = []
     for name, content in files.items():
-        found = _images(tree, name, content, parts[name], categories, dropped)
+        found = _images(tree, name, content, parts[name], categories=categories, dropped=dropped)
         images += found if official else [replace(image, part="") for image in found]
     if not any(image.boxes for image in images):
         raise bad_data(f"`{tree.source}` has no boxes", "annotate some", "few-classes")
@@ -91,10 +91,10 @@ def read_coco(tree: FileTree, files: Mapping[str, Mapping[str, Any]], wanted: Wa
         _rarest(boxes, order),
         [image.part for image in images],
         lambda i: tree.place(images[i].name),
-        read,
-        order,
-        boxes,
-        {key: value for key, value in notes.items() if value},
+        read=read,
+        order=order,
+        boxes=boxes,
+        notes={key: value for key, value in notes.items() if value},
     )
 
 

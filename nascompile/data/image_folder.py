@@ -38,7 +38,7 @@ def read_images(tree: FileTree, wanted: Wanted) -> Examples:
         found.labels,
         found.parts,
         lambda i: tree.place(found.names[i]),
-        read,
+        read=read,
         notes=found.notes,
     )
 

@@ -71,7 +71,7 @@ def load_dataset(
     found = read_examples(source, wanted, boxes=None if task is None else task == "detection")
     task = task_of(source, found, task, normal)
     check_classes(source, task, found, classes)
-    plan = assign(source, found, task, normal, seed, split, limit)
+    plan = assign(source, found, task, normal, seed, shares=split, limit=limit)
     counts = plan.counts(found)
     check_parts(source, task, counts, None if plan.normal is None else plan.names[plan.normal])
     decoded = found.read(plan.kept)
@@ -93,7 +93,9 @@ def load_dataset(
         **decoded.notes,
     }
     train, valid, test = parts
-    return Dataset(task, train, valid, test, plan.names if plan.normal is None else _ANOMALY, prepared, sizes)
+    return Dataset(
+        task, train, valid, test, plan.names if plan.normal is None else _ANOMALY, prepared=prepared, anchors=sizes
+    )
 
 
 def _features(features: AudioFeatures | str | None) -> AudioFeatures | None:

@@ -52,7 +52,7 @@ def read_npz(path: Path, wanted: Wanted) -> Examples:
         inputs = _fitted(path, x, wanted.shape)[chosen]
         return Decoded(inputs if inputs.dtype == np.uint8 else _float32(inputs))
 
-    return Examples("npz", kind, _labels(path, y), parts, lambda i: f"row {i} of `{path}`", read)
+    return Examples("npz", kind, _labels(path, y), parts, lambda i: f"row {i} of `{path}`", read=read)
 
 
 def _load(path: Path) -> Arrays:

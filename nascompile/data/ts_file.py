@@ -61,7 +61,7 @@ def read_ts(tree: FileTree, wanted: Wanted, choice: str | None) -> Examples:
     def where(i: int) -> str:
         return f"series {i - first[parts[i]] + 1} of `{tree.place(files[parts[i]])}`"
 
-    return Examples("ts", "series", labels, parts, where, decode, order)
+    return Examples("ts", "series", labels, parts, where, read=decode, order=order)
 
 
 def _chosen(tree: FileTree, choice: str | None) -> dict[str, str]:

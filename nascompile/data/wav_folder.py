@@ -42,7 +42,7 @@ def read_wav_folder(tree: FileTree, wanted: Wanted) -> Examples:
         found.labels,
         found.parts,
         lambda i: tree.place(found.names[i]),
-        read,
+        read=read,
         notes=found.notes,
     )
 
@@ -60,7 +60,7 @@ def _read(tree: FileTree, names: list[str], wanted: Wanted) -> Decoded:
             own, signal = _decoded(tree.place(name), content)
             if not rate:
                 first, rate, samples = name, own, clip_samples(tree.source, wanted, own)
-            _check_rate(tree, name, own, first, rate, wanted)
+            _check_rate(tree, name, own, first, rate, wanted=wanted)
             signals.append(signal)
         clips = np.zeros((len(signals), samples), np.float32)
         for clip, signal in zip(clips, signals, strict=True):

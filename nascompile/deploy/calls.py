@@ -96,8 +96,8 @@ def planned(network: QuantisedNetwork | FloatNetwork) -> Plan:
     steps = (network.tensors[0], network.tensors[-1]) if quantised else None
     offsets = memory.offsets
     return Plan(
-        "int8" if quantised else "float32", network.line, tuple(calls), memory, layouts[0], layouts[-1],
-        offsets[0], offsets[-1], steps,
+        "int8" if quantised else "float32", network.line, tuple(calls), memory, input=layouts[0], output=layouts[-1],
+        input_at=offsets[0], output_at=offsets[-1], steps=steps,
     )  # fmt: skip
 
 
@@ -200,8 +200,8 @@ class _Caller:
             self.kernel, offsets[source] + op.part[0], offsets[self.number] + shift,
             None if other is None else offsets[other],
             fields,
-            None if weights is None else np.ascontiguousarray(weights).reshape(-1),
-            empty if words is None else words, empty if bytes is None else bytes,
+            weights=None if weights is None else np.ascontiguousarray(weights).reshape(-1),
+            words=empty if words is None else words, bytes=empty if bytes is None else bytes,
         )  # fmt: skip
 
 

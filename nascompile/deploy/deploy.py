@@ -71,8 +71,8 @@ def deploy(subject: Subject, target: Target, folder: Path) -> Deployed:
     foretold = predicted(subject.candidate, target, subject.dtype)
     with suppress(LatencyError):  # there is no profile of this core
         foretold["instructions"] = predicted_instructions(plan, named_profile(NascompileC.name, target, subject.dtype))
-    made = Deployed(folder, subject, target, plan, foretold, vectors)
-    write_project(folder, plan, target, vectors, str(subject.candidate), readme(made))
+    made = Deployed(folder, subject, target, plan, foretold, vectors=vectors)
+    write_project(folder, plan, target, vectors, name=str(subject.candidate), readme=readme(made))
     return made
 
 

@@ -97,6 +97,6 @@ def _op(kernel: Kernel, operator: Operator | None) -> FloatOp:
     if operator is not None:
         weight, bias = (tensor.numpy().astype(np.float32) for tensor in folded(operator))
     return FloatOp(
-        kernel.kind, kernel.inputs, kernel.kernel, kernel.stride, kernel.pads, kernel.groups, low, high,
+        kernel.kind, kernel.inputs, kernel.kernel, kernel.stride, kernel.pads, groups=kernel.groups, low=low, high=high,
         function=kernel.function, weights=weight, biases=bias, part=kernel.part,
     )  # fmt: skip

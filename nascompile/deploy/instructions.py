@@ -82,7 +82,8 @@ def kernel_call(call: Call) -> KernelCall:
     n = {name: int(call.fields[name]) for name in call.fields if name not in ("low", "high")}
     return KernelCall(
         call.kernel, Shape(n["in_c"], n["in_h"], n["in_w"]), Shape(n["out_c"], n["out_h"], n["out_w"]),
-        (n["kernel_h"], n["kernel_w"]), (n["stride_h"], n["stride_w"]), (n["pad_top"], n["pad_left"]), n["groups"],
+        (n["kernel_h"], n["kernel_w"]), (n["stride_h"], n["stride_w"]), pads=(n["pad_top"], n["pad_left"]),
+        groups=n["groups"],
     )  # fmt: skip
 
 

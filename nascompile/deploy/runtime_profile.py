@@ -37,11 +37,11 @@ def measured_runtime(core: str, dtype: str, folder: Path) -> NascompileC:
         folder: for what is built.
     """
     code, needs = measured_code(CORES[core], dtype, folder)
-    runtime = NascompileC(core, dtype, 0, _ROW[dtype], code, needs)
+    runtime = NascompileC(core, dtype, 0, _ROW[dtype], code, needs=needs)
     plan, sample = _four_layers(dtype)
     regions = (Region("flash", "flash", 2**20, False), Region("RAM", "ram", 2**18, True))
     project = folder / "project"
-    write_project(project, plan, Target("any", "any", core, 0, regions), sample, "four layers", "")
+    write_project(project, plan, Target("any", "any", core, 0, regions), sample, name="four layers", readme="")
     return replace(runtime, base=build_image(project, CORES[core]).rom - rom_of(plan, runtime))
 
 

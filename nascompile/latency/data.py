@@ -125,7 +125,7 @@ def read_measurements(path: Path, program: Program | None = None, group: str | N
     groups = sheet.groups(group, found)
     sheet.stop_if_wrong()
     lines = tuple(line for line, _ in sheet.rows)
-    return Measurements(str(path), lines, sheet.labels(), latency, found, groups)
+    return Measurements(str(path), lines, sheet.labels(), latency, found, groups=groups)
 
 
 class Sheet:

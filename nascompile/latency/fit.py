@@ -150,11 +150,12 @@ def fit_profile(
     )
     how += "" if data.operators else f"; MACs alone: {_percent_text(baseline)}"
     stated = StatedError(errors.median, errors.p90, errors.spearman, len(data.latency), how)
-    empty = LatencyProfile(name, data.dtype or dtype, core, clock_hz, source, data.unit, error=stated)
+    empty = LatencyProfile(name, data.dtype or dtype, core, clock_hz, source, unit=data.unit, error=stated)
     profile = _loops(used, terms, empty) if data.operators else _profile(data, used, terms, empty)
     outliers = _outliers(data, matrix @ terms)
     return Fit(
-        profile, errors, baseline, len(data.latency), groups, folds, used, constant, dependent, outliers
+        profile, errors, baseline, len(data.latency), groups, folds=folds, used=used, constant=constant,
+        dependent=dependent, outliers=outliers,
     )  # fmt: skip
 
 

@@ -57,7 +57,8 @@ def read_operators(path: Path) -> Measurements:
     groups: dict[KernelCall, int] = {}
     number = np.array([groups.setdefault(call, len(groups)) for call in calls], np.int64)
     return Measurements(
-        str(path), lines, tuple(names), amount, _features(calls, dtype), number, unit, dtype, operators=True
+        str(path), lines, tuple(names), amount, _features(calls, dtype), groups=number, unit=unit, dtype=dtype,
+        operators=True,
     )  # fmt: skip
 
 
@@ -84,7 +85,9 @@ def _calls(sheet: Sheet) -> tuple[list[KernelCall], str]:
             sheet.fail("wrong-value", f"this `{name}` has no such shape", hint, line)
             continue
         x, out = Shape(c, h, w), Shape(out_c, out_h, out_w)
-        calls.append(KernelCall(name, x, out, (kernel_h, kernel_w), (stride_h, stride_w), (top, left), groups))
+        calls.append(
+            KernelCall(name, x, out, (kernel_h, kernel_w), (stride_h, stride_w), pads=(top, left), groups=groups)
+        )
     return calls, dtype
 
 

@@ -40,4 +40,4 @@ def slide(rng: random.Random, name: str, x: Shape, channels: int, groups: int = 
     else:
         sides = [(side - k) // s + 1 for side, k, s in zip(x[1:], kernel, stride, strict=True)]
         pads = 0, 0
-    return KernelCall(name, x, Shape(channels, *sides), kernel, stride, pads, groups)
+    return KernelCall(name, x, Shape(channels, *sides), kernel, stride, pads=pads, groups=groups)

@@ -167,7 +167,7 @@ def read_results(path: Path) -> ResultsFile:
     kind, columns, rows, header = read(text.splitlines(), whole, fail)
     if not rows:
         raise fail("no-rows", "the file has no candidates", "give a file such as `nascompile score -o` writes")
-    return ResultsFile(path, kind, columns, tuple(rows), header, whole)
+    return ResultsFile(path, kind, columns, tuple(rows), header, whole=whole)
 
 
 def _csv(lines: list[str], whole: bool, fail: Any) -> tuple[Literal["csv"], tuple[str, ...], list[Row], str]:

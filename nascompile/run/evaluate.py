@@ -62,7 +62,7 @@ def evaluate_candidate(
     folder.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     try:
-        steps = _steps(candidate, dataset, settings, folder, device, told)
+        steps = _steps(candidate, dataset, settings, folder, device=device, told=told)
     except (TrainingError, CompressionError) as error:
         steps = {"error": error.diagnostics[0].message}
     result = {"candidate": str(candidate), **candidate.costs, **steps, "seconds": _since(start)}
@@ -119,11 +119,11 @@ def _steps(
 
     recipe = replace(settings.recipe, seed=settings.seed, device=device)
     start = time.monotonic()
-    network, found = _trained(candidate, dataset, recipe, settings, folder, told)
+    network, found = _trained(candidate, dataset, recipe, settings, folder=folder, told=told)
     found["seconds_training"] = _since(start)
     save_weights(folder / "float.safetensors", network, candidate)
     if settings.quantise != "none":
-        found |= _int8(network, dataset, recipe, settings, folder, told)
+        found |= _int8(network, dataset, recipe, settings, folder=folder, told=told)
     return found
 
 

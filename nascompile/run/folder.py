@@ -13,7 +13,6 @@ RUN/timing.json            how long each step of each network took, and all that
 from __future__ import annotations
 
 import base64
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ from nascompile.run.trials import Trials
 from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import Diagnostic, FileError, Span
 from spaces.files import check_folder, write_atomically
+from spaces.locks import lock
 
 __all__ = ["RunFolder"]
 
@@ -149,12 +149,10 @@ class RunFolder:
             RunError: another process leads it.
         """
         with (self.path / ".lock").open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            if not lock(file):
                 file.seek(0)
                 message = f"process {file.read().strip() or 'unknown'} is working on the run `{self.path}`"
-                raise RunError(Diagnostic("run-in-use", message, None, "wait for it, or stop it")) from None
+                raise RunError(Diagnostic("run-in-use", message, None, "wait for it, or stop it"))
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()

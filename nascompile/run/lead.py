@@ -7,20 +7,19 @@ asked; so what a run finds does not depend on how many workers there are, nor on
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from nascompile.data.dataset import Dataset
 from nascompile.run.engine import Engine, make_engine
 from nascompile.run.evaluate import METRIC, score
 from nascompile.run.folder import RunFolder
-from nascompile.run.monas_choice import monas_choice
 from nascompile.run.progress import Told
-from nascompile.run.proxies import pareto_choice
-from nascompile.run.settings import MONAS, PARETO
+from nascompile.run.proxies import proxy_choice
 from nascompile.run.worker import OVER, Patience
-from samplers.base import Sampler
+from samplers.registry import registered
 from samplers.registry import sampler as named_sampler
+from samplers.training_free import Means
 from spaces.program.candidate import Candidate
 
 __all__ = ["ROUND", "lead"]
@@ -58,15 +57,13 @@ def lead(
     Raises:
         NascompileError: data, run or storage cannot be used, the folder cannot be written, or Ray cannot be reached.
     """
-    with make_engine(engine, folder, dataset, jobs, device, told) as hands:
+    with make_engine(engine, folder, dataset, jobs, device, told=told) as hands:
         leader = _Leader(folder, hands, METRIC[dataset.task], report)
         hands.trials.note(OVER, False)
         hands.trials.restart()
-        if folder.settings.sampler == PARETO:
-            first = pareto_choice(folder, dataset, hands.jobs, device, proxies, hands.spread)
-            leader.train(first, len(first))
-        elif folder.settings.sampler == MONAS:
-            first = monas_choice(folder, dataset, lambda what: proxies(what, 0.0))
+        if registered(folder.settings.sampler).training_free:
+            means = Means(device=device, jobs=hands.jobs, spread=hands.spread, told=proxies)
+            first = proxy_choice(folder, dataset, means)
             leader.train(first, len(first))
         else:
             leader.ask()
@@ -88,7 +85,7 @@ class _Leader:
     def ask(self) -> None:
         """Train what the sampler asks for."""
         settings, fs = self.folder.settings, self.folder.fs
-        sampler = _sampler(settings.sampler, settings.parameters, settings.seed, self.metric)
+        sampler = named_sampler(settings.sampler, metric=self.metric, **settings.parameters, seed=settings.seed)
         total = min(settings.samples, fs.size)
         while len(self.asked) < total:
             lacking = total - len(self.asked)
@@ -121,14 +118,3 @@ class _Leader:
                 patience.reset()
             else:
                 self.engine.wait(patience.next())
-
-
-def _sampler(name: str, parameters: Mapping[str, Any], seed: int, metric: str) -> Sampler:
-    """The sampler, which learns from the metric if it learns at all."""
-    made = named_sampler(name, seed=seed, **parameters)
-    known = {f.name for f in fields(made) if f.init}
-    if "objective" in known:
-        return named_sampler(name, seed=seed, **{"objective": metric, **parameters})
-    if "objectives" in known:
-        return named_sampler(name, seed=seed, **{"objectives": {metric: "max"}, **parameters})
-    return made

@@ -79,7 +79,9 @@ def candidate_task(shared: Sequence[Any], line: str, files: Mapping[str, bytes])
         def work(told: Callable[[str], None]) -> dict[str, Any]:
             program, setting = _prepared(shared[0])
             candidate = parse_candidate(program, line)
-            return evaluate_candidate(candidate, setting.dataset, setting.settings, folder, setting.device, told)
+            return evaluate_candidate(
+                candidate, setting.dataset, setting.settings, folder, device=setting.device, told=told
+            )
 
         due = 0.0
         for kind, value in _streamed(work):

@@ -11,10 +11,8 @@ from typing import Any
 from nascompile.training.recipes import Recipe
 from spaces.errors import Diagnostic, FileError, Span
 
-__all__ = ["COSTS", "ENGINES", "MONAS", "PARETO", "QUANTISATIONS", "DataSettings", "RunSettings"]
+__all__ = ["COSTS", "ENGINES", "QUANTISATIONS", "DataSettings", "RunSettings"]
 
-#: The samplers that choose by proxies what is trained: by trials of many networks, by pruning a cell.
-PARETO, MONAS = "pareto", "monas"
 #: What evaluates candidates: processes of this machine, or a Ray cluster. It decides nothing that a run finds.
 ENGINES = ("local", "ray")
 #: What accuracy may be weighed against.

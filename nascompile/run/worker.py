@@ -96,8 +96,8 @@ class Worker:
         try:
             with _beating(self.folder, claim):
                 result = evaluate_candidate(
-                    candidate, self.dataset, self.folder.settings, network, self.device,
-                    lambda what: told(claim.number, what),
+                    candidate, self.dataset, self.folder.settings, network, device=self.device,
+                    told=lambda what: told(claim.number, what),
                 )  # fmt: skip
         except BaseException:
             # Ctrl-C, a full disk, data that are gone: nothing that this candidate is to blame for.

@@ -209,7 +209,7 @@ class _Run:
         generators = {"cpu": torch.get_rng_state()} | ({"cuda": torch.cuda.get_rng_state(self.device)} if cuda else {})
         return State(
             self.network.state_dict(), self.best_weights, self.optimiser.state_dict()["state"], generators,
-            tuple(self.history), self.best,
+            tuple(self.history), best=self.best,
         )  # fmt: skip
 
     def restore(self, state: State) -> None:

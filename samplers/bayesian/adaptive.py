@@ -14,7 +14,7 @@ from heapq import nlargest
 import numpy as np
 from numpy.typing import NDArray
 
-from samplers.base import Run, Sampler, check_learner
+from samplers.base import Learner, Run, check_counts
 from samplers.bayesian.features import Features
 from samplers.bayesian.gaussian_process import GaussianProcess, fit_gaussian_process
 from samplers.entropy import EntropySampler
@@ -31,7 +31,7 @@ _BEST, _CLIMBS = 5, 3
 
 
 @dataclass
-class AdaptiveSampler(Sampler):
+class AdaptiveSampler(Learner):
     """Entropy sampling first, then the member of greatest expected improvement under a Gaussian process.
 
     The first `start` candidates are drawn as `EntropySampler` does. From then on the values told are replaced by normal
@@ -71,18 +71,14 @@ class AdaptiveSampler(Sampler):
     first_: EntropySampler | None = field(default=None, init=False, repr=False, compare=False)
     columns_: NDArray[np.float64] | None = field(default=None, init=False, repr=False, compare=False)
 
-    @property
-    def objectives(self) -> Mapping[str, str]:
-        """The one objective."""
-        return {self.objective: self.direction}
-
     def check(self, fs: FeasibleSet) -> None:
         """Whether the parameters can be.
 
         Raises:
             EngineError: one cannot.
         """
-        check_learner(self.direction, start=self.start, pool=self.pool)
+        super().check(fs)
+        check_counts(start=self.start, pool=self.pool)
 
     def begin(self, run: Run) -> None:
         """Prepare the entropy sampler."""
@@ -103,8 +99,7 @@ class AdaptiveSampler(Sampler):
             return self._learned(run, told)
 
     def _learned(self, run: Run, told: list[tuple[int, Mapping[str, float]]]) -> int:
-        sign = 1 if self.direction == "max" else -1
-        scores = normal_scores(np.array([sign * values[self.objective] for _, values in told]))
+        scores = normal_scores(np.array([self.sign * values[self.objective] for _, values in told]))
         groups = self._prepared(run.fs)
         process = fit_gaussian_process(self._columns([rank for rank, _ in told]), scores, groups)
         waiting = [rank for rank in run.asked if rank not in run.values]

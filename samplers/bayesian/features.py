@@ -91,7 +91,7 @@ class Features:
         parts: dict[str, list[Columns]] = {"options": [], "sizes": [], "costs": []}
         for positions, rows in self._fs.rows(ranks):
             parts["options"].append(self._indicators(positions, rows))
-            parts["sizes"].append(_looked_up(self._sizes, positions, rows, _places, 0.5, 1))
+            parts["sizes"].append(_looked_up(self._sizes, positions, rows, _places, missing=0.5, width=1))
             parts["costs"].append(self._costs(positions, rows))
         return {name: np.concatenate(part) for name, part in parts.items()}
 
@@ -103,7 +103,7 @@ class Features:
             def indicator(d: Decision, options: Sequence[Any] = options) -> Columns:
                 return np.eye(len(options))[[options.index(o) for o in d.options]]
 
-            found.append(_looked_up({label: uses}, positions, rows, indicator, 0.0, len(options)))
+            found.append(_looked_up({label: uses}, positions, rows, indicator, missing=0.0, width=len(options)))
         return np.concatenate(found, axis=1)
 
     def _costs(self, positions: NDArray[np.intp], rows: NDArray[np.int64]) -> Columns:

@@ -8,7 +8,7 @@ on a grid, one after another: the result is the same on every machine up to near
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +87,7 @@ class GaussianProcess:
         y = np.concatenate([self.y, self.predict(x)[0]])
         squared = [_squared(joint, joint, g) for g in self.groups]
         inverse = _inverse(_correlations(squared, self.weights, self.noise))
-        return GaussianProcess(joint, y, self.groups, self.weights, self.noise, self.mean, self.variance, inverse)
+        return replace(self, x=joint, y=y, inverse=inverse)
 
 
 def fit_gaussian_process(x: Columns, y: Columns, groups: Sequence[slice]) -> GaussianProcess:
@@ -116,7 +116,7 @@ def fit_gaussian_process(x: Columns, y: Columns, groups: Sequence[slice]) -> Gau
     *weights, noise = (float(np.exp(axis[k])) for axis, k in zip(axes, at, strict=True))
     inverse = _inverse(_correlations(squared, weights, noise))
     mean, variance = _closed_form(inverse, y)
-    return GaussianProcess(x, y, tuple(groups), tuple(weights), noise, mean, variance, inverse)
+    return GaussianProcess(x, y, tuple(groups), tuple(weights), noise, mean=mean, variance=variance, inverse=inverse)
 
 
 def _loss(squared: Sequence[Columns], y: Columns, logs: Columns) -> float:

@@ -141,10 +141,10 @@ class Indicators:
 
     def deployed(self, remaining: Remaining) -> tuple[int, int | None]:
         """FLOPs, and nanoseconds where there is a latency profile, of the super-network with these operators."""
-        program = self.program
+        program, settings = self.program, self.program.space.settings
         (chain,) = program.chains
         costs = [
-            layer_cost(s.ops, s.x, s.out, program.space.settings, program.runtime, program.latency)
+            layer_cost(s.ops, s.x, s.out, settings, program.runtime, profile=program.latency)
             for s in lower_chain(program.space, chain.variant, remaining)
         ]
         latency = program.latency and sum(c.latency for c in costs) + program.latency.network_ns

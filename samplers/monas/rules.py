@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from samplers.monas.cell_sets import Operators, removable, within, without
+from samplers.training_free import Record
 from solvers.sets.feasible_set import FeasibleSet
 from solvers.sets.ranking import distinct_draws
 from spaces.program.candidate import Candidate
@@ -54,12 +55,19 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Round:
+class Round(Record):
     """One round: the operators it started from, and what became of each."""
 
-    number: int
+    damaged = "this line is no round of a search"
+
     before: Operators
     rows: tuple[Row, ...]
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any], place: int) -> Round:
+        """See `Record.read`."""
+        before = {edge: tuple(names) for edge, names in data["before"].items()}
+        return cls(data["number"], before, tuple(Row(**row) for row in data["rows"]))
 
     @property
     def after(self) -> Operators:
@@ -125,7 +133,7 @@ class Paper(Rule):
         left = [(m.latency or 0) if self.mu else m.flops for m in measured]
         scores = self.combined([k2, regions], left)
         return [
-            Row(edge, operator, m.k, m.regions, m.flops, m.latency, float(score))
+            Row(edge, operator, k=m.k, regions=m.regions, flops=m.flops, latency=m.latency, score=float(score))
             for (edge, operator), m, score in zip(pairs, measured, scores, strict=True)
         ]
 

@@ -9,14 +9,15 @@ scores of the cells that have them; see `docs/decisions/003-monas-measures-cells
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
+from samplers.base import sampler_error
 from samplers.monas.cell_sets import Operators, connected, within, without
 from samplers.monas.rules import Cells, Paper, Progress, Round, Row, Rule
+from samplers.training_free import Means, Measured, TrainingFreeSearch
 from solvers.sets.feasible_set import FeasibleSet
-from spaces.errors import Diagnostic, EngineError
 from spaces.program.candidate import Candidate
 from spaces.program.graph import Chain
 
@@ -24,12 +25,13 @@ if TYPE_CHECKING:
     import torch
 
     from samplers.monas.indicators import Indicators
+    from samplers.proxies.data import Data
 
 __all__ = ["MonasSampler", "Round", "Row"]
 
 
 @dataclass(frozen=True)
-class MonasSampler:
+class MonasSampler(TrainingFreeSearch[Round]):
     """Searches a cell space by pruning, within its feasible set.
 
     Each round scores every operator of every edge, and prunes on each edge those of lowest score
@@ -67,27 +69,44 @@ class MonasSampler:
     thin: tuple[str, ...] | None = None
     seed: int = 0
 
-    def ask(
-        self, fs: FeasibleSet, images: torch.Tensor, n: int = 1,
-        search: Callable[[MonasSampler], Sequence[Round]] | None = None,
-    ) -> Iterator[Candidate]:  # fmt: skip
+    batch = 16
+    record = Round
+    parallel = False
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """All of them."""
+        return asdict(self)
+
+    @property
+    def weighs_latency(self) -> bool:
+        """By mu."""
+        return self.mu > 0
+
+    def measure(self, fs: FeasibleSet, data: Data, done: Sequence[Round], means: Means) -> Generator[Round, None, None]:
+        """The rounds that follow; see `search`, and `TrainingFreeSearch.measure`."""
+        from samplers.scores.scoring import one_thread
+
+        def show(number: int, what: str, k: int, of: int) -> None:
+            means.told(f"round {number}, {what}, {k + 1} of {of}", 0.0)
+
+        # Thin networks are fastest on one thread, and there sums are always added up alike.
+        with one_thread():
+            yield from self.search(fs, data.images, done, show)
+
+    def choose(self, fs: FeasibleSet, n: int, measured: Measured[Round]) -> list[Candidate]:
         """Up to n different cells, each found by a search with a seed of its own: `seed`, `seed + 1`, ...
 
-        Args:
-            fs: the feasible set of a cell space.
-            images: [32, channels, height, width].
-            n: how many; fewer come where n more searches in a row find nothing new.
-            search: gives the rounds of a sampler with its seed; by default `MonasSampler.search` does.
+        Fewer come where n more searches find nothing new.
         """
-        rounds_of = search or (lambda sampler: list(sampler.search(fs, images)))
         found: list[Candidate] = []
-        for attempt in range(2 * n):
-            cell = found_cell(fs, rounds_of(replace(self, seed=self.seed + attempt)))
+        for seed in range(self.seed, self.seed + 2 * n):
+            cell = found_cell(fs, measured(replace(self, seed=seed), f"monas-{seed}", f"seed {seed}, "))
             if cell not in found:
                 found.append(cell)
-                yield cell
             if len(found) == n:
-                return
+                break
+        return found
 
     def search(
         self, fs: FeasibleSet, images: torch.Tensor, done: Sequence[Round] = (), progress: Progress | None = None
@@ -134,33 +153,27 @@ class MonasSampler:
     def _rule(self, fs: FeasibleSet, indicators: Indicators) -> Rule:
         if self.rule == "paper":
             return Paper(fs, indicators, self.lam, self.mu)
-        return Cells(fs, indicators, self.lam, self.mu, self.cells, self.seed)
+        return Cells(fs, indicators, self.lam, self.mu, draws=self.cells, seed=self.seed)
 
-    def check_weights(self) -> None:
-        """Whether the parameters can be.
-
-        Raises:
-            EngineError: they cannot; it says which.
-        """
-        if not (0 <= self.lam < 1 and 0 <= self.mu < 1) or (self.lam and self.mu):
-            message = f"the weights lambda = {self.lam:g} and mu = {self.mu:g} cannot be"
-            raise _error("bad-weight", message, "give one of them, from 0 to below 1 (MONAS Eq. 3)")
-        if self.rule not in ("cells", "paper"):
-            raise _error("bad-rule", f"there is no rule `{self.rule}`", "it is `cells` or `paper`")
-        if min(self.prune, self.cells) < 1 or (self.repeats is not None and self.repeats < 1):
-            raise _error("bad-count", "`prune`, `cells` and `repeats` are whole numbers from 1 up", "")
-
-    def check(self, fs: FeasibleSet) -> None:
-        """Whether this sampler can search a set.
+    def check(self, fs: FeasibleSet | None = None) -> None:
+        """Whether this sampler can search, and search this set.
 
         Raises:
             EngineError: parameters that cannot be, another kind of space, an empty set, or no latency profile for mu.
         """
-        self.check_weights()
+        if not (0 <= self.lam < 1 and 0 <= self.mu < 1) or (self.lam and self.mu):
+            message = f"the weights lambda = {self.lam:g} and mu = {self.mu:g} cannot be"
+            raise sampler_error("bad-weight", message, "give one of them, from 0 to below 1 (MONAS Eq. 3)")
+        if self.rule not in ("cells", "paper"):
+            raise sampler_error("bad-rule", f"there is no rule `{self.rule}`", "it is `cells` or `paper`")
+        if min(self.prune, self.cells) < 1 or (self.repeats is not None and self.repeats < 1):
+            raise sampler_error("bad-count", "`prune`, `cells` and `repeats` are whole numbers from 1 up", "")
+        if fs is None:
+            return
         _chain(fs)
         if self.mu and fs.program.latency is None:
             hint = "name one (`nascompile latency list`), or weigh FLOPs by lambda"
-            raise _error("no-latency-profile", "the weight mu needs a latency profile", hint)
+            raise sampler_error("no-latency-profile", "the weight mu needs a latency profile", hint)
 
 
 def _pruned(fs: FeasibleSet, remaining: Operators, rows: list[Row], most: int) -> list[Row]:
@@ -190,18 +203,15 @@ def _chain(fs: FeasibleSet) -> Chain:
     space = fs.program.space
     if len(fs.program.chains) != 1 or any(d.choice not in space.cells for d in fs.program.chains[0].variant.decisions):
         message = f"MONAS prunes the edges of cells, and `{space.name}` has other decisions"
-        raise _error("no-cell-space", message, "take a cell space, such as `nasbench201`")
+        raise sampler_error("no-cell-space", message, "take a cell space, such as `nasbench201`")
     if space.input.rank != 2:
-        raise _error("no-images", f"MONAS measures networks of images, and `{space.name}` has none", "")
+        raise sampler_error("no-images", f"MONAS measures networks of images, and `{space.name}` has none", "")
     if not fs:
         message = f"no network of `{space.name}` is feasible"
-        raise _error("empty-set", message, "`nascompile explain` says what is missing")
+        raise sampler_error("empty-set", message, "`nascompile explain` says what is missing")
     (chain,) = fs.program.chains
     if not connected(fs, {d.label: d.options for d in chain.variant.decisions}):
         message = f"no feasible cell of `{space.name}` connects its input with its output"
-        raise _error("no-connected-cell", message, "raise the budgets: only networks with a constant output fit them")
+        hint = "raise the budgets: only networks with a constant output fit them"
+        raise sampler_error("no-connected-cell", message, hint)
     return chain
-
-
-def _error(code: str, message: str, hint: str) -> EngineError:
-    return EngineError(Diagnostic(code, message, None, hint))

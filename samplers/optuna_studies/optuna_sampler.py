@@ -77,6 +77,11 @@ class OptunaSampler(_Directed):
     options: Mapping[str, Any] = field(default_factory=dict)
     study_: FeasibleStudy | None = field(default=None, init=False, repr=False, compare=False)
 
+    @classmethod
+    def learning(cls, metric: str) -> dict[str, Any]:
+        """The metric as its only objective."""
+        return {"objectives": {metric: "max"}}
+
     @property
     def arguments(self) -> dict[str, Any]:
         """What Optuna's class is given beside the seed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from spaces.program.candidate import Candidate
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-__all__ = ["PROTOTYPENAS", "ParetoSampler", "Point"]
+__all__ = ["PROTOTYPENAS", "ParetoSampler", "Point", "sound_front"]
 
 #: The objectives of the paper: FLOPs against four proxies.
 PROTOTYPENAS = {"flops": "min", "meco": "max", "zico": "max", "naswot": "max", "snip": "max"}
@@ -122,13 +122,23 @@ class ParetoSampler(OptunaSampler):
         Equal points are all in it, or none.
         """
         run = self.run_
-        told = [(rank, [values[name] for name in self.objectives]) for rank, values in run.told] if run else []
-        sound = [(rank, values) for rank, values in told if max(map(abs, values)) < WORST]
-        if run is None or not sound:
+        if run is None:
             return []
-        keep = non_dominated([values for _, values in sound], list(self.objectives.values()))
-        ranks = [rank for (rank, _), kept in zip(sound, keep, strict=True) if kept]
+        told = [(rank, [values[name] for name in self.objectives]) for rank, values in run.told]
+        ranks = [told[k][0] for k in sound_front([values for _, values in told], self.objectives)]
         return [
             Point(candidate, {name: run.values[rank][name] for name in self.objectives})
             for rank, candidate in zip(ranks, run.fs.at(ranks), strict=True)
         ]
+
+
+def sound_front(values: Sequence[Sequence[float]], objectives: Mapping[str, str]) -> list[int]:
+    """Which points no other dominates, in their order; those with the worst value there is, or none, are left out.
+
+    Example:
+        >>> sound_front([[2, 1], [3, 2], [1, float("inf")], [2, 2], [1, 0]], {"macs": "min", "snip": "max"})
+        [3, 4]
+    """
+    sound = [k for k, row in enumerate(values) if all(abs(value) < WORST for value in row)]
+    keep = non_dominated([values[k] for k in sound], list(objectives.values())) if sound else ()
+    return [k for k, kept in zip(sound, keep, strict=True) if kept]

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from samplers.proxies.data import Data
     from spaces.program.candidate import Candidate
 
-__all__ = ["PROXIES", "Direction", "Proxy", "ProxyError", "Subject", "proxy"]
+__all__ = ["COSTS", "PROXIES", "Direction", "Proxy", "ProxyError", "Subject", "proxy"]
+
+#: Costs that can be objectives beside proxies; less is better.
+COSTS = ("flops", "macs", "params", "latency", "rom", "ram", "ram_pingpong", "ram_liveness")
 
 Direction = Literal["higher", "lower"]
 

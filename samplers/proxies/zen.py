@@ -177,7 +177,9 @@ class Zen(Proxy):
         net, shape = subject.network(self.name), input_shape(self.name, subject, data)
         generator = torch.Generator().manual_seed(seed)
         with reproducible(place(net)[0], seed):
-            value = zen(net, shape, self.batch, self.repeats, self.gamma, generator, self.statistics)
+            value = zen(
+                net, shape, self.batch, self.repeats, self.gamma, generator=generator, statistics=self.statistics
+            )
         return value if isfinite(value) else self.worst
 
 

@@ -10,22 +10,17 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
-from os import SEEK_END
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spaces.errors import Diagnostic, FileError, Span
-from spaces.files import unwritable, write_atomically
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
+from spaces.files import write_atomically
+from spaces.record_file import RecordFile, differing
 
 __all__ = ["Append", "ScoreFile", "cell_text"]
 
@@ -79,24 +74,12 @@ class ScoreFile:
             FileError: the file is there and belongs to another run, or to none; another process is writing it; or it
                 cannot be written.
         """
-        with self._alone():
-            if force or not self._continues():
+        with RecordFile(self.path, _line(self.columns), self._continues, force=force) as file:
+            if not file.continued:
                 # The empty table first: whenever this is cut short, no old row stands beside a new record.
-                write_atomically(self.path, _line(self.columns))
                 record = json.dumps(dict(self.run), indent=2, ensure_ascii=False) + "\n"
                 write_atomically(self.record, record.encode())
-        with self._alone() as file:
-            assert file is not None
-            self._cut(file)
-
-            def append(row: Sequence[Any]) -> None:
-                try:
-                    file.write(_line([cell_text(value) for value in row]))
-                    file.flush()
-                except OSError as cause:
-                    raise unwritable(self.path, cause) from None
-
-            yield append
+            yield lambda row: file.append(_line([cell_text(value) for value in row]))
 
     def rows(self) -> list[dict[str, str]]:
         """The rows on disk.
@@ -136,56 +119,25 @@ class ScoreFile:
         except ValueError as cause:
             raise self._error("damaged-table", f"column `{name}`: {cause}", _ELSE) from None
 
-    def _continues(self) -> bool:
-        """Whether there is a table of this very run."""
+    def _continues(self, lines: Sequence[bytes]) -> bool:
+        """Whether the file, which holds more than its columns, has rows of this very run."""
         try:
-            if not self.path.exists():
-                return False  # a record alone is that of a run which got nowhere
-            data = self.path.read_bytes()
-            if data == _line(self.columns):
-                return False  # no row yet: nothing is lost
             there = dict(json.loads(self.record.read_text(encoding="utf-8")))
         except FileNotFoundError:
             message = f"the file is there, and no `{self.record.name}` tells which run made it"
             raise self._error("other-run", message, _ELSE) from None
         except (OSError, TypeError, ValueError) as cause:
             raise self._error("other-run", f"`{self.record.name}` cannot be read: {cause}", _ELSE) from None
-        wanted = json.loads(json.dumps(dict(self.run)))
-        if data.count(b"\n") <= 1:
+        if len(lines) <= 1:
             return False  # another run's, without a row
-        different = [name for name in {**there, **wanted} if there.get(name) != wanted.get(name)]
-        if different:
+        if different := differing(there, self.run):
             each = "; ".join(
-                f"{name}: {_short(there.get(name))} there, {_short(wanted.get(name))} now" for name in different
+                f"{name}: {_short(there.get(name))} there, {_short(self.run.get(name))} now" for name in different
             )
             raise self._error("other-run", f"the file holds scores of another run ({each})", _ELSE)
-        return True
-
-    @contextmanager
-    def _alone(self) -> Iterator[BinaryIO | None]:
-        """The file, if there is one, locked where the system has locks: two runs at once would mix their rows."""
-        try:
-            file = self.path.open("r+b") if self.path.exists() else None
-        except OSError as cause:
-            raise unwritable(self.path, cause) from None
-        with file or nullcontext():
-            if file is not None and fcntl is not None:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    message = "another process is writing this file"
-                    raise self._error("busy-file", message, "wait for it, or write to another file") from None
-                except OSError:
-                    pass  # a file system without locks
-            yield file
-
-    def _cut(self, file: BinaryIO) -> None:
-        """Remove what stands behind the last line break, and go there."""
-        data = file.read()
-        if not data.startswith(_line(self.columns)):
+        if lines[0] + b"\n" != _line(self.columns):
             raise self._error("damaged-table", "the columns of the file are not those of its run", _ELSE)
-        file.truncate(data.rfind(b"\n") + 1)
-        file.seek(0, SEEK_END)
+        return True
 
     def _error(self, code: str, message: str, hint: str) -> FileError:
         return FileError(Diagnostic(code, message, Span(str(self.path), 1, 1), hint))

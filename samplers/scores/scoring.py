@@ -14,7 +14,6 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-import numpy as np
 import torch
 
 from samplers.proxies.base import Proxy, ProxyError, Subject, proxy
@@ -29,7 +28,7 @@ from spaces.program.candidate import Candidate, candidate_of
 from spaces.program.graph import Budgets, Chain, Program
 from spaces.program.variants import unroll
 
-__all__ = ["Scored", "batched", "score", "weight_seed"]
+__all__ = ["Scored", "batched", "one_thread", "score", "weight_seed"]
 
 #: Proxies of one labelled batch, or two: they share passes if the batch is the same.
 _LABELLED = ("zico", "naswot", "snip", "grad_norm", "grasp")
@@ -119,7 +118,7 @@ def score(
     if first is None:
         return
     members = _Kept(chain([first], remaining))
-    setting = _Setting.of(first.program, networks, data, seed, batch_norm, device)
+    setting = _Setting.of(first.program, networks, data, seed=seed, batch_norm=batch_norm, device=device)
     with closing(_network_scores(setting, members, jobs, spread)) as many:
         for found in many:
             candidate = members.next()
@@ -196,7 +195,7 @@ class _Setting:
         cls, program: Program, proxies: Sequence[Proxy], data: Data | None, seed: int, batch_norm: str, device: str
     ) -> _Setting:
         examples = None if data is None else (data.images.cpu().numpy(), data.labels.cpu().numpy(), data.source)
-        return cls(program.space.text, tuple(proxies), examples, seed, batch_norm, device)
+        return cls(program.space.text, tuple(proxies), examples, seed=seed, batch_norm=batch_norm, device=device)
 
 
 class _Scorer:
@@ -213,7 +212,7 @@ class _Scorer:
     def __call__(self, task: tuple[int, Sequence[int]]) -> dict[str, float]:
         candidate, setting = candidate_of(self.program, *task), self.setting
         try:
-            with _one_thread():
+            with one_thread():
                 seed = weight_seed(str(candidate), setting.seed)
                 net = candidate.build(seed=seed, batch_norm=setting.batch_norm).to(setting.device)
                 return evaluate(Subject(net, candidate), setting.proxies, self.data, setting.seed)
@@ -228,13 +227,13 @@ class _Scorer:
 def _uncosted(text: str) -> Program:
     """A program of this space with nothing tabulated: enough to build networks, at once."""
     space = read_space(text, "<scoring>")
-    nothing = np.zeros(0, np.int64)
-    chains = tuple(Chain(variant, {}, (), nothing, (), (), ()) for variant in unroll(space))
+    chains = tuple(Chain.untabulated(variant) for variant in unroll(space))
     return Program(space, chains, Budgets(), "", space.ram_model)
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
+    """Lets PyTorch compute on one thread, where sums are always added up alike."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

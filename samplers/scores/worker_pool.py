@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -16,7 +17,7 @@ from typing import Any, TypeVar
 
 from spaces.errors import Diagnostic, NascompileError
 
-__all__ = ["Spread", "WorkerError", "no_interrupts", "ordered"]
+__all__ = ["Spread", "WorkerError", "default_jobs", "no_interrupts", "ordered"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -25,10 +26,25 @@ Spread = Callable[[Callable[[Any], Callable[[Any], Any]], Any, Iterable[Any]], G
 
 #: Tasks begun per process ahead of the last result handed on: enough to bridge a slow one, few enough to hold.
 _LEAD = 4
+#: Starting a process takes as long as scoring some small networks.
+_WORTH_A_PROCESS = 16
 
 
 class WorkerError(NascompileError):
     """A worker process ended before its task did."""
+
+
+def default_jobs(tasks: int, device: str) -> int:
+    """Processes for so many tasks that are handed out at once: one per core, as far as that is worth it.
+
+    Example:
+        >>> default_jobs(5, "cpu"), default_jobs(1000, "cuda")
+        (1, 1)
+    """
+    if device != "cpu":
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, tasks // _WORTH_A_PROCESS))
 
 
 def ordered(

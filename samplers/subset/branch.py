@@ -126,7 +126,7 @@ class _Search:
             return []
         self.check()
         node = self.relaxed(node, more)
-        node = self.reduced(node, region, value, more)
+        node = self.reduced(node, region, value)
         if node.bound <= self.value + self.margin or len(node.open_ones) < more:
             return []
         if len(node.open_ones) == more:
@@ -150,22 +150,22 @@ class _Search:
             start[node.open_ones] = before.weights[node.open_ones]
             start[node.taken] = 1
         lam, rounds = (before.multipliers, _ROUNDS) if before else (None, _ROOT_ROUNDS)
-        found = self.grid.relax(start, lam, node.taken, node.open_ones, more, rounds)
+        found = self.grid.relax(start, lam, taken=node.taken, open_ones=node.open_ones, more=more, rounds=rounds)
         bound = min(node.bound, found.bound(node.taken, node.open_ones, more))
         return replace(node, relaxation=found, bound=bound)
 
-    def reduced(self, node: _Node, region: FreeRegion, value: float, more: int) -> _Node:
+    def reduced(self, node: _Node, region: FreeRegion, value: float) -> _Node:
         """The node without the open points that no better set contains."""
-        bounds = self.bounds(node.taken, node.open_ones, region, value, node.relaxation, more)[0]
+        bounds = self.bounds(node.taken, node.open_ones, region, value, node.relaxation)[0]
         kept = bounds > self.value + self.margin
         bound = min(node.bound, float(bounds.max()))
         return replace(node, open_ones=node.open_ones[kept], bound=bound)
 
     def bounds(
-        self, taken: Indices, open_ones: Indices, region: FreeRegion, value: float, relaxation: Relaxation | None,
-        more: int,
-    ) -> tuple[Floats, Floats]:  # fmt: skip
+        self, taken: Indices, open_ones: Indices, region: FreeRegion, value: float, relaxation: Relaxation | None
+    ) -> tuple[Floats, Floats]:
         """For each open point, a bound on the sets with it; and its gain."""
+        more = self.k - len(taken)
         gains = self.front.gains(region, open_ones)
         base, parts = np.array([[value]]), gains[None]
         if relaxation is not None:
@@ -183,7 +183,7 @@ class _Search:
         while True:
             if len(open_ones) < more:
                 return
-            bounds, gains = self.bounds(taken, open_ones, region, value, relaxation, more)
+            bounds, gains = self.bounds(taken, open_ones, region, value, relaxation)
             kept = bounds > self.value + self.margin
             if kept.all():
                 break

@@ -230,7 +230,7 @@ class HypervolumeSelector:
                 weights[chosen] = 1
                 grid = CoverageGrid(front, np.array(chosen), _CELLS)
                 none, every = np.zeros(0, np.int64), np.arange(len(front))
-                found = grid.relax(weights, None, none, every, self.k, _ROUNDS)
+                found = grid.relax(weights, None, taken=none, open_ones=every, more=self.k, rounds=_ROUNDS)
                 bound = min(bound, found.bound(none, every, self.k))
         return Searched(tuple(chosen), bound, False)
 

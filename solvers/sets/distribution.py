@@ -209,7 +209,7 @@ def distribution(lifted: Lifted, edge: Edge, base: float = 0.0, bins: int = 2048
         # A decision's errors reach from one number to another: their middle goes into the base, half the width is left.
         base += float(own[0] + (off.max() + off.min()) / 2)
         error += float(off.max() - off.min()) / 2
-    return Distribution(lifted, quantum, error, base, steps, _count(lifted, steps, ranges))
+    return Distribution(lifted, quantum, error, base, steps=steps, paths=_count(lifted, steps, ranges))
 
 
 def _distinct(values: Values) -> NDArray[np.float64]:

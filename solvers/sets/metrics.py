@@ -154,12 +154,13 @@ class Metrics:
             if not known and metric not in {d.label for d in chain.variant.decisions}:
                 return
             base = chain.base[metric] if known else 0
-            yield _best_first(lifted, edge, np.ones(len(sizes), np.bool_), sign, base, 1.0, variant)
+            yield _best_first(lifted, edge, np.ones(len(sizes), np.bool_), sign, base, scale=1.0, variant=variant)
             return
         # H = log2(u_L) * sum log2(w): for each size of the last feature map, the sum alone decides.
         for size in np.unique(sizes[1:]):
             scale, edge = float(np.log2(size)), lifted.edges("log_width")
-            yield _best_first(lifted, edge, sizes == size, sign, chain.base["log_width"], scale, variant)
+            base = chain.base["log_width"]
+            yield _best_first(lifted, edge, sizes == size, sign, base, scale=scale, variant=variant)
 
     # -- RAM, a maximum rather than a sum --------------------------------------------------------------------------
 
@@ -233,7 +234,7 @@ def _least_peak(lifted: Lifted, ram_model: str) -> tuple[int, tuple[int, ...]]:
         side = max(bases[1], int(needed[0][1]))
         total = side + (int(cap) if ram_model == "pingpong" else 0)
         if side < _HUGE and (best is None or total < best[0]):
-            best = total, _within(lifted, capped, other, int(cap), side, needed)
+            best = total, _within(lifted, capped, other, cap=int(cap), side=side, needed=needed)
     assert best is not None
     return best
 
@@ -280,7 +281,7 @@ def _largest_peak(lifted: Lifted, ram_model: str) -> tuple[int, tuple[int, ...]]
     node, mask = 1, masks[-1]
     row: list[int] = []
     for t, children in enumerate(lifted.children):
-        _, choices, picks = _picked(lifted, names, t, mask, best[t + 1], node)
+        _, choices, picks = _picked(lifted, names, t, mask, best[t + 1], node=node)
         row.append(int(choices[0]))
         node, mask = int(children[node, choices[0]]), mask & ~int(picks[0])
     return int(best[0][-1][1]), tuple(row)

@@ -70,6 +70,10 @@ def _pick_by_option(children: Level, below: NDArray[Any], ranks: NDArray[Any]) -
     return x, ranks
 
 
+#: Prefixes that are extended at once: few enough for the processor's cache.
+_PIECE = 1 << 14
+
+
 def list_rows(
     levels: Sequence[Level], root: int, counts: Counts, options: Sequence[NDArray[Any]], out: NDArray[Any]
 ) -> None:
@@ -84,36 +88,24 @@ def list_rows(
         options: the values of each decision's options.
         out: [members, at least decisions]; its first columns are filled. Column-major order is fastest.
     """
+
+    def extend(t: int, frontier: NDArray[Any], row: int) -> None:
+        """Write decision t and all later ones for the prefixes that end in the nodes of `frontier`, from a row on."""
+        if t == len(levels):
+            return
+        for begin in range(0, len(frontier), _PIECE):
+            children = levels[t][frontier[begin : begin + _PIECE]]
+            prefix, x = np.nonzero(children)
+            after = children[prefix, x]
+            column = options[t][x]
+            if t + 1 < len(levels):
+                column = np.repeat(column, counts[len(levels) - 1 - t][after].astype(np.int64))
+            out[row : row + len(column), t] = column
+            extend(t + 1, after, row)
+            row += len(column)
+
     if root:
-        _extend(levels, counts, options, out, 0, np.array([root]), 0)
-
-
-#: Prefixes that are extended at once: few enough for the processor's cache.
-_PIECE = 1 << 14
-
-
-def _extend(
-    levels: Sequence[Level],
-    counts: Counts,
-    options: Sequence[NDArray[Any]],
-    out: NDArray[Any],
-    t: int,
-    frontier: NDArray[Any],
-    row: int,
-) -> None:
-    """Write decision t and all later ones for the prefixes that end in the nodes of `frontier`, from a row on."""
-    if t == len(levels):
-        return
-    for begin in range(0, len(frontier), _PIECE):
-        children = levels[t][frontier[begin : begin + _PIECE]]
-        prefix, x = np.nonzero(children)
-        after = children[prefix, x]
-        column = options[t][x]
-        if t + 1 < len(levels):
-            column = np.repeat(column, counts[len(levels) - 1 - t][after].astype(np.int64))
-        out[row : row + len(column), t] = column
-        _extend(levels, counts, options, out, t + 1, after, row)
-        row += len(column)
+        extend(0, np.array([root]), 0)
 
 
 def distinct_draws(count: int, n: int, source: random.Random) -> list[int]:

@@ -199,7 +199,10 @@ def block(
         kinds = {p.name: _kind(hints[p.name]) for p in keywords}
         defaults = {p.name: p.default for p in keywords if p.default is not p.empty}
         lower = lru_cache(maxsize=65536)(function)
-        BLOCKS[name] = Block(name, lower, numbered, ranks, out_rank, kinds, defaults, pools_all, classifies)
+        BLOCKS[name] = Block(
+            name, lower, numbered, ranks, out_rank, params=kinds, defaults=defaults, pools_all=pools_all,
+            classifies=classifies,
+        )  # fmt: skip
         return function
 
     return register

@@ -6,14 +6,9 @@ from spaces.blocks.base import Activation, Count, Padding, Window, block
 from spaces.blocks.conv import along
 from spaces.operators import Ops
 from spaces.operators.convolution import depthwise_op, pointwise_op
-from spaces.tensors import Pair, Shape
+from spaces.tensors import Shape
 
 __all__ = ["ds_conv", "ds_conv1d"]
-
-
-def _ops(x: Shape, filters: int, kernel: Pair, stride: Pair, padding: str | Pair, activation: str) -> Ops:
-    spatial = depthwise_op(x, kernel, stride, padding, activation=activation)
-    return spatial, pointwise_op(spatial.out, filters, activation=activation, source=1)
 
 
 @block("ds_conv")
@@ -32,7 +27,8 @@ def ds_conv(
         >>> sum(op.weights for op in ds_conv(Shape(84, 49, 10), filters=112, stride=(2, 2)))
         10164
     """
-    return _ops(x, filters, kernel, stride, padding, activation)
+    spatial = depthwise_op(x, kernel, stride, padding, activation=activation)
+    return spatial, pointwise_op(spatial.out, filters, activation=activation, source=1)
 
 
 @block("ds_conv1d", ranks=(1,))
@@ -46,4 +42,5 @@ def ds_conv1d(
     activation: Activation = "relu",
 ) -> Ops:
     """A depthwise-separable convolution over a series."""
-    return _ops(x, filters, (1, kernel), (1, stride), along(padding), activation)
+    around = along(padding)
+    return ds_conv(x, filters=filters, kernel=(1, kernel), stride=(1, stride), padding=around, activation=activation)

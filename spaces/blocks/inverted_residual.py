@@ -11,35 +11,9 @@ from spaces.blocks.squeeze_excitation import squeeze_excitation_ops
 from spaces.operators import Op, Ops
 from spaces.operators.convolution import depthwise_op, pointwise_op
 from spaces.operators.sums import add_op
-from spaces.tensors import Pair, Shape
+from spaces.tensors import Shape
 
 __all__ = ["inverted_residual", "inverted_residual1d"]
-
-
-def _ops(
-    x: Shape,
-    filters: int,
-    expansion: int,
-    kernel: Pair,
-    stride: Pair,
-    padding: str | Pair,
-    residual: bool,
-    squeeze: int,
-    activation: str,
-) -> Ops:
-    ops: list[Op] = []
-    if expansion > 1:
-        ops.append(pointwise_op(x, x.channels * expansion, activation=activation))
-    wide = ops[-1].out if ops else x
-    ops.append(depthwise_op(wide, kernel, stride, padding, activation=activation, source=len(ops)))
-    if squeeze:
-        # As published the hidden width follows the block's input, not the wide tensor that is gated.
-        ops += squeeze_excitation_ops(ops[-1].out, max(1, x.channels // squeeze), source=len(ops))
-    ops.append(pointwise_op(ops[-1].out, filters, source=len(ops)))
-    # As in MobileNetV2 the skip exists exactly where input and output agree; elsewhere `residual` changes nothing.
-    if residual and ops[-1].out == x:
-        ops.append(add_op(0, len(ops), x))
-    return tuple(ops)
 
 
 @block("inverted_residual")
@@ -66,7 +40,19 @@ def inverted_residual(
         >>> [op.kind for op in inverted_residual(Shape(16, 8, 8), filters=24, squeeze=4)]
         ['pointwise', 'depthwise', 'global_avg_pool', 'linear', 'linear', 'mul', 'pointwise']
     """
-    return _ops(x, filters, expansion, kernel, stride, padding, residual, squeeze, activation)
+    ops: list[Op] = []
+    if expansion > 1:
+        ops.append(pointwise_op(x, x.channels * expansion, activation=activation))
+    wide = ops[-1].out if ops else x
+    ops.append(depthwise_op(wide, kernel, stride, padding, activation=activation, source=len(ops)))
+    if squeeze:
+        # As published the hidden width follows the block's input, not the wide tensor that is gated.
+        ops += squeeze_excitation_ops(ops[-1].out, max(1, x.channels // squeeze), source=len(ops))
+    ops.append(pointwise_op(ops[-1].out, filters, source=len(ops)))
+    # As in MobileNetV2 the skip exists exactly where input and output agree; elsewhere `residual` changes nothing.
+    if residual and ops[-1].out == x:
+        ops.append(add_op(0, len(ops), x))
+    return tuple(ops)
 
 
 @block("inverted_residual1d", ranks=(1,))
@@ -83,4 +69,7 @@ def inverted_residual1d(
     activation: Activation = "relu6",
 ) -> Ops:
     """An inverted residual over a series."""
-    return _ops(x, filters, expansion, (1, kernel), (1, stride), along(padding), residual, squeeze, activation)
+    return inverted_residual(
+        x, filters=filters, expansion=expansion, kernel=(1, kernel), stride=(1, stride), padding=along(padding),
+        residual=residual, squeeze=squeeze, activation=activation,
+    )  # fmt: skip

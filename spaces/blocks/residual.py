@@ -6,19 +6,9 @@ from spaces.blocks.base import Activation, Count, Window, block
 from spaces.operators import Ops
 from spaces.operators.convolution import conv_op
 from spaces.operators.sums import add_op
-from spaces.tensors import Pair, Shape
+from spaces.tensors import Shape
 
 __all__ = ["residual", "residual1d"]
-
-
-def _ops(x: Shape, filters: int, kernel: Pair, stride: Pair, second_kernel: Pair, activation: str) -> Ops:
-    first = conv_op(x, filters, kernel, stride, "same", activation=activation)
-    second = conv_op(first.out, filters, second_kernel, (1, 1), "same", source=1)
-    if second.out == x:
-        return first, second, add_op(0, 2, x, activation=activation)
-    skip = conv_op(x, filters, (1, 1), stride, "same", kind="pointwise")
-    # The skip is computed last, so that the wide intermediate of the main path is gone by then.
-    return first, second, skip, add_op(2, 3, second.out, activation=activation)
 
 
 @block("residual")
@@ -40,7 +30,13 @@ def residual(
         >>> [op.kind for op in residual(Shape(16, 8, 8), filters=32, stride=(2, 2))]
         ['conv', 'conv', 'pointwise', 'add']
     """
-    return _ops(x, filters, kernel, stride, second_kernel or kernel, activation)
+    first = conv_op(x, filters, kernel, stride, "same", activation=activation)
+    second = conv_op(first.out, filters, second_kernel or kernel, (1, 1), "same", source=1)
+    if second.out == x:
+        return first, second, add_op(0, 2, x, activation=activation)
+    skip = conv_op(x, filters, (1, 1), stride, "same", kind="pointwise")
+    # The skip is computed last, so that the wide intermediate of the main path is gone by then.
+    return first, second, skip, add_op(2, 3, second.out, activation=activation)
 
 
 @block("residual1d", ranks=(1,))
@@ -54,4 +50,7 @@ def residual1d(
     activation: Activation = "relu",
 ) -> Ops:
     """A residual basic block over a series."""
-    return _ops(x, filters, (1, kernel), (1, stride), (1, second_kernel or kernel), activation)
+    second = (1, second_kernel or kernel)
+    return residual(
+        x, filters=filters, kernel=(1, kernel), stride=(1, stride), second_kernel=second, activation=activation
+    )

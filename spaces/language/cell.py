@@ -121,7 +121,7 @@ def cell_block(cell: Cell) -> Block:
     params: dict[str, Kind] = {f"edge{k + 1}": kind for k in range(len(cell.edges))}
     blocks = [spec.block for operator in cell.operators.values() if not isinstance(operator, str) for spec in operator]
     ranks = tuple(rank for rank in CELL_RANKS if all(rank in block.ranks for block in blocks))
-    return Block(cell.name, lower, True, ranks, None, params, {})
+    return Block(cell.name, lower, numbered=True, ranks=ranks, out_rank=None, params=params, defaults={})
 
 
 def live_edges(cell: Cell, chosen: Sequence[Chosen]) -> list[bool]:
@@ -241,7 +241,7 @@ class _Lowering:
         return at
 
     def block(self, spec: LayerSpec, source: int, origin: str) -> int:
-        for op in _placed(spec, self.shapes[source], source, len(self.ops), self.left[source] == 0, origin):
+        for op in _placed(spec, self.shapes[source], source, len(self.ops), free=self.left[source] == 0, origin=origin):
             self.emit(op)
         return len(self.ops)
 

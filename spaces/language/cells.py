@@ -156,4 +156,5 @@ def read_cell_use(reading: Reading, data: dict[str, Any], path: Path_, repeat: R
     labels = [cell.label(k) for k in range(len(cell.edges))]
     reading.used.update(labels)
     arguments = {f"edge{k + 1}": Expression(label, Name(label), span) for k, label in enumerate(labels)}
-    return LayerSpec(cell_block(cell), arguments, reading.flag(data, "numbered", path), None, repeat, span)
+    numbered = reading.flag(data, "numbered", path)
+    return LayerSpec(cell_block(cell), arguments, numbered, None, repeat, span=span)

@@ -62,9 +62,10 @@ class _SpaceReader(Reading):
             raise SpaceError(self.mistakes)
         settings = Settings(header.dtype, header.bias, header.batch_norm == "kept", header.count_activations)
         return Space(
-            header.space, header.doc, tensor, settings, header.ram_model, self.choices, network,
-            tuple(c for c in constraints if c), self.document, self.cells, tuple(header.thin),
-        )  # fmt: skip
+            header.space, header.doc, tensor, settings, header.ram_model, choices=self.choices, network=network,
+            constraints=tuple(c for c in constraints if c), document=self.document, cells=self.cells,
+            thin=tuple(header.thin),
+)  # fmt: skip
 
     def read_cells(self, cells: dict[str, Any]) -> None:
         from spaces.language.cells import read_cell
@@ -145,7 +146,9 @@ class _SpaceReader(Reading):
         numbered, bias, norm = (self.flag(data, key, path) for key in ("numbered", "bias", "batch_norm"))
         dtype = self.dtype(data.get("dtype"), (*path, "dtype"), grouped)
         span = self.source.span((*path, block.name), key=True)
-        return LayerSpec(block, arguments, numbered, dtype, repeat, span, bias, norm is not False)
+        return LayerSpec(
+            block, arguments, numbered, dtype=dtype, repeat=repeat, span=span, bias=bias, batch_norm=norm is not False
+        )
 
     def keys(self) -> set[Path_]:
         return {path for path, kind in self.source.spans if kind == "key"}

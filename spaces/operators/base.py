@@ -148,4 +148,6 @@ def nothing(op: Op, x: Shape, bias: bool) -> nn.Module:
 def plain_kernel(op: Op, x: Shape, operands: tuple[int, ...]) -> Kernel:
     """The kernel of the operator's own name, with its window and groups."""
     own = operands if OPERATORS[op.kind].joins else operands[:1]
-    return Kernel(op.kind, own, x, op.out, op.kernel, op.stride, op.pads, op.groups, part=op.part)
+    return Kernel(
+        op.kind, own, x, op.out, kernel=op.kernel, stride=op.stride, pads=op.pads, groups=op.groups, part=op.part
+    )

@@ -46,7 +46,7 @@ def conv_op(
     width = Fraction(filters * kernel[0] * kernel[1], groups)
     border = pads(x, out, kernel, stride, padding)
     return Op(
-        kind, (source,), out, weights, weights * out.height * out.width, width, activation,
+        kind, (source,), out, weights, weights * out.height * out.width, width=width, activation=activation,
         kernel=kernel, stride=stride, pads=border, groups=groups, norm=norm,
     )  # fmt: skip
 

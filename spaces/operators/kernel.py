@@ -226,7 +226,7 @@ def kernel_calls(kernel: Kernel, inputs: list[Shape], dtype: str) -> list[Kernel
         return [KernelCall(name, x, kernel.out) for x in inputs]
     x = Shape(kernel.x.size) if kind.whole else kernel.x
     top, _, left, _ = kernel.pads
-    return [KernelCall(name, x, kernel.out, kernel.kernel, kernel.stride, (top, left), kernel.groups)]
+    return [KernelCall(name, x, kernel.out, kernel.kernel, kernel.stride, pads=(top, left), groups=kernel.groups)]
 
 
 def elementwise(call: KernelCall, dtype: str) -> dict[str, int]:

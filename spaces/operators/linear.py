@@ -19,7 +19,9 @@ __all__ = ["linear_op"]
 def linear_op(x: Shape, units: int, *, activation: str = "none", source: int = 0, bias: bool | None = None) -> Op:
     """A fully connected layer as one operator: N*M weights, entropy width M."""
     weights = x.size * units
-    return Op("linear", (source,), Shape(units), weights, weights, Fraction(units), activation, bias=bias)
+    return Op(
+        "linear", (source,), Shape(units), weights, weights, width=Fraction(units), activation=activation, bias=bias
+    )
 
 
 def _module(op: Op, x: Shape, bias: bool) -> nn.Module:

@@ -58,7 +58,7 @@ def breakdown(candidate: Candidate) -> tuple[LayerTerms, ...]:
             layer.spec.block.name,
             x,
             out,
-            layer_cost(ops, x, out, settings, program.runtime, program.latency),
+            layer_cost(ops, x, out, settings, program.runtime, profile=program.latency),
         )
         for layer, x, out, ops in candidate.steps
     )

@@ -74,7 +74,7 @@ def compile_space(
     if not compiler.relation_failed and all(chain.impossible for chain in chains):
         raise compiler.failure(chains)
     model = ram_model or runtime.ram_model or space.ram_model
-    return Program(space, chains, budgets, target, model, runtime, latency)
+    return Program(space, chains, budgets, target, model, runtime=runtime, latency=latency)
 
 
 @contextmanager
@@ -144,7 +144,7 @@ class _Compiler:
             stages = tuple(walk.stage(t) for t in range(len(variant.decisions)))
         except Infeasible as reason:
             self.relation_failed |= walk.relation_failed
-            return Chain(variant, {}, (), np.zeros(0, np.int64), (), (), (), impossible=str(reason))
+            return Chain.untabulated(variant, str(reason))
         base_costs: dict[str, int] = dict(zip(ADDITIVE_METRICS, base.additive, strict=True))
         base_costs["rom"] += self.layers.runtime.base
         base_costs["latency"] += self.layers.latency.network_ns if self.layers.latency else 0
@@ -158,9 +158,9 @@ class _Compiler:
             | walk.fixed,
             stages,
             np.array([state.size for state in walk.states], np.int64),
-            tuple(_limit(c, stages, base_costs, places.get(c.text)) for c in linear),
-            tuple([("ram", self.budgets.ram)] if self.budgets.ram is not None else []) + tuple(ram),
-            tuple(r for r in relations if r.residual),
+            limits=tuple(_limit(c, stages, base_costs, places.get(c.text)) for c in linear),
+            ram_limits=tuple([("ram", self.budgets.ram)] if self.budgets.ram is not None else []) + tuple(ram),
+            residual=tuple(r for r in relations if r.residual),
         )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,6 +131,12 @@ class Chain:
     ram_limits: tuple[tuple[str, int], ...]
     residual: tuple[Relation, ...]
     impossible: str = ""
+
+    @classmethod
+    def untabulated(cls, variant: Variant, impossible: str = "") -> Self:
+        """Of a variant whose layers were not costed, or cannot be."""
+        none = np.zeros(0, np.int64)
+        return cls(variant, {}, (), none, limits=(), ram_limits=(), residual=(), impossible=impossible)
 
     @property
     def ram_limit(self) -> int | None:

@@ -130,7 +130,7 @@ class LayerTable:
             raise EngineError(
                 Diagnostic("mixed-types", message, layer.spec.span, "leave out its `dtype`, or --runtime")
             )
-        cost = layer_cost(ops, x, out, self.space.settings, self.runtime, self.latency)
+        cost = layer_cost(ops, x, out, self.space.settings, self.runtime, profile=self.latency)
         self._costs[key] = (ops, cost)
         if max(cost[:-1]) > _MAX_COST:
             message = f"a layer `{layer.spec.block.name}` on {x.shape} costs more than 2^52"

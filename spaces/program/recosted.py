@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-import numpy as np
-
 from spaces.errors import CandidateError, Diagnostic
 from spaces.language.reader import read_space
 from spaces.program.candidate import Candidate
@@ -46,8 +44,7 @@ def recosted(candidate: Candidate, overrides: Iterable[str]) -> Candidate:
     if [_decided(v) for v in variants] != [_decided(c.variant) for c in program.chains]:
         message = f"{', '.join(given)} changes what a network of `{program.space.name}` decides"
         raise CandidateError(Diagnostic("bad-override", message, None, "compile the space with the overrides"))
-    none = np.zeros(0, np.int64)
-    chains = tuple(Chain(v, {}, (), none, (), (), (), impossible="not compiled") for v in variants)
+    chains = tuple(Chain.untabulated(v, "not compiled") for v in variants)
     there = replace(program, space=space, chains=chains)
     return Candidate(space.name, candidate.position, candidate.row, there)
 

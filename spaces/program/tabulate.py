@@ -310,4 +310,4 @@ def _stage(
     additive, (even, odd, peak) = numbers[:-3], numbers[-3:]
     costs: dict[str, Any] = dict(zip(ADDITIVE_METRICS, additive, strict=True))
     width = np.array([[s.log_width for s in row] for row in table], np.float64)
-    return Stage(decision, target, costs, even, odd, peak, width, states, derived)
+    return Stage(decision, target, costs, even, odd, peak=peak, log_width=width, states=states, derived=derived)

@@ -173,7 +173,7 @@ def _unrolled(
         message = f"the repeats make {prod(map(len, axes)):,} variants; at most {MAX_VARIANTS:,} are allowed"
         span = free[0].span if free else space.choices[names[0]].span if names else None
         raise SpaceError(Diagnostic("too-many-variants", message, span, "share a repeat by a shared choice"))
-    return [_Unroller(space, network, cases, names, free, values).run() for values in product(*axes)]
+    return [_Unroller(space, network, cases, names=names, free=free, values=values).run() for values in product(*axes)]
 
 
 def _cases(space: Space, taken: dict[str, str]) -> Iterator[dict[str, str]]:

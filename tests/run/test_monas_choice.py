@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from nascompile.run.folder import RunFolder
-from nascompile.run.monas_choice import monas_choice
+from nascompile.run.proxies import proxy_choice
 from nascompile.run.worker import load_data
+from samplers.training_free import Means
 from solvers.base import solve
 from solvers.sets.feasible_set import FeasibleSet
 from spaces.language.reader import read_space
@@ -58,13 +59,13 @@ def test_the_cells_of_two_searches_are_trained(folder: RunFolder) -> None:
 
 def test_a_search_that_was_cut_off_goes_on(folder: RunFolder) -> None:
     data = load_data(folder)
-    whole = monas_choice(folder, data, lambda what: None)
+    whole = proxy_choice(folder, data, Means())
     log = folder.path / "monas-0.jsonl"
     lines = log.read_text().splitlines(keepends=True)
     assert len(lines) == 3, "settings and two rounds, as there are three operators"
     log.write_text("".join(lines[:2]))
     measured: list[str] = []
-    assert monas_choice(folder, data, measured.append) == whole
+    assert proxy_choice(folder, data, Means(told=lambda what, _: measured.append(what))) == whole
     assert measured
     assert all("round 2" in what for what in measured), "the first round was measured before"
     assert log.read_text().splitlines(keepends=True) == lines

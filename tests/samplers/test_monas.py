@@ -152,8 +152,9 @@ def test_an_operator_has_the_same_weights_in_every_network() -> None:
             assert torch.equal(drawn[0][origin], other[origin])
 
 
-def test_ask_gives_different_cells() -> None:
-    cells = list(MonasSampler(cells=5, repeats=1).ask(WHOLE, IMAGES, 3))
+def test_it_chooses_different_cells() -> None:
+    sampler = MonasSampler(cells=5, repeats=1)
+    cells = sampler.choose(WHOLE, 3, lambda one, *_: list(one.search(WHOLE, IMAGES)))
     assert len(set(cells)) == len(cells) >= 2
 
 

@@ -2,160 +2,102 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from nascompile.cli.options import SetRequest, default_name, is_set_file
-from nascompile.cli.output import Interrupted, emit_json, err, out, quantity, say, table, working
+from nascompile.cli.output import err, out, quantity, table
 from nascompile.cli.report import budget_text, profile_data, profile_text, runtime_name
+from nascompile.cli.search.untrained import Untrained
 from nascompile.records.search_log import SearchLog
-from nascompile.run.monas_choice import MONAS_IMAGES
 from samplers.monas.rules import Round
 from samplers.monas.sampler import MonasSampler, found_cell
-from solvers.sets.feasible_set import FeasibleSet
-from spaces.program.candidate import Candidate
+from solvers.base import Progress
 
 if TYPE_CHECKING:
     from samplers.proxies.data import Data
 
-__all__ = ["MonasSearch", "with_latency"]
+__all__ = ["MonasSearch"]
 
 
-@dataclass(frozen=True)
-class MonasSearch:
-    """A search as the command line has it.
+class MonasSearch(Untrained[MonasSampler]):
+    """Rounds, on stderr as they come, and the cell that the last of them leaves."""
 
-    Args:
-        sampler: with its parameters.
-        data: the user's examples; None for noise.
-        log: the file of rounds; None for one in this folder.
-        force: start anew, whatever the log holds.
-        as_json: print the result as JSON.
-    """
-
-    sampler: MonasSampler
-    data: Path | None
-    log: Path | None
-    force: bool
-    as_json: bool
-
-    def run(self, request: SetRequest) -> None:
-        """Search, and print what was found."""
-        chosen = self.sampler
-        chosen.check_weights()
-        fs = with_latency(chosen, request).feasible_set()
-        chosen.check(fs)
-        _one_thread()
-        examples = self._examples(fs)
-        start = time.monotonic()
-        rounds = _rounds(chosen, fs, examples, self._opened(fs, examples))
-        member = found_cell(fs, rounds)
-        result = _result(member, fs, chosen, rounds, examples.source, time.monotonic() - start)
-        if self.as_json:
-            emit_json(result)
-        else:
-            _print(member, result)
-
-    def _examples(self, fs: FeasibleSet) -> Data:
+    def examples(self) -> Data:
+        """Images; their labels are never looked at."""
         from samplers.proxies.data import Data
 
-        shape, seed = fs.program.space.input.dims, self.sampler.seed
-        return (
-            Data.load(self.data, shape, MONAS_IMAGES, seed)
-            if self.data
-            else Data.gaussian(shape, 2, MONAS_IMAGES, seed)
+        shape, path, seed, n = (
+            self.fs.program.space.input.dims,
+            self.options.data,
+            self.options.seed,
+            2 * self.search.batch,
         )
+        return Data.load(path, shape, n, seed) if path else Data.gaussian(shape, 2, n, seed)
 
-    def _opened(self, fs: FeasibleSet, data: Data) -> SearchLog:
-        name = default_name(fs.program, "monas", self.sampler.seed)
-        settings = {"space": fs.program.space.text, "set": fs.digest, "sampler": asdict(self.sampler)}
-        settings |= {"data": data.source, "latency": fs.program.latency.name if fs.program.latency else None}
-        return SearchLog(self.log or Path(f"{name}.jsonl"), settings, self.force)
+    def continues(self, log: SearchLog[Round]) -> str:
+        """After which round."""
+        return f"continuing after round {log.records[-1].number} of {log.path}"
+
+    def interrupted(self, log: SearchLog[Round]) -> str:
+        """After which round."""
+        return f"interrupted after {len(log.records)} rounds; the same command continues from {log.path}"
+
+    @contextmanager
+    def recording(self, log: SearchLog[Round], progress: Progress) -> Iterator[Callable[[Round], None]]:
+        """Prints each round."""
+        yield _print_round
+
+    def found(self, data: Data, log: SearchLog[Round], seconds: float) -> dict[str, Any]:
+        """The cell and its costs, and all rounds."""
+        program, member = self.fs.program, found_cell(self.fs, log.records)
+        return {
+            "candidate": str(member),
+            "index": member.number,
+            "costs": member.costs,
+            "feasible": self.fs.size,
+            "size": program.size,
+            "budgets": dict(program.budgets.items()),
+            "ram_model": program.ram_model,
+            "runtime": runtime_name(program),
+            "target": program.target or None,
+            "latency_profile": profile_data(program.latency) if program.latency else None,
+            "sampler": self.search.parameters,
+            "data": data.source,
+            "seconds": seconds,
+            "rounds": [asdict(one) for one in log.records],
+        }
+
+    def show(self, found: dict[str, Any]) -> None:
+        """The cell and its costs."""
+        out.print(f"[bold]{escape(found['candidate'])}[/bold]", soft_wrap=True)
+        index = "" if found["index"] is None else f"index {found['index']:,} of the benchmark; "
+        target = f" on {found['target']}" if found["target"] else ""
+        limits = budget_text(found["budgets"], found["ram_model"], found["runtime"])
+        out.print(
+            f"{index}one of {found['feasible']:,} feasible of {found['size']:,}{target}: {limits}", soft_wrap=True
+        )
+        out.print()
+        rows = table("cost", ">value")
+        for name, value in found["costs"].items():
+            rows.add_row(name, quantity(name, value))
+        out.print(rows)
+        if found["latency_profile"]:
+            out.print(profile_text(found["latency_profile"]))
+        out.print(f"measured on {found['data']}; {found['seconds']:.0f} s")
+        out.print("No network was trained: K, R and MeCo predict accuracy, and say nothing about its value.")
 
 
-def with_latency(sampler: MonasSampler, request: SetRequest) -> SetRequest:
-    """The request with a latency profile where the sampler weighs latencies."""
-    if sampler.mu and request.latency_profile is None and not is_set_file(request.space):
-        return replace(request, latency_profile="auto")
-    return request
-
-
-def _one_thread() -> None:
-    """Thin networks are fastest on one thread, and there, unlike on several, sums are always added up alike."""
-    import torch
-
-    torch.set_num_threads(1)
-
-
-def _rounds(sampler: MonasSampler, fs: FeasibleSet, data: Data, log: SearchLog) -> list[Round]:
-    if log.rounds:
-        say(f"continuing after round {log.rounds[-1].number} of {log.path}")
-    try:
-        with working("searching") as progress:
-
-            def show(number: int, what: str, done: int, of: int) -> None:
-                progress(f"round {number}, {what}, {done + 1} of {of}", 0)
-
-            for found in sampler.search(fs, data.images, tuple(log.rounds), show):
-                log.append(found)
-                _print_round(found)
-    except KeyboardInterrupt:
-        say(f"interrupted after {len(log.rounds)} rounds; the same command continues from {log.path}")
-        raise Interrupted from None
-    return log.rounds
-
-
-def _print_round(found: Round) -> None:
+def _print_round(one: Round) -> None:
     """The state of each edge, on stderr."""
-    rows = table(f"round {found.number}", "left", "pruned", "~")
-    for edge, names in found.after.items():
+    rows = table(f"round {one.number}", "left", "pruned", "~")
+    for edge, names in one.after.items():
         pruned, needed = (
-            ", ".join(r.operator for r in found.rows if (r.edge, r.fate) == (edge, fate))
-            for fate in ("pruned", "needed")
+            ", ".join(r.operator for r in one.rows if (r.edge, r.fate) == (edge, fate)) for fate in ("pruned", "needed")
         )
         why = f"not {needed}, which every feasible cell needs" if needed else ""
         rows.add_row(escape(edge), ", ".join(names), pruned, why)
     err.print(rows, width=max(err.width, 120))
-
-
-def _result(
-    member: Candidate, fs: FeasibleSet, sampler: MonasSampler, rounds: list[Round], source: str, seconds: float
-) -> dict[str, Any]:
-    program = fs.program
-    return {
-        "candidate": str(member),
-        "index": member.number,
-        "costs": member.costs,
-        "feasible": fs.size,
-        "size": program.size,
-        "budgets": dict(program.budgets.items()),
-        "ram_model": program.ram_model,
-        "runtime": runtime_name(program),
-        "target": program.target or None,
-        "latency_profile": profile_data(program.latency) if program.latency else None,
-        "sampler": asdict(sampler),
-        "data": source,
-        "seconds": seconds,
-        "rounds": [asdict(found) for found in rounds],
-    }
-
-
-def _print(member: Candidate, data: dict[str, Any]) -> None:
-    out.print(f"[bold]{escape(str(member))}[/bold]", soft_wrap=True)
-    index = "" if data["index"] is None else f"index {data['index']:,} of the benchmark; "
-    target = f" on {data['target']}" if data["target"] else ""
-    limits = budget_text(data["budgets"], data["ram_model"], data["runtime"])
-    out.print(f"{index}one of {data['feasible']:,} feasible of {data['size']:,}{target}: {limits}", soft_wrap=True)
-    out.print()
-    rows = table("cost", ">value")
-    for name, value in data["costs"].items():
-        rows.add_row(name, quantity(name, value))
-    out.print(rows)
-    if data["latency_profile"]:
-        out.print(profile_text(data["latency_profile"]))
-    out.print(f"measured on {data['data']}; {data['seconds']:.0f} s")
-    out.print("No network was trained: K, R and MeCo predict accuracy, and say nothing about its value.")

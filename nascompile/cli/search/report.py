@@ -12,8 +12,9 @@ from rich.markup import escape
 
 from nascompile.cli.output import out, quantity, table
 from nascompile.cli.report import budget_text, profile_data, runtime_name
-from nascompile.records.trial_log import TrialLog
-from samplers.optuna_studies.pareto import ParetoSampler, Point
+from nascompile.records.search_log import SearchLog
+from samplers.optuna_studies.pareto import Point
+from samplers.optuna_studies.pareto_search import ParetoSearch, Trial
 from solvers.sets.feasible_set import FeasibleSet
 
 __all__ = ["Found", "found_data", "print_found"]
@@ -27,7 +28,7 @@ class Found:
 
     Args:
         fs: the set.
-        sampler: told of all trials.
+        search: that has evaluated them.
         log: with all trials, and perhaps with more.
         trials: how many there were.
         source: where the examples come from.
@@ -38,8 +39,8 @@ class Found:
     """
 
     fs: FeasibleSet
-    sampler: ParetoSampler
-    log: TrialLog
+    search: ParetoSearch
+    log: SearchLog[Trial]
     trials: int
     source: str
     batch_norm: str
@@ -50,18 +51,14 @@ class Found:
     @cached_property
     def front(self) -> list[tuple[int, Point]]:
         """The non-dominated trials with their numbers, the best by the first objective first."""
-        numbers = {trial.candidate: number for number, trial in enumerate(self.log.trials)}
-        points = [(numbers[str(point.candidate)], point) for point in self.sampler.archive()]
-        name, sense = next(iter(self.sampler.objectives.items()))
-        sign = 1 if sense == "min" else -1
-        return sorted(points, key=lambda one: (sign * one[1].values[name], one[0]))
+        return self.search.front(self.fs, self.log.records[: self.trials])
 
     @cached_property
     def unsound(self) -> dict[str, int]:
         """Per objective, how many trials have no finite value; those that all have are left out."""
-        trials = self.log.trials[: self.trials]
+        trials = self.log.records[: self.trials]
         counts = {
-            name: sum(not math.isfinite(trial.values[name]) for trial in trials) for name in self.sampler.objectives
+            name: sum(not math.isfinite(trial.values[name]) for trial in trials) for name in self.search.objectives
         }
         return {name: count for name, count in counts.items() if count}
 
@@ -77,7 +74,7 @@ def found_data(found: Found) -> dict[str, Any]:
         "budgets": dict(program.budgets.items()),
         "ram_model": program.ram_model,
         "latency_profile": profile_data(program.latency) if program.latency else None,
-        "sampler": found.sampler.state()["parameters"],
+        "sampler": found.search.parameters,
         "data": found.source,
         "batch_norm": found.batch_norm,
         "trials": found.trials,
@@ -104,7 +101,7 @@ def print_found(found: Found) -> None:
     program = found.fs.program
     target = f" on {program.target}" if program.target else ""
     limits = budget_text(dict(program.budgets.items()), program.ram_model, runtime_name(program))
-    draws = "uniform draws" if found.sampler.method == "uniform" else f"trials by {found.sampler.method}"
+    draws = "uniform draws" if found.search.method == "uniform" else f"trials by {found.search.method}"
     out.print(
         f"{escape(program.space.name)}{target}: {found.trials:,} {draws} from {found.fs.size:,} feasible of "
         f"{program.size:,} ({limits})", soft_wrap=True,
@@ -120,7 +117,7 @@ def print_found(found: Found) -> None:
         out.print("no trial has a finite value in every objective: leave out the objectives named above")
     out.print()
     if found.output:
-        wanted = ",".join(f"{name}:{sense}" for name, sense in found.sampler.objectives.items())
+        wanted = ",".join(f"{name}:{sense}" for name, sense in found.search.objectives.items())
         command = f"nascompile select {found.output} -k 5 --objectives {wanted}"
         out.print(f"written: {found.output}, for `{command}`", soft_wrap=True, markup=False)
     out.print(f"{found.seconds:.0f} s, {found.asking:.0f} s of it for proposals; every trial is in {found.log.path}",
@@ -129,7 +126,7 @@ def print_found(found: Found) -> None:
 
 
 def _print_front(found: Found) -> None:
-    objectives = found.sampler.objectives
+    objectives = found.search.objectives
     first, count = next(iter(objectives)), len(found.front)
     shown = f"; the first {_SHOWN} by {first}" if count > _SHOWN else f", by {first}"
     out.print(f"{count:,} of them on the front: no other is as good in all objectives{shown}")

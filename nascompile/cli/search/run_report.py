@@ -59,14 +59,14 @@ def outcome_data(folder: RunFolder, outcome: Outcome) -> dict[str, Any]:
 
 def draw_front(folder: RunFolder, outcome: Outcome) -> None:
     """The front of the run and the chosen, as a page beside its tables; none of fewer than two networks."""
-    from nascompile.cli.select.command import choice_of
+    from nascompile.cli.select.command import SelectOptions, choose
     from nascompile.cli.select.front_plot import draw
 
     if len(outcome.chosen) < 2:
         return
     accuracy = "valid_int8" if "valid_int8" in outcome.chosen[0] else "valid"
-    objectives = f"{outcome.cost},{accuracy}:max"
-    draw(choice_of(folder.path / "results.csv", objectives, len(outcome.chosen)), folder.path / "front.html")
+    wanted = SelectOptions(folder.path / "results.csv", len(outcome.chosen), f"{outcome.cost},{accuracy}:max")
+    draw(choose(wanted), folder.path / "front.html")
 
 
 def print_outcome(folder: RunFolder, outcome: Outcome) -> None:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nascompile.cli.engines import Engine, check_engine
+from nascompile.cli.engines import Device, check_engine
 from nascompile.cli.examples import check_device
-from nascompile.cli.options import Json, SetRequest, default_name
+from nascompile.cli.options import Json, SetRequest, default_name, takes_options
 from nascompile.cli.output import Interrupted, emit_json, say, working
 from nascompile.cli.outputs import RUN
 from nascompile.cli.pace import Pace
 from nascompile.cli.parameters import parsed
-from nascompile.cli.search.monas import with_latency
+from nascompile.cli.search.options import Resources, SearchOptions
 from nascompile.cli.search.run_report import draw_front, outcome_data, print_outcome
-from nascompile.run.settings import MONAS, PARETO
-from samplers.monas.sampler import MonasSampler
+from nascompile.cli.search.untrained import with_latency
+from nascompile.run.settings import COSTS, QUANTISATIONS, DataSettings, RunSettings
+from samplers.registry import registered
 from samplers.registry import sampler as named_sampler
 from spaces.errors import Diagnostic, NascompileError, did_you_mean
 
@@ -28,111 +29,90 @@ if TYPE_CHECKING:
 
 __all__ = ["TrainSearch", "resume", "worker"]
 
-_RunPath = Annotated[Path, typer.Argument(help="The folder that `nascompile search` wrote.", metavar="RUN")]
-_Jobs = Annotated[
-    int | None,
-    typer.Option(
-        "--jobs", "-j", min=1,
-        help="Networks trained at a time, a core each; the results are the same. Default: 1; ray as many as fit.",
-    ),
-]  # fmt: skip
-_Device = Annotated[str, typer.Option("--device", help="cpu or cuda.", metavar="NAME")]
+
+@dataclass(frozen=True)
+class _TrainingResources(Resources):
+    """What trains candidates."""
+
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs", "-j", min=1,
+            help="Networks trained at a time, a core each; the results are the same. Default: 1; ray as many as fit.",
+        ),
+    ] = None  # fmt: skip
 
 
 @dataclass(frozen=True)
 class TrainSearch:
-    """A search that trains, as the command line has it; see the options of `nascompile search`."""
+    """A search as the command line has it, which trains."""
 
-    sampler: str
-    parameters: Mapping[str, Any]
-    samples: int
-    select: int
-    recipe: str
-    epochs: int
-    changes: Sequence[str]
-    sparsity: str | None
-    quantise: str
-    qat_epochs: int
-    task: str | None
-    normal: str | None
-    features: str | None
-    rate: int | None
-    limit: int | None
-    cost: str
-    deploy: bool
-    storage: str | None
-    jobs: int | None
-    device: str
-    engine: str
-    seed: int
-    data: Path | None
-    output: Path | None
-    as_json: bool
+    options: SearchOptions
 
     def run(self, request: SetRequest) -> None:
         """Train networks of the set, and print those that are kept."""
         from nascompile.run.deployment import check_deployable
         from nascompile.run.folder import RunFolder
 
-        if self.sampler == MONAS:
-            request = self._pruning(request)
-        elif self.sampler != PARETO:
-            named_sampler(self.sampler, seed=self.seed, **self.parameters)
-        check_engine(self.engine, self.device)
-        settings = self._settings()
-        if self.output:
-            RunFolder(self.output).check_own()
+        options, training, parameters = self.options, self.options.training, self.options.parameters()
+        search = options.search() if registered(options.sampler).training_free else None
+        if search:
+            search.check()
+            request = with_latency(search, request)
+        else:
+            named_sampler(options.sampler, seed=options.seed, **parameters)
+        check_engine(options.resources.engine, options.resources.device)
+        settings = self._settings(parameters)
+        if options.output:
+            RunFolder(options.output).check_own()
         fs = request.feasible_set()
         if not fs:
             message = f"no network of `{fs.program.space.name}` fits ({fs.description}), so there is nothing to train"
             raise _error("empty-set", message, "`nascompile explain` says what the budgets lack")
-        if self.sparsity and self.sparsity not in fs.program.space.choices:
-            message = f"`{fs.program.space.name}` has no choice `{self.sparsity}`, which --sparsity names"
-            raise _error("unknown-choice", message, did_you_mean(self.sparsity, fs.program.space.choices))
-        if self.sampler == MONAS:
-            MonasSampler(**self.parameters, seed=self.seed).check(fs)
-        if self.cost not in fs[0].costs:
-            message = f"--cost {self.cost} needs a latency profile"
+        if training.sparsity and training.sparsity not in fs.program.space.choices:
+            message = f"`{fs.program.space.name}` has no choice `{training.sparsity}`, which --sparsity names"
+            raise _error("unknown-choice", message, did_you_mean(training.sparsity, fs.program.space.choices))
+        if search:
+            search.check(fs)
+        if training.cost not in fs[0].costs:
+            message = f"--cost {training.cost} needs a latency profile"
             raise _error("no-latency-profile", message, "name one with --latency-profile (`nascompile latency list`)")
-        if self.deploy:
+        if training.deploy:
             check_deployable(fs.program)
-        path = self.output or Path(default_name(fs.program, self.sampler, self.seed))
+        path = options.output or Path(default_name(fs.program, options.sampler, options.seed))
         folder = RunFolder.create(path, replace(settings, name=path.name), fs)
-        finish_run(folder, self.jobs, self.device, self.as_json, self.engine)
+        finish_run(folder, options.resources, options.as_json)
 
-    def _pruning(self, request: SetRequest) -> SetRequest:
-        """With the latency that a weight of it needs."""
-        sampler = MonasSampler(**self.parameters, seed=self.seed)
-        sampler.check_weights()
-        return with_latency(sampler, request)
-
-    def _settings(self) -> Any:
-        from nascompile.run.settings import COSTS, QUANTISATIONS, DataSettings, RunSettings
+    def _settings(self, parameters: Mapping[str, Any]) -> RunSettings:
         from nascompile.training.recipes import recipe
 
-        if self.data is None:
+        data, given = self.options.data, self.options.training
+        if data is None:
             raise _error("no-data", "training needs data", "give --data: a folder, an archive or an .npz file")
-        if self.task not in (None, "classification", "anomaly", "detection"):
-            raise _error("wrong-value", f"--task cannot be `{self.task}`", "it is classification, anomaly or detection")
-        if self.quantise not in QUANTISATIONS:
-            raise _error("wrong-value", f"--quantise cannot be `{self.quantise}`", f"known: {', '.join(QUANTISATIONS)}")
-        if self.cost not in COSTS:
-            raise _error("wrong-value", f"--cost cannot be `{self.cost}`", f"known: {', '.join(COSTS)}")
+        if given.task not in (None, "classification", "anomaly", "detection"):
+            hint = "it is classification, anomaly or detection"
+            raise _error("wrong-value", f"--task cannot be `{given.task}`", hint)
+        for name, value, known in (("quantise", given.quantise, QUANTISATIONS), ("cost", given.cost, COSTS)):
+            if value not in known:
+                raise _error("wrong-value", f"--{name} cannot be `{value}`", f"known: {', '.join(known)}")
         # A data set inside an archive, `archive.tar.gz:NAME`, is no path of its own.
-        file, colon, inside = str(self.data).partition(":")
+        file, colon, inside = str(data).partition(":")
         where = f"{Path(file).absolute()}{colon}{inside}"
+        seed = self.options.seed
+        read = {name: getattr(given, name) for name in ("task", "normal", "features", "rate", "limit")}
+        kept = ("samples", "select", "sparsity", "quantise", "qat_epochs", "cost", "storage", "deploy")
         return RunSettings(
-            self.sampler, self.parameters, self.samples, self.select, self.seed,
-            DataSettings(
-                where, self.task, self.normal, self.seed, features=self.features, rate=self.rate, limit=self.limit
-            ),
-            recipe(self.recipe, **{"epochs": self.epochs, **parsed("--train", self.changes)}),
-            self.sparsity, self.quantise, self.qat_epochs, self.cost, self.storage, deploy=self.deploy,
+            self.options.sampler, parameters, seed=seed, data=DataSettings(where, seed=seed, **read),
+            recipe=recipe(given.recipe, **{"epochs": given.epochs, **parsed("--train", given.train or ())}),
+            **{name: getattr(given, name) for name in kept},
         )  # fmt: skip
 
 
+@takes_options
 def resume(
-    run: _RunPath, jobs: _Jobs = None, device: _Device = "cpu", engine: Engine = "local", as_json: Json = False
+    run: Annotated[Path, typer.Argument(help="The folder that `nascompile search` wrote.", metavar="RUN")],
+    resources: _TrainingResources,
+    as_json: Json = False,
 ) -> None:
     """Go on with a search that was interrupted, or killed, and bring it to its end.
 
@@ -145,8 +125,8 @@ def resume(
     """
     from nascompile.run.folder import RunFolder
 
-    check_engine(engine, device)
-    finish_run(RunFolder.open(run), jobs, device, as_json, engine)
+    check_engine(resources.engine, resources.device)
+    finish_run(RunFolder.open(run), resources, as_json)
 
 
 def worker(
@@ -165,7 +145,7 @@ def worker(
         typer.Option("--out", "-o", help="With --storage: a folder to work in. Default: NAME.", metavar="DIR"),
         RUN,
     ] = None,
-    device: _Device = "cpu",
+    device: Device = "cpu",
 ) -> None:
     """Help with a search that goes on elsewhere: train its candidates until there are no more.
 
@@ -194,7 +174,7 @@ def worker(
     say(f"{done:,} candidates trained here")
 
 
-def finish_run(folder: RunFolder, jobs: int | None, device: str, as_json: bool, engine: str = "local") -> None:
+def finish_run(folder: RunFolder, resources: Resources, as_json: bool) -> None:
     """Bring a run to its end, and print what came out."""
     from nascompile.run.deployment import check_deployable, deploy_chosen
     from nascompile.run.lead import lead
@@ -228,7 +208,7 @@ def finish_run(folder: RunFolder, jobs: int | None, device: str, as_json: bool, 
                 clock.scored(asking)
                 progress(what, 0)
 
-            results = lead(folder, dataset, jobs, device, report, proxies, told, engine)
+            results = lead(folder, dataset, report=report, proxies=proxies, told=told, **vars(resources))
             progress("measuring on the test part", 0)
             with clock.measuring():
                 outcome = finish(folder, results, dataset)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ import typer
 from numpy.typing import NDArray
 from rich.markup import escape
 
-from nascompile.cli.options import Json
+from nascompile.cli.options import Json, takes_options
 from nascompile.cli.output import emit_json, out, say, table, working
 from nascompile.cli.outputs import FILE
 from nascompile.cli.select.choice import _COSTS, Choice, Objective
@@ -20,7 +21,7 @@ from samplers.subset.hypervolume import METHODS, HypervolumeSelector
 from spaces.errors import Diagnostic, NascompileError, did_you_mean
 from spaces.files import write_atomically
 
-__all__ = ["choice_of", "select"]
+__all__ = ["SelectOptions", "choose", "select"]
 
 _PLOTS = (".png", ".svg", ".html")
 _LIMITED = ("auto", "branch_and_bound", "evolutionary")
@@ -36,11 +37,14 @@ _WORDS = {
 }
 
 
-def select(
+@dataclass(frozen=True)
+class SelectOptions:
+    """Of which file, how many, and by what."""
+
     results: Annotated[
         Path, typer.Argument(help="CSV as `nascompile score -o` writes it, or JSON lines.", metavar="RESULTS")
-    ],
-    k: Annotated[int, typer.Option("-k", min=1, help="How many.")] = 5,
+    ]
+    k: Annotated[int, typer.Option("-k", min=1, help="How many.")] = 5
     objectives: Annotated[
         str,
         typer.Option(
@@ -48,12 +52,12 @@ def select(
             help="Columns, comma-separated, each with :min or :max; proxies and costs know theirs.",
             metavar="NAMES",
         ),
-    ] = "",
-    method: Annotated[str, typer.Option("--method", help=f"{', '.join(METHODS)}.", metavar="NAME")] = "auto",
+    ] = ""
+    method: Annotated[str, typer.Option("--method", help=f"{', '.join(METHODS)}.", metavar="NAME")] = "auto"
     reference: Annotated[
         str, typer.Option("--reference", help="Reference point, normalised; or one per objective, comma-separated.")
-    ] = "1.1",
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the random starts, and of evolution.")] = 0,
+    ] = "1.1"
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the random starts, and of evolution.")] = 0
     time_limit: Annotated[
         float | None,
         typer.Option(
@@ -62,17 +66,20 @@ def select(
             help="Seconds for branch and bound (default: a few with auto, else none) or evolution (default: 60).",
             metavar="S",
         ),
-    ] = None,
+    ] = None
     plot: Annotated[
         Path | None,
         typer.Option("--plot", help="Draw the front and the chosen: .png, .svg or .html.", metavar="FILE"),
         FILE,
-    ] = None,
+    ] = None
     output: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write the chosen lines of RESULTS.", metavar="FILE"), FILE
-    ] = None,
-    as_json: Json = False,
-) -> None:
+    ] = None
+    as_json: Json = False
+
+
+@takes_options
+def select(options: SelectOptions) -> None:
     """Choose the k candidates that together dominate the largest hypervolume of the objectives (PrototypeNAS, Eq. 2).
 
     Objectives are normalised over the non-dominated candidates, 0 the best value and 1 the worst; volume counts up to
@@ -84,29 +91,17 @@ def select(
 
       nascompile select trained.jsonl -k 3 --objectives flops,accuracy:max -o chosen.jsonl
     """
-    _check(method, time_limit, plot)
-    file = read_results(results)
-    _check_output(output, file)
-    wanted = _objectives(objectives, file)
-    if plot and len(wanted) < 2:
-        raise _error("bad-option", "--plot needs two objectives or more", "name another, or leave out --plot")
-    kept, values = _values(file, wanted)
-    if len(kept) < k:
-        hint = f"lower -k to {len(kept)} at most"
-        raise file.error("too-few-rows", f"{k} are wanted, and the file has {len(kept)} candidates", hint)
-    limit = _EVOLUTION if method == "evolutionary" and time_limit is None else time_limit
-    selector = HypervolumeSelector(k, method, _reference(reference), seed, time_limit=limit)  # type: ignore[arg-type]
+    plot, output = options.plot, options.output
     with working("selecting"):
-        subset = selector.select(values, [one.sense for one in wanted])
-    choice = Choice(file, wanted, kept, values, subset)
+        choice = choose(options)
     if plot:
         from nascompile.cli.select.front_plot import draw
 
         with working("drawing"):
             draw(choice, plot)
     if output:
-        write_atomically(output, file.lines([kept[i] for i in choice.order]))
-    if as_json:
+        write_atomically(output, choice.file.lines([choice.kept[i] for i in choice.order]))
+    if options.as_json:
         emit_json(_data(choice))
     else:
         _print(choice)
@@ -114,25 +109,37 @@ def select(
         say(f"written: {written}")
 
 
-def choice_of(path: Path, objectives: str, k: int) -> Choice:
-    """What `select` chooses of a file with default options.
+def choose(options: SelectOptions) -> Choice:
+    """What `select` chooses.
 
     Raises:
-        NascompileError: the file or the objectives cannot be read.
+        NascompileError: the file or the objectives cannot be read, or options do not fit them.
     """
-    file = read_results(path)
-    wanted = _objectives(objectives, file)
+    k, method, limit = options.k, options.method, options.time_limit
+    _check(options)
+    file = read_results(options.results)
+    _check_output(options.output, file)
+    wanted = _objectives(options.objectives, file)
+    if options.plot and len(wanted) < 2:
+        raise _error("bad-option", "--plot needs two objectives or more", "name another, or leave out --plot")
     kept, values = _values(file, wanted)
-    return Choice(file, wanted, kept, values, HypervolumeSelector(k).select(values, [one.sense for one in wanted]))
+    if len(kept) < k:
+        hint = f"lower -k to {len(kept)} at most"
+        raise file.error("too-few-rows", f"{k} are wanted, and the file has {len(kept)} candidates", hint)
+    if method == "evolutionary" and limit is None:
+        limit = _EVOLUTION
+    selector = HypervolumeSelector(k, method, _reference(options.reference), options.seed, time_limit=limit)  # type: ignore[arg-type]
+    return Choice(file, wanted, kept, values, selector.select(values, [one.sense for one in wanted]))
 
 
 # -- what is asked for -------------------------------------------------------------------------------------------------
 
 
-def _check(method: str, time_limit: float | None, plot: Path | None) -> None:
+def _check(options: SelectOptions) -> None:
+    method, plot = options.method, options.plot
     if method not in METHODS:
         raise _error("unknown-method", f"there is no --method `{method}`", did_you_mean(method, METHODS))
-    if time_limit is not None and method not in _LIMITED:
+    if options.time_limit is not None and method not in _LIMITED:
         raise _error("bad-option", f"--time-limit does nothing for {method}", f"it is for {', '.join(_LIMITED)}")
     if plot and plot.suffix not in _PLOTS:
         raise _error("bad-option", f"cannot draw `{plot}`", f"give a file that ends in {', '.join(_PLOTS)}")

@@ -74,7 +74,7 @@ def assign(boxes: torch.Tensor, anchors: Anchors, rows: int, columns: int) -> As
     cell = cells[image, box, which]
     relative = torch.cat([centres[image, box] - cell, sides[image, box]], dim=-1)
     column, row = cell.long().unbind(-1)
-    return Assigned(image, anchor, row, column, relative, boxes[image, box, 0].long())
+    return Assigned(image, anchor, row, column, relative, of_class=boxes[image, box, 0].long())
 
 
 def _near(place: torch.Tensor) -> torch.Tensor:

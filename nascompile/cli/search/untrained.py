@@ -1,0 +1,164 @@
+"""`nascompile search` where nothing is trained: untrained networks are measured, in a log that continues."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from rich.markup import escape
+
+from nascompile.cli.engines import check_engine, spreading
+from nascompile.cli.examples import labelled_examples
+from nascompile.cli.options import SetRequest, default_name, is_set_file
+from nascompile.cli.output import Interrupted, emit_json, out, say, working
+from nascompile.cli.search.options import SearchOptions
+from nascompile.records.search_log import SearchLog
+from samplers.training_free import Means, Record, TrainingFreeSearch
+from solvers.base import Progress
+from solvers.sets.feasible_set import FeasibleSet
+
+if TYPE_CHECKING:
+    from samplers.proxies.data import Data
+
+__all__ = ["AnySearch", "Untrained", "with_latency"]
+
+S = TypeVar("S", bound=TrainingFreeSearch[Any])
+
+
+@dataclass
+class Untrained(ABC, Generic[S]):
+    """A search as the command line has it, which trains nothing; a subclass says how it looks.
+
+    Args:
+        options: as given.
+        search: as they ask for it.
+
+    Attributes:
+        fs: the set, once it is there.
+        asking: seconds that proposing has taken.
+    """
+
+    options: SearchOptions
+    search: S
+    fs: FeasibleSet = field(init=False)
+    asking: float = field(default=0.0, init=False)
+
+    def run(self, request: SetRequest) -> None:
+        """Search, and print what was found."""
+        options, resources = self.options, self.options.resources
+        self.search.check()
+        check_engine(resources.engine, resources.device)
+        self.fs = with_latency(self.search, request).feasible_set()
+        self.search.check(self.fs)
+        data = self.examples()
+        path = options.log or Path(f"{default_name(self.fs.program, options.sampler, options.seed)}.jsonl")
+        start = time.monotonic()
+        with SearchLog(path, self.search, self.settings(data), options.force) as log:
+            self.follow(data, log)
+        found = self.found(data, log, time.monotonic() - start)
+        if options.as_json:
+            emit_json(self.plain(found))
+        else:
+            self.show(found)
+
+    def examples(self) -> Data:
+        """Two batches of the user's examples, or of noise."""
+        return labelled_examples(self.fs, (), self.options.data, self.search.batch, self.options.seed)
+
+    def settings(self, data: Data) -> dict[str, Any]:
+        """All that a record depends on."""
+        program = self.fs.program
+        latency = program.latency.name if program.latency else None
+        about = {"space": program.space.text, "set": self.fs.digest, "sampler": self.search.parameters}
+        return {**about, "data": data.source, "latency": latency}
+
+    def follow(self, data: Data, log: SearchLog[Any]) -> None:
+        """Bring the log to the end of the search."""
+        resources = self.options.resources
+        if log.records:
+            say(self.continues(log))
+        try:
+            with (
+                spreading(resources.engine, resources.device, resources.jobs) as spread,
+                working(self.title()) as progress,
+                self.recording(log, progress) as recorded,
+            ):
+                means = Means(
+                    self.options.trials.batch_norm, resources.device, resources.jobs, spread,
+                    lambda what, asking: self.told(progress, what, asking),
+                )  # fmt: skip
+                for record in log.follow(self.fs, data, means):
+                    recorded(record)
+        except KeyboardInterrupt:
+            say(self.interrupted(log))
+            raise Interrupted from None
+
+    def title(self) -> str:
+        """What goes on, in a word."""
+        return "searching"
+
+    def continues(self, log: SearchLog[Any]) -> str:
+        """That the log has records."""
+        return f"continuing after {len(log.records):,} records of {log.path}"
+
+    def interrupted(self, log: SearchLog[Any]) -> str:
+        """What became of an interrupted search."""
+        return f"interrupted after {len(log.records):,} records; the same command continues from {log.path}"
+
+    def told(self, progress: Progress, what: str, asking: float) -> None:
+        """Of what is being measured."""
+        self.asking = asking
+        progress(what, 0)
+
+    @contextmanager
+    def recording(self, log: SearchLog[Any], progress: Progress) -> Iterator[Any]:
+        """What to do with each new record."""
+        yield lambda record: None
+
+    @abstractmethod
+    def found(self, data: Data, log: SearchLog[Any], seconds: float) -> Any:
+        """The outcome."""
+
+    def plain(self, found: Any) -> dict[str, Any]:
+        """It as plain data."""
+        return found
+
+    @abstractmethod
+    def show(self, found: Any) -> None:
+        """Print it for a person."""
+
+
+class AnySearch(Untrained[TrainingFreeSearch[Record]]):
+    """A search of which nothing else is known, such as one that another package has registered."""
+
+    def found(self, data: Data, log: SearchLog[Any], seconds: float) -> dict[str, Any]:
+        """The records, and what is worth training."""
+        chosen = self.search.choose(self.fs, self.options.training.select, lambda *_: log.records)
+        return {
+            "space": self.fs.program.space.name,
+            "feasible": self.fs.size,
+            "sampler": self.search.parameters,
+            "data": data.source,
+            "records": [record.plain() for record in log.records],
+            "chosen": [{"candidate": str(one), "index": one.number, "costs": one.costs} for one in chosen],
+            "seconds": seconds,
+            "log": str(log.path),
+        }
+
+    def show(self, found: dict[str, Any]) -> None:
+        """The candidates."""
+        for one in found["chosen"]:
+            out.print(escape(one["candidate"]), soft_wrap=True)
+        say(f"measured on {found['data']}; {found['seconds']:.0f} s; every record is in {found['log']}")
+
+
+def with_latency(search: TrainingFreeSearch[Any], request: SetRequest) -> SetRequest:
+    """The request with a latency profile where the search weighs latencies."""
+    if search.weighs_latency and request.limits.latency_profile is None and not is_set_file(request.space):
+        return replace(request, limits=replace(request.limits, latency_profile="auto"))
+    return request
