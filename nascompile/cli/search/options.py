@@ -27,7 +27,7 @@ __all__ = ["Pruning", "Resources", "SearchOptions", "Training", "Trials"]
 _ALL = ", ".join(TRAINING_FREE)
 
 
-def _any(kind: type) -> bool:
+def _any(_: type) -> bool:
     return True
 
 
