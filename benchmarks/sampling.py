@@ -144,8 +144,8 @@ def scores(data: Path) -> dict[str, np.ndarray]:
     return {name: np.array([float(row[c]) for row in own]) for name, (c, _) in PROXIES.items() if c}
 
 
-def pareto(data: Path, budget: str, told: str, seed: int) -> list[int]:
-    """The cells to train, best first, after a search among proxies; `told` plays no part."""
+def pareto(data: Path, budget: str, _: str, seed: int) -> list[int]:
+    """The cells to train, best first, after a search among proxies, whatever is told to others."""
     senses = {name: sense for name, (_, sense) in PROXIES.items()}
     sampler = ParetoSampler(objectives=senses, seed=seed)
     cells, values = [], []

@@ -101,7 +101,7 @@ def reduce(
     """The exact feasible set of a space for an MCU and budgets; arguments as for `compile`.
 
     Args:
-        solver: `auto`, `diagram`, `cp-sat` or `exhaustive`; they agree.
+        solver: `auto` or one of `solvers.SOLVERS`; they agree.
         progress: called now and then with what is being done and a count.
 
     Raises:

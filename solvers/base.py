@@ -7,17 +7,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from spaces.errors import EngineError, SetFileError, did_you_mean
-from spaces.program.graph import Program
 
 if TYPE_CHECKING:
     from solvers.sets.feasible_set import FeasibleSet
+    from spaces.program.graph import Program
 
 __all__ = ["SOLVERS", "Progress", "choose", "solve", "verify"]
 
 #: Called now and then with what is being done and how many members or levels are done.
 Progress = Callable[[str, int], None]
 
-#: Solver names and the modules that hold their `solve(program, progress)`; a module loads when it is named.
+#: Solver names and the modules that hold their `solve(program, progress)`; a module loads when it is named. Whatever
+#: stands here is tested by `tests/agreement.py`, and named in the help.
 SOLVERS = {"diagram": "solvers.diagram", "cp-sat": "solvers.cpsat.engine", "exhaustive": "solvers.exhaustive"}
 
 
@@ -31,7 +32,7 @@ def solve(program: Program, solver: str = "auto", progress: Progress | None = No
 
     Args:
         program: the compiled space.
-        solver: `auto`, `diagram`, `cp-sat` or `exhaustive`.
+        solver: `auto` or one of `SOLVERS`.
         progress: called now and then with what is being done and a count.
 
     Raises:

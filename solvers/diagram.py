@@ -55,7 +55,7 @@ def solve(program: Program, progress: Progress | None = None) -> FeasibleSet:
         if chain.residual:
             message = f"the constraint `{chain.residual[0].expression}` is not local to the chain"
             raise EngineError.of("not-local", message, "use --solver cp-sat")
-    trees = []
+    trees: list[ChainTree] = []
     for chain in program.chains:
         if progress:
             progress(f"variant {chain.variant.label}".strip(), len(trees))
@@ -89,7 +89,7 @@ def _parts(chain: Chain, ram_model: str) -> list[ChainTree]:
     allowed = None if chain.impossible else _allowed(chain, ram_model)
     if allowed is None:
         return [nothing]
-    parts = [limit_diagram(chain, allowed, limit) for limit in chain.limits]
+    parts = [limit_diagram(allowed, limit) for limit in chain.limits]
     if ram_model == "pingpong" and chain.ram_limit is not None:
         parts.append(ram_diagram(chain, allowed, chain.ram_limit))
     return [p for p in parts if p is not None] or [structure_diagram(allowed)]
@@ -104,7 +104,7 @@ def _allowed(chain: Chain, ram_model: str) -> list[NDArray[np.int32]] | None:
             return None
         tables = [np.where(s.peak <= limit, s.next, -1) for s in chain.stages]
     alive: NDArray[np.bool_] = np.ones(len(chain.out_size), np.bool_)
-    out = []
+    out: list[NDArray[np.int32]] = []
     for table in reversed(tables):
         table = np.where((table >= 0) & alive[table], table, -1).astype(np.int32)
         alive = np.asarray((table >= 0).any(axis=1))
@@ -123,7 +123,7 @@ def structure_diagram(allowed: Sequence[NDArray[np.int32]]) -> ChainTree:
 # -- additive limits -------------------------------------------------------------------------------------------------
 
 
-def limit_diagram(chain: Chain, allowed: Sequence[NDArray[np.int32]], limit: Limit) -> ChainTree | None:
+def limit_diagram(allowed: Sequence[NDArray[np.int32]], limit: Limit) -> ChainTree | None:
     """The diagram of an additive limit; None where every possible network satisfies it.
 
     Raises:

@@ -37,7 +37,8 @@ def solve(program: Program, progress: Progress | None = None) -> FeasibleSet:
         message = f"brute force over {program.size:,} combinations; at most {MAX_COMBINATIONS:,} are allowed"
         raise EngineError.of("too-large", message, "use --solver auto")
     start = perf_counter()
-    rows, tried = [], 0
+    rows: list[NDArray[np.int64]] = []
+    tried = 0
     for position, chain in enumerate(program.chains):
         kept = [np.zeros((0, len(chain.variant.decisions)), np.int64)]
         for block in () if chain.impossible else _blocks([len(d.options) for d in chain.variant.decisions]):

@@ -122,14 +122,16 @@ class _Network:
             keys |= self.window(grouped, times, series)
         if kind in ("max_pool", "avg_pool"):
             keys |= self.window(grouped, times, series, pool=True)
-        if kind in ("residual", "convmixer", "fire", "sppf") and self.draw(st.booleans()):
+        if kind in ("residual", "preact_residual", "convmixer", "fire", "sppf", "shuffle_unit") and self.draw(
+            st.booleans()
+        ):
             keys["kernel"] = self.draw(st.sampled_from([1, 3] if series else [1, 3, [3, 5]]))
         if kind == "residual" and self.draw(st.booleans()):
             keys["second_kernel"] = self.value([1, 3], ["first(K)"], grouped, times)
         if kind == "inception":
             keys["kernel"] = self.value([3, 4, 9], ["N + 2", "4 * first(K)"], grouped, times)
             keys["bottleneck"] = self.value([0, 1, 3], ["N"], grouped, times)
-        if kind in ("fire", "inception"):
+        if kind in ("fire", "inception", "residual", "preact_residual", "shuffle_unit"):
             keys["stride"] = self.value([1, 2], ["last(K)"], grouped, times)
         if kind == "conv":
             keys["groups"] = self.value([1, 1, 1, 2], ["last(K)"], grouped, times)
@@ -227,6 +229,12 @@ class _Network:
     def short(item: dict[str, Any]) -> Any:
         """`{flatten: null}` may be written `flatten`."""
         return next(iter(item)) if list(item.values()) == [None] else item
+
+
+@st.composite
+def block_arguments(draw: st.DrawFn, block: str) -> dict[str, Any]:
+    """What a random space may give a block."""
+    return _Network(draw, 1000, REGISTERED[block].ranks[-1]).arguments(block, grouped=True, times=1)
 
 
 def names_in(text: str) -> list[str]:
@@ -386,11 +394,24 @@ def cost_samples(program: Program) -> dict[str, np.ndarray]:
 
 
 @st.composite
+def bounds(draw: st.DrawFn, attained: np.ndarray) -> int:
+    """A bound on values: one that is attained exactly, one just below it, or one up to the next, a third each."""
+    known = np.unique(attained).tolist()
+    k = draw(st.integers(0, len(known) - 1))
+    match draw(st.sampled_from(["exact", "missed", "between"])):
+        case "exact":
+            return known[k]
+        case "missed":
+            return max(known[0], known[k] - 1)
+    return draw(st.integers(known[k], known[k + 1] - 1 if k + 1 < len(known) else known[k] + 3))
+
+
+@st.composite
 def budgets_for(draw: st.DrawFn, program: Program) -> Budgets:
     """Budgets of which each, alone, keeps some networks of a program and usually drops some."""
     costs = cost_samples(program)
     limits = {}
     for metric in ("rom", "ram", "flops", "macs", "params"):
-        if draw(st.integers(0, 2)) and (known := np.unique(costs[metric])).size:
-            limits[metric] = int(draw(st.sampled_from(known.tolist()))) + draw(st.sampled_from([0, 0, 0, 1, 3]))
+        if draw(st.integers(0, 2)) and costs[metric].size:
+            limits[metric] = draw(bounds(costs[metric]))
     return Budgets(**limits)

@@ -6,17 +6,23 @@ Faces, the `__init__.py` that only hand on names, are left out: what they hand o
 from __future__ import annotations
 
 import ast
+import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import networkx as nx
+import pytest
 
 ROOT = Path(__file__).parents[1]
-FLOORS = ("spaces", "solvers", "samplers", "nascompile")
-#: The rooms of the first floor, from below.
-ROOMS = ("operators", "blocks", "language", "targets", "runtimes", "costs", "program", "networks")
-#: `candidate.build()`, for whose sake nobody has to know of `spaces.networks`.
-UPWARDS = {("spaces.program.candidate", "spaces.networks.network")}
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+#: The floors and the rooms of each, from below, as `lint-imports` checks them; rooms side by side are one layer.
+LAYERS = {
+    contract.get("containers", [""])[0]: [re.findall(r"\w+", layer) for layer in reversed(contract["layers"])]
+    for contract in CONTRACTS
+}
+FLOORS = [floor for (floor,) in LAYERS[""]]
+UPWARDS = {tuple(line.split(" -> ")) for contract in CONTRACTS for line in contract.get("ignore_imports", [])}
 
 
 def modules() -> dict[str, Path]:
@@ -51,14 +57,17 @@ def test_no_module_reaches_itself() -> None:
 
 
 def test_imports_point_down() -> None:
+    """Also those in functions and for types."""
+
     def height(module: str) -> tuple[int, int]:
         floor, room, *_ = module.split(".")
-        return FLOORS.index(floor), ROOMS.index(room) if floor == "spaces" and room in ROOMS else -1
+        return FLOORS.index(floor), next(k for k, layer in enumerate(LAYERS[floor]) if room in layer)
 
     upwards = {(a, b) for a, b in graph().edges if height(a) < height(b)}
     assert upwards == UPWARDS
 
 
-def test_every_room_of_the_first_floor_is_named() -> None:
-    rooms = {path.parent.name for path in (ROOT / "spaces").glob("*/__init__.py")}
-    assert rooms == set(ROOMS)
+@pytest.mark.parametrize("floor", FLOORS)
+def test_every_room_has_its_place(floor: str) -> None:
+    rooms = {module.split(".")[1] for module in modules() if module.startswith(f"{floor}.")}
+    assert rooms == {room for layer in LAYERS[floor] for room in layer}

@@ -33,7 +33,7 @@ IMAGES = [
 ]  # fmt: skip
 SERIES = [f"{name}1d" for name in IMAGES if name != "pointwise"]
 SERIES += ["pointwise", "relu", "norm", "inception1d", "shuffle_unit1d"]
-IMAGES += ["relu", "norm", "fire", "sppf", "yolo_head", "shuffle_unit"]
+IMAGES += ["relu", "norm", "fire", "sppf", "yolo_head", "shuffle_unit", "preact_residual"]
 BARE = ("relu", "norm")
 TO_VECTOR = ["global_avg_pool", "global_max_pool", "flatten", "linear"]
 BLOCKS = {0: ["linear", "linear", "flatten", "relu"], 1: [*SERIES, *TO_VECTOR], 2: [*IMAGES, *TO_VECTOR]}

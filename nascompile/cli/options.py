@@ -14,7 +14,7 @@ from typer.models import OptionInfo
 
 from nascompile.api import compile as compile_program
 from nascompile.cli.output import working
-from solvers.base import solve
+from solvers.base import SOLVERS, solve
 from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import NascompileError
 from spaces.program.graph import Program
@@ -27,7 +27,9 @@ __all__ = [
 Solver = Annotated[
     str,
     typer.Option(
-        "--solver", help="auto, diagram, cp-sat or exhaustive. All are exact and give the same set.", metavar="NAME"
+        "--solver",
+        help=f"auto, {', '.join(list(SOLVERS)[:-1])} or {list(SOLVERS)[-1]}. All are exact and give the same set.",
+        metavar="NAME",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

@@ -19,14 +19,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from nascompile.data.dataset import Task
-from nascompile.data.examples import Kind
 from spaces.errors import NascompileError, did_you_mean
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["AUGMENTATIONS", "augment", "crop", "default_augmentation", "flip"]
+__all__ = ["AUGMENTATIONS", "augment", "crop", "flip"]
 
 _PADDING = 8
 _SHIFT = 10
@@ -63,22 +61,6 @@ def augment(x: torch.Tensor, name: str, generator: torch.Generator) -> torch.Ten
             "bad-augmentation", f"`{name}` is not for inputs of {shape}", f"take {' or '.join(fitting)}"
         )
     return change(x, generator)
-
-
-def default_augmentation(kind: Kind, task: Task = "classification") -> str:
-    """The augmentation of data that nothing is known of but their kind.
-
-    Which way things look may say what they are, and what is normal may be a place or a moment: nothing is done there.
-
-    Example:
-        >>> default_augmentation("image"), default_augmentation("audio"), default_augmentation("image", "detection")
-        ('crop', 'shift', 'none')
-    """
-    return {"image": "crop", "audio": "shift"}.get(kind, "none") if task == "classification" else "none"
-
-
-def _none(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    return x
 
 
 def crop(x: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
@@ -144,7 +126,7 @@ def _offsets(n: int, most: int, x: torch.Tensor, generator: torch.Generator) -> 
 
 #: Name -> the function, and the dimensions of the batches it takes.
 AUGMENTATIONS: dict[str, tuple[Callable[[torch.Tensor, torch.Generator], torch.Tensor], tuple[int, ...]]] = {
-    "none": (_none, (2, 3, 4)),
+    "none": (lambda x, _: x, (2, 3, 4)),
     "crop": (lambda x, generator: crop(x, generator)[0], (4,)),
     "flip": (lambda x, generator: flip(x, generator)[0], (4,)),
     "crop-flip": (lambda x, generator: flip(crop(x, generator)[0], generator)[0], (4,)),

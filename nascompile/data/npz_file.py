@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ from numpy.typing import NDArray
 
 from nascompile.data.examples import Decoded, Examples, Kind, Wanted, bad_data, sides
 from nascompile.data.sound import scaled, sound_input
+from spaces.npz import UNREADABLE
 
 __all__ = ["read_npz"]
 
@@ -51,7 +50,7 @@ def read_npz(path: Path, wanted: Wanted) -> Examples:
         if kind == "audio":
             return sound_input(str(path), scaled(x[chosen]), wanted, rate or 0)
         inputs = _fitted(path, x, wanted.shape)[chosen]
-        return Decoded(inputs if inputs.dtype == np.uint8 else _float32(path, inputs))
+        return Decoded(inputs if inputs.dtype == np.uint8 else _float32(inputs))
 
     return Examples("npz", kind, _labels(path, y), parts, lambda i: f"row {i} of `{path}`", read=read)
 
@@ -59,12 +58,12 @@ def read_npz(path: Path, wanted: Wanted) -> Examples:
 def _load(path: Path) -> Arrays:
     """All arrays of numbers and words."""
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            raise bad_data(f"`{path}` is a single array, not inputs and labels", _HINT)
-        with loaded:
+        with path.open("rb") as file:  # numpy leaves open what it opens and cannot read
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                raise bad_data(f"`{path}` is a single array, not inputs and labels", _HINT)
             return {name: loaded[name] for name in loaded.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    except UNREADABLE as error:
         raise bad_data(f"`{path}` cannot be read: {error}", _HINT, "unreadable") from error
 
 
@@ -154,6 +153,6 @@ def _fitted(path: Path, x: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]
     raise bad_data(message, "change the network's input to that of the data, or the data", "bad-shape")
 
 
-def _float32(path: Path, x: NDArray[Any]) -> NDArray[np.float32]:
+def _float32(x: NDArray[Any]) -> NDArray[np.float32]:
     with np.errstate(over="ignore"):
         return x.astype(np.float32)

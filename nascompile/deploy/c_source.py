@@ -195,12 +195,12 @@ def _row(dtype: str, number: int, call: Call) -> str:
         if len(call.words):
             items.append(f".scales = scales{number}.words")
     items += [f".x = {call.x}", f".out = {call.out}"]
-    items += [f".{name} = {_field(name, value)}" for name, value in call.fields.items()]
+    items += [f".{name} = {_field(value)}" for name, value in call.fields.items()]
     lines = _lines(" " + item for item in items)
     return "\n".join(["    {", *(f"       {line}" for line in lines), "    },"])
 
 
-def _field(name: str, value: float) -> str:
+def _field(value: float) -> str:
     if not isinstance(value, float):
         return str(value)
     if np.isinf(value):

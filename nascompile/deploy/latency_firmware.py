@@ -62,7 +62,7 @@ def write_firmware(
         calls = _drawn(target, dtype)
     texts = {
         "operators.c": _operators(calls, dtype), "README.md": _readme(target, dtype, calls, core),
-        **_kernels(calls, dtype), **_frame(target, core),
+        **_kernels(dtype), **_frame(target, core),
     }  # fmt: skip
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -143,7 +143,7 @@ def _row(call: KernelCall, dtype: str, number: int) -> str:
     return ", ".join([*items, f".low = {ends[0]}", f".high = {ends[1]}"])
 
 
-def _kernels(calls: Sequence[KernelCall], dtype: str) -> dict[str, str]:
+def _kernels(dtype: str) -> dict[str, str]:
     """The kernels; the linker leaves out what no row calls."""
     here = files("nascompile.deploy") / "c" / dtype
     return {path.name: path.read_text() for path in sorted(here.iterdir(), key=lambda p: p.name)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 
 from spaces.errors import FileError
+from spaces.npz import UNREADABLE
 
 __all__ = ["Data"]
 
@@ -85,17 +85,17 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Arrays `x` and `y` of an .npz file."""
     hint = "write it with `numpy.savez(path, x=images, y=labels)`"
     try:
-        arrays = np.load(path, allow_pickle=False)
-        if isinstance(arrays, np.ndarray):
-            raise FileError.of("bad-data", f"`{path}` is a single array, not images and labels", hint)
-        with arrays:
+        with path.open("rb") as file:  # numpy leaves open what it opens and cannot read
+            arrays = np.load(file, allow_pickle=False)
+            if isinstance(arrays, np.ndarray):
+                raise FileError.of("bad-data", f"`{path}` is a single array, not images and labels", hint)
             missing = [name for name in ("x", "y") if name not in arrays]
             if missing:
                 raise FileError.of(
                     "bad-data", f"`{path}` has no array `{missing[0]}`, only {', '.join(arrays) or 'nothing'}", hint
                 )
             return arrays["x"], arrays["y"]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise FileError.of("bad-data", f"`{path}` cannot be read: {error}", hint) from error
 
 

@@ -90,7 +90,7 @@ def _allow_single_values(norm: nn.Module) -> Iterator[RemovableHandle]:
         doubled = module.training and x.numel() == x.shape[1]
         return (torch.cat([x, x]),) if doubled else None
 
-    def after(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor | None:
+    def after(_: nn.Module, _inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor | None:
         return output[:1] if doubled else None
 
     yield norm.register_forward_pre_hook(before)

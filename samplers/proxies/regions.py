@@ -57,7 +57,7 @@ def _patterns(net: nn.Module, batch: torch.Tensor) -> np.ndarray:
     """Which units are active for each input: uint8 [n, bytes], 8 units a byte."""
     active: list[np.ndarray] = []
 
-    def see(module: nn.Module, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+    def see(_: nn.Module, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
         if inputs[0].ndim == 4:
             active.append((output > 0).flatten(1).cpu().numpy())
 

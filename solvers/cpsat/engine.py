@@ -6,7 +6,7 @@ listing takes about a second per 10,000 members, so large sets are for `solvers.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from math import log2
 from time import perf_counter
@@ -74,7 +74,7 @@ def enumerate_rows(program: Program, variant: int, progress: Progress | None = N
     if chain.impossible:
         return np.zeros((0, len(chain.variant.decisions)), np.int32)
     task = f"variant {chain.variant.label}".strip()
-    report = (lambda count: progress(task, count)) if progress else None
+    report: Callable[[int], None] | None = (lambda count: progress(task, count)) if progress else None
     return enumerate_model(lower(chain, program.ram_model), report)[0]
 
 

@@ -92,7 +92,7 @@ class Relations:
 
     def _domains(self, tree: Expr) -> list[tuple[str, Domain]] | None:
         """What each name of a tree can be; None where it has a metric or too many combinations."""
-        found = []
+        found: list[tuple[str, Domain]] = []
         for name in sorted(labels(tree)):
             if name not in self.domains:
                 self.domains[name] = self.lowering.domain(name)
@@ -215,7 +215,7 @@ class Relations:
         """The upper parts over one common lower part."""
         common = lcm(*(r.under.low for r in ratios if r.under.constant))
         varying = {id(r.under): r.under for r in ratios if not r.under.constant}
-        overs = []
+        overs: list[IntegerTerm] = []
         for r in ratios:
             factor = common // r.under.low if r.under.constant else common
             others = [under for key, under in varying.items() if key != id(r.under)]

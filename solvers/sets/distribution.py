@@ -149,7 +149,7 @@ class Distribution:
     @cached_property
     def _edges(self) -> list[tuple[Values, Values]]:
         """Per level, its edges (node * options + option) by the node they lead to, and where each node's begin."""
-        found = []
+        found: list[tuple[Values, Values]] = []
         for t, children in enumerate(self.lifted.children):
             flat = children.ravel()
             order = np.argsort(flat, kind="stable")
@@ -254,7 +254,7 @@ def _steps(values: Values, known: Values, quantum: float, children: Values) -> V
 def _ranges(lifted: Lifted, steps: Sequence[Values]) -> list[tuple[Values, Values]]:
     """Per level, the least sum that reaches each node, and where the node's range of sums begins."""
     least, most = np.array([0, 0]), np.array([-1, 0])
-    found = []
+    found: list[tuple[Values, Values]] = []
     for children, own, states in zip(lifted.children, steps, lifted.states[1:], strict=True):
         found.append((least, np.concatenate([[0], np.cumsum(most + 1 - least)])))
         alive = (children > 0) & (most >= least)[:, None]

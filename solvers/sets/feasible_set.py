@@ -20,7 +20,7 @@ from solvers.sets import set_file
 from solvers.sets.metrics import Metrics
 from solvers.sets.ranking import distinct_draws, list_rows, rank_row, unrank_rows
 from solvers.sets.restriction import histogram, option_masks, restrict
-from solvers.sets.tree import Tree, join, merge_pairs
+from solvers.sets.tree import Level, Tree, join, merge_pairs
 from spaces.errors import CandidateError, EngineError
 from spaces.program.candidate import Candidate, parse_candidate
 from spaces.program.graph import Program
@@ -240,7 +240,7 @@ class FeasibleSet(Sequence[Candidate]):
 
     def _options(self, position: int, dtype: np.dtype[Any]) -> list[NDArray[Any]]:
         """The option values of each decision of a variant."""
-        found = []
+        found: list[NDArray[Any]] = []
         for decision in self.program.chains[position].variant.decisions:
             values = np.empty(len(decision.options), dtype)
             values[:] = [float(o) if dtype.kind == "f" else o for o in decision.options]
@@ -271,7 +271,7 @@ class FeasibleSet(Sequence[Candidate]):
         Where options are not numbers, the first and the last of those in use, in the order of the file. Empty for an
         empty variant.
         """
-        found = {}
+        found: dict[str, tuple[Any, Any]] = {}
         for label, counts in self.histograms(variant).items():
             used = list(counts)
             if used:
@@ -331,7 +331,7 @@ class FeasibleSet(Sequence[Candidate]):
             hint = f"its variants are {', '.join(self.program.by_label)}"
             raise CandidateError.of("bad-candidate", f"there is no variant `{label}`", hint)
         masks = option_masks([c.variant for c in self.program.chains], choices)
-        chains = []
+        chains: list[tuple[list[Level], int]] = []
         for v, chain in enumerate(self.program.chains):
             levels, root = self.tree.chain(v)
             keep = masks[v] is not None and label in (None, chain.variant.label)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from typing import Any
 
@@ -74,7 +74,8 @@ def lift(program: Program, tree: Tree, variant: int) -> Lifted:
     chain = program.chains[variant]
     levels, root = tree.chain(variant)
     nodes, states = np.array([0, root]), np.array([0, 0])
-    all_states, children = [states], []
+    all_states = [states]
+    children: list[Values] = []
     for t, level in enumerate(levels):
         table = chain.stages[t].next
         below = level[nodes].astype(np.int64)
@@ -101,7 +102,7 @@ class Metrics:
 
     def __init__(self, program: Program, tree: Tree) -> None:
         self.program, self.tree = program, tree
-        self.lifted = cache(lambda variant: lift(program, tree, variant))
+        self.lifted = cache(partial(lift, program, tree))
 
     def _variants(self) -> list[int]:
         return [v for v, (_, node) in enumerate(self.tree.roots) if node]
@@ -254,7 +255,8 @@ def _within(
     lifted: Lifted, capped: list[Values], other: list[Values], cap: int, side: int, needed: list[Values]
 ) -> tuple[int, ...]:
     """The first member whose costs stay within a cap and a side."""
-    node, row = 1, []
+    node = 1
+    row: list[int] = []
     for t, children in enumerate(lifted.children):
         below = children[node]
         good = (below > 0) & (capped[t][node] <= cap) & (other[t][node] <= side) & (needed[t + 1][below] <= side)
@@ -276,7 +278,8 @@ def _largest_peak(lifted: Lifted, ram_model: str) -> tuple[int, tuple[int, ...]]
     for t in range(len(lifted.children) - 1, -1, -1):
         best.append([_picked(lifted, names, t, mask, best[-1])[0] for mask in masks])
     best.reverse()
-    node, mask, row = 1, masks[-1], []
+    node, mask = 1, masks[-1]
+    row: list[int] = []
     for t, children in enumerate(lifted.children):
         _, choices, picks = _picked(lifted, names, t, mask, best[t + 1], node=node)
         row.append(int(choices[0]))
@@ -291,12 +294,11 @@ def _picked(
     rows = slice(None) if node is None else slice(node, node + 1)
     children = lifted.children[t][rows]
     tables = [lifted.edges(name)(t)[rows] for name in names]
-    totals = []
-    for pick in (p for p in range(mask + 1) if p & mask == p):
+    within = [pick for pick in range(mask + 1) if pick & mask == pick]
+    totals: list[Values] = []
+    for pick in within:
         gain = sum((table for k, table in enumerate(tables) if pick >> k & 1), np.zeros(children.shape, np.int64))
-        totals.append((pick, np.where(children > 0, gain + after[mask & ~pick][children], -_HUGE)))
-    stacked = np.stack([total for _, total in totals])
-    flat = np.moveaxis(stacked, 0, 1).reshape(len(children), -1)
+        totals.append(np.where(children > 0, gain + after[mask & ~pick][children], -_HUGE))
+    flat = np.moveaxis(np.stack(totals), 0, 1).reshape(len(children), -1)
     where = flat.argmax(axis=1)
-    picks = np.array([pick for pick, _ in totals])[where // children.shape[1]]
-    return flat.max(axis=1), where % children.shape[1], picks
+    return flat.max(axis=1), where % children.shape[1], np.array(within)[where // children.shape[1]]

@@ -155,7 +155,8 @@ class Completions:
         """
         if not 0 <= k < self.size:
             raise IndexError(f"completion {k} of {self.size}")
-        node, row = self.root, []
+        node = self.root
+        row: list[int] = []
         for t, level in enumerate(self.levels):
             nodes, ways = self._ways[t + 1]
             children = self._allowed(t, level[[node]])[0]

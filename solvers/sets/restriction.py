@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +45,7 @@ def histogram(levels: Sequence[Level], root: int, counts: Sequence[NDArray[Any]]
     dtype = np.int64 if total < 2**62 else object
     weight = np.zeros(len(counts[len(levels)]), dtype)
     weight[root] = 1
-    out = []
+    out: list[list[int]] = []
     for t, level in enumerate(levels):
         below = counts[len(levels) - 1 - t]
         live = np.flatnonzero(weight) if root else np.zeros(0, np.intp)
@@ -70,7 +70,7 @@ def option_masks(variants: Sequence[Variant], choices: Mapping[str, Any]) -> lis
             raise CandidateError.of("bad-restriction", f"there is no choice `{name}`", did_you_mean(name, known))
     uses = max((v.count(n) for v in variants for n in choices), default=0)
     for name, wanted in choices.items():
-        for use in wanted if isinstance(wanted, Mapping) else ():
+        for use in wanted if _by_use(wanted) else ():
             if not isinstance(use, int) or not 1 <= use <= uses:
                 raise CandidateError.of("bad-restriction", f"there is no {name}[{use}]", f"{name} has uses 1 to {uses}")
     return [_variant_masks(v, choices) for v in variants]
@@ -84,7 +84,7 @@ def _variant_masks(variant: Variant, choices: Mapping[str, Any]) -> Masks | None
                 return None
             continue
         mine = [t for t, d in enumerate(variant.decisions) if d.choice == name]
-        per_use = wanted if isinstance(wanted, Mapping) else dict.fromkeys(range(1, len(mine) + 1), wanted)
+        per_use = wanted if _by_use(wanted) else dict.fromkeys(range(1, len(mine) + 1), wanted)
         for use, value in per_use.items():
             if use > len(mine):
                 return None
@@ -92,8 +92,17 @@ def _variant_masks(variant: Variant, choices: Mapping[str, Any]) -> Masks | None
     return masks
 
 
+def _by_use(wanted: Any) -> TypeGuard[Mapping[Any, Any]]:
+    """Whether options are wanted for single uses, `{1: 84}`, rather than for all."""
+    return isinstance(wanted, Mapping)
+
+
+def _several(wanted: Any) -> TypeGuard[Collection[Any]]:
+    return isinstance(wanted, list | range | set | frozenset)
+
+
 def _values(wanted: Any) -> list[Any]:
-    return list(wanted) if isinstance(wanted, list | range | set | frozenset) else [wanted]
+    return list(wanted) if _several(wanted) else [wanted]
 
 
 def _mask(decision: Decision, values: list[Any]) -> NDArray[np.bool_]:

@@ -277,8 +277,10 @@ def _sparse(codes: NDArray[np.int64], size: int) -> bool:
     return size > max(8 * codes.size, 1 << 22)
 
 
+_Join = Callable[[Any, Any], Any]
+
 #: Per set operation: which pairs of (left alive, right alive) lead on, and which pairs of leaves are members.
-_OPERATIONS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
+_OPERATIONS: dict[str, tuple[_Join, _Join]] = {
     "&": (np.logical_and, np.logical_and),
     "|": (np.logical_or, np.logical_or),
     "-": (lambda left, right: left, lambda left, right: left & ~right),

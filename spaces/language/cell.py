@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from spaces.blocks.base import Block, Kind
+from spaces.language.expressions import is_tuple
 from spaces.language.layer import LayerSpec
 from spaces.operators import Op, Ops
 from spaces.operators.sums import add_op, identity_op, scale_op
@@ -58,11 +59,11 @@ class Cell:
     numbering: str = ""
 
     @cached_property
-    def graph(self) -> nx.DiGraph:
+    def graph(self) -> nx.DiGraph[int]:
         """The nodes and edges; each edge knows its decision's label."""
         import networkx as nx
 
-        graph = nx.DiGraph()
+        graph: nx.DiGraph[int] = nx.DiGraph()
         graph.add_edges_from((i, j, {"label": self.label(k)}) for k, (i, j) in enumerate(self.edges))
         return graph
 
@@ -93,7 +94,7 @@ class EdgeKind(Kind):
         """See `Kind.read`."""
         if isinstance(value, str) and value in self.words:
             return (value,)
-        chosen = value if isinstance(value, tuple) else (value,)
+        chosen = value if is_tuple(value) else (value,)
         if not set(chosen) <= set(self.words):
             raise TypeError
         return tuple(w for w in self.words if w in chosen)

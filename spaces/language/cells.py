@@ -11,7 +11,7 @@ from spaces.language.expressions import Expression, Name
 from spaces.language.layer import Choice, LayerSpec, Repeat
 from spaces.language.numbering import NUMBERINGS, count_of
 from spaces.language.reading import RESERVED, Reading
-from spaces.language.source import Path_
+from spaces.language.source import Path_, is_list, is_mapping
 from spaces.language.space import Item
 
 __all__ = ["MAX_NODES", "read_cell", "read_cell_use"]
@@ -28,7 +28,7 @@ def read_cell(reading: Reading, name: str, data: Any) -> dict[str, Cell]:
     if not name.isidentifier() or not name.isascii() or name in (*reading.choices, *RESERVED):
         hint = "use letters, digits and `_`, and no name of a choice or a cost"
         reading.fail("bad-name", f"`{name}` cannot name a cell", path, hint, key=True)
-    if not isinstance(data, dict):
+    if not is_mapping(data):
         hint = "for example `nodes: 4` and `operators: {none: zero, skip: identity}`"
         reading.fail("wrong-type", "a cell is a mapping of keys", path, hint)
         return {}
@@ -71,9 +71,9 @@ def _edges(reading: Reading, data: dict[str, Any], path: Path_) -> tuple[Edge, .
     listed = data["edges"]
     found: list[Edge] = []
     before = len(reading.mistakes)
-    for k, edge in enumerate(listed if isinstance(listed, list) else [listed]):
-        at = (*path, "edges", k) if isinstance(listed, list) else (*path, "edges")
-        if not (isinstance(edge, list) and len(edge) == 2 and all(type(n) is int for n in edge)):
+    for k, edge in enumerate(listed if is_list(listed) else [listed]):
+        at = (*path, "edges", k) if is_list(listed) else (*path, "edges")
+        if not (is_list(edge) and len(edge) == 2 and all(type(n) is int for n in edge)):
             reading.fail("wrong-type", "an edge is two nodes", at, "for example `[0, 1]`")
         elif not 0 <= edge[0] < edge[1] < nodes:
             reading.fail(
@@ -91,7 +91,7 @@ def _edges(reading: Reading, data: dict[str, Any], path: Path_) -> tuple[Edge, .
 
 def _operators(reading: Reading, data: Any, path: Path_) -> dict[str, Operator]:
     path = (*path, "operators")
-    if not isinstance(data, dict) or not data:
+    if not is_mapping(data) or not data:
         hint = "for example `operators: {none: zero, skip: identity, conv: [conv: {filters: channels}]}`"
         there = data is not None
         reading.fail("missing-key", "a cell needs `operators`", path if there else path[:-1], hint, key=not there)
@@ -108,7 +108,7 @@ def _operators(reading: Reading, data: Any, path: Path_) -> dict[str, Operator]:
 def _operator(reading: Reading, data: Any, path: Path_) -> Operator:
     if data in (ZERO, IDENTITY):
         return data
-    if not isinstance(data, list) or not data:
+    if not is_list(data) or not data:
         hint = "`zero` (no connection), `identity`, or for example `[relu, {conv: {filters: channels}}]`"
         reading.fail("wrong-type", "an operator is a word or a list of blocks", path, hint)
         return ZERO
@@ -133,7 +133,7 @@ def _operator(reading: Reading, data: Any, path: Path_) -> Operator:
 
 
 def _block(reading: Reading, data: Any, path: Path_) -> Item | None:
-    if isinstance(data, dict) and "cell" in data:
+    if is_mapping(data) and "cell" in data:
         reading.fail("bad-operator", "a cell within a cell", path, "write the blocks")
         return None
     return reading.item(data, path, grouped=False)

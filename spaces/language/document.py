@@ -19,7 +19,7 @@ from ruamel.yaml.scalarstring import LiteralScalarString
 from spaces.errors import SpaceError, Span, did_you_mean
 from spaces.files import read_text
 from spaces.language.keys import DType, Keys, validate_keys
-from spaces.language.source import Source, read_yaml
+from spaces.language.source import Source, is_list, is_mapping, read_yaml
 
 __all__ = ["Document", "Header", "InputKeys", "files_of", "read_document"]
 
@@ -81,7 +81,7 @@ class Document:
 
     def dump(self) -> str:
         """The resolved document as readable YAML, which loads back to the same space."""
-        yaml = YAML(pure=True)
+        yaml: Any = YAML(pure=True)  # which has no types
         yaml.width = 110
         out = StringIO()
         yaml.dump({k: _literal(v) for k, v in self.source.data.items() if k != "extends"}, out)
@@ -138,7 +138,7 @@ def _chain(source: Source, folder: Path | None) -> list[Source]:
     from spaces.language.library import find_space
 
     found = [source]
-    while isinstance(found[-1].data, dict) and isinstance(base_name := found[-1].data.get("extends"), str):
+    while is_mapping(found[-1].data) and isinstance(base_name := found[-1].data.get("extends"), str):
         span = found[-1].span(("extends",))
         path = find_space(base_name, folder=folder, span=span)
         if path.resolve() in [Path(one.file).resolve() for one in found]:
@@ -150,7 +150,7 @@ def _chain(source: Source, folder: Path | None) -> list[Source]:
 
 
 def _merge(base: Any, over: Any) -> Any:
-    if not (isinstance(base, dict) and isinstance(over, dict)):
+    if not (is_mapping(base) and is_mapping(over)):
         return over
     merged = {**base, **{k: _merge(base.get(k), v) for k, v in over.items()}}
     return {k: v for k, v in merged.items() if v is not None or k not in over}
@@ -172,10 +172,10 @@ def _apply(source: Source, override: str) -> None:
         data = _descend(data, part, ".".join(key.split(".")[: i + 1]), span)
     last = parts[-1]
     plain = read_yaml(value, "override").data
-    if isinstance(data, list):
+    if is_list(data):
         _descend(data, last, key, span)
         data[int(last)] = plain
-    elif isinstance(data, dict):
+    elif is_mapping(data):
         data[str(last)] = plain
     else:
         message = f"`{key}` cannot be set: `{'.'.join(key.split('.')[:-1])}` is a single value"
@@ -189,7 +189,6 @@ def _descend(data: Any, part: str | int, name: str, span: Span) -> Any:
     try:
         return data[part]
     except (KeyError, IndexError, TypeError):
-        keys = data if isinstance(data, dict) else range(len(data)) if isinstance(data, list) else ()
-        known = [str(k) for k in keys]
+        known = list(data) if is_mapping(data) else [str(k) for k in range(len(data))] if is_list(data) else []
         hint = did_you_mean(str(part), known) if known else "override the value itself"
         raise SpaceError.of("bad-override", f"there is no `{name}` to override", hint, span) from None

@@ -15,12 +15,25 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from math import ceil, floor, isfinite
+from typing import Any, TypeGuard
 
 from spaces.errors import ExpressionError, Span, did_you_mean
 from spaces.language.quantities import misread_quantity, replace_quantities
 
-__all__ = ["FUNCTIONS", "Binary", "Expr", "Expression", "FunctionCall", "Index", "Literal", "Name", "Unary", "parse"]
+__all__ = [
+    "FUNCTIONS",
+    "Binary",
+    "Expr",
+    "Expression",
+    "FunctionCall",
+    "Index",
+    "Literal",
+    "Name",
+    "Unary",
+    "is_tuple",
+    "parse",
+]
 
 MAX_LENGTH = 500
 MAX_DEPTH = 30
@@ -78,6 +91,11 @@ class FunctionCall:
 Expr = Literal | Name | Index | Unary | Binary | FunctionCall
 
 
+def is_tuple(value: Value) -> TypeGuard[tuple[Value, ...]]:
+    """Whether an option or argument is several values."""
+    return isinstance(value, tuple)
+
+
 def _round_to(value: Fraction, multiple: int) -> int:
     """The nearest multiple, at least one multiple; halves go up (the MobileNet rule, without its 10 % clause)."""
     return max(multiple, int((value + Fraction(multiple, 2)) // multiple) * multiple)
@@ -85,7 +103,7 @@ def _round_to(value: Fraction, multiple: int) -> int:
 
 def _part(position: int) -> Callable[[Value], Value]:
     def part(value: Value) -> Value:
-        if not isinstance(value, tuple):
+        if not is_tuple(value):
             raise TypeError
         return value[position]
 
@@ -98,8 +116,8 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int | None]] = {
     "min": (lambda *v: min(v), None),
     "max": (lambda *v: max(v), None),
     "abs": (abs, 1),
-    "floor": (lambda v: v.__floor__(), 1),
-    "ceil": (lambda v: v.__ceil__(), 1),
+    "floor": (floor, 1),
+    "ceil": (ceil, 1),
     "round_to": (_round_to, 2),
     "first": (_part(0), 1),
     "last": (_part(-1), 1),
@@ -124,7 +142,7 @@ def _numeric(operation: Callable[[Any, Any], Any]) -> Callable[[Value, Value], V
 
 APPLY: dict[str, Callable[[Any, Any], Any]] = {
     "+": _numeric(operator.add), "-": _numeric(operator.sub), "*": _numeric(operator.mul),
-    "//": _numeric(operator.floordiv), "%": _numeric(operator.mod),
+    "//": _numeric(lambda a, b: a // b), "%": _numeric(operator.mod),
     "/": _numeric(lambda a, b: Fraction(a) / Fraction(b)),
     "==": operator.eq, "!=": operator.ne, "<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt,
 }  # fmt: skip
@@ -296,14 +314,8 @@ class _Parser:
             return self.convert(child, depth + 1)
 
         match node:
-            case ast.Constant(value=bool(value)):
-                return Literal(int(value))
-            case ast.Constant(value=int(value)):
-                return Literal(value)
-            case ast.Constant(value=str(value)):
-                return Literal(value)
-            case ast.Constant(value=float(value)) if value == value and abs(value) != float("inf"):
-                return Literal(plain(Fraction(self.part(node))))
+            case ast.Constant(value=value):
+                return self.literal(node, value)
             case ast.Name(id="true" | "false" as word):
                 return Literal(int(word == "true"))
             case ast.Name(id=name):
@@ -322,6 +334,17 @@ class _Parser:
                 return self.comparison(node, [sub(first), *map(sub, others)], ops)
             case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
                 return self.call(node, name, [sub(a) for a in arguments])
+            case _:
+                raise self.refuse(node)
+
+    def literal(self, node: ast.Constant, value: object) -> Literal:
+        match value:
+            case bool():
+                return Literal(int(value))
+            case int() | str():
+                return Literal(value)
+            case float() if isfinite(value):
+                return Literal(plain(Fraction(self.part(node))))
             case _:
                 raise self.refuse(node)
 

@@ -9,7 +9,7 @@ from spaces.errors import did_you_mean
 from spaces.language.expressions import Expression
 from spaces.language.layer import Choice, LayerSpec, Repeat
 from spaces.language.reading import RESERVED, Reading
-from spaces.language.source import Path_
+from spaces.language.source import Path_, is_mapping
 from spaces.language.space import Group, Item, Switch
 
 __all__ = ["read_group", "read_switch"]
@@ -49,7 +49,7 @@ def _check_depth(reading: Reading, group: Group, depth: Expression, path: Path_)
             reading.fail("not-shared", f"`depth` depends on `{name}`, which each layer decides anew", path, hint)
     if any(isinstance(item, Switch) for item in group.items):
         reading.fail("bad-depth", "a switch in a group with a `depth`", path, "put the group into the switch")
-    always = depth.names | frozenset().union(*_names(group.items[:1], reading.choices, nested=False))
+    always = depth.names.union(*_names(group.items[:1], reading.choices, nested=False))
     for names in _names(group.items, reading.choices, nested=False):
         for name in sorted(names):
             choice = reading.choices.get(name)
@@ -85,7 +85,7 @@ def read_switch(reading: Reading, data: dict[str, Any], path: Path_, grouped: bo
     if not isinstance(name, str):
         reading.fail("missing-key", "`cases` without a `switch`", path, "add `switch: architecture`", key=True)
         return None
-    if not isinstance(cases, dict) or not cases:
+    if not is_mapping(cases) or not cases:
         hint = "for example `cases: {small: [conv: {filters: 8}], large: [conv: {filters: 32}]}`"
         reading.fail("missing-key", "a switch needs `cases`: a list of blocks for each option", path, hint, key=True)
         return None

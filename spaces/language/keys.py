@@ -7,15 +7,15 @@ would, a validator raises as a `Mistake` (see `spaces.language.values`). Editors
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin
+from typing import Any, ClassVar, Literal, TypeGuard, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from spaces.errors import Diagnostic, NascompileError, SpaceError, did_you_mean
-from spaces.language.source import Path_, Source
+from spaces.language.source import Path_, Source, is_mapping
 
 __all__ = ["KEY", "DType", "Keys", "Mistake", "editor_schema", "placed", "unknown_key", "validate_keys"]
 
@@ -98,7 +98,7 @@ def validate_keys(model: type[_Model], source: Source, path: Path_ = ()) -> _Mod
     data = source.data
     for part in path:
         data = data[part]
-    if not isinstance(data, dict):
+    if not is_mapping(data):
         hint = f"for example `{model.begins}`"
         raise SpaceError.of("wrong-type", f"{model.what} is a mapping of keys", hint, source.span(path))
     across = [_diagnostic(mistake, source, path, mistake.at) for mistake in model.across(data)]
@@ -116,7 +116,7 @@ def _diagnose(model: type[Keys], source: Source, path: Path_, error: dict[str, A
     """What pydantic complains of, as a person would say it."""
     loc: Path_ = error["loc"]
     name = ".".join(map(str, (*path, *loc)))
-    kind, context = error["type"], error.get("ctx") or {}
+    kind, context = error["type"], error.get("ctx", {})
     if kind == "missing":
         *at, last = loc
         loc = tuple(at)
@@ -147,19 +147,26 @@ def _plain(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def _is_class(kind: object) -> bool:
+    return isinstance(kind, type)
+
+
+def _is_model(kind: Any) -> TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
 def _model_at(model: type[Keys], loc: Path_) -> type[Keys]:
     """The model of the mapping at `loc`, by the annotations on the way to it."""
     kind: Any = model
     for part in loc:
-        is_model = isinstance(kind, type) and issubclass(kind, BaseModel)
-        kind = kind.model_fields[str(part)].annotation if is_model else get_args(kind)[-1]
-        while not isinstance(kind, type) and get_origin(kind) is not dict:
+        kind = kind.model_fields[str(part)].annotation if _is_model(kind) else get_args(kind)[-1]
+        while not _is_class(kind) and get_origin(kind) is not dict:
             kind = get_args(kind)[0]
     return kind
 
 
 @contextmanager
-def placed(kind: type[NascompileError]) -> Iterator[None]:
+def placed(kind: type[NascompileError]) -> Generator[None, None, None]:
     """Raise what is wrong with a file as an error of its kind, in the order of the file.
 
     Raises:

@@ -7,15 +7,12 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from spaces.blocks import Block
 from spaces.errors import Span
-from spaces.language.expressions import Expression
+from spaces.language.expressions import Expression, is_tuple
 from spaces.operators import Ops
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Choice", "LayerSpec", "Repeat", "Value", "option_label"]
 
@@ -29,7 +26,7 @@ def option_label(value: Value) -> str:
         >>> [option_label(v) for v in (84, Fraction(1, 4), (3, 2), True)]
         ['84', '0.25', '3x2', 'true']
     """
-    if isinstance(value, tuple):
+    if is_tuple(value):
         return "x".join(map(option_label, value))
     if isinstance(value, bool):
         return str(value).lower()
@@ -117,11 +114,11 @@ class LayerSpec:
         return tuple(
             key
             for key, value in self.arguments.items()
-            if any(isinstance(p, Expression) for p in (value if isinstance(value, tuple) else (value,)))
+            if any(isinstance(p, Expression) for p in (value if is_tuple(value) else (value,)))
         )
 
     def _argument(self, key: str, value: Any, values: Mapping[str, Any]) -> Any:
-        if isinstance(value, tuple):
+        if is_tuple(value):
             computed: Any = tuple(p.evaluate(values) if isinstance(p, Expression) else p for p in value)
         else:
             computed = value.evaluate(values)
@@ -129,7 +126,7 @@ class LayerSpec:
         try:
             return kind.read(computed)
         except TypeError:
-            parts = value if isinstance(value, tuple) else (value,)
+            parts = value if is_tuple(value) else (value,)
             expression = next(p for p in parts if isinstance(p, Expression))
             where = ", ".join(f"{n} = {option_label(v)}" for n, v in values.items())
             message = f"`{expression}` gives {option_label(computed)} for {where}, but `{key}` must be {kind.expected}"
@@ -143,6 +140,6 @@ class LayerSpec:
         """The choices this layer uses, anywhere in its arguments."""
         found: set[str] = set()
         for value in (*self.arguments.values(), self.dtype):
-            for part in value if isinstance(value, tuple) else (value,):
+            for part in value if is_tuple(value) else (value,):
                 found |= part.names if isinstance(part, Expression) else set()
         return frozenset(found)

@@ -59,6 +59,6 @@ def index_of(name: str, rows: NDArray[np.integer], options: int) -> NDArray[np.i
         >>> index_of("nasbench201", np.array([[4, 2, 1, 2, 1, 1]]), 5).tolist()
         [0]
     """
-    place = options ** np.arange(rows.shape[1])[::-1]
+    places = [options**k for k in reversed(range(rows.shape[1]))]
     codes, order = _codes(name)
-    return order[np.searchsorted(codes[order], rows @ place)]
+    return order[np.searchsorted(codes[order], rows @ np.array(places, np.int64))]

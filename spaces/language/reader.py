@@ -17,7 +17,7 @@ from spaces.language.layer import Choice, LayerSpec, Repeat
 from spaces.language.library import find_space
 from spaces.language.reading import RESERVED, Reading
 from spaces.language.settings import Settings
-from spaces.language.source import Path_
+from spaces.language.source import Path_, is_list, is_mapping
 from spaces.language.space import DERIVED, Item, Space, has_decided_depth
 from spaces.tensors import DTYPES, Infeasible, Shape, Tensor
 
@@ -93,7 +93,7 @@ class _SpaceReader(Reading):
         elif name in RESERVED:
             self.fail("reserved-name", f"`{name}` has a meaning of its own", path, "choose another name", key=True)
         shared: bool | str = False
-        if isinstance(data, dict):
+        if is_mapping(data):
             shared = data.get("shared", False)
             if not isinstance(shared, bool) and shared != "group":
                 self.fail("wrong-value", "`shared` must be true, false or `group`", (*path, "shared"))
@@ -105,7 +105,7 @@ class _SpaceReader(Reading):
     # -- network -------------------------------------------------------------------------------------------------
 
     def items(self, data: Any, path: Path_, grouped: bool) -> tuple[Item, ...]:
-        if not isinstance(data, list) or not data:
+        if not is_list(data) or not data:
             self.fail("empty-network", "a list of blocks belongs here", path, "for example `- linear: {units: 10}`")
             return ()
         items = [self.item(item, (*path, i), grouped) for i, item in enumerate(data)]
@@ -114,7 +114,7 @@ class _SpaceReader(Reading):
     def item(self, data: Any, path: Path_, grouped: bool) -> Item | None:
         if isinstance(data, str):
             data = {data: None}
-        if not isinstance(data, dict):
+        if not is_mapping(data):
             self.fail("wrong-type", "a block is a name with parameters", path, "for example `- linear: {units: 10}`")
             return None
         repeat = self.repeat(data.get("repeat", 1), (*path, "repeat"))
@@ -162,20 +162,22 @@ class _SpaceReader(Reading):
         return None
 
     def arguments(self, block: Block, data: Any, path: Path_, grouped: bool) -> dict[str, Any]:
-        if not isinstance(data, dict | None):
+        if data is None:
+            data = {}
+        if not is_mapping(data):
             name = next(iter(block.params), None)
             hint = f"write `{block.name}: {{{name}: ...}}`" if name else f"`{block.name}` has no parameters"
             self.fail("wrong-type", f"`{block.name}` takes parameters by name", path, hint)
             return {}
-        arguments = {}
-        for key, value in (data or {}).items():
+        arguments: dict[str, Any] = {}
+        for key, value in data.items():
             if key not in block.params:
                 hint = did_you_mean(key, block.params) if block.params else f"`{block.name}` has no parameters"
                 self.fail("unknown-key", f"`{block.name}` has no parameter `{key}`", (*path, key), hint, key=True)
             else:
                 arguments[key] = self.argument(block, key, value, (*path, key), grouped)
         # A misspelt parameter is one mistake, not also a missing one.
-        for key in block.params if set(data or {}) <= set(block.params) else ():
+        for key in block.params if set(data) <= set(block.params) else ():
             if key not in block.defaults and key not in arguments:
                 self.fail("missing-key", f"`{block.name}` needs `{key}`", path, f"add `{key}:`", key=True)
         return arguments
@@ -184,7 +186,7 @@ class _SpaceReader(Reading):
         """A literal the block understands, an Expression, or a tuple with Expressions inside."""
         kind = block.params[key]
         before = len(self.mistakes)
-        if isinstance(value, list):
+        if is_list(value):
             value = tuple(self.part(v, (*path, i), grouped) for i, v in enumerate(value))
             if any(isinstance(v, Expression) for v in value):
                 return value

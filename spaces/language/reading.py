@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from spaces.errors import Diagnostic, SpaceError, did_you_mean
 from spaces.language.expressions import Expression, Index, parse, walk
 from spaces.language.layer import Choice, Repeat, Value, option_label
-from spaces.language.source import Path_
+from spaces.language.source import Path_, is_list, is_mapping
 from spaces.language.space import DERIVED, METRICS, Item
 
 if TYPE_CHECKING:
@@ -60,11 +60,11 @@ class Reading(ABC):
 
     def options(self, data: Any, path: Path_) -> tuple[Value, ...]:
         """The options of a choice or repeat; empty after a reported mistake."""
-        if isinstance(data, dict) and set(data) == {"options"}:
+        if is_mapping(data) and set(data) == {"options"}:
             return self.options(data["options"], (*path, "options"))
-        if isinstance(data, dict):
+        if is_mapping(data):
             return self.range(data, path)
-        if not isinstance(data, list):
+        if not is_list(data):
             value = self.option(data, path)
             return () if value is None else (value,)
         if not data:
@@ -77,7 +77,7 @@ class Reading(ABC):
 
     def option(self, data: Any, path: Path_) -> Value | None:
         """One option; None after a reported mistake."""
-        if isinstance(data, list) and data and not any(isinstance(d, list) for d in data):
+        if is_list(data) and data and not any(is_list(d) for d in data):
             parts = tuple(self.option(d, (*path, i)) for i, d in enumerate(data))
             return None if None in parts else parts
         if isinstance(data, str):

@@ -8,6 +8,7 @@ from spaces.blocks import BLOCKS, Block
 from spaces.language.cell import IDENTITY, ZERO
 from spaces.language.cells import MAX_NODES
 from spaces.language.document import Header
+from spaces.language.expressions import is_tuple
 from spaces.language.keys import editor_schema
 from spaces.language.numbering import NUMBERINGS
 from spaces.tensors import DTYPES
@@ -104,7 +105,7 @@ def _default(block: Block, name: str) -> dict[str, Any]:
     if name not in block.defaults:
         return {}
     value = block.defaults[name]
-    return {"default": list(value) if isinstance(value, tuple) else value}
+    return {"default": list(value) if is_tuple(value) else value}
 
 
 def _object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:

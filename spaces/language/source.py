@@ -11,16 +11,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import Any
+from typing import Any, Protocol, TypeGuard
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from spaces.errors import Diagnostic, SpaceError, Span
 from spaces.files import MAX_BYTES, too_large
 
-__all__ = ["MAX_NODES", "Source", "read_yaml"]
+__all__ = ["MAX_NODES", "Source", "is_list", "is_mapping", "read_yaml"]
 
 MAX_NODES = 100_000
 MAX_DEPTH = 100
@@ -30,6 +29,43 @@ _KINDS = ("str", "int", "float", "bool", "null", "timestamp")
 _LINE_BREAK = re.compile(r"\r\n|[\n\r]")
 
 Path_ = tuple[str | int, ...]
+
+
+class _Mark(Protocol):
+    """A place in the text, as ruamel.yaml has it, which has no types of its own: lines and columns from 0."""
+
+    index: int
+    line: int
+    column: int
+
+
+class _Node(Protocol):
+    """A node of ruamel.yaml: its value is a text, a list of nodes, or a list of pairs of nodes."""
+
+    id: str  # scalar, sequence or mapping
+    tag: object
+    value: Any
+    start_mark: _Mark
+    end_mark: _Mark
+
+
+class _Fault(Protocol):
+    """What ruamel.yaml says of a text that it cannot read."""
+
+    context: str | None
+    context_mark: _Mark | None
+    problem: str | None
+    problem_mark: _Mark | None
+
+
+def is_mapping(data: Any) -> TypeGuard[dict[str, Any]]:
+    """Whether data of a document are a mapping; its keys are text, which `read_yaml` has seen to."""
+    return isinstance(data, dict)
+
+
+def is_list(data: Any) -> TypeGuard[list[Any]]:
+    """Whether data of a document are a list."""
+    return isinstance(data, list)
 
 
 @dataclass
@@ -89,25 +125,28 @@ def _too_deep(span: Span) -> SpaceError:
     return SpaceError.of("too-deep", "the document is nested too deeply", hint, span)
 
 
-def _compose(text: str, file: str, lines: list[str]) -> Node | None:
+def _compose(text: str, file: str, lines: list[str]) -> _Node | None:
     try:
-        return YAML(typ="safe", pure=True).compose(text)
+        yaml: Any = YAML(typ="safe", pure=True)
+        return yaml.compose(text)
     except MarkedYAMLError as cause:
-        mark = cause.problem_mark or cause.context_mark
-        line, column = (mark.line, mark.column) if mark else (0, 0)
-        text_line = lines[line] if line < len(lines) else ""
-        span = Span(file, line + 1, column + 1, 1, text_line)
-        if "\\t" in (cause.problem or "") or text_line[column : column + 1] == "\t":
-            diagnostic = Diagnostic("tab", "a tab character in the indentation", span, "indent with spaces")
-        else:
-            what = " ".join(filter(None, (cause.context, cause.problem)))
-            diagnostic = Diagnostic("yaml-syntax", f"not valid YAML: {what}", span, "check indentation and brackets")
-        raise SpaceError(diagnostic) from None
+        raise SpaceError(_syntax(cause, file, lines)) from None
     except RecursionError:
         raise _too_deep(Span(file, 1, 1)) from None
     except (YAMLError, ValueError) as cause:
         message = f"not valid YAML: {str(cause).splitlines()[0]}"
         raise SpaceError.of("yaml-syntax", message, "save the file as plain text", Span(file, 1, 1)) from None
+
+
+def _syntax(cause: _Fault, file: str, lines: list[str]) -> Diagnostic:
+    mark = cause.problem_mark or cause.context_mark
+    line, column = (mark.line, mark.column) if mark else (0, 0)
+    text = lines[line] if line < len(lines) else ""
+    span = Span(file, line + 1, column + 1, 1, text)
+    if "\\t" in (cause.problem or "") or text[column : column + 1] == "\t":
+        return Diagnostic("tab", "a tab character in the indentation", span, "indent with spaces")
+    what = " ".join(filter(None, (cause.context, cause.problem)))
+    return Diagnostic("yaml-syntax", f"not valid YAML: {what}", span, "check indentation and brackets")
 
 
 class _Reader:
@@ -121,16 +160,16 @@ class _Reader:
         self.nodes = 0
         self.open: set[int] = set()
 
-    def span(self, node: Node) -> Span:
+    def span(self, node: _Node) -> Span:
         start, end = node.start_mark, node.end_mark
         text = self.lines[start.line] if start.line < len(self.lines) else ""
         length = end.column - start.column if end.line == start.line else len(text.rstrip()) - start.column
         return Span(self.file, start.line + 1, start.column + 1, max(1, length), text)
 
-    def fail(self, code: str, message: str, node: Node, hint: str) -> None:
+    def fail(self, code: str, message: str, node: _Node, hint: str) -> None:
         self.mistakes.append(Diagnostic(code, message, self.span(node), hint))
 
-    def value(self, node: Node, path: Path_) -> Any:
+    def value(self, node: _Node, path: Path_) -> Any:
         self.nodes += 1
         # A node inside itself, or more nodes than any real file has, can only come from aliases.
         if self.nodes > MAX_NODES or id(node) in self.open:
@@ -139,23 +178,23 @@ class _Reader:
         if len(path) > MAX_DEPTH:
             raise _too_deep(self.span(node))
         self.spans[path, "value"] = self.span(node)
-        if isinstance(node, ScalarNode):
+        if node.id == "scalar":
             return self.scalar(node)
         if str(node.tag) not in (_TAG + "seq", _TAG + "map"):
             self.fail("custom-tag", f"the tag `{node.tag}` is not supported", node, "write a plain value")
         self.open.add(id(node))
         try:
-            if isinstance(node, SequenceNode):
+            if node.id == "sequence":
                 return [self.value(item, (*path, i)) for i, item in enumerate(node.value)]
-            assert isinstance(node, MappingNode)
             return dict(self.entries(node, path))
         finally:
             self.open.discard(id(node))
 
-    def entries(self, node: MappingNode, path: Path_) -> Iterator[tuple[str, Any]]:
-        seen: dict[str, Node] = {}
-        for key, item in node.value:
-            if not isinstance(key, ScalarNode) or not isinstance(name := self.scalar(key), str):
+    def entries(self, node: _Node, path: Path_) -> Iterator[tuple[str, Any]]:
+        seen: dict[str, _Node] = {}
+        entries: list[tuple[_Node, _Node]] = node.value
+        for key, item in entries:
+            if key.id != "scalar" or not isinstance(name := self.scalar(key), str):
                 self.fail("key-not-text", "a key must be a word", key, "put the key in quotes if it is meant")
                 continue
             if name in seen:
@@ -171,8 +210,8 @@ class _Reader:
                 self.spans[(*path, name), "value"] = self.span(key)
             yield name, value
 
-    def scalar(self, node: ScalarNode) -> Any:
-        tag, text = str(node.tag), node.value
+    def scalar(self, node: _Node) -> Any:
+        tag, text = str(node.tag), str(node.value)
         kind = tag.removeprefix(_TAG)
         if kind not in _KINDS:
             self.fail("custom-tag", f"the tag `{tag}` is not supported", node, "write a plain value")

@@ -81,7 +81,7 @@ class Space:
     network: tuple[Item, ...]
     constraints: tuple[Expression, ...]
     document: Document
-    cells: Mapping[str, Cell] = field(default_factory=dict)
+    cells: Mapping[str, Cell] = field(default_factory=dict[str, "Cell"])
     thin: tuple[str, ...] = ()
 
     @property

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from spaces.errors import UnitError, did_you_mean
 from spaces.language.keys import KEY, Mistake
+from spaces.language.source import is_mapping
 from spaces.units import parse_hz
 
 __all__ = ["NAME", "NAME_HINT", "Clock", "Name", "Text", "among", "mapping", "named", "quantity", "show", "text"]
@@ -66,7 +67,7 @@ def mapping(what: str, example: str) -> BeforeValidator:
     """A mapping; `what` says what it must do."""
 
     def check(value: Any) -> dict[str, Any]:
-        if not isinstance(value, dict):
+        if not is_mapping(value):
             raise Mistake("wrong-type", f"`{KEY}` must {what}, not {show(value)}", f"for example `{example}`")
         return value
 

@@ -33,7 +33,7 @@ Ints = NDArray[np.int64]
 ADDITIVE_METRICS = ("rom", "params", "macs", "flops", "latency")
 
 #: RAM model -> the stage columns whose path maxima add up to the RAM.
-RAM_PARTS = {"pingpong": ("even", "odd"), "liveness": ("peak",)}
+RAM_PARTS: dict[str, tuple[str, ...]] = {"pingpong": ("even", "odd"), "liveness": ("peak",)}
 
 
 @dataclass(frozen=True)

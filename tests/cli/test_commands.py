@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import nascompile as nc
+from solvers.base import SOLVERS
 from spaces.blocks import BLOCKS
 from spaces.language.library import library
 from spaces.language.reader import read_space
@@ -46,7 +48,7 @@ def test_words_are_listed_not_ranged(run: Run) -> None:
     assert "A1=relu6|none|relu" in run("reduce", "w.yaml", "--no-save")[1]
 
 
-@pytest.mark.parametrize("solver", ["auto", "diagram", "cp-sat", "exhaustive"])
+@pytest.mark.parametrize("solver", ["auto", *SOLVERS])
 def test_count(solver: str, run: Run) -> None:
     assert run("count", "mlp2", "--rom", "13600", "--solver", solver) == (0, "14\n", "")
 
@@ -178,3 +180,10 @@ def test_the_manual_names_every_block() -> None:
 
     manual = (Path(__file__).parents[2] / "docs" / "language.md").read_text()
     assert [name for name in BLOCKS if f"`{name}`" not in manual] == []
+
+
+def test_the_solvers_are_named_wherever_they_can_be_chosen(run: Run) -> None:
+    """In the help of every command that takes one, and in the README."""
+    helped = " ".join(run("reduce", "--help").stdout.split())
+    assert f"auto, {' or '.join(', '.join(SOLVERS).rsplit(', ', 1))}." in helped
+    assert f"`--solver {'|'.join(SOLVERS)}`" in (Path(__file__).parents[2] / "README.md").read_text()

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import nascompile as nc
+from solvers.base import SOLVERS
 from spaces.costs.latency_profiles import load_profile
 from spaces.program.candidate import parse_candidate
 from spaces.runtimes.kernels import layer_calls
@@ -43,7 +44,7 @@ def mine(run: Run) -> list[str]:
     return ["dtype=int8", "--latency-profile", "mine.yaml"]
 
 
-@pytest.mark.parametrize("solver", ["auto", "diagram", "cp-sat", "exhaustive"])
+@pytest.mark.parametrize("solver", ["auto", *SOLVERS])
 def test_count_is_that_of_the_closed_form(solver: str, run: Run, mine: list[str]) -> None:
     count = len(fitting(20_000))
     assert 0 < count < 64

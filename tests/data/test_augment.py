@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nascompile.data.augment import AUGMENTATIONS, augment, default_augmentation
+from nascompile.data.augment import AUGMENTATIONS, augment
 from spaces.errors import NascompileError
 
 torch.set_num_threads(1)
@@ -68,14 +68,6 @@ def test_jitter_has_its_deviation():
     noise = augment(x, "jitter", generator()) - x
     # 1e5 draws: the deviation is known to 0.03 / sqrt(2e5) = 7e-5, here five times that.
     assert abs(noise.std().item() - 0.03) < 3.5e-4
-
-
-def test_defaults_are_augmentations_of_their_kind():
-    shapes = {"image": (2, 3, 8, 8), "audio": (2, 1, 49, 10), "series": (2, 1, 30), "table": (2, 9)}
-    for kind, shape in shapes.items():
-        assert augment(torch.zeros(shape), default_augmentation(kind), generator()).shape == shape
-    assert default_augmentation("image", "detection") == "none"
-    assert default_augmentation("series") == "none"
 
 
 @pytest.mark.parametrize(

@@ -111,12 +111,12 @@ def test_a_killed_worker_of_this_machine_is_noticed_at_once(tmp_path: Path) -> N
         "import sys, time; from pathlib import Path; from nascompile.run.trials import Trials\n"
         "print(Trials(Path(sys.argv[1]), 'run').claim().number, flush=True); time.sleep(60)"
     )
-    worker = subprocess.Popen([sys.executable, "-c", code, tmp_path / "journal.log"], stdout=subprocess.PIPE, text=True)
-    assert worker.stdout
-    assert worker.stdout.readline() == "0\n"
-    assert trials.recover() == 0
-    os.kill(worker.pid, signal.SIGKILL)
-    worker.wait()
+    command = [sys.executable, "-c", code, tmp_path / "journal.log"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout
+        assert worker.stdout.readline() == "0\n"
+        assert trials.recover() == 0
+        os.kill(worker.pid, signal.SIGKILL)
     time.sleep(0.01)
     assert trials.recover() == 1
     assert trials.claim()

@@ -142,6 +142,7 @@ def test_it_learns_as_its_base_does() -> None:
     assert tpe > sum(best(RandomSampler, seed) for seed in range(5))
 
 
+@pytest.mark.filterwarnings("ignore:PartialFixedSampler is experimental")  # as Optuna says of it
 def test_what_was_enqueued_or_fixed_is_respected() -> None:
     fs = depths()
     sampler = FeasibleOptunaSampler(fs, RandomSampler(seed=0), seed=0)

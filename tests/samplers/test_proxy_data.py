@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +90,19 @@ def test_bad_files(tmp_path: Path) -> None:
     np.save(tmp_path / "one.npy", BYTES)
     with pytest.raises(FileError, match="a single array"):
         Data.load(tmp_path / "one.npy", (3, 4, 5), n=4)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_a_damaged_file_is_read_or_refused(tmp_path: Path, save: Callable[..., None]) -> None:
+    path, draw = tmp_path / "data.npz", random.Random(0)
+    save(path, x=BYTES, y=LABELS)
+    whole = path.read_bytes()
+    for _ in range(300):
+        bits = bytearray(whole)
+        bits[draw.randrange(len(bits))] ^= 1 << draw.randrange(8)
+        path.write_bytes(bits)
+        with suppress(FileError):
+            Data.load(path, (3, 4, 5), n=4)
 
 
 def test_listing_proxies_loads_no_torch() -> None:

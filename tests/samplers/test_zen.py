@@ -35,11 +35,21 @@ def test_zen_with_statistics_of_the_batch_undoes_a_scaling_of_weights() -> None:
 
 def test_zen_takes_the_last_pool_or_the_named_module() -> None:
     class Squeezing(PlainA):
+        def __init__(self) -> None:
+            super().__init__()
+            self.squeeze = nn.AdaptiveAvgPool2d(1)
+
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             x = self.features(x)
-            return self.fc(self.gap(x * nn.functional.adaptive_avg_pool2d(x, 1).sigmoid()).flatten(1))
+            return self.fc(self.gap(x * self.squeeze(x).sigmoid()).flatten(1))
 
     x, noise = torch.randn(2, 4, 3, 8, 8)
+    squeezing = Squeezing()
+    last = zen_of_inputs(squeezing, x, noise)
+    squeezing.features_end = "gap"
+    assert zen_of_inputs(squeezing, x, noise) == last
+    squeezing.features_end = "squeeze"
+    assert zen_of_inputs(squeezing, x, noise) != last
     net = PlainA()
     plain = zen_of_inputs(net, x, noise)
     net.features_end = "fc"

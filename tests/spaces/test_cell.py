@@ -31,7 +31,7 @@ from spaces.program.isomorphism import representatives
 from spaces.program.variants import unroll
 from spaces.program.with_overrides import with_overrides
 from spaces.tensors import Infeasible, Shape
-from tests.oracles import brute_force
+from tests.agreement import check_solvers
 from tests.strategies import budgets_for, cell_documents, compiled, edges_of, possible_rows, to_yaml
 
 TABLE = Path(__file__).parents[3] / "shared" / "data" / "nb201" / "nb201_cifar10.csv.gz"
@@ -267,9 +267,7 @@ def programs(draw: st.DrawFn) -> Program:
 
 @given(programs())
 def test_engines_agree(program: Program) -> None:
-    expected = brute_force(program)
-    for engine in ("exhaustive", "diagram", "cp-sat"):
-        assert [str(c) for c in solve(program, engine)] == expected
+    check_solvers(program)
 
 
 # -- the benchmark's table ---------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from spaces.program.breakdown import breakdown, totals
 from spaces.program.candidate import parse_candidate
 from spaces.program.compile import compile_space
 from spaces.program.graph import Budgets, Chain, Program
+from tests.agreement import check_solvers
 from tests.oracles import all_candidates, brute_force
 
 BASE = """\
@@ -69,10 +70,8 @@ def test_the_depth_says_how_many_blocks_there_are(depth: int):
 def test_ping_pong_buffers_follow_the_layers_that_are_there(ram_model: str):
     found = compile_space(read_space(BASE), Budgets(ram=3_000), ram_model=ram_model)
     assert all(totals(c) == pytest.approx(c.costs) for c in all_candidates(found))
-    members = brute_force(found)
-    assert 0 < len(members) < found.size
-    for engine in ("diagram", "exhaustive", "cp-sat"):
-        assert [str(c) for c in solve(found, engine)] == members
+    assert 0 < len(brute_force(found)) < found.size
+    check_solvers(found)
 
 
 def test_where_takes_a_case():

@@ -92,7 +92,7 @@ class FrontSearch(Untrained[ParetoSearch]):
         pace = Pace(progress, self._there(log), self.total)
         with self._table(log.settings) as table:
 
-            def recorded(trial: Trial) -> None:
+            def recorded(_: Trial) -> None:
                 if table:
                     table.catch_up(self.fs.program, log.records)
                 pace.step()

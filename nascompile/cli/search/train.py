@@ -195,7 +195,7 @@ def finish_run(folder: RunFolder, resources: Resources, as_json: bool) -> None:
         with folder.led(), working(f"training {folder.fs.program.space.name}") as progress:
             pace: list[Pace] = []
 
-            def report(count: int, total: int, results: Mapping[int, Mapping[str, Any]]) -> None:
+            def report(count: int, total: int, _results: Mapping[int, Mapping[str, Any]]) -> None:
                 nonlocal done
                 if not pace:
                     pace.append(Pace(progress, count, total))
