@@ -70,11 +70,11 @@ def _hidden(name: str) -> str:
     place = _found(name)
     if place is None or not ours.parent.is_dir():
         return ""
-    found = Path(place)
-    if found.resolve() not in (ours.resolve(), ours.parent.resolve()):
+    result = Path(place)
+    if result.resolve() not in (ours.resolve(), ours.parent.resolve()):
         way = "rename it, uninstall what it came with, or start elsewhere: its place comes first in `sys.path`"
-        return f"{found} hides nascompile's own package `{name}`: {way}"
-    if found.is_dir() or _MARK not in found.read_bytes():
+        return f"{result} hides nascompile's own package `{name}`: {way}"
+    if result.is_dir() or _MARK not in result.read_bytes():
         way = "uninstall that one, then install nascompile anew"
         return f"{ours} is gone, or of another package called `{name}`, such as Hugging Face's: {way}"
     return ""

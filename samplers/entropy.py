@@ -197,5 +197,5 @@ def _k_means(values: NDArray[np.float64], share: NDArray[np.float64], clusters: 
     # On several threads sums are added up in varying order.
     with threadpool_limits(1):
         # scikit-learn's own annotations have `n_init` as a word only.
-        found = KMeans(clusters, n_init=4, tol=1e-9, random_state=0)  # pyright: ignore[reportArgumentType]
-        return found.fit_predict(values[:, None], sample_weight=share).astype(np.intp)
+        result = KMeans(clusters, n_init=4, tol=1e-9, random_state=0)  # pyright: ignore[reportArgumentType]
+        return result.fit_predict(values[:, None], sample_weight=share).astype(np.intp)

@@ -64,9 +64,9 @@ class Listed(EntropyOrder):
 
     @cached_property
     def _positions(self) -> NDArray[np.int64]:
-        found = np.empty_like(self.ranks)
-        found[self.ranks] = np.arange(len(found))
-        return found
+        result = np.empty_like(self.ranks)
+        result[self.ranks] = np.arange(len(result))
+        return result
 
     def rank(self, position: int) -> int:
         """The rank in the set of the member at a position."""

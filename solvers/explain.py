@@ -126,9 +126,9 @@ def explain(program: Program) -> Explanation:
     """
     examined = [_Examiner(program, variant) for variant in range(len(program.chains))]
     variants = tuple(examiner.report() for examiner in examined)
-    found = any(report.feasible for report in variants)
-    pairs = () if found else zip(examined, variants, strict=True)
-    return Explanation(found, variants, _smallest(offer for e, report in pairs for offer in e.offers(report)))
+    result = any(report.feasible for report in variants)
+    pairs = () if result else zip(examined, variants, strict=True)
+    return Explanation(result, variants, _smallest(offer for e, report in pairs for offer in e.offers(report)))
 
 
 def _smallest(offers: Iterable[Relaxation]) -> tuple[Relaxation, ...]:
@@ -186,10 +186,10 @@ class _Examiner:
         asked = frozenset(names)
         if any(asked <= known for known in self.satisfiable):
             return True
-        found = feasible(self.program, self.variant, asked) is not None
-        if found:
+        result = feasible(self.program, self.variant, asked) is not None
+        if result:
             self.satisfiable.append(asked)
-        return found
+        return result
 
     def conflict(self) -> tuple[str, ...]:
         """The fewest limits that cannot hold together."""
@@ -231,14 +231,14 @@ class _Examiner:
 
 def _bounds(chain: Chain) -> dict[str, tuple[str, int | None]]:
     """Per limit by name: the metric it bounds and the bound; no metric where it says more than that."""
-    found: dict[str, list[tuple[str, int | None]]] = {}
+    result: dict[str, list[tuple[str, int | None]]] = {}
     for limit in chain.limits:
-        found.setdefault(limit.name, []).append((_metric(chain, limit), limit.budget))
+        result.setdefault(limit.name, []).append((_metric(chain, limit), limit.budget))
     for name, bound in chain.ram_limits:
-        found.setdefault(name, []).append(("ram", bound))
+        result.setdefault(name, []).append(("ram", bound))
     for relation in chain.residual:
-        found.setdefault(relation.expression.text, []).append(("", None))
-    return {name: parts[0] if len(parts) == 1 and parts[0][0] else ("", None) for name, parts in found.items()}
+        result.setdefault(relation.expression.text, []).append(("", None))
+    return {name: parts[0] if len(parts) == 1 and parts[0][0] else ("", None) for name, parts in result.items()}
 
 
 def _metric(chain: Chain, limit: Limit) -> str:

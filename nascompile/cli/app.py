@@ -82,11 +82,11 @@ COMMANDS = {
 def load(name: str) -> Any:
     """The command of this name, its module loaded."""
     module, _, attribute = COMMANDS[name][0].partition(":")
-    found = getattr(import_module(f"nascompile.cli.{module}"), attribute)
-    if not isinstance(found, typer.Typer):
-        function, found = found, typer.Typer(add_completion=False, rich_markup_mode=None)
-        found.command(name)(checks_outputs(function))
-    return typer.main.get_command(found)
+    result = getattr(import_module(f"nascompile.cli.{module}"), attribute)
+    if not isinstance(result, typer.Typer):
+        function, result = result, typer.Typer(add_completion=False, rich_markup_mode=None)
+        result.command(name)(checks_outputs(function))
+    return typer.main.get_command(result)
 
 
 class _Commands(TyperGroup):

@@ -58,7 +58,7 @@ def _cell(member: Candidate, cell: Cell) -> dict[str, Any]:
             if not live[k]
         ],
         "dead_edges_are": cell.dead_edges,
-        "costs": {way: {name: found[name] for name in _SHOWN} for way, found in costs.items()},
+        "costs": {way: {name: result[name] for name in _SHOWN} for way, result in costs.items()},
     }
 
 

@@ -97,13 +97,13 @@ def deployment_data(made: Deployed, shown: Verified | None) -> dict[str, Any]:
     }  # fmt: skip
     if shown is None:
         return data
-    found: dict[str, Any] = {"passed": shown.passed, "difference_host": shown.host}
+    result: dict[str, Any] = {"passed": shown.passed, "difference_host": shown.host}
     if shown.core and shown.sizes:
-        found |= {
+        result |= {
             "difference_core": shown.core.difference, "rom": shown.sizes.rom, "ram": shown.sizes.ram,
             "instructions": shown.core.instructions, "stack": shown.core.stack,
         }  # fmt: skip
-    return {**data, "measured": found}
+    return {**data, "measured": result}
 
 
 def _subject(
@@ -112,13 +112,13 @@ def _subject(
     """The network, the chip, and what its folder is called unless someone says."""
     from nascompile.run.deployment import run_and_number
 
-    found = run_and_number(what)
-    if found is None:
+    result = run_and_number(what)
+    if result is None:
         return _of_space(what, candidate, overrides, mcu, dtype)
     if candidate is not None:
         message = f"`{candidate}` says nothing about a network of a run"
         raise NascompileError.of("bad-option", message, "give RUN#K alone, or SPACE CANDIDATE")
-    return _of_run(*found, mcu, dtype)
+    return _of_run(*result, mcu, dtype)
 
 
 def _of_space(

@@ -18,24 +18,24 @@ def read_objectives(text: str) -> dict[str, str]:
         >>> read_objectives("flops,zico,ntk,params:max")
         {'flops': 'min', 'zico': 'max', 'ntk': 'min', 'params': 'max'}
     """
-    found: dict[str, str] = {}
+    result: dict[str, str] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, colon, word = part.partition(":")
         if name not in COSTS and name not in PROXIES:
             hint = did_you_mean(name, (*COSTS, *PROXIES))
             raise NascompileError.of("unknown-objective", f"there is no objective `{name}`", hint)
-        if name in found:
+        if name in result:
             raise NascompileError.of("bad-option", f"--objectives names `{name}` twice", "give each once")
         if colon and word not in ("min", "max"):
             raise NascompileError.of(
                 "bad-option", f"`{name}` is to be `{word}` in --objectives", f"write {name}:min or {name}:max"
             )
-        found[name] = word or _sense(name)
-    if not found:
+        result[name] = word or _sense(name)
+    if not result:
         raise NascompileError.of(
             "bad-option", "--objectives names none", "give some, such as flops,meco,zico,naswot,snip"
         )
-    return found
+    return result
 
 
 def _sense(name: str) -> str:

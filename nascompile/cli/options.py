@@ -125,7 +125,8 @@ class Request:
         if not is_set_file(self.space):
             with working(f"reducing {self.space}") as progress:
                 return solve(self.program(), solver, progress)
-        given = [f"--{n.replace('_', '-')}" for n, v in self._limits().items() if v not in (None, "ebs")]
+        unset = {"mcu": None, "rom": None, "ram": None, **vars(Limits())}
+        given = [f"--{n.replace('_', '-')}" for n, v in self._limits().items() if v != unset[n]]
         given += self.overrides or []
         if given:
             message = f"{given[0]} cannot change a set that is already made ({self.space})"

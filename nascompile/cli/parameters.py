@@ -27,21 +27,21 @@ def parsed(option: str, words: Sequence[str], example: str = "", own: Sequence[s
         >>> parsed("--train", ["lr=0.01", "schedule=cosine"])
         {'lr': 0.01, 'schedule': 'cosine'}
     """
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for word in words:
         name, equals, value = word.partition("=")
         if not equals or not name:
             raise NascompileError.of(
                 "bad-option", f"{option} {word} gives no value", f"write NAME=VALUE{example and f', such as {example}'}"
             )
-        if name in found:
+        if name in result:
             raise NascompileError.of("bad-option", f"{option} gives `{name}` twice", "give it once")
         if name in own:
             raise NascompileError.of(
                 "bad-option", f"{option} {word}: `{name}` has an option of its own", f"write --{name} {value}"
             )
         try:
-            found[name] = json.loads(value)
+            result[name] = json.loads(value)
         except ValueError:
-            found[name] = value
-    return found
+            result[name] = value
+    return result

@@ -25,7 +25,7 @@ _BIAS_STEPS = 2.0**29
 
 
 class Range(nn.Module):
-    """The least and the greatest value of a tensor, and the 256 steps between them, of which one is nought.
+    """The least and the greatest value of a tensor, and the 256 steps between them, of which one is zero.
 
     In training the two are moving averages; in evaluation they stand still.
 

@@ -40,5 +40,5 @@ def compute(op: QuantisedOp, operands: list[tuple[Bytes, QuantisedTensor]], out:
     kernel = INTEGER_KERNELS[op.kind]
     if kernel.as_bytes:
         return kernel.run(op, [q for q, _ in operands])
-    found = kernel.run(op, [q.astype(np.int64) - tensor.zero_point for q, tensor in operands])
-    return np.clip(found + out.zero_point, op.low, op.high).astype(np.int8)
+    result = kernel.run(op, [q.astype(np.int64) - tensor.zero_point for q, tensor in operands])
+    return np.clip(result + out.zero_point, op.low, op.high).astype(np.int8)

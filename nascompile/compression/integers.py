@@ -48,21 +48,21 @@ def _tensor(simulated: FakeQuantised, number: int, shape: Shape) -> QuantisedTen
 def _op(
     simulated: FakeQuantised, number: int, kernel: Kernel, x: list[QuantisedTensor], out: QuantisedTensor
 ) -> QuantisedOp:
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     scales = [tensor.scale for tensor in x]
     kind, integer = kernel.record, INTEGER_KERNELS[kernel.kind]
     if kind.weights:
-        found = _weights(simulated, number, kernel, x[0], out)
+        result = _weights(simulated, number, kernel, x[0], out)
     elif kind.table:
-        found = {"table": _table(ACTIVATIONS[kernel.function].module(), x[0], out)}
+        result = {"table": _table(ACTIVATIONS[kernel.function].module(), x[0], out)}
     elif integer.factors:
         factors = integer.factors(kernel, scales, out.scale)
         multipliers, shifts = multipliers_shifts(_bounded(factors, integer.largest(kernel)))
-        found = {"multipliers": multipliers, "shifts": shifts}
+        result = {"multipliers": multipliers, "shifts": shifts}
     low, high = _clamp(kernel.clamp, out)
     return QuantisedOp(
         kernel.kind, kernel.inputs, kernel.kernel, kernel.stride, kernel.pads, groups=kernel.groups, low=low, high=high,
-        part=kernel.part, **found,
+        part=kernel.part, **result,
     )  # fmt: skip
 
 

@@ -63,14 +63,14 @@ class OperatorGraph:
     @property
     def places(self) -> tuple[Place, ...]:
         """All operators in order."""
-        found: list[Place] = []
+        result: list[Place] = []
         for name, _, ops in self.layers:
-            held = [len(found)]
+            held = [len(result)]
             for k, op in enumerate(ops):
                 inputs = tuple(held[source] for source in op.inputs)
-                held.append(len(found) + 1)
-                found.append(Place(op, inputs, f"layers.{name}.operators.{k}."))
-        return tuple(found)
+                held.append(len(result) + 1)
+                result.append(Place(op, inputs, f"layers.{name}.operators.{k}."))
+        return tuple(result)
 
     def shape(self, tensor: int) -> Shape:
         """The shape of a tensor: 0 is the network's input, k the output of the k-th operator."""

@@ -125,9 +125,9 @@ def prune(
         network = trained.network
         parameters = sum(p.numel() for p in network.parameters())
         rounds.append(PruningRound(k, sum(left.values()), parameters, before, trained.valid, seconds=trained.seconds))
-    found = candidate.build(batch_norm=batch_norm)
-    found.load_state_dict(network.state_dict())
-    return Pruned(found.eval(), tuple(rounds))
+    result = candidate.build(batch_norm=batch_norm)
+    result.load_state_dict(network.state_dict())
+    return Pruned(result.eval(), tuple(rounds))
 
 
 def remove_channels(graph: OperatorGraph, network: Network, left: dict[Family, int]) -> tuple[OperatorGraph, Network]:
@@ -165,16 +165,16 @@ def _targets(wide: OperatorGraph, thin: OperatorGraph) -> dict[Family, int]:
     """
     ends = channels_of(thin).families
     starts = channels_of(wide).families
-    found: dict[Family, int] = {}
+    result: dict[Family, int] = {}
     for family, numbers in starts.items():
         end = len(ends.get(family, ()))
         if not 0 < end <= len(numbers):
             message = f"pruning {len(numbers)} channels does not lead to the {end} of the candidate"
             raise CompressionError.of("not-pruned-to", message, "a sparsity must only ever narrow a network")
         if min(family) >= 0 and end < len(numbers):
-            found[family] = end
+            result[family] = end
     _check_groups(wide, thin)
-    return found
+    return result
 
 
 def _check_groups(wide: OperatorGraph, thin: OperatorGraph) -> None:

@@ -56,7 +56,7 @@ def kept_weights(
         weights: `state_dict` of its network.
         kept: per number of a channel, whether it stays.
     """
-    found: dict[str, Tensor] = {}
+    result: dict[str, Tensor] = {}
     prefixes = {place.prefix: k for k, place in enumerate(graph.places)}
     for name, tensor in weights.items():
         k = prefixes[".".join(name.split(".")[:4]) + "."]
@@ -65,8 +65,8 @@ def kept_weights(
             tensor = tensor[torch.from_numpy(kept[channels.numbers[k + 1]])]
         if tensor.ndim > 1 and place.op.groups == 1:
             tensor = tensor[:, torch.from_numpy(kept[_elements(channels, graph, place)])]
-        found[name] = tensor.detach().clone()
-    return found
+        result[name] = tensor.detach().clone()
+    return result
 
 
 def _elements(channels: Channels, graph: OperatorGraph, place: Place) -> NDArray[np.int64]:

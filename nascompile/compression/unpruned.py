@@ -1,4 +1,4 @@
-"""The network that is trained before pruning: the candidate's own operators, as wide as with a sparsity of nought.
+"""The network that is trained before pruning: the candidate's own operators, as wide as with a sparsity of 0.
 
 A candidate of a space with a pruning sparsity is already the thin network: its costs are those of what is left. The
 sparsity is any choice of numbers from 0 to below 1 that its widths are made of, such as `S` in
@@ -94,16 +94,16 @@ def _wanted(candidate: Candidate, thin: OperatorGraph, values: dict[str, Any]) -
     if len(wide) != len(thin.layers):
         message = f"without pruning `{candidate}` has {len(wide)} layers instead of {len(thin.layers)}"
         raise CompressionError.of("no-unpruned", message, "a sparsity must not decide the depth")
-    found: list[tuple[int, int]] = []
+    result: list[tuple[int, int]] = []
     number = 0
     for (_, _, ops), wider in zip(thin.layers, wide, strict=True):
         for k, (op, other) in enumerate(zip(ops, wider, strict=False)):
             if (op.kind, op.inputs) != (other.kind, other.inputs):
                 break
             if OPERATORS[op.kind].produces:
-                found.append((number + k, other.out.channels))
+                result.append((number + k, other.out.channels))
         number += len(ops)
-    return found
+    return result
 
 
 def _agreed(thin: OperatorGraph, widths: list[int]) -> list[int]:

@@ -42,5 +42,5 @@ def fit_anchors(boxes: Sequence[NDArray[np.float32]], count: int, seed: int = 0)
 def _centres(sides: NDArray[np.float64], count: int, seed: int) -> NDArray[np.float64]:
     from sklearn.cluster import KMeans
 
-    found = KMeans(count, n_init=10, random_state=seed).fit(np.log(sides))  # pyright: ignore[reportArgumentType]
-    return np.exp(found.cluster_centers_)
+    result = KMeans(count, n_init=10, random_state=seed).fit(np.log(sides))  # pyright: ignore[reportArgumentType]
+    return np.exp(result.cluster_centers_)

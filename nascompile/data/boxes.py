@@ -37,10 +37,10 @@ def padded_boxes(boxes: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         >>> padded_boxes([one, none])[..., 0].tolist()
         [[0.5], [-1.0]]
     """
-    found = np.full((len(boxes), max(map(len, boxes), default=0), 5), NO_BOX, np.float32)
-    for row, some in zip(found, boxes, strict=True):
+    result = np.full((len(boxes), max(map(len, boxes), default=0), 5), NO_BOX, np.float32)
+    for row, some in zip(result, boxes, strict=True):
         row[: len(some)] = some
-    return found
+    return result
 
 
 def augment_with_boxes(
@@ -89,5 +89,5 @@ def _moved(boxes: torch.Tensor, moved: torch.Tensor) -> torch.Tensor:
     low, high = (centres - halves).clamp(0, 1), (centres + halves).clamp(0, 1)
     sides = high - low
     there = (boxes[..., 0] >= 0) & (sides >= _LEAST).all(-1)
-    found = torch.cat([boxes[..., :1], (low + high) / 2, sides], dim=-1)
-    return found.where(there[..., None], torch.full_like(found, NO_BOX))
+    result = torch.cat([boxes[..., :1], (low + high) / 2, sides], dim=-1)
+    return result.where(there[..., None], torch.full_like(result, NO_BOX))

@@ -86,9 +86,9 @@ def _around(names: list[str]) -> str:
 
 def _listed_parts(tree: FileTree, prefix: str) -> dict[str, str]:
     """File -> part, from the lists of Speech Commands, where they are."""
-    found = {}
+    result = {}
     for name, part in _LISTS.items():
         if prefix + name in tree.names:
             for line in tree.content(prefix + name).decode("utf-8", "replace").split():
-                found[line] = part
-    return found
+                result[line] = part
+    return result

@@ -41,7 +41,7 @@ def coco_files(tree: FileTree, only: str | None = None) -> dict[str, Mapping[str
     Raises:
         FileError: a .json file is broken.
     """
-    found = {}
+    result = {}
     for name in tree.names:
         if name.lower().endswith(".json") and only in (None, name):
             try:
@@ -50,8 +50,8 @@ def coco_files(tree: FileTree, only: str | None = None) -> dict[str, Mapping[str
                 hint = "it may be truncated: fetch it again, or remove it"
                 raise bad_data(f"`{tree.place(name)}` is not JSON: {error}", hint, "unreadable") from error
             if isinstance(content, dict) and all(isinstance(content.get(key), list) for key in _KEYS):
-                found[name] = content
-    return found
+                result[name] = content
+    return result
 
 
 def read_coco(tree: FileTree, files: Mapping[str, Mapping[str, Any]], wanted: Wanted) -> Examples:
@@ -175,17 +175,17 @@ class _Finder:
         if pure.is_absolute() or ".." in pure.parts or not pure.name:
             message = f"`{self.tree.place(self.name)}` names an image outside of it: `{file_name}`"
             raise bad_data(message, "`file_name` is relative to the folder of images", "bad-boxes")
-        found = [f for f in self.by_name.get(pure.name, ()) if f == str(pure) or f.endswith(f"/{pure}")]
+        result = [f for f in self.by_name.get(pure.name, ()) if f == str(pure) or f.endswith(f"/{pure}")]
         beside = str(PurePosixPath(self.name).parent / pure)
-        if len(found) > 1 and beside in found:
+        if len(result) > 1 and beside in result:
             return beside
-        if len(found) > 1:
-            found = [f for f in found if self.part in map(_part, _parents(f))]
-        if len(found) != 1:
-            many = "several images" if found else "no image"
+        if len(result) > 1:
+            result = [f for f in result if self.part in map(_part, _parents(f))]
+        if len(result) != 1:
+            many = "several images" if result else "no image"
             message = f"`{self.tree.source}` has {many} `{file_name}` of `{self.name}`"
             raise bad_data(message, "put the images of each part in a folder named after it", "bad-boxes")
-        return found[0]
+        return result[0]
 
 
 def _parents(name: str) -> list[str]:

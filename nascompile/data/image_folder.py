@@ -27,19 +27,19 @@ def read_images(tree: FileTree, wanted: Wanted) -> Examples:
         FileError: the layout is another, or the network takes no images.
     """
     check_image_shape(tree.source, wanted.shape)
-    found = class_folders(tree, IMAGES)
+    result = class_folders(tree, IMAGES)
 
     def read(chosen: NDArray[np.intp]) -> Decoded:
-        return decode_images(tree, [found.names[i] for i in chosen], wanted.shape)
+        return decode_images(tree, [result.names[i] for i in chosen], wanted.shape)
 
     return Examples(
         "images",
         "image",
-        found.labels,
-        found.parts,
-        lambda i: tree.place(found.names[i]),
+        result.labels,
+        result.parts,
+        lambda i: tree.place(result.names[i]),
         read=read,
-        notes=found.notes,
+        notes=result.notes,
     )
 
 

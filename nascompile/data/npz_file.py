@@ -69,7 +69,7 @@ def _load(path: Path) -> Arrays:
 
 def _gathered(path: Path, arrays: Arrays) -> tuple[NDArray[Any], NDArray[Any], list[str], int | None]:
     """Inputs, labels, parts, and the sampling rate where it is said."""
-    found = next((int(arrays[n]) for n in _RATE if n in arrays and arrays[n].size == 1), None)
+    result = next((int(arrays[n]) for n in _RATE if n in arrays and arrays[n].size == 1), None)
     pairs = [
         (x, y, part)
         for part, words in _PARTS.items()
@@ -81,12 +81,12 @@ def _gathered(path: Path, arrays: Arrays) -> tuple[NDArray[Any], NDArray[Any], l
             raise bad_data(f"the parts of `{path}` have inputs of different shapes", "give all of them one shape")
         parts = [part for x, _, part in pairs for _ in range(len(x))]
         labels = np.concatenate([_column(y) for _, y, _ in pairs])
-        return np.concatenate([x for x, _, _ in pairs]), labels, parts, found
+        return np.concatenate([x for x, _, _ in pairs]), labels, parts, result
     x, y = _first(arrays, _X), _first(arrays, _Y)
     if x is None or y is None:
         missing = "`x`" if x is None else "`y`"
         raise bad_data(f"`{path}` has no array {missing}, only {', '.join(arrays) or 'nothing'}", _HINT)
-    return x, _column(y), _marked(path, arrays.get("is_test"), len(x)), found
+    return x, _column(y), _marked(path, arrays.get("is_test"), len(x)), result
 
 
 def _split_names(words: tuple[str, ...], bases: tuple[str, ...]) -> list[str]:

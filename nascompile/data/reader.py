@@ -31,13 +31,13 @@ def read_examples(text: str, wanted: Wanted, boxes: bool | None = None) -> Examp
     """
     path, choice = _chosen(text)
     arrays = path.suffix.lower() == ".npz"
-    found = read_npz(path, wanted) if arrays else _read_tree(path, choice, wanted, boxes)
-    if not found.labels:
+    result = read_npz(path, wanted) if arrays else _read_tree(path, choice, wanted, boxes)
+    if not result.labels:
         raise bad_data(f"`{text}` has no examples", f"give {_KINDS}", "no-data")
-    if found.kind != "audio" and (wanted.features is not None or wanted.rate is not None):
+    if result.kind != "audio" and (wanted.features is not None or wanted.rate is not None):
         option = "features" if wanted.features is not None else "rate"
         raise bad_data(f"`{option}` is for sound, and `{text}` has none", f"leave `{option}` out", "bad-option")
-    return found
+    return result
 
 
 def _chosen(text: str) -> tuple[Path, str | None]:

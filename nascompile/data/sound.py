@@ -59,11 +59,11 @@ def sound_input(source: str, signals: NDArray[np.float32], wanted: Wanted, rate:
         )
         hint = "change the input's height, or `window_ms` and `stride_ms` of `features`"
         raise bad_data(message, hint, "bad-shape")
-    found = features.of(signals, rate)
+    result = features.of(signals, rate)
     # Coefficients differ in scale by orders of magnitude: each is normalised by itself, as a channel would be.
     if len(wanted.shape) == 2:
-        return Decoded(found.transpose(0, 2, 1), notes={"rate": rate})
-    return Decoded(found[:, None], axis=3, notes={"rate": rate})
+        return Decoded(result.transpose(0, 2, 1), notes={"rate": rate})
+    return Decoded(result[:, None], axis=3, notes={"rate": rate})
 
 
 def scaled(signal: NDArray[Any]) -> NDArray[np.float32]:

@@ -77,11 +77,11 @@ def _chosen(tree: FileTree, choice: str | None) -> dict[str, str]:
         raise bad_data(f"`{tree.source}` has {len(sets)} sets of series", hint, "which-set")
     if choice is not None and choice not in sets:
         raise bad_data(f"`{tree.source}` has no set `{choice}`", did_you_mean(choice, sets), "which-set")
-    ((found),) = [sets[choice]] if choice is not None else sets.values()
-    if "test" in found and "train" not in found:
-        message = f"`{tree.place(found['test'])}` has no part to learn from beside it"
+    ((result),) = [sets[choice]] if choice is not None else sets.values()
+    if "test" in result and "train" not in result:
+        message = f"`{tree.place(result['test'])}` has no part to learn from beside it"
         raise bad_data(message, "put its `_TRAIN.ts` beside it")
-    return {part: found[part] for part in ("train", "test", "") if part in found}
+    return {part: result[part] for part in ("train", "test", "") if part in result}
 
 
 def _parsed(tree: FileTree, name: str) -> _File:
@@ -130,12 +130,12 @@ def _header(line: str, classes: tuple[str, ...] | None, span: Span) -> tuple[boo
 
 def _values(channels: list[str], span: Span) -> Series:
     try:
-        found = [np.array([float(v) if v != "?" else np.nan for v in c.split(",")], np.float32) for c in channels]
+        result = [np.array([float(v) if v != "?" else np.nan for v in c.split(",")], np.float32) for c in channels]
     except ValueError as error:
         raise bad_data(f"a value is no number: {error}", "values are separated by commas", "bad-series", span) from None
-    if len({len(channel) for channel in found}) > 1:
+    if len({len(channel) for channel in result}) > 1:
         raise bad_data("the channels of this series differ in length", "give them one length", "bad-series", span)
-    return found
+    return result
 
 
 def _check(source: str, series: list[Series], shape: tuple[int, ...]) -> bool:

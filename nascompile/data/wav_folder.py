@@ -31,19 +31,19 @@ def read_wav_folder(tree: FileTree, wanted: Wanted) -> Examples:
     Raises:
         FileError: the layout is another, or a file is broken or of another sampling rate.
     """
-    found = class_folders(tree, (".wav",))
+    result = class_folders(tree, (".wav",))
 
     def read(chosen: NDArray[np.intp]) -> Decoded:
-        return _read(tree, [found.names[i] for i in chosen], wanted)
+        return _read(tree, [result.names[i] for i in chosen], wanted)
 
     return Examples(
         "wav",
         "audio",
-        found.labels,
-        found.parts,
-        lambda i: tree.place(found.names[i]),
+        result.labels,
+        result.parts,
+        lambda i: tree.place(result.names[i]),
         read=read,
-        notes=found.notes,
+        notes=result.notes,
     )
 
 

@@ -103,12 +103,12 @@ def planned(network: QuantisedNetwork | FloatNetwork) -> Plan:
 
 def _layouts(shapes: Sequence[Shape], ops: Sequence[QuantisedOp | FloatOp]) -> list[Shape]:
     """How each tensor lies in RAM: a flattened one as it lay before."""
-    found = [shapes[0]]
+    result = [shapes[0]]
     for shape, op in zip(shapes[1:], ops, strict=True):
         kind = KERNELS[op.kind]
-        keeps = kind.view or (kind.in_place and found[op.inputs[0]].size == shape.size)
-        found.append(found[op.inputs[0]] if keeps else shape)
-    return found
+        keeps = kind.view or (kind.in_place and result[op.inputs[0]].size == shape.size)
+        result.append(result[op.inputs[0]] if keeps else shape)
+    return result
 
 
 class _Caller:
@@ -165,10 +165,10 @@ class _Caller:
         op = self.op
         if isinstance(op, FloatOp) or not op.multipliers.size:
             return {}
-        found = _factors(op, range(len(op.multipliers)))
+        result = _factors(op, range(len(op.multipliers)))
         if KERNELS[op.kind].calls == "both":
-            found["bytes"] = np.append(found["bytes"], np.int8(self._zero(op.inputs[1])))
-        return found
+            result["bytes"] = np.append(result["bytes"], np.int8(self._zero(op.inputs[1])))
+        return result
 
     def _zero(self, tensor: int) -> int:
         assert isinstance(self.network, QuantisedNetwork)  # its caller has an int8 operator

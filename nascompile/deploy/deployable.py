@@ -53,7 +53,7 @@ class Deployable:
         return "int8" if isinstance(self.network, QuantisedNetwork) else "float32"
 
     def vectors(self, seed: int = 0) -> Vectors:
-        """Random inputs over the whole range, one of them nought, and what the network must make of them."""
+        """Random inputs over the whole range, one of them all zeros, and what the network must make of them."""
         generator = np.random.default_rng(seed)
         shape = (_VECTORS, *self.network.input_shape)
         if self.dtype == "int8":

@@ -83,10 +83,10 @@ def float_network(network: Network) -> FloatNetwork:
         >>> len(made.shapes) - len(made.ops)
         1
     """
-    found, operators = kernels(network)
+    result, operators = kernels(network)
     x = input_shape(network.input_shape)
-    ops = tuple(_op(kernel, operators.get(k)) for k, kernel in enumerate(found))
-    return FloatNetwork(network.line, network.input_shape, (x, *(kernel.out for kernel in found)), ops)
+    ops = tuple(_op(kernel, operators.get(k)) for k, kernel in enumerate(result))
+    return FloatNetwork(network.line, network.input_shape, (x, *(kernel.out for kernel in result)), ops)
 
 
 def _op(kernel: Kernel, operator: Operator | None) -> FloatOp:

@@ -78,11 +78,11 @@ def memory_plan(sizes: Sequence[int], steps: Sequence[PlannedCall]) -> MemoryPla
     """
     held, owner = buffers(sizes, steps)
     bound = max(sum(b.size for b in held if b.first <= k <= b.last) for k in range(len(steps) + 1))
-    found = min((_first_fit(held, order) for order in _orders(held)), key=lambda offsets: _height(held, offsets))
-    proven = _height(held, found) == bound
+    result = min((_first_fit(held, order) for order in _orders(held)), key=lambda offsets: _height(held, offsets))
+    proven = _height(held, result) == bound
     if not proven:
-        found, proven = _packed(held, bound, found)
-    return MemoryPlan(tuple(found[b] for b in owner), _height(held, found), bound, proven)
+        result, proven = _packed(held, bound, result)
+    return MemoryPlan(tuple(result[b] for b in owner), _height(held, result), bound, proven)
 
 
 def buffers(sizes: Sequence[int], steps: Sequence[PlannedCall]) -> tuple[list[Buffer], list[int]]:

@@ -34,7 +34,7 @@ def drawn_calls(dtype: str, elements: int, weights: int, each: int = 24, seed: i
         (26, 'conv', True)
     """
     rng = random.Random(seed)
-    found: list[KernelCall] = []
+    result: list[KernelCall] = []
     for name in LOOPS[dtype]:
         mine: dict[KernelCall, None] = {}
         for _ in range(_TRIES):
@@ -42,10 +42,10 @@ def drawn_calls(dtype: str, elements: int, weights: int, each: int = 24, seed: i
             size = call_elements(call)
             if size <= elements and weight_count(call) <= weights and sum(call.loops(dtype).values()) <= _ITERATIONS:
                 mine[call] = None
-            if len(mine) == each * (3 if name == "conv" else 1):
+            if len(mine) == each * TIMED[name].share:
                 break
-        found += mine
-    return tuple(found)
+        result += mine
+    return tuple(result)
 
 
 def call_elements(call: KernelCall) -> int:

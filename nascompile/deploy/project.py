@@ -53,11 +53,11 @@ def kernel_files(plan: Plan) -> list[str]:
         ['conv', 'slide']
     """
     here = files("nascompile.deploy") / "c" / plan.dtype
-    found = {call.kernel for call in plan.calls}
-    for kernel in sorted(found):
+    result = {call.kernel for call in plan.calls}
+    for kernel in sorted(result):
         calls = re.findall(r"\bnc_(\w+)\(", (here / f"nc_{kernel}.c").read_text())
-        found |= {name for name in calls if (here / f"nc_{name}.c").is_file()}
-    return sorted(found)
+        result |= {name for name in calls if (here / f"nc_{name}.c").is_file()}
+    return sorted(result)
 
 
 def write_project(folder: Path, plan: Plan, target: Target, vectors: Vectors, name: str, readme: str) -> None:

@@ -55,7 +55,7 @@ def rom_of(plan: Plan, runtime: NascompileC) -> int:
 
 
 def _four_layers(dtype: str) -> tuple[Plan, Vectors]:
-    """Convolutions of nought, of 8 to 12, 12, 12 and 4 channels.
+    """Convolutions with weights of 0, of 8 to 12, 12, 12 and 4 channels.
 
     Of one or two layers, or of an input and an output of one size, the compiler makes less than it makes of others.
     """

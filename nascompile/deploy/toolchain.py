@@ -138,10 +138,10 @@ def run_host(library: Path, inputs: NDArray[Any], outputs: int) -> NDArray[Any]:
     with tempfile.TemporaryDirectory() as folder:
         network = ctypes.CDLL(shutil.copy(library, folder))
     inputs = np.ascontiguousarray(inputs)
-    found = np.zeros((len(inputs), outputs), inputs.dtype)
-    for x, y in zip(inputs, found, strict=True):
+    result = np.zeros((len(inputs), outputs), inputs.dtype)
+    for x, y in zip(inputs, result, strict=True):
         network.nc_run(x.ctypes.data_as(ctypes.c_void_p), y.ctypes.data_as(ctypes.c_void_p))
-    return found
+    return result
 
 
 def tools_error(what: str, missing: Sequence[str]) -> DeployError:

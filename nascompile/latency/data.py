@@ -121,11 +121,11 @@ def read_measurements(path: Path, program: Program | None = None, group: str | N
     """
     sheet = Sheet(path)
     latency = sheet.latency()
-    found = sheet.counted(program) if program else sheet.feature_columns()
-    groups = sheet.groups(group, found)
+    result = sheet.counted(program) if program else sheet.feature_columns()
+    groups = sheet.groups(group, result)
     sheet.stop_if_wrong()
     lines = tuple(line for line, _ in sheet.rows)
-    return Measurements(str(path), lines, sheet.labels(), latency, found, groups=groups)
+    return Measurements(str(path), lines, sheet.labels(), latency, result, groups=groups)
 
 
 class Sheet:
@@ -205,20 +205,22 @@ class Sheet:
 
     def feature_columns(self) -> dict[Feature, np.ndarray]:
         """Features that columns hold."""
-        found: dict[Feature, str] = {}
+        result: dict[Feature, str] = {}
         for name in self.header:
             kind, _, word = name.rpartition(".")
-            if word in TERMS and Feature(kind, TERMS[word]) in found:
-                self.fail("duplicate-column", f"`{name}` and `{found[Feature(kind, TERMS[word])]}`", "keep one of both")
+            if word in TERMS and Feature(kind, TERMS[word]) in result:
+                self.fail(
+                    "duplicate-column", f"`{name}` and `{result[Feature(kind, TERMS[word])]}`", "keep one of both"
+                )
             elif word in TERMS:
-                found[Feature(kind, TERMS[word])] = name
-        if any(f.kind for f in found) and any(not f.kind for f in found):
-            both = ", ".join(found.values())
+                result[Feature(kind, TERMS[word])] = name
+        if any(f.kind for f in result) and any(not f.kind for f in result):
+            both = ", ".join(result.values())
             hint = "keep the columns of the whole network (`macs`), or those of the kinds (`conv.macs`)"
             self.fail("mixed-features", f"features of the whole network and of kinds: {both}", hint)
-        if not found:
+        if not result:
             self.no_features()
-        return {feature: self.numbers(name, _wrong_count) for feature, name in found.items()}
+        return {feature: self.numbers(name, _wrong_count) for feature, name in result.items()}
 
     def no_features(self) -> None:
         """Say what is missing."""

@@ -202,10 +202,10 @@ def least_relative_deviations(matrix: np.ndarray, latency: np.ndarray) -> np.nda
     scale = relative.mean(axis=0)
     cost = np.concatenate([np.zeros(terms), np.ones(2 * rows)])
     equations = hstack([relative / scale, eye(rows), -eye(rows)], format="csc")
-    found = linprog(cost, A_eq=equations, b_eq=np.ones(rows), bounds=(0, None), method="highs-ds")
-    assert found.success, found.message  # x = 0 is always allowed, and the cost is never negative
+    result = linprog(cost, A_eq=equations, b_eq=np.ones(rows), bounds=(0, None), method="highs-ds")
+    assert result.success, result.message  # x = 0 is always allowed, and the cost is never negative
     # The solver keeps bounds to its tolerance only.
-    return np.maximum(found.x[:terms], 0) / scale
+    return np.maximum(result.x[:terms], 0) / scale
 
 
 def _matrix(columns: Sequence[np.ndarray], rows: int, constant: bool = True) -> np.ndarray:
@@ -313,11 +313,11 @@ def _is_far(predicted: np.ndarray, latency: np.ndarray) -> np.ndarray:
 
 
 def _outliers(data: Measurements, predicted: np.ndarray) -> tuple[Outlier, ...]:
-    found = [
+    result = [
         Outlier(data.lines[k], data.labels[k], float(data.latency[k]), float(predicted[k]))
         for k in np.flatnonzero(_is_far(predicted, data.latency))
     ]
-    return tuple(sorted(found, key=lambda o: -abs(o.percent)))
+    return tuple(sorted(result, key=lambda o: -abs(o.percent)))
 
 
 def _profile(

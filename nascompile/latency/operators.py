@@ -92,11 +92,11 @@ def _calls(sheet: Sheet) -> tuple[list[KernelCall], str]:
 
 
 def _features(calls: list[KernelCall], dtype: str) -> dict[Feature, np.ndarray]:
-    found: dict[Feature, np.ndarray] = {}
+    result: dict[Feature, np.ndarray] = {}
     for k, call in enumerate(calls):
         for loop, count in call.loops(dtype).items():
-            found.setdefault(Feature(call.name, loop), np.zeros(len(calls)))[k] = count
-    return found
+            result.setdefault(Feature(call.name, loop), np.zeros(len(calls)))[k] = count
+    return result
 
 
 def _wrong_side(value: float) -> str:

@@ -65,11 +65,13 @@ class TimedFunction:
         name: of the function.
         draw: a call of random shape.
         shifts: `call -> shifts to the right` of an int8 function without weights, as tensors of equal scales have them.
+        share: times as many shapes as of other functions, for one with more loops than others.
     """
 
     name: str
     draw: Callable[[random.Random, str], KernelCall]
     shifts: Callable[[KernelCall], list[int]] = lambda call: []
+    share: int = 1
 
 
 #: Every kind, and every C function, by its name; filled by `integer_kernel` and `timed`.

@@ -67,11 +67,11 @@ class ResultsFile:
         """
         if name in self.columns:
             return name
-        found = [column for column in self.columns if column.endswith(f".{name}")]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            message = f"`{name}` could be {' or '.join(f'`{column}`' for column in found)}"
+        result = [column for column in self.columns if column.endswith(f".{name}")]
+        if len(result) == 1:
+            return result[0]
+        if result:
+            message = f"`{name}` could be {' or '.join(f'`{column}`' for column in result)}"
             raise self.error("missing-column", message, "give the whole name")
         numeric = [column for column in self.columns if self._numeric(column)]
         hint = did_you_mean(name, numeric) if numeric else "no column has numbers"
@@ -86,7 +86,7 @@ class ResultsFile:
         Raises:
             FileError: a row lacks a value, or a value is no number; all such places at once, up to ten.
         """
-        found: list[list[float]] = []
+        result: list[list[float]] = []
         mistakes: list[Diagnostic] = []
         for row in self.rows:
             numbers = []
@@ -95,12 +95,12 @@ class ResultsFile:
                     numbers.append(_number(row.values[name]))
                 except (KeyError, ValueError):
                     mistakes.append(self._mistake(row, name))
-            found.append(numbers)
+            result.append(numbers)
         if mistakes:
             more = len(mistakes) - _SHOWN
             rest = [Diagnostic("bad-number", f"and {more:,} more such cells", None, "")] if more > 0 else []
             raise FileError(mistakes[:_SHOWN] + rest)
-        return found
+        return result
 
     @cached_property
     def label(self) -> str | None:
@@ -211,10 +211,10 @@ def _json_lines(
 
 def _flat(value: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     """Name and value of every leaf."""
-    found: list[tuple[str, Any]] = []
+    result: list[tuple[str, Any]] = []
     for name, inner in value.items():
-        found += _flat(inner, f"{prefix}{name}.") if isinstance(inner, dict) else [(f"{prefix}{name}", inner)]
-    return found
+        result += _flat(inner, f"{prefix}{name}.") if isinstance(inner, dict) else [(f"{prefix}{name}", inner)]
+    return result
 
 
 def _number(value: Any) -> float:

@@ -76,14 +76,14 @@ class SearchLog(RecordFile, Generic[R]):
 
     def _object(self, number: int, line: bytes) -> dict[str, Any]:
         try:
-            found = json.loads(line.decode())
+            result = json.loads(line.decode())
         except UnicodeDecodeError as cause:
             raise _bad_log(self.path, f"cannot read the log: {cause}", _ANOTHER, number) from None
         except ValueError:
-            found = None
-        if not isinstance(found, dict):
+            result = None
+        if not isinstance(result, dict):
             raise self._error("this line is none of a search's log", number)
-        return found
+        return result
 
     def _error(self, message: str, line: int = 1) -> FileError:
         return _bad_log(self.path, message, f"{_ANOTHER}, or start anew with --force", line)

@@ -70,9 +70,9 @@ def deploy_chosen(
         if row["chosen"]:
             on_progress(row["number"])
         rows.append({**row, **_built(folder, row["number"], target, dtype)} if row["chosen"] else row)
-    found = replace(outcome, rows=tuple(rows))
-    found.write(folder)
-    return found
+    result = replace(outcome, rows=tuple(rows))
+    result.write(folder)
+    return result
 
 
 def _built(folder: RunFolder, number: int, target: Target, dtype: str) -> Mapping[str, Any]:
@@ -96,8 +96,8 @@ def run_and_number(text: str) -> tuple[Path, int | None] | None:
         (PosixPath('keywords-run'), 7)
         >>> run_and_number("dscnn")
     """
-    if found := _RUN.fullmatch(text):
-        return Path(found[1]), int(found[2])
+    if result := _RUN.fullmatch(text):
+        return Path(result[1]), int(result[2])
     return (Path(text), None) if (Path(text) / "config.json").is_file() else None
 
 

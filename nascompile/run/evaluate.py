@@ -80,9 +80,9 @@ def read_result(folder: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(found, dict) and "candidate" in found:
-            return found
+        result = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(result, dict) and "candidate" in result:
+            return result
     except (OSError, ValueError):
         pass
     hint = "delete it, then `nascompile resume`: what else is in its folder is not trained again"
@@ -124,12 +124,12 @@ def _steps(
 
     recipe = replace(settings.recipe, seed=settings.seed, device=device)
     start = time.monotonic()
-    network, found = _trained(candidate, dataset, recipe, settings, folder=folder, on_progress=on_progress)
-    found["seconds_training"] = _since(start)
+    network, result = _trained(candidate, dataset, recipe, settings, folder=folder, on_progress=on_progress)
+    result["seconds_training"] = _since(start)
     save_weights(folder / "float.safetensors", network, candidate)
     if settings.quantise != "none":
-        found |= _int8(network, dataset, recipe, settings, folder=folder, on_progress=on_progress)
-    return found
+        result |= _int8(network, dataset, recipe, settings, folder=folder, on_progress=on_progress)
+    return result
 
 
 def _trained(
@@ -181,17 +181,17 @@ def _int8(
 
     start = time.monotonic()
     chosen = quantise_after_training(network, dataset)
-    found: dict[str, Any] = {"int8_ptq": chosen.valid, "seconds_ptq": _since(start)}
+    result: dict[str, Any] = {"int8_ptq": chosen.valid, "seconds_ptq": _since(start)}
     if settings.quantise == "qat":
         checkpoint, start = folder / "qat.safetensors", time.monotonic()
         trained = quantise_in_training(
             network, dataset, recipe, epochs=settings.qat_epochs, checkpoint=checkpoint,
             progress=lambda epoch: on_progress(f"epoch {epoch.number + 1} of {settings.qat_epochs} in int8"),
         )  # fmt: skip
-        found |= {"int8_qat": trained.valid, "seconds_qat": _since(start)}
+        result |= {"int8_qat": trained.valid, "seconds_qat": _since(start)}
         chosen = trained if better(trained.valid, chosen.valid) else chosen
     chosen.network.save(folder / "int8.safetensors")
-    return {**found, "int8": chosen.valid}
+    return {**result, "int8": chosen.valid}
 
 
 def _since(start: float) -> float:

@@ -210,8 +210,8 @@ class RunFolder:
 
 def _flat(settings: RunSettings) -> dict[str, object]:
     """The settings as their file has them, those of data and recipe by their own names."""
-    found = json.loads(settings.to_json())
-    return {**found.pop("data"), **found.pop("recipe"), **found}
+    result = json.loads(settings.to_json())
+    return {**result.pop("data"), **result.pop("recipe"), **result}
 
 
 def _short(value: object) -> str:

@@ -230,8 +230,8 @@ class _Ending:
         seed = self.folder.settings.seed
         data = proxy_examples(self.dataset, _BATCH, seed)
         candidates = [self.candidate(row["number"]) for row in rows]
-        found = [one.scores for one in scored(candidates, batched(AGREEMENT, len(data) // 2), data, seed)]
-        return {name: [one[name] for one in found] for name in AGREEMENT}
+        result = [one.scores for one in scored(candidates, batched(AGREEMENT, len(data) // 2), data, seed)]
+        return {name: [one[name] for one in result] for name in AGREEMENT}
 
 
 def _float(value: Any) -> float:

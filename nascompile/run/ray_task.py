@@ -117,7 +117,7 @@ class _Sent:
     stamps: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def new(self, folder: Path) -> dict[str, bytes]:
-        found: dict[str, bytes] = {}
+        result: dict[str, bytes] = {}
         # Training goes on meanwhile; but each file is whole, whenever it is read.
         for path in sorted(folder.rglob("*")):
             try:
@@ -125,11 +125,11 @@ class _Sent:
                 name, stamp = path.relative_to(folder).as_posix(), (state.st_mtime_ns, state.st_size)
                 if path.is_dir() or path.name.startswith(".") or self.stamps.get(name) == stamp:
                     continue
-                found[name] = path.read_bytes()
+                result[name] = path.read_bytes()
             except FileNotFoundError:
                 continue
             self.stamps[name] = stamp
-        return found
+        return result
 
 
 def _streamed(work: Callable[[Callable[[str], None]], Any]) -> Iterator[tuple[str, Any]]:

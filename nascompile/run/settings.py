@@ -104,9 +104,9 @@ class RunSettings:
             FileError: it is none of a run's settings.
         """
         try:
-            found = json.loads(text)
-            data = {**found["data"], "split": tuple(found["data"]["split"])}
-            return cls(**{**found, "data": DataSettings(**data), "recipe": Recipe(**found["recipe"])})
+            result = json.loads(text)
+            data = {**result["data"], "split": tuple(result["data"]["split"])}
+            return cls(**{**result, "data": DataSettings(**data), "recipe": Recipe(**result["recipe"])})
         except (ValueError, KeyError, TypeError) as cause:
             message = "this file does not hold the settings of a run"
             hint = f"put back a copy, or start the run anew in another folder ({cause})"

@@ -109,8 +109,8 @@ def read_timing(folder: RunFolder) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return {name: found[name] for name in ("seconds", "outside", "share", "networks")}
+        result = json.loads(path.read_text(encoding="utf-8"))
+        return {name: result[name] for name in ("seconds", "outside", "share", "networks")}
     except (ValueError, KeyError, TypeError):
         message, place = "this is no timing of a run", Span(str(path), 1, 1)
         raise FileError.of("damaged-file", message, "delete it: only the times are lost", place) from None

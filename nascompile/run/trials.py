@@ -118,7 +118,7 @@ class Trials:
         """
         trials = self.all() if trials is None else trials
         lost = _given_up(trials)
-        found = {
+        result = {
             t.user_attrs["number"]: {
                 "candidate": t.user_attrs["candidate"],
                 "error": f"{_LOSSES} workers were lost while they trained it",
@@ -128,8 +128,8 @@ class Trials:
         }
         for t in trials:
             if t.state.is_finished() and "result" in t.user_attrs:
-                found[t.user_attrs["number"]] = json.loads(t.user_attrs["result"])
-        return found
+                result[t.user_attrs["number"]] = json.loads(t.user_attrs["result"])
+        return result
 
     def note(self, key: str, value: Any) -> None:
         """Keep plain data with the run."""

@@ -82,7 +82,7 @@ def load_state(path: Path, run: Mapping[str, Any]) -> State:
         if about["run"].get(key) != run.get(key):
             message = f"this is the checkpoint of another training: its `{_difference(key, about['run'], run)}` differs"
             raise TrainingError.of("other-training", message, "delete it, or name another", Span(str(path), 1, 1))
-    found: dict[str, dict[str, torch.Tensor]] = {"network": {}, "best_weights": {}, "generators": {}}
+    result: dict[str, dict[str, torch.Tensor]] = {"network": {}, "best_weights": {}, "generators": {}}
     optimiser: dict[int, dict[str, torch.Tensor]] = {}
     for name, array in arrays.items():
         part, _, key = name.partition("/")
@@ -91,9 +91,9 @@ def load_state(path: Path, run: Mapping[str, Any]) -> State:
             number, _, key = key.partition("/")
             optimiser.setdefault(int(number), {})[key] = tensor
         else:
-            found[part][key] = tensor
+            result[part][key] = tensor
     history = tuple(Epoch(**epoch) for epoch in about["history"])
-    return State(**found, optimiser=optimiser, history=history, best=about["best"])
+    return State(**result, optimiser=optimiser, history=history, best=about["best"])
 
 
 def _difference(key: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:

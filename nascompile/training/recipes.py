@@ -35,7 +35,7 @@ class Recipe:
         momentum: of `sgd`; `adam` has its own, 0.9 and 0.999.
         batch: examples per step.
         epochs: passes over the part to learn from.
-        schedule: `constant`, or `cosine`, which falls to nearly nought in the last epoch.
+        schedule: `constant`, or `cosine`, which falls to nearly 0 in the last epoch.
         patience: epochs without a better validation after which training stops; 0: never.
         weight_decay: L2 penalty.
         augment: name of an augmentation (`nascompile.data.augment`), or a function of your own.

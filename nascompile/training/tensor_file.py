@@ -84,9 +84,9 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, NDArray[Any]], dict[s
 
 def digest(arrays: Arrays) -> str:
     """SHA-256 over names, shapes, types and values, in the order of the names."""
-    found = hashlib.sha256()
+    result = hashlib.sha256()
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
-        found.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        found.update(array.reshape(-1).view(np.uint8).data)
-    return found.hexdigest()
+        result.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        result.update(array.reshape(-1).view(np.uint8).data)
+    return result.hexdigest()

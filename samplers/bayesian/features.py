@@ -96,15 +96,15 @@ class Features:
         return {name: np.concatenate(part) for name, part in parts.items()}
 
     def _indicators(self, positions: NDArray[np.intp], rows: NDArray[np.int64]) -> Columns:
-        found = [np.eye(len(self._fs.program.chains))[positions]]
+        result = [np.eye(len(self._fs.program.chains))[positions]]
         for label, uses in self._options.items():
             options = list(dict.fromkeys(o for _, _, d in uses for o in d.options))
 
             def indicator(d: Decision, options: Sequence[Any] = options) -> Columns:
                 return np.eye(len(options))[[options.index(o) for o in d.options]]
 
-            found.append(_looked_up({label: uses}, positions, rows, indicator, missing=0.0, width=len(options)))
-        return np.concatenate(found, axis=1)
+            result.append(_looked_up({label: uses}, positions, rows, indicator, missing=0.0, width=len(options)))
+        return np.concatenate(result, axis=1)
 
     def _costs(self, positions: NDArray[np.intp], rows: NDArray[np.int64]) -> Columns:
         program = self._fs.program
@@ -123,10 +123,10 @@ Uses = dict[str, list[tuple[int, int, Decision]]]
 
 def _columns(decisions: Sequence[tuple[int, int, Decision]]) -> Uses:
     """Decisions by label: (position of the variant, number in it, the decision)."""
-    found: Uses = {}
+    result: Uses = {}
     for v, t, decision in decisions:
-        found.setdefault(decision.label, []).append((v, t, decision))
-    return found
+        result.setdefault(decision.label, []).append((v, t, decision))
+    return result
 
 
 def _places(decision: Decision) -> Columns:

@@ -99,11 +99,11 @@ class Indicators:
 
     def _k(self, remaining: Remaining) -> float:
         net = super_network(self.space, self.variant, remaining, batch_norm="kept")
-        found = []
+        result = []
         for repeat in range(self.repeats):
             self._draw(net, "fan_out", repeat)
-            found.append(condition_number(ntk_eigenvalues(net, self.thin_images), 2))
-        return float(np.mean(found))
+            result.append(condition_number(ntk_eigenvalues(net, self.thin_images), 2))
+        return float(np.mean(result))
 
     def _regions(self, remaining: Remaining) -> float:
         """Regions of a single cell with one channel on tiny windows, as in TE-NAS: larger inputs all lie apart."""
@@ -120,12 +120,12 @@ class Indicators:
         if not any(isinstance(m, torch.nn.ReLU) for m in net.modules()):
             return 1.0  # nothing bends: one region
         generator = torch.Generator().manual_seed(self.seed)
-        found = []
+        result = []
         for repeat in range(self.repeats):
             self._draw(net, "fan_in", repeat)
             windows = [crops(self.images, _WINDOWS, _SIDE, 1, generator) for _ in range(_BATCHES)]
-            found.append(linear_regions(net, windows))
-        return float(np.mean(found))
+            result.append(linear_regions(net, windows))
+        return float(np.mean(result))
 
     def _draw(self, net: torch.nn.Module, mode: FanMode, repeat: int) -> None:
         """Fresh weights; with `common` those of an operator are the same in whatever network it is."""

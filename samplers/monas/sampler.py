@@ -99,14 +99,14 @@ class MonasSampler(TrainingFreeSearch[Round]):
 
         Fewer come where n more searches find nothing new.
         """
-        found: list[Candidate] = []
+        result: list[Candidate] = []
         for seed in range(self.seed, self.seed + 2 * n):
             cell = found_cell(fs, measured(replace(self, seed=seed), f"monas-{seed}", f"seed {seed}, "))
-            if cell not in found:
-                found.append(cell)
-            if len(found) == n:
+            if cell not in result:
+                result.append(cell)
+            if len(result) == n:
                 break
-        return found
+        return result
 
     def search(
         self, fs: FeasibleSet, images: torch.Tensor, done: Sequence[Round] = (), progress: Progress | None = None

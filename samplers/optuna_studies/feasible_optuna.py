@@ -97,13 +97,13 @@ class FeasibleOptunaSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """What the other sampler proposes jointly, moved to the nearest member."""
-        found = dict(self._base.sample_relative(study, trial, search_space))
-        wish = {name: value for name, value in found.items() if name in self._names}
+        result = dict(self._base.sample_relative(study, trial, search_space))
+        wish = {name: value for name, value in result.items() if name in self._names}
         if not wish:
-            return found
+            return result
         moved = self._moved(wish, search_space, self._made(trial))
         self._joint[trial.number] = moved
-        return {name: moved.get(name, value) for name, value in found.items() if name in moved or name not in wish}
+        return {name: moved.get(name, value) for name, value in result.items() if name in moved or name not in wish}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -178,20 +178,20 @@ class FeasibleOptunaSampler(BaseSampler):
 
     def _possible(self, name: str, distribution: BaseDistribution, made: Mapping[str, Any]) -> dict[Any, float | None]:
         """Values that a decision can have, and their numbers where they are numbers."""
-        found: dict[Any, float | None] = {}
+        result: dict[Any, float | None] = {}
         if name == self._variant and name in self._names:
             for chain in self._live:
                 value = value_of(chain.label, distribution)
                 if value is not None and chain.has(made):
-                    found[value] = float(chain.label) if chain.label.isdecimal() else None
-            return found
+                    result[value] = float(chain.label) if chain.label.isdecimal() else None
+            return result
         for chain in (chain for chain in self._agreeing(made) if name in chain.places):
             decision, mask = chain.possible(name, made)
             for option, can in zip(decision.options, mask, strict=False):
                 value = value_of(option, distribution) if can else None
                 if value is not None:
-                    found[value] = float(option) if decision.numeric else None
-        return found
+                    result[value] = float(option) if decision.numeric else None
+        return result
 
     def _closest(self, wish: Any, allowed: Mapping[Any, float | None]) -> Any:
         if wish in allowed:

@@ -110,9 +110,9 @@ class _Nearest(BaseSampler):
     def _proposed(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
         """What the other one samples, whether jointly or one by one."""
         joint = self._base.infer_relative_search_space(study, trial)
-        found = self._base.sample_relative(study, trial, joint)
+        result = self._base.sample_relative(study, trial, joint)
         return {
-            name: found[name] if name in found else self._base.sample_independent(study, trial, name, distribution)
+            name: result[name] if name in result else self._base.sample_independent(study, trial, name, distribution)
             for name, distribution in self._genes.space.items()
         }
 

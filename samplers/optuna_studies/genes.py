@@ -159,8 +159,8 @@ def _genes(fs: FeasibleSet, names: Mapping[str, Sequence[str]]) -> dict[str, Gen
         for decision, name in zip(variant.decisions, own, strict=True):
             decisions[name] = decision
             used.setdefault(name, set()).update(counts[decision.label])
-    found = {}
+    result = {}
     for name, decision in decisions.items():
         options = [option for option in decision.options if option in used[name]]
-        found[name] = Gene(tuple(sorted(options) if decision.numeric else options), decision.numeric)
-    return found
+        result[name] = Gene(tuple(sorted(options) if decision.numeric else options), decision.numeric)
+    return result

@@ -176,8 +176,8 @@ class ParetoSearch(TrainingFreeSearch[Trial]):
         values = [[float(trial.values[name]) for name in self.objectives] for trial in trials]
         sign = 1 if next(iter(self.objectives.values())) == "min" else -1
         chosen = sorted(sound_front(values, self.objectives), key=lambda k: (sign * values[k][0], k))
-        found = {k: parse_candidate(fs.program, trials[k].candidate) for k in chosen}
-        return [(k, Point(one, dict(zip(self.objectives, values[k], strict=True)))) for k, one in found.items()]
+        result = {k: parse_candidate(fs.program, trials[k].candidate) for k in chosen}
+        return [(k, Point(one, dict(zip(self.objectives, values[k], strict=True)))) for k, one in result.items()]
 
     def choose(self, fs: FeasibleSet, n: int, measured: Measured[Trial]) -> list[Candidate]:
         """Those of the front with the largest hypervolume, the best by the first objective first."""

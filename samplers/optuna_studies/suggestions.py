@@ -49,15 +49,15 @@ class VariantMembers:
         self, wish: Mapping[str, Any], space: Mapping[str, BaseDistribution], made: Mapping[str, Any]
     ) -> list[NDArray[np.int64]]:
         """Per decision, how far each option is from the wish."""
-        found = []
+        result = []
         for decision, mask in zip(self.decisions, self.masks(made), strict=True):
             cost = np.zeros(len(decision.options), np.int64)
             if decision.label in wish:
                 at = [x for x, option in enumerate(decision.options) if is_same(option, wish[decision.label])]
                 cost = distances(decision, at[0]) if at else _strange(decision, wish[decision.label])
                 mask = mask & [value_of(option, space[decision.label]) is not None for option in decision.options]
-            found.append(np.where(mask, cost, NEVER))
-        return found
+            result.append(np.where(mask, cost, NEVER))
+        return result
 
     def possible(self, name: str, made: Mapping[str, Any]) -> tuple[Decision, NDArray[np.bool_]]:
         """Which options of a decision agree with what was made."""
@@ -79,14 +79,14 @@ class VariantMembers:
 
     def _fixed(self, made: Mapping[str, Any]) -> dict[int, int] | None:
         """Number of a decision -> index of its option; None where a value is no option."""
-        found = {}
+        result = {}
         for name, place in self.places.items():
             if name in made:
                 at = [x for x, option in enumerate(self.decisions[place].options) if is_same(option, made[name])]
                 if not at:
                     return None
-                found[place] = at[0]
-        return found
+                result[place] = at[0]
+        return result
 
 
 def is_same(option: Any, value: Any) -> bool:

@@ -155,9 +155,9 @@ def proxy(name: str, **options: Any) -> Proxy:
     """
     if name not in PROXIES:
         raise ProxyError.of("unknown-proxy", f"there is no proxy `{name}`", did_you_mean(name, PROXIES))
-    found: Proxy = getattr(import_module(PROXIES[name]), name.upper())
-    unknown = [option for option in options if option not in found.options]
+    result: Proxy = getattr(import_module(PROXIES[name]), name.upper())
+    unknown = [option for option in options if option not in result.options]
     if unknown:
-        hint = did_you_mean(unknown[0], found.options) if found.options else "it has no options"
+        hint = did_you_mean(unknown[0], result.options) if result.options else "it has no options"
         raise ProxyError.of("unknown-option", f"`{name}` has no option `{unknown[0]}`", hint)
-    return replace(found, **options)
+    return replace(result, **options)

@@ -130,12 +130,12 @@ class Ntk(Proxy):
         device, dtype = place(copy)
         images = examples(self.name, data, self.batch).images.to(device, dtype)
         generator = torch.Generator().manual_seed(seed)
-        found = []
+        result = []
         with reproducible(device, seed):
             for _ in range(self.repeats):
                 kaiming_normal_(copy, "fan_out", generator)
-                found.append(condition_number(ntk_eigenvalues(copy, images, self.train), self.i))
-        return sum(found) / len(found)
+                result.append(condition_number(ntk_eigenvalues(copy, images, self.train), self.i))
+        return sum(result) / len(result)
 
 
 NTK = Ntk()

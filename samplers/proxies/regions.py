@@ -139,13 +139,13 @@ class Regions(Proxy):
         images = self._images(examples(self.name, data, 1 if data is None else len(data)).images)
         device, dtype = place(copy)
         generator = torch.Generator().manual_seed(seed)
-        found = []
+        result = []
         with reproducible(device, seed):
             for _ in range(self.repeats):
                 kaiming_normal_(copy, "fan_in", generator)
                 drawn = crops(images, self.batch * self.batches, self.size, self.channels, generator)
-                found.append(linear_regions(copy, drawn.to(device, dtype).split(self.batch)))
-        return sum(found) / len(found)
+                result.append(linear_regions(copy, drawn.to(device, dtype).split(self.batch)))
+        return sum(result) / len(result)
 
     def _images(self, images: torch.Tensor) -> torch.Tensor:
         """The images, if crops can be cut out of them."""

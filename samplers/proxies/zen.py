@@ -124,13 +124,13 @@ def _features(net: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, list[_Batc
     named = getattr(net, "features_end", None)
     ends = (net.get_submodule(named),) if isinstance(named, str) else ()
     norms: dict[_BatchNorm, None] = {}
-    found: list[tuple[torch.Tensor, list[_BatchNorm]]] = []
+    result: list[tuple[torch.Tensor, list[_BatchNorm]]] = []
 
     def see(module: nn.Module, inputs: tuple[Any, ...]) -> None:
         if isinstance(module, _BatchNorm):
             norms[module] = None
         if module in ends or (not ends and isinstance(module, _POOLS)):
-            found.append((inputs[0].clone(), list(norms)))
+            result.append((inputs[0].clone(), list(norms)))
 
     handles = [module.register_forward_pre_hook(see) for module in net.modules()]
     try:
@@ -138,10 +138,10 @@ def _features(net: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, list[_Batc
     finally:
         for handle in handles:
             handle.remove()
-    if not found:
+    if not result:
         hint = "give the network an `nn.AdaptiveAvgPool2d`, or an attribute `features_end` that names a module it calls"
         raise ProxyError.of("no-features", "the network has no global pooling for `zen`", hint)
-    return found[-1]
+    return result[-1]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -90,13 +90,13 @@ class ScoreFile:
         with self.path.open(newline="", encoding="utf-8") as file:
             reader = csv.reader(file)
             next(reader)
-            found = []
+            result = []
             for line in reader:
                 if len(line) != len(self.columns):
                     message = f"line {reader.line_num} has {len(line)} values instead of {len(self.columns)}"
                     raise self._error("damaged-table", message, _ELSE)
-                found.append(dict(zip(self.columns, line, strict=True)))
-        return found
+                result.append(dict(zip(self.columns, line, strict=True)))
+        return result
 
     def numbers(self) -> dict[str, NDArray[Any]]:
         """The columns on disk as arrays: texts in the first, int64 where all are whole numbers, else float64.
@@ -106,10 +106,10 @@ class ScoreFile:
         """
         rows = self.rows()
         key, *others = self.columns
-        found: dict[str, NDArray[Any]] = {key: np.array([row[key] for row in rows], str)}
+        result: dict[str, NDArray[Any]] = {key: np.array([row[key] for row in rows], str)}
         for name in others:
-            found[name] = self._numbers(name, [row[name] for row in rows])
-        return found
+            result[name] = self._numbers(name, [row[name] for row in rows])
+        return result
 
     def _numbers(self, name: str, texts: Sequence[str]) -> NDArray[Any]:
         try:

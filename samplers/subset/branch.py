@@ -150,9 +150,9 @@ class _Search:
             start[node.open_ones] = before.weights[node.open_ones]
             start[node.taken] = 1
         lam, rounds = (before.multipliers, _ROUNDS) if before else (None, _ROOT_ROUNDS)
-        found = self.grid.relax(start, lam, taken=node.taken, open_ones=node.open_ones, more=more, rounds=rounds)
-        bound = min(node.bound, found.bound(node.taken, node.open_ones, more))
-        return replace(node, relaxation=found, bound=bound)
+        result = self.grid.relax(start, lam, taken=node.taken, open_ones=node.open_ones, more=more, rounds=rounds)
+        bound = min(node.bound, result.bound(node.taken, node.open_ones, more))
+        return replace(node, relaxation=result, bound=bound)
 
     def reduced(self, node: _Node, region: FreeRegion, value: float) -> _Node:
         """The node without the open points that no better set contains."""

@@ -76,10 +76,10 @@ class FreeRegion:
             [n].
         """
         step = max(1, _BLOCK // max(1, len(self.lower)))
-        found = np.empty(len(points))
+        result = np.empty(len(points))
         for start in range(0, len(points), step):
-            found[start : start + step] = self._gains(points[start : start + step])
-        return found
+            result[start : start + step] = self._gains(points[start : start + step])
+        return result
 
     def _gains(self, points: Floats) -> Floats:
         product = self._sides(points, 0)

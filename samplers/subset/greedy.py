@@ -74,11 +74,11 @@ def swapped(front: Front, chosen: Sequence[int]) -> list[int]:
         >>> swapped(Front(np.array([[0, 0.9], [0.4, 0.4], [0.9, 0]]), np.ones(2)), [0, 2])
         [1, 2]
     """
-    found = list(chosen)
-    while swap := _best_swap(front, found):
+    result = list(chosen)
+    while swap := _best_swap(front, result):
         place, point = swap
-        found[place] = point
-    return found
+        result[place] = point
+    return result
 
 
 def _best_swap(front: Front, chosen: list[int]) -> tuple[int, int] | None:

@@ -135,15 +135,15 @@ class HypervolumeSelector:
         reference = np.broadcast_to(np.asarray(self.reference, np.float64), len(senses)).copy()
         useful = useful[(scaled[useful] < reference).all(axis=1)]
         front = Front(scaled[useful], reference)
-        found, method = self._choose(front)
-        chosen = useful[list(found.chosen)]
-        hypervolume = front.value(found.chosen)
+        result, method = self._choose(front)
+        chosen = useful[list(result.chosen)]
+        hypervolume = front.value(result.chosen)
         signs = np.where(np.array(senses) == "max", -1.0, 1.0)
         return Subset(
             chosen=tuple(sorted([*chosen.tolist(), *_filling(points, chosen, self.k)])),
             hypervolume=hypervolume,
-            upper_bound=max(hypervolume, found.bound),
-            optimal=found.complete or found.bound <= hypervolume + TOLERANCE * float(reference.prod()),
+            upper_bound=max(hypervolume, result.bound),
+            optimal=result.complete or result.bound <= hypervolume + TOLERANCE * float(reference.prod()),
             method=method,
             front=len(front),
             best=tuple((best * signs + 0.0).tolist()),
@@ -212,9 +212,9 @@ class HypervolumeSelector:
         if not _relaxes(front) or (not limited and comb(len(front), self.k) > _MOST_SUBSETS):
             return self._bounded(front, chosen), "local"
         most = self.evaluations if limited else _EFFORT
-        found = branch_and_bound(front, self.k, chosen, most, self.time_limit)
-        better = set(found.chosen) != set(chosen)
-        return found, "branch_and_bound" if found.complete or better else "local"
+        result = branch_and_bound(front, self.k, chosen, most, self.time_limit)
+        better = set(result.chosen) != set(chosen)
+        return result, "branch_and_bound" if result.complete or better else "local"
 
     def _local(self, front: Front) -> list[int]:
         """The best of some local searches, of equal ones the first."""

@@ -53,7 +53,7 @@ def best_in_the_plane(front: Front, k: int) -> list[int]:
 
 def _extended(xs: list[float], heights: list[float], values: list[float], chosen: int) -> tuple[list[float], list[int]]:
     """From V_{chosen} to V_{chosen + 1}, and for each point the one before it."""
-    found, links = [-np.inf] * len(xs), [_NONE] * len(xs)
+    result, links = [-np.inf] * len(xs), [_NONE] * len(xs)
     starts = [v - x * height for v, x, height in zip(values, xs, heights, strict=True)]
     envelope: list[int] = []
     at = 0
@@ -66,8 +66,8 @@ def _extended(xs: list[float], heights: list[float], values: list[float], chosen
         ):
             at += 1
         links[i] = envelope[at]
-        found[i] = _height(envelope[at], xs[i], heights, starts)
-    return found, links
+        result[i] = _height(envelope[at], xs[i], heights, starts)
+    return result, links
 
 
 def _height(h: int, x: float, slopes: list[float], starts: list[float]) -> float:

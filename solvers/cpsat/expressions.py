@@ -92,15 +92,15 @@ class Relations:
 
     def _domains(self, tree: Expr) -> list[tuple[str, Domain]] | None:
         """What each name of a tree can be; None where it has a metric or too many combinations."""
-        found: list[tuple[str, Domain]] = []
+        result: list[tuple[str, Domain]] = []
         for name in sorted(labels(tree)):
             if name not in self.domains:
                 self.domains[name] = self.lowering.domain(name)
             domain = self.domains[name]
             if domain is None:
                 return None
-            found.append((name, domain))
-        return found if prod(len(d.codes) for _, d in found) <= MAX_TABULATED else None
+            result.append((name, domain))
+        return result if prod(len(d.codes) for _, d in result) <= MAX_TABULATED else None
 
     def _evaluate(self, tree: Expr) -> Iterator[tuple[tuple[int, ...], Any]]:
         """The value of a tree for each combination of codes of its names that vary."""

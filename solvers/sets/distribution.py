@@ -86,9 +86,9 @@ class Distribution:
     def _bins(self) -> tuple[Values, Values, Values]:
         """Node, sum and number of members of each bin, by node and then by sum."""
         last = self.paths[-1]
-        found = np.flatnonzero(last.ways)
-        nodes = np.searchsorted(last.starts, found, "right") - 1
-        return nodes, found - last.starts[nodes] + last.least[nodes], last.ways[found]
+        result = np.flatnonzero(last.ways)
+        nodes = np.searchsorted(last.starts, result, "right") - 1
+        return nodes, result - last.starts[nodes] + last.least[nodes], last.ways[result]
 
     @property
     def counts(self) -> Values:
@@ -149,13 +149,13 @@ class Distribution:
     @cached_property
     def _edges(self) -> list[tuple[Values, Values]]:
         """Per level, its edges (node * options + option) by the node they lead to, and where each node's begin."""
-        found: list[tuple[Values, Values]] = []
+        result: list[tuple[Values, Values]] = []
         for t, children in enumerate(self.lifted.children):
             flat = children.ravel()
             order = np.argsort(flat, kind="stable")
             starts = np.searchsorted(flat[order], np.arange(len(self.lifted.states[t + 1]) + 1))
-            found.append((order, starts))
-        return found
+            result.append((order, starts))
+        return result
 
 
 def distribution(lifted: Lifted, edge: Edge, base: float = 0.0, bins: int = 2048) -> Distribution:
@@ -214,8 +214,8 @@ def distribution(lifted: Lifted, edge: Edge, base: float = 0.0, bins: int = 2048
 
 def _distinct(values: Values) -> NDArray[np.float64]:
     """The distinct values, ascending; those that differ only in their last bits are one."""
-    found = np.unique(values.astype(np.float64))
-    return found[np.concatenate([[True], np.diff(found) > 1e-9])]
+    result = np.unique(values.astype(np.float64))
+    return result[np.concatenate([[True], np.diff(result) > 1e-9])]
 
 
 def _quantum(levels: Sequence[Values], bins: int) -> float:
@@ -254,22 +254,22 @@ def _steps(values: Values, known: Values, quantum: float, children: Values) -> V
 def _ranges(lifted: Lifted, steps: Sequence[Values]) -> list[tuple[Values, Values]]:
     """Per level, the least sum that reaches each node, and where the node's range of sums begins."""
     least, most = np.array([0, 0]), np.array([-1, 0])
-    found: list[tuple[Values, Values]] = []
+    result: list[tuple[Values, Values]] = []
     for children, own, states in zip(lifted.children, steps, lifted.states[1:], strict=True):
-        found.append((least, np.concatenate([[0], np.cumsum(most + 1 - least)])))
+        result.append((least, np.concatenate([[0], np.cumsum(most + 1 - least)])))
         alive = (children > 0) & (most >= least)[:, None]
         low, high = np.full(len(states), np.iinfo(np.int64).max), np.full(len(states), -1)
         np.minimum.at(low, children[alive], (least[:, None] + own)[alive])
         np.maximum.at(high, children[alive], (most[:, None] + own)[alive])
         least, most = np.minimum(low, high + 1), high
-    return [*found, (least, np.concatenate([[0], np.cumsum(most + 1 - least)]))]
+    return [*result, (least, np.concatenate([[0], np.cumsum(most + 1 - least)]))]
 
 
 def _count(lifted: Lifted, steps: Sequence[Values], ranges: Sequence[tuple[Values, Values]]) -> tuple[Paths, ...]:
     """How many paths reach each node with each sum, level by level."""
-    found = [Paths(*ranges[0], np.array([1], np.int64))]
+    result = [Paths(*ranges[0], np.array([1], np.int64))]
     for children, own, (least, starts) in zip(lifted.children, steps, ranges[1:], strict=True):
-        before = found[-1]
+        before = result[-1]
         ways, sizes = before.ways, np.diff(before.starts)
         if ways.dtype != object and int(ways.sum()) * own.shape[1] >= 2**62:
             ways = ways.astype(object)
@@ -279,5 +279,5 @@ def _count(lifted: Lifted, steps: Sequence[Values], ranges: Sequence[tuple[Value
         for x in range(own.shape[1]):
             pairs = np.flatnonzero(np.repeat(children[:, x] > 0, sizes))
             np.add.at(after, pairs + np.repeat(shift[:, x], sizes)[pairs], ways[pairs])
-        found.append(Paths(least, starts, after))
-    return tuple(found)
+        result.append(Paths(least, starts, after))
+    return tuple(result)

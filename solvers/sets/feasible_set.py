@@ -240,12 +240,12 @@ class FeasibleSet(Sequence[Candidate]):
 
     def _options(self, position: int, dtype: np.dtype[Any]) -> list[NDArray[Any]]:
         """The option values of each decision of a variant."""
-        found: list[NDArray[Any]] = []
+        result: list[NDArray[Any]] = []
         for decision in self.program.chains[position].variant.decisions:
             values = np.empty(len(decision.options), dtype)
             values[:] = [float(o) if dtype.kind == "f" else o for o in decision.options]
-            found.append(values)
-        return found
+            result.append(values)
+        return result
 
     def _dtype(self) -> np.dtype[Any]:
         options = {o for c in self.program.chains for d in c.variant.decisions for o in d.options}
@@ -271,13 +271,13 @@ class FeasibleSet(Sequence[Candidate]):
         Where options are not numbers, the first and the last of those in use, in the order of the file. Empty for an
         empty variant.
         """
-        found: dict[str, tuple[Any, Any]] = {}
+        result: dict[str, tuple[Any, Any]] = {}
         for label, counts in self.histograms(variant).items():
             used = list(counts)
             if used:
                 numeric = not any(isinstance(o, str | tuple | bool) for o in used)
-                found[label] = (min(used), max(used)) if numeric else (used[0], used[-1])
-        return found
+                result[label] = (min(used), max(used)) if numeric else (used[0], used[-1])
+        return result
 
     def histograms(self, variant: str) -> dict[str, dict[Any, int]]:
         """How many members of a variant take each option, per decision; options of no member are left out."""

@@ -140,8 +140,8 @@ class Metrics:
         self._check(metric, self._additive())
         streams = [s for v in self._variants() for s in self._ordered(v, metric, 1 if sense == "max" else -1)]
         merged = heapq.merge(*streams, key=lambda item: item[0])
-        found = (candidate_of(self.program, v, row) for _, v, row in merged)
-        return list(islice(found, k))
+        result = (candidate_of(self.program, v, row) for _, v, row in merged)
+        return list(islice(result, k))
 
     def _ordered(self, variant: int, metric: str, sign: int) -> Iterator[Iterator[tuple[float, int, tuple[int, ...]]]]:
         """Streams of (-value, variant, row), each best first."""

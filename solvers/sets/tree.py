@@ -230,8 +230,8 @@ def _first_appearance(values: NDArray[Any], size: int) -> NDArray[np.int64]:
     place = np.full(size, -1, np.int64)
     place[values[::-1]] = np.arange(len(values))[::-1]
     place[0] = -1
-    found = np.flatnonzero(place >= 0)
-    return found[np.argsort(place[found], kind="stable")]
+    result = np.flatnonzero(place >= 0)
+    return result[np.argsort(place[result], kind="stable")]
 
 
 def distinct_codes(codes: NDArray[np.int64], size: int) -> NDArray[np.int64]:

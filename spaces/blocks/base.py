@@ -63,7 +63,7 @@ def _count(value: Any, least: int = 1) -> int:
 
 
 class CountKind(Kind):
-    """A positive integer; with `least=0`, nought as well, which stands for none."""
+    """A positive integer; with `least=0`, 0 as well, which stands for none."""
 
     def __init__(self, least: int = 1) -> None:
         self.least = least

@@ -46,12 +46,12 @@ def load_profile(name_or_path: str | os.PathLike[str]) -> LatencyProfile:
     name = os.fspath(name_or_path)
     if name.lower().endswith((".yaml", ".yml")) or "/" in name or "\\" in name:
         return _read_file(Path(name))
-    found = next((path for known, path in profiles().items() if plain_name(known) == plain_name(name)), None)
-    if found is None:
+    result = next((path for known, path in profiles().items() if plain_name(known) == plain_name(name)), None)
+    if result is None:
         near = did_you_mean(name[:60], profiles())
         hint = f"{near} `nascompile latency list` lists them; `nascompile latency fit` makes one from measurements"
         raise LatencyError.of("unknown-latency-profile", f"there is no latency profile `{name[:60]}`", hint)
-    return _read_file(found)
+    return _read_file(result)
 
 
 def named_profile(name_or_path: str | os.PathLike[str], target: Target | None, dtype: str) -> LatencyProfile:
@@ -84,13 +84,13 @@ def _counted(runtime: type[Runtime], target: Target | None, dtype: str) -> Laten
         message = f"the latency profile `{runtime.profiles}` is another on another core, and no MCU is given"
         raise LatencyError.of("no-core", message, "name one with --mcu")
     known = [load_profile(name) for name in profiles() if name.startswith(f"{runtime.profiles}-")]
-    found = next((p for p in known if p.core == target.core and p.dtype == dtype), None)
-    if found is None:
+    result = next((p for p in known if p.core == target.core and p.dtype == dtype), None)
+    if result is None:
         message = f"the C of nascompile was not counted on a {target.core} in {dtype}"
         counted = ", ".join(sorted(f"{p.core} in {p.dtype}" for p in known))
         hint = f"it was on: {counted}; `nascompile latency firmware` times it on a board"
         raise LatencyError.of("not-measured", message, hint)
-    return found
+    return result
 
 
 def profile_for(target: Target) -> LatencyProfile | None:

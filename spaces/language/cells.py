@@ -69,7 +69,7 @@ def _edges(reading: Reading, data: dict[str, Any], path: Path_) -> tuple[Edge, .
     if "edges" not in data:
         return tuple(sorted(combinations(range(nodes), 2), key=lambda e: (e[1], e[0])))
     listed = data["edges"]
-    found: list[Edge] = []
+    result: list[Edge] = []
     before = len(reading.mistakes)
     for k, edge in enumerate(listed if is_list(listed) else [listed]):
         at = (*path, "edges", k) if is_list(listed) else (*path, "edges")
@@ -79,14 +79,14 @@ def _edges(reading: Reading, data: dict[str, Any], path: Path_) -> tuple[Edge, .
             reading.fail(
                 "bad-edge", f"an edge from node {edge[0]} to {edge[1]}", at, f"nodes go up from 0 to {nodes - 1}"
             )
-        elif tuple(edge) in found:
+        elif tuple(edge) in result:
             reading.fail("bad-edge", f"the edge {edge[0]} to {edge[1]} is given twice", at)
         else:
-            found.append((edge[0], edge[1]))
+            result.append((edge[0], edge[1]))
     for node in range(1, nodes) if len(reading.mistakes) == before else ():
-        if not any(j == node for _, j in found):
+        if not any(j == node for _, j in result):
             reading.fail("bad-edge", f"no edge leads to node {node}", (*path, "edges"), f"add `[0, {node}]`")
-    return tuple(sorted(found, key=lambda e: (e[1], e[0])))
+    return tuple(sorted(result, key=lambda e: (e[1], e[0])))
 
 
 def _operators(reading: Reading, data: Any, path: Path_) -> dict[str, Operator]:
@@ -96,13 +96,13 @@ def _operators(reading: Reading, data: Any, path: Path_) -> dict[str, Operator]:
         there = data is not None
         reading.fail("missing-key", "a cell needs `operators`", path if there else path[:-1], hint, key=not there)
         return {}
-    found: dict[str, Operator] = {}
+    result: dict[str, Operator] = {}
     for name, value in data.items():
         if not (name.replace("_", "a").replace(".", "a").isalnum() and name.isascii()):
             hint = "use letters, digits, `_` and `.`"
             reading.fail("bad-option", f"the operator `{name}` is not a word", (*path, name), hint, key=True)
-        found[name] = _operator(reading, value, (*path, name))
-    return found
+        result[name] = _operator(reading, value, (*path, name))
+    return result
 
 
 def _operator(reading: Reading, data: Any, path: Path_) -> Operator:

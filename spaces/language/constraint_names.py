@@ -44,8 +44,8 @@ def check_constraint(expression: Expression, choices: Mapping[str, Choice]) -> l
         `rom` in `rom[1] <= 1000` is one value of the whole network [index-on-value]
           write `rom` without an index
     """
-    found = dict.fromkeys(_Checker(expression, choices).mistakes())
-    return [Diagnostic(code, message, expression.span, hint) for code, message, hint in found]
+    result = dict.fromkeys(_Checker(expression, choices).mistakes())
+    return [Diagnostic(code, message, expression.span, hint) for code, message, hint in result]
 
 
 _Mistake = tuple[str, str, str]

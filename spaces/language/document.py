@@ -137,16 +137,16 @@ def _chain(source: Source, folder: Path | None) -> list[Source]:
     """A document, the one that it extends, and so on."""
     from spaces.language.library import find_space
 
-    found = [source]
-    while is_mapping(found[-1].data) and isinstance(base_name := found[-1].data.get("extends"), str):
-        span = found[-1].span(("extends",))
+    result = [source]
+    while is_mapping(result[-1].data) and isinstance(base_name := result[-1].data.get("extends"), str):
+        span = result[-1].span(("extends",))
         path = find_space(base_name, folder=folder, span=span)
-        if path.resolve() in [Path(one.file).resolve() for one in found]:
-            message, circle = f"`{base_name}` extends itself", " -> ".join(one.file for one in found)
+        if path.resolve() in [Path(one.file).resolve() for one in result]:
+            message, circle = f"`{base_name}` extends itself", " -> ".join(one.file for one in result)
             raise SpaceError.of("circular-extends", message, f"break the circle: {circle}", span)
-        found.append(read_yaml(read_text(path), str(path)))
+        result.append(read_yaml(read_text(path), str(path)))
         folder = path.parent
-    return found
+    return result
 
 
 def _merge(base: Any, over: Any) -> Any:

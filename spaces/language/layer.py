@@ -103,10 +103,10 @@ class LayerSpec:
             Infeasible: these values describe no network.
             SpaceError: an expression gives a value of the wrong type.
         """
-        found = dict(self.arguments)
+        result = dict(self.arguments)
         for key in self._computed:
-            found[key] = self._argument(key, found[key], values)
-        return found
+            result[key] = self._argument(key, result[key], values)
+        return result
 
     @cached_property
     def _computed(self) -> tuple[str, ...]:
@@ -138,8 +138,8 @@ class LayerSpec:
     @cached_property
     def names(self) -> frozenset[str]:
         """The choices this layer uses, anywhere in its arguments."""
-        found: set[str] = set()
+        result: set[str] = set()
         for value in (*self.arguments.values(), self.dtype):
             for part in value if is_tuple(value) else (value,):
-                found |= part.names if isinstance(part, Expression) else set()
-        return frozenset(found)
+                result |= part.names if isinstance(part, Expression) else set()
+        return frozenset(result)

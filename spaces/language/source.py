@@ -86,9 +86,9 @@ class Source:
         """The place of the value at `path` (of its key with `key=True`), or of the nearest parent that has one."""
         kind = "key" if key else "value"
         while True:
-            found = self.spans.get((path, kind)) or self.spans.get((path, "value"))
-            if found is not None or not path:
-                return found or Span(self.file, 1, 1)
+            result = self.spans.get((path, kind)) or self.spans.get((path, "value"))
+            if result is not None or not path:
+                return result or Span(self.file, 1, 1)
             path, kind = path[:-1], "key"
 
 

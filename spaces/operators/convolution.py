@@ -141,15 +141,15 @@ def _conv_loops(call: KernelCall, dtype: str) -> dict[str, int]:
     blocks = call.groups * -(-share // _BLOCK) if many else call.out.channels
     pixels = call.out.height * call.out.width
     rows, taps = window_counts(call)
-    found = sliding(call) | {
+    result = sliding(call) | {
         "group": pixels * call.groups, "block": pixels * blocks * many, "single": pixels * blocks * (not many),
         "window_row": rows * blocks, "run": (rows if call.groups == 1 else taps) * blocks,
     }  # fmt: skip
     if dtype != "int8":
-        return found | {"tap": taps * depth * blocks}
+        return result | {"tap": taps * depth * blocks}
     in_runs = (n * depth // 4 if call.groups == 1 else n * (depth // 4) for n in columns_inside(call))
     words = sum(rows_inside(call)) * sum(in_runs)
-    return found | {"word": words * blocks, "tail": (taps * depth - 4 * words) * blocks}
+    return result | {"word": words * blocks, "tail": (taps * depth - 4 * words) * blocks}
 
 
 def _depthwise_loops(call: KernelCall, dtype: str) -> dict[str, int]:

@@ -60,10 +60,10 @@ class Candidate:
         values = self.values
         if choice in values:
             return values[choice]
-        found = tuple(values[d.label] for d in self.variant.decisions if d.choice == choice)
-        if not found:
+        result = tuple(values[d.label] for d in self.variant.decisions if d.choice == choice)
+        if not result:
             raise KeyError(choice)
-        return found
+        return result
 
     @property
     def costs(self) -> dict[str, int | float]:
@@ -127,16 +127,16 @@ class Candidate:
 
 def _words(program: Program, variant: Variant) -> list[tuple[str, int, int]]:
     """The words of a variant's line: (label of the decision, or name of the cell; first and behind last decision)."""
-    found: list[tuple[str, int, int]] = []
+    result: list[tuple[str, int, int]] = []
     for k, decision in enumerate(variant.decisions):
         if decision.choice in program.space.cells:
-            if found and found[-1][0] == decision.choice:
-                found[-1] = (decision.choice, found[-1][1], k + 1)
+            if result and result[-1][0] == decision.choice:
+                result[-1] = (decision.choice, result[-1][1], k + 1)
             else:
-                found.append((decision.choice, k, k + 1))
+                result.append((decision.choice, k, k + 1))
         else:
-            found.append((decision.label, k, k + 1))
-    return found
+            result.append((decision.label, k, k + 1))
+    return result
 
 
 def _word(program: Program, name: str, values: list[Any]) -> str:

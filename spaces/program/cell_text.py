@@ -43,20 +43,20 @@ def read_cell_word(cell: Cell, word: str) -> tuple[str, ...]:
     if word.isdecimal():
         return _by_index(cell, int(word))
     parts = [part for node in word.split("+") for part in node.strip().strip("|").split("|")]
-    found: list[str] = []
+    result: list[str] = []
     for part in parts:
         name = part.rpartition("~")[0]
         if name not in cell.operators:
             raise CandidateError.of(
                 "bad-candidate", f"`{cell.name}` has no operator `{name or part}`", did_you_mean(name, cell.operators)
             )
-        found.append(name)
-    if len(found) != len(cell.edges) or cell_word(cell, found) != word:
+        result.append(name)
+    if len(result) != len(cell.edges) or cell_word(cell, result) != word:
         example = cell_word(cell, [next(iter(cell.operators))] * len(cell.edges))
         raise CandidateError.of(
             "bad-candidate", f"`{word}` is no cell of {len(cell.edges)} edges", f"write it as `{example}`"
         )
-    return tuple(found)
+    return tuple(result)
 
 
 def _by_index(cell: Cell, index: int) -> tuple[str, ...]:

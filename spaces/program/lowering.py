@@ -101,17 +101,17 @@ class LayerTable:
             Infeasible: these values describe no network.
         """
         whole = (id(layer.spec), x, key)
-        found = self._known.get(whole)
-        if found is None:
+        result = self._known.get(whole)
+        if result is None:
             try:
-                found = self._lower(layer, x, key, values)
+                result = self._lower(layer, x, key, values)
             except Infeasible as reason:
                 self.places.setdefault(str(reason), layer.spec.span)
-                found = reason
-            self._known[whole] = found
-        if isinstance(found, Infeasible):
-            raise found
-        return found
+                result = reason
+            self._known[whole] = result
+        if isinstance(result, Infeasible):
+            raise result
+        return result
 
     def _lower(
         self, layer: Layer, x: Tensor, key: tuple[Any, ...], values: Callable[[], Mapping[str, Any]]

@@ -257,11 +257,11 @@ class Tabulation:
         if not present:
             return start
         key = (present, start.state[:-1], options)
-        found = plan.known.get(key)
-        if found is None:
+        result = plan.known.get(key)
+        if result is None:
             before = self._shared(plan, present[:-1], start, codes, options)
-            found = plan.known[key] = self._one(plan, present[-1], before, codes)
-        return found
+            result = plan.known[key] = self._one(plan, present[-1], before, codes)
+        return result
 
     def _one(self, plan: _Plan, j: int, past: _Past, codes: Mapping[str, int]) -> _Past:
         """One layer more."""

@@ -192,9 +192,9 @@ def _open_switch(items: tuple[Item, ...], taken: Mapping[str, str]) -> str | Non
         if isinstance(item, Switch) and item.name not in taken:
             return item.name
         within = item.cases[taken[item.name]] if isinstance(item, Switch) else ()
-        found = _open_switch(item.items if isinstance(item, Group) else within, taken)
-        if found is not None:
-            return found
+        result = _open_switch(item.items if isinstance(item, Group) else within, taken)
+        if result is not None:
+            return result
     return None
 
 

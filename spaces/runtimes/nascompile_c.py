@@ -77,12 +77,12 @@ class NascompileC(Runtime):
         if target is None:
             message = f"the runtime `{cls.name}` takes other code on another core, and no MCU is given"
             raise RuntimeProfileError.of("no-core", message, "name one with --mcu")
-        found = next((r for r in _measured() if r.core == target.core and r.dtype == dtype), None)
-        if found is None:
+        result = next((r for r in _measured() if r.core == target.core and r.dtype == dtype), None)
+        if result is None:
             known = ", ".join(sorted({f"{r.core} in {r.dtype}" for r in _measured()}))
             message = f"the runtime `{cls.name}` was not measured on a {target.core} in {dtype}"
             raise RuntimeProfileError.of("not-measured", message, f"it was on: {known}; or take --runtime ebs")
-        return found
+        return result
 
     @property
     def own_dtype(self) -> str:

@@ -46,11 +46,11 @@ def load_target(name_or_path: str | os.PathLike[str]) -> Target:
     # Reading all the files costs some 60 ms, one of them a few: first look where the name occurs.
     head = plain_name(name)[:8]
     likely = _targets(file for file in _files(_FOLDER) if head in plain_name(_text(file)))
-    found = next((target for target in likely if target.answers_to(name)), None)
-    found = found or next((target for target in catalogue() if target.answers_to(name)), None)
-    if found is None:
+    result = next((target for target in likely if target.answers_to(name)), None)
+    result = result or next((target for target in catalogue() if target.answers_to(name)), None)
+    if result is None:
         raise _unknown(name)
-    return found
+    return result
 
 
 @cache

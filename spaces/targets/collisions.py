@@ -47,7 +47,7 @@ def collisions(entries: Iterable[tuple[Target, Span]]) -> list[Diagnostic]:
           a name, a board or a part number belongs to one target
     """
     words = sorted((word for entry in entries for word in _words(*entry)), key=lambda word: word.head)
-    found: dict[tuple[str, int, Span], Diagnostic] = {}
+    result: dict[tuple[str, int, Span], Diagnostic] = {}
     for i, one in enumerate(words):
         # Of two words that can mean the same, one head begins the other, which then follows it in this order.
         for other in takewhile(lambda word, head=one.head: word.head.startswith(head), words[i + 1 :]):
@@ -56,8 +56,8 @@ def collisions(entries: Iterable[tuple[Target, Span]]) -> list[Diagnostic]:
                 message = f"`{b.word}` of `{b.target.name}` is also `{a.word}` of `{a.target.name}` at {a.span}"
                 hint = "a name, a board or a part number belongs to one target"
                 key = (b.span.file, b.span.line, a.span)
-                found.setdefault(key, Diagnostic("ambiguous-target", message, b.span, hint))
-    return [found[key] for key in sorted(found, key=lambda key: key[:2])]
+                result.setdefault(key, Diagnostic("ambiguous-target", message, b.span, hint))
+    return [result[key] for key in sorted(result, key=lambda key: key[:2])]
 
 
 def _words(target: Target, span: Span) -> Iterator[_Word]:

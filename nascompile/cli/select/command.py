@@ -163,11 +163,11 @@ def _objectives(text: str, file: ResultsFile) -> tuple[Objective, ...]:
         known = [name for name in file.columns if name.rpartition(".")[2] in (*_COSTS, *PROXIES)]
         example = ",".join(known[:3]) or "flops:min,accuracy:max"
         raise NascompileError.of("no-objectives", "--objectives names none", f"name some columns, such as {example}")
-    found = [_objective(part, file) for part in parts]
-    columns = [one.column for one in found]
-    if twice := [one.name for one in found if columns.count(one.column) > 1]:
+    result = [_objective(part, file) for part in parts]
+    columns = [one.column for one in result]
+    if twice := [one.name for one in result if columns.count(one.column) > 1]:
         raise NascompileError.of("bad-option", f"--objectives names `{twice[0]}` twice", "give each once")
-    return tuple(found)
+    return tuple(result)
 
 
 def _objective(part: str, file: ResultsFile) -> Objective:

@@ -61,14 +61,14 @@ def _coco(boxes: list[dict[str, Any]], images: int, classes: int) -> Any:
     """Boxes as pycocotools holds them."""
     from pycocotools.coco import COCO
 
-    found: Any = COCO()
-    found.dataset = {
+    result: Any = COCO()
+    result.dataset = {
         "images": [{"id": k} for k in range(images)],
         "categories": [{"id": k} for k in range(classes)],
         "annotations": boxes,
     }
-    found.createIndex()
-    return found
+    result.createIndex()
+    return result
 
 
 def _true_boxes(truth: Sequence[NDArray[Any]]) -> list[dict[str, Any]]:
