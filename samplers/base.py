@@ -293,7 +293,7 @@ class Learner(Sampler):
     @classmethod
     def learning(cls, metric: str) -> dict[str, Any]:
         """The metric as its objective."""
-        return {"objective": metric}
+        return {"objective": metric, "direction": "max"}
 
     @property
     def sign(self) -> int:

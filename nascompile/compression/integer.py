@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nascompile.operators import INTEGER_KERNELS, QuantisedOp, QuantisedTensor
+from nascompile.operators.fixed_point import HIGH, LOW
+from spaces.operators import KERNELS
 
 __all__ = ["compute", "run"]
 
@@ -41,4 +43,5 @@ def compute(op: QuantisedOp, operands: list[tuple[Bytes, QuantisedTensor]], out:
     if kernel.as_bytes:
         return kernel.run(op, [q for q, _ in operands])
     result = kernel.run(op, [q.astype(np.int64) - tensor.zero_point for q, tensor in operands])
-    return np.clip(result + out.zero_point, op.low, op.high).astype(np.int8)
+    low, high = (op.low, op.high) if KERNELS[op.kind].clamps else (LOW, HIGH)
+    return np.clip(result + out.zero_point, low, high).astype(np.int8)

@@ -31,7 +31,7 @@ def drawn_calls(dtype: str, elements: int, weights: int, each: int = 24, seed: i
     Example:
         >>> calls = drawn_calls("int8", elements=20_000, weights=20_000, each=2)
         >>> len(calls), calls[0].name, drawn_calls("int8", 20_000, 20_000, each=2) == calls
-        (26, 'conv', True)
+        (30, 'conv', True)
     """
     rng = random.Random(seed)
     result: list[KernelCall] = []

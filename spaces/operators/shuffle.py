@@ -34,7 +34,9 @@ def shuffled(x: torch.Tensor, groups: int) -> torch.Tensor:
         >>> shuffled(torch.arange(6.0).reshape(1, 6, 1, 1), 2).flatten().tolist()
         [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]
     """
-    return x.unflatten(1, (groups, -1)).transpose(1, 2).flatten(1, 2)
+    import torch
+
+    return x[:, torch.arange(x.shape[1], device=x.device).reshape(groups, -1).T.flatten()]
 
 
 def _module(op: Op, x: Shape, bias: bool) -> nn.Module:

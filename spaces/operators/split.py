@@ -26,14 +26,14 @@ def split_op(x: Shape, first: int, behind: int, source: int = 0) -> Op:
 
 
 def taken(x: torch.Tensor, first: int, behind: int) -> torch.Tensor:
-    """[n, c, h, w] -> [n, behind - first, h, w].
+    """[n, c, h, w] -> [n, behind - first, h, w]; a copy, as on a device.
 
     Example:
         >>> import torch
         >>> taken(torch.arange(4.0).reshape(1, 4, 1, 1), 1, 3).flatten().tolist()
         [1.0, 2.0]
     """
-    return x[:, first:behind]
+    return x[:, first:behind].clone()
 
 
 def _module(op: Op, x: Shape, bias: bool) -> nn.Module:

@@ -110,8 +110,8 @@ def test_verification_fails_where_the_c_is_wrong(run: Run, monkeypatch: pytest.M
 
     real = writing.write_project
 
-    def spoilt(folder: Path, *rest: object) -> None:
-        real(folder, *rest)  # type: ignore[arg-type]
+    def spoilt(folder: Path, *rest: object, **named: object) -> None:
+        real(folder, *rest, **named)  # type: ignore[arg-type]
         text = (folder / "nc_store.c").read_text()
         (folder / "nc_store.c").write_text(text.replace("*sums++,", "*sums++ + 4000,"))
 

@@ -38,7 +38,10 @@ NETWORKS: dict[str, tuple[str, str]] = {
     "preact": (IMAGE, "- conv: {filters: 4}\n- preact_residual: {filters: 6}\n- relu\n- norm\n- relu\n- max_pool"),
     "convmixer": (IMAGE, "- convmixer: {filters: 4, kernel: 3}\n- global_avg_pool"),
     "fire": (IMAGE, "- fire: {squeeze: 3, expand: 4}\n- max_pool: {kernel: 3, stride: 2, padding: same}"),
-    "shuffle": (IMAGE, "- conv: {filters: 6}\n- shuffle_unit: {filters: 6}\n- shuffle_unit: {filters: 10, stride: 2}"),
+    "shuffle": (
+        IMAGE,
+        "- conv: {filters: 6}\n- shuffle_unit: {filters: 6}\n- shuffle_unit: {filters: 8, stride: 2, activation: none}",
+    ),
     "sppf": (IMAGE, "- conv: {filters: 4}\n- sppf: {filters: 5}\n- yolo_head: {classes: 2, anchors: 1}"),
     "inception": (
         SERIES,

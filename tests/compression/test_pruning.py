@@ -16,9 +16,10 @@ from nascompile.compression.channels import channels_of
 from nascompile.compression.fake_quant import FakeQuantised
 from nascompile.compression.pruning import remove_channels
 from nascompile.compression.slicing import importance
-from nascompile.compression.unpruned import PRODUCING, thin_graph, unpruned_graph
+from nascompile.compression.unpruned import thin_graph, unpruned_graph
 from nascompile.training import Recipe, TrainingError, evaluate, train
 from spaces.language.reader import read_space
+from spaces.operators import OPERATORS
 from spaces.program.candidate import Candidate, candidate_of
 from spaces.program.compile import compile_space
 from spaces.program.graph import Program
@@ -200,7 +201,7 @@ def test_tied_as_torch_pruning_ties(name: str) -> None:
                 layers[module] = k
     compared = 0
     for module, k in layers.items():
-        if wide.places[k].op.kind not in PRODUCING or k == len(wide.places) - 1:
+        if not OPERATORS[wide.places[k].op.kind].produces or k == len(wide.places) - 1:
             continue
         for channel in (0, 3):
             prunes = tp.prune_conv_out_channels if isinstance(module, nn.Conv2d) else tp.prune_linear_out_channels

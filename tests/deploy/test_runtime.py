@@ -18,8 +18,8 @@ from spaces.language.library import library
 from spaces.operators import Kernel
 from spaces.program.breakdown import totals
 from spaces.program.candidate import Candidate
-from spaces.runtimes.library import FILE, find_runtime
-from spaces.runtimes.nascompile_c import NascompileC
+from spaces.runtimes.library import find_runtime
+from spaces.runtimes.nascompile_c import FILE, NascompileC
 from spaces.targets.target import Target
 from spaces.tensors import DTYPES, Shape
 from tests.compression.networks import NETWORKS, candidate

@@ -86,7 +86,7 @@ def candidates(space: str, count: int, seed: int, dtype: str = "int8", core: str
     variants = unroll(there)
     chains = tuple(Chain(v, {}, (), none, (), (), (), impossible="not compiled") for v in variants)
     runtime = find_runtime("nascompile-c", any_chip(core), dtype)
-    program = Program(there, chains, Budgets(), "", "liveness", {}, None, runtime)
+    program = Program(there, chains, Budgets(), "", "liveness", runtime)
     rng = random.Random(seed)
     found: list[Candidate] = []
     while len(found) < count:
