@@ -12,7 +12,7 @@ from typing import Any
 from spaces.blocks import Block
 from spaces.errors import Span
 from spaces.language.expressions import Expression, is_tuple
-from spaces.operators import Ops
+from spaces.operators import OPERATORS, Ops
 
 __all__ = ["Choice", "LayerSpec", "Repeat", "Value", "option_label"]
 
@@ -90,7 +90,12 @@ class LayerSpec:
             return ops
         bias = self.bias
         return tuple(
-            replace(op, norm=op.norm and self.batch_norm, bias=op.bias if bias is None else bias) for op in ops
+            replace(
+                op,
+                norm=op.norm and (self.batch_norm or OPERATORS[op.kind].normalises),
+                bias=op.bias if bias is None else bias,
+            )
+            for op in ops
         )
 
     def evaluate(self, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A plain function of tensors as a torch module, for what `torch.nn` lacks."""
+"""The few modules that `torch.nn` lacks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-__all__ = ["Computed"]
+__all__ = ["Computed", "FlatLinear"]
 
 
 class Computed(nn.Module):
@@ -34,3 +34,16 @@ class Computed(nn.Module):
     def extra_repr(self) -> str:
         """The function and its numbers."""
         return ", ".join([self.function.__name__, *(f"{name}={value}" for name, value in self.numbers.items())])
+
+
+class FlatLinear(nn.Linear):
+    """A linear layer that takes a feature map of one pixel, too.
+
+    Example:
+        >>> FlatLinear(2, 3)(torch.ones(4, 2, 1, 1)).shape
+        torch.Size([4, 3])
+    """
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """[n, in] or [n, in, 1, 1] -> [n, out]."""
+        return super().forward(input.flatten(1))

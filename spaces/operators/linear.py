@@ -28,8 +28,11 @@ def _module(op: Op, x: Shape, bias: bool) -> nn.Module:
     """`nn.Linear` over the flattened input, in torch's order: channels, rows, columns."""
     from torch import nn
 
-    linear = nn.Linear(x.size, op.out.channels, bias=bias)
-    return linear if x.size == x.channels else nn.Sequential(nn.Flatten(), linear)
+    from spaces.operators.computed import FlatLinear
+
+    if x.size == x.channels:
+        return FlatLinear(x.size, op.out.channels, bias=bias)
+    return nn.Sequential(nn.Flatten(), nn.Linear(x.size, op.out.channels, bias=bias))
 
 
 def _narrowed(op: Op, x: Shape, width: int) -> Mapping[str, Any]:

@@ -240,3 +240,19 @@ def test_padding_that_torch_lacks() -> None:
     ):
         net = candidate_of(compile_space(read_space(text.replace("POOL", f"{pool}_pool"))), 0, ()).build()
         assert net(x)[0, 0].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        "- conv: {filters: 2, stride: 3}\n  - linear: {units: 4}",  # a feature map of one pixel
+        "- norm:\n    batch_norm: false\n  - conv: {filters: 2}",  # a norm of its own stays what it is
+        "- shuffle_unit: {filters: 4}\n  - shuffle_unit: {filters: 6, stride: 2}",
+    ],
+)
+def test_small_networks_are_what_they_count(layers: str) -> None:
+    text = f"space: s\ninput: {{channels: 4, height: 3, width: 3}}\nnetwork:\n  {layers}\n"
+    candidate = candidate_of(compile_space(read_space(text)), 0, ())
+    check_counts(candidate)
+    check_shapes(candidate)
+    check_liveness(candidate)
