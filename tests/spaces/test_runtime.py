@@ -15,6 +15,7 @@ import nascompile as nc
 from solvers.base import verify
 from solvers.sets.feasible_set import FeasibleSet
 from spaces.blocks.conv import conv
+from spaces.costs.latency import LatencyProfile
 from spaces.errors import EngineError
 from spaces.language.reader import read_space
 from spaces.language.settings import Settings
@@ -23,8 +24,10 @@ from spaces.program.candidate import candidate_of
 from spaces.program.compile import compile_space
 from spaces.program.graph import Budgets, Program
 from spaces.runtimes.base import RuntimeProfileError
+from spaces.runtimes.ebs import Ebs
 from spaces.runtimes.library import find_runtime
 from spaces.runtimes.nascompile_c import NascompileC
+from spaces.runtimes.tflite_micro import TfliteMicro
 from spaces.targets.catalogue import load_target
 from spaces.tensors import Shape, Tensor
 from tests.agreement import check_solvers
@@ -224,6 +227,8 @@ def test_its_ram_is_what_is_alive_unless_asked_otherwise() -> None:
     [
         ({"runtime": "nascompile"}, "unknown-runtime", "there is no runtime `nascompile`"),
         ({"runtime": "tflm" * 30}, "unknown-runtime", "known: ebs, nascompile-c"),
+        ({"runtime": "tflite-micro"}, "no-rom", "says nothing of ROM: its flash and arena were not measured"),
+        ({"runtime": "tflite-micro"}, "no-rom", "take --runtime ebs or --runtime nascompile-c"),
         ({"runtime": "nascompile-c", "mcu": None}, "no-core", "name one with --mcu"),
         ({"runtime": "nascompile-c", "mcu": "esp32"}, "not-measured", "was not measured on a Xtensa LX6 in int8"),
         ({"runtime": "nascompile-c", "overrides": ["dtype=float16"]}, "not-measured", "on a Cortex-M4F in float16"),
@@ -234,6 +239,15 @@ def test_mistakes(given: dict[str, object], code: str, words: str) -> None:
         nc.compile("mlp2", **{"mcu": "stm32f412", "overrides": ["dtype=int8"], **given})  # type: ignore[arg-type]
     assert [d.code for d in caught.value.diagnostics] == [code]
     assert words in str(caught.value)
+
+
+def test_what_a_runtime_cannot_say_it_refuses() -> None:
+    conv_op = conv(Shape(3, 8, 8), filters=4)
+    x, out = Tensor(Shape(3, 8, 8), "int8", 2), Tensor(Shape(4, 8, 8), "int8", 2)
+    with pytest.raises(RuntimeProfileError, match="`ebs` says nothing of latency"):
+        Ebs().latency(LatencyProfile("any", "int8"), conv_op, x.shape)
+    with pytest.raises(RuntimeProfileError, match="`tflite-micro` says nothing of ROM"):
+        TfliteMicro().layer(conv_op, x, out, Settings("int8", True, False, False))
 
 
 def test_an_operator_without_a_kernel_is_named() -> None:
