@@ -65,9 +65,7 @@ class _Kind:
     example: str
 
     def fail(self, code: str, message: str, hint: str = "") -> UnitError:
-        error = UnitError.of(f"unit-{code}", message, hint or f"write for example {self.example}")
-        assert isinstance(error, UnitError)
-        return error
+        return UnitError.of(f"unit-{code}", message, hint or f"write for example {self.example}")
 
 
 _BYTES = _Kind("a number of bytes", UNITS, 1, " of bytes", "`256 KiB`, `1 MB` or `262144`")

@@ -96,7 +96,7 @@ class RayCluster:
         return self.jobs or max(1, self._capacity())
 
     def ordered(
-        self, make: Callable[[Any], Callable[[Any], Any]], setting: Any, tasks: Iterable[Any]
+        self, make: Callable[[Any], Callable[[Any], Any]], context: Any, tasks: Iterable[Any]
     ) -> Generator[Any, None, None]:
         """What `make(setting)` makes of each task, in the order of the tasks, as `samplers.scores.worker_pool.ordered`.
 
@@ -106,7 +106,7 @@ class RayCluster:
             NascompileError: as the function raised it.
             WorkerError: a task was lost too often.
         """
-        shared = self.ray.put((make, setting))
+        shared = self.ray.put((make, context))
         remote = self.ray.remote(_apply).options(**self.request, max_retries=3)
         waiting: deque[Any] = deque()
         running: list[Any] = []
@@ -216,5 +216,5 @@ def _made(shared: Any) -> Callable[[Any], Any]:
     """The function, made once in each process."""
     import ray
 
-    make, setting = ray.get(shared)
-    return make(setting)
+    make, context = ray.get(shared)
+    return make(context)

@@ -77,10 +77,10 @@ def candidate_task(shared: Sequence[Any], line: str, files: Mapping[str, bytes])
         sent.new(folder)
 
         def work(on_progress: Callable[[str], None]) -> dict[str, Any]:
-            program, setting = _prepared(shared[0])
+            program, context = _prepared(shared[0])
             candidate = parse_candidate(program, line)
             return evaluate_candidate(
-                candidate, setting.dataset, setting.settings, folder, device=setting.device, on_progress=on_progress
+                candidate, context.dataset, context.settings, folder, device=context.device, on_progress=on_progress
             )
 
         due = 0.0
@@ -161,11 +161,11 @@ def _prepared(shared: Any) -> tuple[Program, TaskContext]:
 
     from solvers.sets.feasible_set import FeasibleSet
 
-    setting: TaskContext = ray.get(shared)
+    context: TaskContext = ray.get(shared)
     with TemporaryDirectory(prefix="nascompile-") as folder:
         path = Path(folder) / "set.nasset"
-        path.write_bytes(setting.set_file)
-        return FeasibleSet.load(path).program, setting
+        path.write_bytes(context.set_file)
+        return FeasibleSet.load(path).program, context
 
 
 def _node() -> str:

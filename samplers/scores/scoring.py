@@ -118,8 +118,8 @@ def score(
     if first is None:
         return
     members = _Kept(chain([first], remaining))
-    setting = _Setting.of(first.program, networks, data, seed=seed, batch_norm=batch_norm, device=device)
-    with closing(_network_scores(setting, members, jobs, parallel_map)) as many:
+    context = _Context.of(first.program, networks, data, seed=seed, batch_norm=batch_norm, device=device)
+    with closing(_network_scores(context, members, jobs, parallel_map)) as many:
         for found in many:
             candidate = members.next()
             counts = {p.name: p.score(Subject(candidate=candidate)) for p in chosen if p not in networks}
@@ -127,16 +127,16 @@ def score(
 
 
 def _network_scores(
-    setting: _Setting, members: Iterable[Candidate], jobs: int, parallel_map: ParallelMap | None
+    context: _Context, members: Iterable[Candidate], jobs: int, parallel_map: ParallelMap | None
 ) -> Generator[dict[str, float], None, None]:
     """The scores by those proxies that need a network."""
     tasks = ((c.position, c.row) for c in members)
-    if not setting.proxies:
+    if not context.proxies:
         yield from ({} for _ in tasks)
     elif jobs == 1 and parallel_map is None:
-        yield from map(_Scorer(setting), tasks)
+        yield from map(_Scorer(context), tasks)
     else:
-        with closing((parallel_map or partial(ordered, jobs=jobs))(_Scorer, setting, tasks)) as found:
+        with closing((parallel_map or partial(ordered, jobs=jobs))(_Scorer, context, tasks)) as found:
             yield from found
 
 
@@ -178,7 +178,7 @@ def weight_seed(line: str, seed: int) -> int:
 
 
 @dataclass(frozen=True)
-class _Setting:
+class _Context:
     """What a process needs to score candidates, all of it data: a program cannot be sent, its space's text can."""
 
     space: str
@@ -191,7 +191,7 @@ class _Setting:
     @classmethod
     def of(
         cls, program: Program, proxies: Sequence[Proxy], data: Data | None, seed: int, batch_norm: str, device: str
-    ) -> _Setting:
+    ) -> _Context:
         examples = None if data is None else (data.images.cpu().numpy(), data.labels.cpu().numpy(), data.source)
         return cls(program.space.text, tuple(proxies), examples, seed=seed, batch_norm=batch_norm, device=device)
 
@@ -199,24 +199,24 @@ class _Setting:
 class _Scorer:
     """Scores candidates given as position and row."""
 
-    def __init__(self, setting: _Setting) -> None:
-        self.setting = setting
-        self.program = _uncosted(setting.space)
+    def __init__(self, context: _Context) -> None:
+        self.context = context
+        self.program = _uncosted(context.space)
         self.data = None
-        if setting.examples is not None:
-            images, labels, source = setting.examples
+        if context.examples is not None:
+            images, labels, source = context.examples
             self.data = Data(torch.from_numpy(images), torch.from_numpy(labels), source)
 
     def __call__(self, task: tuple[int, Sequence[int]]) -> dict[str, float]:
-        candidate, setting = candidate_of(self.program, *task), self.setting
+        candidate, context = candidate_of(self.program, *task), self.context
         try:
             with one_thread():
-                seed = weight_seed(str(candidate), setting.seed)
-                net = candidate.build(seed=seed, batch_norm=setting.batch_norm).to(setting.device)
-                return evaluate(Subject(net, candidate), setting.proxies, self.data, setting.seed)
+                seed = weight_seed(str(candidate), context.seed)
+                net = candidate.build(seed=seed, batch_norm=context.batch_norm).to(context.device)
+                return evaluate(Subject(net, candidate), context.proxies, self.data, context.seed)
         except (RuntimeError, MemoryError, ProxyError) as error:
             if _is_out_of_memory(error):
-                raise _out_of_memory(candidate, setting.device) from error
+                raise _out_of_memory(candidate, context.device) from error
             if not isinstance(error, ProxyError):
                 raise
             raise ProxyError(replace(d, message=f"{candidate}: {d.message}") for d in error.diagnostics) from error

@@ -48,7 +48,7 @@ def default_jobs(tasks: int, device: str) -> int:
 
 
 def ordered(
-    make: Callable[[Any], Callable[[Task], Result]], setting: Any, tasks: Iterable[Task], jobs: int
+    make: Callable[[Any], Callable[[Task], Result]], context: Any, tasks: Iterable[Task], jobs: int
 ) -> Generator[Result, None, None]:
     """What `make(setting)` makes of each task, in the order of the tasks.
 
@@ -58,7 +58,7 @@ def ordered(
 
     Args:
         make: a function of a module, called in each process.
-        setting: what it needs; like tasks and results, it is pickled.
+        context: what it needs; like tasks and results, it is pickled.
         tasks: taken a few at a time.
         jobs: number of processes.
 
@@ -70,7 +70,7 @@ def ordered(
     workers: list[_Worker] = []
     try:
         for _ in range(jobs):
-            workers.append(_start(make, setting))
+            workers.append(_start(make, context))
         yield from _run(workers, enumerate(tasks))
     finally:
         for worker in workers:
@@ -137,10 +137,10 @@ def _begin(worker: _Worker, tasks: Iterator[tuple[int, Any]]) -> bool:
     return False
 
 
-def _start(make: Callable[[Any], Callable[[Any], Any]], setting: Any) -> _Worker:
+def _start(make: Callable[[Any], Callable[[Any], Any]], context: Any) -> _Worker:
     context = get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(make, setting, theirs), daemon=True)
+    process = context.Process(target=_work, args=(make, context, theirs), daemon=True)
     with no_interrupts():
         process.start()
     theirs.close()
@@ -162,7 +162,7 @@ def no_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _work(make: Callable[[Any], Callable[[Any], Any]], setting: Any, pipe: Any) -> None:
+def _work(make: Callable[[Any], Callable[[Any], Any]], context: Any, pipe: Any) -> None:
     """A process: task after task until the pipe is closed."""
     function: Callable[[Any], Any] | None = None
     while True:
@@ -171,7 +171,7 @@ def _work(make: Callable[[Any], Callable[[Any], Any]], setting: Any, pipe: Any) 
         except (EOFError, OSError):
             return
         try:
-            function = function or make(setting)
+            function = function or make(context)
             answer = "result", function(task)
         except NascompileError as error:
             # An exception is rebuilt from its text when pickled; its diagnostics would be lost.
