@@ -138,9 +138,9 @@ def _begin(worker: _Worker, tasks: Iterator[tuple[int, Any]]) -> bool:
 
 
 def _start(make: Callable[[Any], Callable[[Any], Any]], context: Any) -> _Worker:
-    context = get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(make, context, theirs), daemon=True)
+    spawn = get_context("spawn")
+    ours, theirs = spawn.Pipe()
+    process = spawn.Process(target=_work, args=(make, context, theirs), daemon=True)
     with no_interrupts():
         process.start()
     theirs.close()
