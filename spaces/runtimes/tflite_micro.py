@@ -101,7 +101,7 @@ class _Graph:
         operands = self._resolved(op.inputs)
         if OPERATORS[op.kind].view and len(operands) == 1:
             return operands[0]
-        key = k if op.has_weights else (op.kind, operands, op.out, op.kernel, op.stride, op.pads)
+        key = k if op.has_weights else (op.kind, operands, op.out, op.kernel, op.stride, op.pads, op.groups, op.part)
         if key not in known:
             known[key] = k
             self.kept.append(k)

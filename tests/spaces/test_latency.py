@@ -17,6 +17,8 @@ from spaces.costs.latency_file import check_name, profile_text, read_profile, wr
 from spaces.costs.latency_profiles import load_profile, named_profile, profiles
 from spaces.errors import FileError
 from spaces.operators import LOOPS, KernelCall, Op
+from spaces.operators.shuffle import shuffle_op
+from spaces.operators.split import split_op
 from spaces.runtimes.tflite_micro import executed, shape_key
 from spaces.targets.catalogue import catalogue, load_target
 from spaces.tensors import Shape
@@ -193,6 +195,13 @@ def test_written_and_read_back_it_is_the_same(profile: LatencyProfile) -> None:
     again = read_profile(profile_text(profile), "p.yaml")
     assert again == profile
     assert profile_text(again) == profile_text(profile)
+
+
+def test_halves_of_a_split_and_shuffles_of_other_groups_are_operators_of_their_own() -> None:
+    halves = (split_op(X, 0, X.channels // 2), split_op(X, X.channels // 2, X.channels))
+    assert kinds(*halves) == ["split", "split"]
+    assert kinds(halves[0], halves[0]) == ["split"]
+    assert kinds(shuffle_op(X, 2), shuffle_op(X, 4)) == ["shuffle", "shuffle"]
 
 
 @pytest.mark.parametrize("name", profiles())
