@@ -1,6 +1,6 @@
 """Operators: the elementary steps that blocks are made of, and the record of what every operator of a kind is.
 
-A kind stands in one file here and, where it has integers and C, in one of `nascompile/compression/kernels`. Both
+A kind stands in one file here and, where it has integers and C, in one of `nascompile/operators`. Both
 register records; nobody else knows a kind by its name.
 """
 

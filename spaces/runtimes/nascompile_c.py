@@ -97,7 +97,7 @@ class NascompileC(Runtime):
             raise self._unable(str(kind)) from None
         calls = calls_of(found, x.shape, self.dtype)
         constants = sum(constant_bytes(kernel, self.dtype) for kernel in found)
-        return constants + self.call * len(calls), self.kernels({call.name for call in calls})
+        return constants + self.call * len(calls), self.kernels(dict.fromkeys(call.name for call in calls))
 
     def kernels(self, names: Iterable[str]) -> int:
         """Kernels, and what they need, a bit for each.
