@@ -71,13 +71,14 @@ def _hidden(name: str) -> str:
     if place is None or not ours.parent.is_dir():
         return ""
     result = Path(place)
+    gone = f"{ours} is gone, or of another package called `{name}`, such as Hugging Face's: "
+    gone += "uninstall that one, then install nascompile anew"
+    if not ours.is_file():
+        return gone
     if result.resolve() not in (ours.resolve(), ours.parent.resolve()):
         way = "rename it, uninstall what it came with, or start elsewhere: its place comes first in `sys.path`"
         return f"{result} hides nascompile's own package `{name}`: {way}"
-    if result.is_dir() or _MARK not in result.read_bytes():
-        way = "uninstall that one, then install nascompile anew"
-        return f"{ours} is gone, or of another package called `{name}`, such as Hugging Face's: {way}"
-    return ""
+    return gone if result.is_dir() or _MARK not in result.read_bytes() else ""
 
 
 def _found(name: str) -> str | None:
