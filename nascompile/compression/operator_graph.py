@@ -112,9 +112,6 @@ class OperatorGraph:
 
 def _resized(op: Op, operands: list[Shape], width: int) -> Op:
     x, kind = operands[0], OPERATORS[op.kind]
-    if "prune" in kind.cannot:
-        message = f"an operator `{op.kind}` cannot be narrowed: {kind.cannot['prune']}"
-        raise CompressionError.of("not-prunable", message, "search without `sparsity`")
     if (kind.ties and not kind.joins) and len({shape.channels for shape in operands}) > 1:
         numbers = " and ".join(str(shape.channels) for shape in operands)
         raise CompressionError.of("unequal-operands", f"an operator `{op.kind}` is given {numbers} channels")

@@ -61,6 +61,10 @@ def unpruned_graph(candidate: Candidate, sparsity: str, *, batch_norm: str | Non
         [8, 16]
     """
     thin = thin_graph(candidate, batch_norm=batch_norm)
+    for op in (place.op for place in thin.places):
+        if why := OPERATORS[op.kind].cannot.get("prune"):
+            message = f"an operator `{op.kind}` cannot be narrowed: {why}"
+            raise CompressionError.of("not-prunable", message, "search without `--sparsity`")
     widths = [place.op.out.channels for place in thin.places]
     for k, width in _wanted(candidate, thin, _values(candidate, sparsity)):
         if width < widths[k]:

@@ -308,3 +308,15 @@ def test_what_cannot_be_pruned_is_one_clear_error() -> None:
     groups = TINY.replace("stride: 2}", 'stride: 2}\n  - conv: {filters: "round_to(16 * (1 - S), 4)", groups: 2}')
     with pytest.raises(CompressionError, match="2 groups cannot be pruned"):
         prune(only(groups), data, RECIPE)
+
+
+def test_what_cannot_be_pruned_is_named() -> None:
+    text = """
+space: s
+input: {channels: 4, height: 4, width: 4}
+choices: {S: {options: [0.5]}}
+network: [{conv: {filters: "round_to(16 * (1 - S), 4)"}}, {shuffle_unit: {filters: 8}}]
+"""
+    with pytest.raises(CompressionError, match="an operator `split` cannot be narrowed") as caught:
+        unpruned_graph(only(text), "S")
+    assert caught.value.diagnostics[0].code == "not-prunable"
