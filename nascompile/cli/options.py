@@ -18,6 +18,7 @@ from solvers.base import SOLVERS, solve
 from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import NascompileError
 from spaces.program.graph import Program
+from spaces.runtimes.library import DEFAULT
 
 __all__ = [
     "Json", "Limits", "Request", "SetRequest", "Solver", "default_name", "flag", "is_set_file", "parameters",
@@ -75,7 +76,7 @@ class Limits:
             "measured; RAM is then liveness by default).",
             metavar="NAME",
         ),
-    ] = "ebs"
+    ] = DEFAULT
 
 
 @dataclass(frozen=True)

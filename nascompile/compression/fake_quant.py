@@ -181,7 +181,7 @@ class FakeQuantised(nn.Module):
         if kind.copies:
             return x
         if kernel.clamp != "none":
-            x = ACTIVATIONS[kernel.clamp].module()(x)
+            x = ACTIVATIONS[kernel.clamp].compute(x)
         return self._rounded(number + 1, x)
 
     def _weighted(self, number: int, kernel: Kernel, x: Tensor) -> Tensor:

@@ -39,9 +39,9 @@ def compute(op: QuantisedOp, operands: list[tuple[Bytes, QuantisedTensor]], out:
         operands: int8 [n, ...] each, with what it stands for.
         out: what its output stands for.
     """
-    kernel = INTEGER_KERNELS[op.kind]
-    if kernel.as_bytes:
+    kernel, kind = INTEGER_KERNELS[op.kind], KERNELS[op.kind]
+    if kind.copies or kind.table:
         return kernel.run(op, [q for q, _ in operands])
     result = kernel.run(op, [q.astype(np.int64) - tensor.zero_point for q, tensor in operands])
-    low, high = (op.low, op.high) if KERNELS[op.kind].clamps else (LOW, HIGH)
+    low, high = (op.low, op.high) if kind.clamps else (LOW, HIGH)
     return np.clip(result + out.zero_point, low, high).astype(np.int8)

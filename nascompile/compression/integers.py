@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isinf
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from nascompile.operators import INTEGER_KERNELS
 from nascompile.operators.fixed_point import HIGH, LOW, multipliers_shifts
 from nascompile.operators.quantised_op import QuantisedOp, QuantisedTensor
 from spaces.operators import Kernel
-from spaces.operators.activations import ACTIVATIONS
+from spaces.operators.activations import ACTIVATIONS, clamp_bounds
 from spaces.tensors import Shape
 
 __all__ = ["integers"]
@@ -54,7 +55,7 @@ def _op(
     if kind.weights:
         result = _weights(simulated, number, kernel, x[0], out)
     elif kind.table:
-        result = {"table": _table(ACTIVATIONS[kernel.function].module(), x[0], out)}
+        result = {"table": _table(ACTIVATIONS[kernel.function].compute, x[0], out)}
     elif integer.factors:
         factors = integer.factors(kernel, scales, out.scale)
         multipliers, shifts = multipliers_shifts(_bounded(factors, integer.largest(kernel)))
@@ -67,9 +68,10 @@ def _op(
 
 
 def _clamp(clamp: str, out: QuantisedTensor) -> tuple[int, int]:
-    low = LOW if clamp == "none" else max(LOW, out.zero_point)
-    high = min(HIGH, out.zero_point + round(6 / out.scale)) if clamp == "relu6" else HIGH
-    return low, high
+    """The real bounds in steps of the output, within int8."""
+    low, high = clamp_bounds(clamp)
+    least = LOW if isinf(low) else max(LOW, out.zero_point + round(low / out.scale))
+    return least, HIGH if isinf(high) else min(HIGH, out.zero_point + round(high / out.scale))
 
 
 def _weights(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nascompile.compression.network_kernels import input_shape, kernels
 from spaces.networks.network import Network, Operator
 from spaces.operators import Kernel
-from spaces.operators.activations import ACTIVATIONS
+from spaces.operators.activations import clamp_bounds
 from spaces.tensors import Pads, Pair, Shape
 
 __all__ = ["FloatNetwork", "FloatOp", "float_network"]
@@ -92,7 +92,7 @@ def float_network(network: Network) -> FloatNetwork:
 def _op(kernel: Kernel, operator: Operator | None) -> FloatOp:
     from nascompile.compression.folding import folded
 
-    low, high = (kernel.clamp != "none" and ACTIVATIONS[kernel.clamp].bounds) or (-inf, inf)
+    low, high = clamp_bounds(kernel.clamp)
     weight, bias = _none(), _none()
     if operator is not None:
         weight, bias = (tensor.numpy().astype(np.float32) for tensor in folded(operator))

@@ -10,7 +10,7 @@ from nascompile.operators.shapes import elementwise
 from spaces.operators.activations import ACTIVATIONS, LOOKUP
 
 integer_kernel(IntegerKernel(
-    LOOKUP.name, lambda op, operands: op.table[operands[0].astype(np.int64) - LOW], as_bytes=True,
+    LOOKUP.name, lambda op, operands: op.table[operands[0].astype(np.int64) - LOW],
 ))  # fmt: skip
 timed(TimedFunction("lookup", elementwise))
 for _one in ACTIVATIONS.values():

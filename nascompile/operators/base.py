@@ -42,7 +42,6 @@ class IntegerKernel:
         run: `(operation, operands) -> output`, [n, ...] each: what generated C must compute exactly. Operands are int8
             as they are where the kind copies or looks up; else centred at their zero points, and zero point and clamp
             of the output are applied behind it.
-        as_bytes: whether operands are int8 as they are.
         factors: `(kernel, scales of its operands, scale of its output) -> real factors` by which it rescales; None
             where it does not, or has weights.
         largest: `kernel -> the largest magnitude` of what is rescaled.
@@ -51,7 +50,6 @@ class IntegerKernel:
 
     kind: str
     run: Callable[[QuantisedOp, list[NDArray[Any]]], NDArray[Any]]
-    as_bytes: bool = False
     factors: Callable[[Kernel, list[float], float], list[float]] | None = None
     largest: Callable[[Kernel], int] = lambda kernel: RANGE
     layout: Callable[[NDArray[Any], Shape, str], NDArray[Any]] | None = None

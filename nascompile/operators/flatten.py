@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from nascompile.operators.base import IntegerKernel, integer_kernel
 
-integer_kernel(IntegerKernel("flatten", lambda op, operands: operands[0].reshape(len(operands[0]), -1), as_bytes=True))
+integer_kernel(IntegerKernel("flatten", lambda op, operands: operands[0].reshape(len(operands[0]), -1)))

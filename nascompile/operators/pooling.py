@@ -47,9 +47,9 @@ integer_kernel(IntegerKernel(
     largest=lambda kernel: RANGE * _area(kernel),
 ))  # fmt: skip
 integer_kernel(IntegerKernel(
-    "max_pool", lambda op, operands: windows(op, operands[0], LOW).max((-2, -1)), as_bytes=True,
+    "max_pool", lambda op, operands: windows(op, operands[0], LOW).max((-2, -1)),
 ))  # fmt: skip
-integer_kernel(IntegerKernel("global_max_pool", lambda op, operands: operands[0].max((2, 3)), as_bytes=True))
+integer_kernel(IntegerKernel("global_max_pool", lambda op, operands: operands[0].max((2, 3))))
 
 
 def _draw(rng: random.Random, name: str) -> KernelCall:

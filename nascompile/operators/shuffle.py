@@ -25,5 +25,5 @@ def _draw(rng: random.Random, name: str) -> KernelCall:
     return KernelCall(name, x, x, groups=groups)
 
 
-integer_kernel(IntegerKernel("shuffle", _run, as_bytes=True))
+integer_kernel(IntegerKernel("shuffle", _run))
 timed(TimedFunction("shuffle", _draw))

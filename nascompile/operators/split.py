@@ -14,5 +14,5 @@ def _draw(rng: random.Random, name: str) -> KernelCall:
     return KernelCall(name, x, x._replace(channels=rng.randint(1, x.channels)))
 
 
-integer_kernel(IntegerKernel("split", lambda op, operands: operands[0][:, slice(*op.part)], as_bytes=True))
+integer_kernel(IntegerKernel("split", lambda op, operands: operands[0][:, slice(*op.part)]))
 timed(TimedFunction("split", _draw))

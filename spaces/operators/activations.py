@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-__all__ = ["ACTIVATIONS", "LOOKUP", "Activation"]
+__all__ = ["ACTIVATIONS", "LOOKUP", "Activation", "clamp_bounds"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,12 @@ class Activation:
 
         return getattr(nn, self.torch)()
 
+    def compute(self, x: torch.Tensor) -> torch.Tensor:
+        """The activation of a tensor: the function of the same name, so that no module is made for it."""
+        from torch.nn import functional
+
+        return getattr(functional, self.torch.lower())(x)
+
 
 #: Every activation by its name; `none` is the absence of one.
 ACTIVATIONS = {
@@ -52,8 +58,19 @@ ACTIVATIONS = {
 }
 
 
+def clamp_bounds(clamp: str) -> tuple[float, float]:
+    """The least and the greatest output that a clamp, or `none`, leaves.
+
+    Example:
+        >>> clamp_bounds("relu6"), clamp_bounds("none")
+        ((0.0, 6.0), (-inf, inf))
+    """
+    bounds = None if clamp == "none" else ACTIVATIONS[clamp].bounds
+    return bounds or (-inf, inf)
+
+
 def _activated(kernel: Kernel, x: list[torch.Tensor]) -> torch.Tensor:
-    return ACTIVATIONS[kernel.function].module()(x[0])
+    return ACTIVATIONS[kernel.function].compute(x[0])
 
 
 LOOKUP = kernel_kind(KernelKind(

@@ -117,17 +117,13 @@ def _c(kernel: Kernel, dtype: str) -> str:
     return "depthwise" if kernel.groups == kernel.x.channels == kernel.out.channels >= _BLOCK else "conv"
 
 
-def _weights(kernel: Kernel) -> int:
-    rows, columns = kernel.kernel
-    return kernel.out.channels * (kernel.x.channels // kernel.groups) * rows * columns
+def _weights(call: Kernel | KernelCall) -> int:
+    rows, columns = call.kernel
+    return call.out.channels * (call.x.channels // call.groups) * rows * columns
 
 
 for _kind in (CONV, POINTWISE, DEPTHWISE):
     kernel_kind(KernelKind(_kind.name, _c, weights=_weights, clamps=True))
-
-
-def _call_weights(call: KernelCall) -> int:
-    return call.out.channels * (call.x.channels // call.groups) * call.kernel[0] * call.kernel[1]
 
 
 def _conv_loops(call: KernelCall, dtype: str) -> dict[str, int]:
@@ -163,8 +159,8 @@ _SLIDING = ("call", "row", "pixel")
 _CONV = (*_SLIDING, "group", "block", "single", "window_row", "run")
 _DEPTHWISE = (*_SLIDING, "block", "window_row", "tap")
 c_function(CFunction(
-    "conv", {"int8": (*_CONV, "word", "tail"), "float32": (*_CONV, "tap")}, _conv_loops, _call_weights,
+    "conv", {"int8": (*_CONV, "word", "tail"), "float32": (*_CONV, "tap")}, _conv_loops, _weights,
 ))  # fmt: skip
 c_function(CFunction(
-    "depthwise", {"int8": _DEPTHWISE, "float32": _DEPTHWISE}, _depthwise_loops, _call_weights,
+    "depthwise", {"int8": _DEPTHWISE, "float32": _DEPTHWISE}, _depthwise_loops, _weights,
 ))  # fmt: skip

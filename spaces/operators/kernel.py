@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "C_FUNCTIONS", "KERNELS", "CFunction", "Kernel", "KernelCall", "KernelKind", "c_function", "c_kernel",
-    "constant_bytes", "elementwise", "kernel_calls", "kernel_kind",
+    "constant_bytes", "elementwise", "kernel_calls", "kernel_kind", "pixelwise",
 ]  # fmt: skip
 
 #: Bytes that an array in flash is rounded up to.
@@ -232,6 +232,11 @@ def kernel_calls(kernel: Kernel, inputs: list[Shape], dtype: str) -> list[Kernel
 def elementwise(call: KernelCall, dtype: str) -> dict[str, int]:
     """The loops of a function that goes through the elements of its output."""
     return {"call": 1, "element": call.out.size}
+
+
+def pixelwise(call: KernelCall, dtype: str) -> dict[str, int]:
+    """The loops of a function that goes through the elements of each pixel of its output."""
+    return {"call": 1, "pixel": call.out.height * call.out.width, "element": call.out.size}
 
 
 def _words(n: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spaces.operators.base import Op, OperatorKind, operator, plain_kernel
-from spaces.operators.kernel import CFunction, KernelCall, KernelKind, c_function, kernel_kind
+from spaces.operators.kernel import CFunction, KernelKind, c_function, kernel_kind, pixelwise
 from spaces.tensors import Shape
 
 if TYPE_CHECKING:
@@ -37,10 +37,6 @@ def _module(op: Op, x: Shape, bias: bool) -> nn.Module:
     return Computed(gated)
 
 
-def _loops(call: KernelCall, dtype: str) -> dict[str, int]:
-    return {"call": 1, "pixel": call.out.height * call.out.width, "element": call.out.size}
-
-
 operator(OperatorKind(
     "mul", _module, plain_kernel, joins=True, channels=lambda op, operands, area: operands[-1],
 ))  # fmt: skip
@@ -49,4 +45,4 @@ kernel_kind(KernelKind(
     factors=lambda kernel: 1,
 ))  # fmt: skip
 _LOOPS = ("call", "pixel", "element")
-c_function(CFunction("mul", {"int8": _LOOPS, "float32": _LOOPS}, _loops, operands=2))
+c_function(CFunction("mul", {"int8": _LOOPS, "float32": _LOOPS}, pixelwise, operands=2))

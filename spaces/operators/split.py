@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spaces.operators.base import Op, OperatorKind, operator, plain_kernel
-from spaces.operators.kernel import CFunction, KernelCall, KernelKind, c_function, kernel_kind
+from spaces.operators.kernel import CFunction, KernelKind, c_function, kernel_kind, pixelwise
 from spaces.tensors import Shape
 
 if TYPE_CHECKING:
@@ -42,10 +42,6 @@ def _module(op: Op, x: Shape, bias: bool) -> nn.Module:
     return Computed(taken, first=op.part[0], behind=op.part[1])
 
 
-def _loops(call: KernelCall, dtype: str) -> dict[str, int]:
-    return {"call": 1, "pixel": call.out.height * call.out.width, "element": call.out.size}
-
-
 operator(OperatorKind(
     "split", _module, plain_kernel,
     cannot={"prune": "its channels are chosen by their places, which removing others would change"},
@@ -54,4 +50,4 @@ kernel_kind(
     KernelKind("split", lambda kernel, dtype: "split", lambda kernel, x: taken(x[0], *kernel.part), copies=True)
 )
 _LOOPS = ("call", "pixel", "element")
-c_function(CFunction("split", {"int8": _LOOPS, "float32": _LOOPS}, _loops))
+c_function(CFunction("split", {"int8": _LOOPS, "float32": _LOOPS}, pixelwise))

@@ -86,7 +86,7 @@ class Runtime(ABC):
         Raises:
             RuntimeProfileError: an operator that this runtime cannot run, or it says nothing of ROM.
         """
-        raise RuntimeProfileError.of("no-rom", f"the runtime `{self.name}` says nothing of ROM: {self.no_rom}")
+        raise self.silent()
 
     def code_bytes(self, used: int) -> int:
         """Bytes of the code of kernels, each counted once."""
@@ -112,4 +112,9 @@ class Runtime(ABC):
 
     def stored(self) -> Mapping[str, Any]:
         """The keys `code` and `runtime` of a set file."""
-        raise RuntimeProfileError.of("no-rom", f"the runtime `{self.name}` says nothing of ROM: {self.no_rom}")
+        raise self.silent()
+
+    @classmethod
+    def silent(cls, hint: str = "") -> RuntimeProfileError:
+        """The error where its ROM is asked for, and it says nothing of that."""
+        return RuntimeProfileError.of("no-rom", f"the runtime `{cls.name}` says nothing of ROM: {cls.no_rom}", hint)

@@ -42,9 +42,8 @@ def find_runtime(name: str, target: Target | None, dtype: str) -> Runtime:
     if name not in RUNTIMES:
         hint = did_you_mean(name[:60], [one.name for one in known])
         raise RuntimeProfileError.of("unknown-runtime", f"there is no runtime `{name[:60]}`", hint)
-    if why := RUNTIMES[name].no_rom:
-        hint = "take " + " or ".join(f"--runtime {one.name}" for one in known)
-        raise RuntimeProfileError.of("no-rom", f"the runtime `{name}` says nothing of ROM: {why}", hint)
+    if RUNTIMES[name] not in known:
+        raise RUNTIMES[name].silent("take " + " or ".join(f"--runtime {one.name}" for one in known))
     return RUNTIMES[name].find(target, dtype)
 
 

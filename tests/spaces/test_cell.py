@@ -279,7 +279,7 @@ def benchmark() -> Program:
 
 
 @pytest.fixture(scope="module")
-def deployed() -> Program:
+def removed() -> Program:
     return compile_space(load_space("nasbench201"))
 
 
@@ -336,11 +336,11 @@ def test_what_other_tools_print(benchmark: Program) -> None:
         assert (round(costs["macs"] / 1e6, 2), round(costs["params"] / 1e6, 3)) == (macs, params)
 
 
-def test_recosted_is_compiling_anew(benchmark: Program, deployed: Program) -> None:
+def test_overrides_are_compiling_anew(benchmark: Program, removed: Program) -> None:
     keys = ["dtype=int8", "bias=true", "batch_norm=folded", "cells.cell.dead_edges=removed"]
     for index in (0, 11, 284, 1_651, 13_714):
         there = totals(with_overrides(parse_candidate(benchmark, str(index)), keys))
-        expected = parse_candidate(deployed, str(index)).costs
+        expected = parse_candidate(removed, str(index)).costs
         assert {n: there[n] for n in expected if n != "entropy"} == {
             n: v for n, v in expected.items() if n != "entropy"
         }
@@ -476,7 +476,7 @@ def test_dead_edges_do_not_matter_where_zero_stays_zero(names: list[str]) -> Non
         torch.testing.assert_close(net(BATCH), reference(candidate, net, BATCH, [True] * 6, live))
 
 
-@pytest.mark.parametrize("program", ["benchmark", "deployed"])
+@pytest.mark.parametrize("program", ["benchmark", "removed"])
 def test_modules_of_the_benchmark(program: str, request: pytest.FixtureRequest) -> None:
     random = np.random.default_rng(0)
     for index in random.choice(15_625, 15, replace=False):

@@ -84,12 +84,12 @@ class Untrained(ABC, Generic[S]):
             say(self.continues(log))
         try:
             with (
-                spreading(resources.engine, resources.device, resources.jobs) as spread,
+                spreading(resources.engine, resources.device, resources.jobs) as parallel_map,
                 working(self.title()) as progress,
                 self.recording(log, progress) as recorded,
             ):
                 means = Means(
-                    self.options.trials.batch_norm, resources.device, resources.jobs, spread,
+                    self.options.trials.batch_norm, resources.device, resources.jobs, parallel_map,
                     lambda what, asking: self.on_progress(progress, what, asking),
                 )  # fmt: skip
                 for record in log.follow(self.fs, data, means):
