@@ -102,7 +102,7 @@ def _allowed(chain: Chain, ram_model: str) -> list[NDArray[np.int32]] | None:
     if ram_model == "liveness" and limit is not None:
         if chain.base["peak"] > limit:
             return None
-        tables = [np.where(s.peak <= limit, s.next, -1) for s in chain.stages]
+        tables = [np.where(s.column("peak") <= limit, s.next, -1) for s in chain.stages]
     alive: NDArray[np.bool_] = np.ones(len(chain.out_size), np.bool_)
     out: list[NDArray[np.int32]] = []
     for table in reversed(tables):
@@ -247,7 +247,7 @@ def _interval_nodes(
 
 def ram_diagram(chain: Chain, allowed: Sequence[NDArray[np.int32]], limit: int) -> ChainTree | None:
     """The diagram of even + odd <= limit (EBS Eq. 4); None where every possible network satisfies it."""
-    columns = [(stage.even, stage.odd) for stage in chain.stages]
+    columns = [(stage.column("even"), stage.column("odd")) for stage in chain.stages]
     base = (int(chain.base["even"]), int(chain.base["odd"]))
     values = _ranks(columns, base)
     states, even, odd = (np.array([v]) for v in (0, *(np.searchsorted(values, b) for b in base)))

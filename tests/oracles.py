@@ -62,8 +62,8 @@ def count_by_sums(chain: Chain) -> int:
         state = rows[s, 0]
         after = rows[s].copy()
         after[:, 0] = stage.next[state, x]
-        after[:, 1] = np.maximum(after[:, 1], stage.even[state, x])
-        after[:, 2] = np.maximum(after[:, 2], stage.odd[state, x])
+        after[:, 1] = np.maximum(after[:, 1], stage.column("even")[state, x])
+        after[:, 2] = np.maximum(after[:, 2], stage.column("odd")[state, x])
         for k, limit in enumerate(chain.limits):
             after[:, 3 + k] += limit.columns[t][state, x]
         rows, counts = _added_up(after, counts[s], cap)

@@ -233,7 +233,7 @@ def _best_entropy(chain: Chain, model: Model, sense: str) -> tuple[int, ...] | N
 def _entropy_factors(chain: Chain, row: tuple[int, ...]) -> tuple[int, float]:
     """u_L and the sum of log-widths of a network."""
     states = chain.states(np.array([row]).reshape(1, -1))[0]
-    widths = chain.base["log_width"] + sum(s.log_width[states[t], row[t]] for t, s in enumerate(chain.stages))
+    widths = chain.base["log_width"] + sum(s.column("log_width")[states[t], row[t]] for t, s in enumerate(chain.stages))
     return int(chain.out_size[states[-1]]), float(widths)
 
 

@@ -68,7 +68,7 @@ class Lowering:
         if self.ram_limit is None:
             return exists
         base = self.chain.base
-        return exists & (sum(np.maximum(getattr(stage, n), base[n]) for n in self.ram_parts) <= self.ram_limit)
+        return exists & (sum(np.maximum(stage.column(n), base[n]) for n in self.ram_parts) <= self.ram_limit)
 
     @property
     def ram_parts(self) -> tuple[str, ...]:
@@ -156,7 +156,7 @@ class Lowering:
         if name in ADDITIVE_METRICS:
             return int(base[name]), [stage.costs[name] for stage in stages]
         if name == "log_width":
-            return _rounded(np.array(base[name])).item(), [_rounded(stage.log_width) for stage in stages]
+            return _rounded(np.array(base[name])).item(), [_rounded(stage.column("log_width")) for stage in stages]
         if name == "out_size":
             nothing = [np.zeros(stage.shape, np.int64) for stage in stages]
             return (0, [*nothing[:-1], final[stages[-1].next]]) if stages else (int(final[0]), [])

@@ -48,8 +48,7 @@ class Lifted:
 
         def at(t: int) -> Values:
             stage = self.chain.stages[t]
-            table = stage.costs[name] if name in stage.costs else getattr(stage, name)
-            return self._wide(table[self.states[t]], t)
+            return self._wide(stage.table[name][stage.rows[self.states[t]]], t)
 
         return at
 

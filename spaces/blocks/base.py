@@ -11,7 +11,6 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Annotated, Any, get_args, get_type_hints
 
 from spaces.operators import Ops
@@ -161,7 +160,7 @@ class Block:
 
     Args:
         name: its word in the space language.
-        lower: `(input shape, **arguments) -> operators`; raises `Infeasible`.
+        lower: `(input shape, **arguments) -> operators`; raises `Infeasible`. Its numbers may be `spaces.lanes.Lanes`.
         numbered: whether its uses are the numbered layers 1..L of EBS Eq. 4 (global pooling and flattening are not).
         ranks: the input ranks it takes: 0 vectors, 1 series, 2 images.
         out_rank: the rank of its output; None keeps the input's.
@@ -208,9 +207,8 @@ def block(
         keywords = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
         kinds = {p.name: _kind(hints[p.name]) for p in keywords}
         defaults = {p.name: p.default for p in keywords if p.default is not p.empty}
-        lower = lru_cache(maxsize=65536)(function)
         BLOCKS[name] = Block(
-            name, lower, numbered, ranks, out_rank, params=kinds, defaults=defaults, pools_all=pools_all,
+            name, function, numbered, ranks, out_rank, params=kinds, defaults=defaults, pools_all=pools_all,
             classifies=classifies,
         )  # fmt: skip
         return function

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from math import log2
 from typing import TYPE_CHECKING, NamedTuple
 
+from spaces.lanes import largest, rounded_log2
 from spaces.tensors import DTYPES, Tensor
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class LayerCost(NamedTuple):
         out_bytes: D * u, bytes of the output.
         peak: most bytes alive at any step of the layer.
         kernels: the kernels of a runtime that it calls, a bit for each, whose code each costs once.
-        log_width: sum of log2(w) over its operators.
+        log_width: sum of log2(w) over its operators, each a multiple of `spaces.lanes.LOG_STEP`.
     """
 
     rom: int
@@ -45,7 +45,7 @@ class LayerCost(NamedTuple):
 def layer_cost(
     ops: Ops, x: Tensor, out: Tensor, settings: Settings, runtime: Runtime, profile: LatencyProfile | None = None
 ) -> LayerCost:
-    """The costs of a layer.
+    """The costs of a layer; of many at once where the operators have `Lanes` for numbers.
 
     Args:
         ops: the block's operators.
@@ -61,7 +61,7 @@ def layer_cost(
         params += op.weights + settings.extra_params(op)
         macs += op.macs
         activated += op.out.size if op.activation != "none" else 0
-        log_width += log2(op.width) if op.weights else 0.0
+        log_width += rounded_log2(op.width) if op.weights else 0.0
     rom, kernels = runtime.layer(ops, x, out, settings)
     return LayerCost(
         rom=rom,
@@ -106,5 +106,5 @@ def peak_bytes(ops: Ops, x_bytes: int, width: int) -> int:
         for source in op.inputs:
             last[buffer[source]] = k
     first[0], last[buffer[-1]] = 0, len(ops)
-    held = {b: max(size for size, owner in zip(sizes, buffer, strict=True) if owner == b) for b in last}
-    return max(sum(held[b] for b in held if first[b] <= k <= last[b]) for k in range(1, len(ops) + 1))
+    held = {b: largest(*(size for size, owner in zip(sizes, buffer, strict=True) if owner == b)) for b in last}
+    return largest(*(sum(held[b] for b in held if first[b] <= k <= last[b]) for k in range(1, len(ops) + 1)))

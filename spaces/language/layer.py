@@ -108,21 +108,15 @@ class LayerSpec:
             Infeasible: these values describe no network.
             SpaceError: an expression gives a value of the wrong type.
         """
-        result = dict(self.arguments)
-        for key in self._computed:
-            result[key] = self._argument(key, result[key], values)
-        return result
+        return {key: self.value(key, values) for key in self.arguments}
 
-    @cached_property
-    def _computed(self) -> tuple[str, ...]:
-        """The arguments that have expressions."""
-        return tuple(
-            key
-            for key, value in self.arguments.items()
-            if any(isinstance(p, Expression) for p in (value if is_tuple(value) else (value,)))
-        )
-
-    def _argument(self, key: str, value: Any, values: Mapping[str, Any]) -> Any:
+    def value(self, key: str | None, values: Mapping[str, Any]) -> Any:
+        """One argument, or the data type where the key is None; see `evaluate`."""
+        value = self.dtype if key is None else self.arguments[key]
+        if key is None:
+            return value.evaluate(values) if isinstance(value, Expression) else value
+        if not any(isinstance(p, Expression) for p in (value if is_tuple(value) else (value,))):
+            return value
         if is_tuple(value):
             computed: Any = tuple(p.evaluate(values) if isinstance(p, Expression) else p for p in value)
         else:
@@ -140,11 +134,19 @@ class LayerSpec:
                 "wrong-type", message, "" if words else "use `//`, `floor` or `round_to(x, 8)`"
             ) from None
 
+    def reads(self, key: str | None) -> frozenset[str]:
+        """The choices that an argument uses, or the data type where the key is None."""
+        return self._reads[key]
+
+    @cached_property
+    def _reads(self) -> dict[str | None, frozenset[str]]:
+        result: dict[str | None, frozenset[str]] = {}
+        for key, value in ((None, self.dtype), *self.arguments.items()):
+            parts = value if is_tuple(value) else (value,)
+            result[key] = frozenset(name for p in parts if isinstance(p, Expression) for name in p.names)
+        return result
+
     @cached_property
     def names(self) -> frozenset[str]:
         """The choices this layer uses, anywhere in its arguments."""
-        result: set[str] = set()
-        for value in (*self.arguments.values(), self.dtype):
-            for part in value if is_tuple(value) else (value,):
-                result |= part.names if isinstance(part, Expression) else set()
-        return frozenset(result)
+        return frozenset[str]().union(*self._reads.values())

@@ -34,10 +34,10 @@ def concat_op(branches: Mapping[int, Shape]) -> Op:
         Shape(channels=24, height=4, width=4)
     """
     shapes = list(branches.values())
-    sides = {shape[1:] for shape in shapes}
-    if len(sides) > 1:
+    sides = shapes[0][1:]
+    if any(shape[1:] != sides for shape in shapes):
         raise Infeasible(f"branches of shapes {', '.join(map(str, shapes))} cannot be concatenated")
-    return Op("concat", tuple(branches), Shape(sum(shape.channels for shape in shapes), *sides.pop()))
+    return Op("concat", tuple(branches), Shape(sum(shape.channels for shape in shapes), *sides))
 
 
 def beside(*operands: torch.Tensor) -> torch.Tensor:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from spaces.lanes import ratio
 from spaces.operators.base import Op, OperatorKind, operator, plain_kernel
 from spaces.operators.kernel import CFunction, Kernel, KernelCall, KernelKind, c_function, kernel_kind
 from spaces.operators.sliding import columns_inside, rows_inside, sliding, window_counts
@@ -43,7 +43,7 @@ def conv_op(
         raise Infeasible(f"{groups} groups do not divide {x.channels} input and {filters} output channels")
     out = window(x, filters, kernel, stride, padding)
     weights = kernel[0] * kernel[1] * (x.channels // groups) * filters
-    width = Fraction(filters * kernel[0] * kernel[1], groups)
+    width = ratio(filters * kernel[0] * kernel[1], groups)
     border = pads(x, out, kernel, stride, padding)
     return Op(
         kind, (source,), out, weights, weights * out.height * out.width, width=width, activation=activation,

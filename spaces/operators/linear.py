@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from spaces.lanes import ratio
 from spaces.operators.base import Op, OperatorKind, operator, plain_kernel
 from spaces.operators.kernel import KernelKind, kernel_kind
 from spaces.tensors import Shape
@@ -20,7 +20,7 @@ def linear_op(x: Shape, units: int, *, activation: str = "none", source: int = 0
     """A fully connected layer as one operator: N*M weights, entropy width M."""
     weights = x.size * units
     return Op(
-        "linear", (source,), Shape(units), weights, weights, width=Fraction(units), activation=activation, bias=bias
+        "linear", (source,), Shape(units), weights, weights, width=ratio(units, 1), activation=activation, bias=bias
     )
 
 

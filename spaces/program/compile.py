@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spaces.errors import EngineError, SpaceError, Span
 from spaces.language.expressions import Expression
 from spaces.language.space import Space
 from spaces.program.constraints import Linear, RamLimit, Relation, classify, ground
 from spaces.program.graph import ADDITIVE_METRICS, Budgets, Chain, Limit, Program, Stage
-from spaces.program.lowering import LayerTable
+from spaces.program.layer_table import LayerTable
 from spaces.program.tabulate import Tabulation
 from spaces.program.variants import Variant, unroll
 from spaces.runtimes.ebs import Ebs
@@ -68,25 +67,12 @@ def compile_space(
             message = f"`{constraint}` applies to no network of the space"
             raise constraint.error("no-such-index", message, "its indices are outside every variant")
     compiler = _Compiler(space, budgets, LayerTable(space, runtime, latency))
-    with _uncollected():
-        chains = tuple(compiler.chain(v, c) for v, c in zip(variants, conditions, strict=True))
+    chains = tuple(compiler.chain(v, c) for v, c in zip(variants, conditions, strict=True))
     # Constraints that leave nothing are an answer, the empty set; shapes that vanish whatever is chosen, a mistake.
     if not compiler.relation_failed and all(chain.impossible for chain in chains):
         raise compiler.failure(chains)
     model = ram_model or runtime.ram_model or space.ram_model
     return Program(space, chains, budgets, target, model, runtime=runtime, latency=latency)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the search for reference cycles: states and costs have none, and half of the time went into looking."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _check_latency(space: Space, budgets: Budgets, profile: LatencyProfile | None, target: str) -> None:
@@ -145,7 +131,7 @@ class _Compiler:
         except Infeasible as reason:
             self.relation_failed |= walk.relation_failed
             return Chain.untabulated(variant, str(reason))
-        base_costs: dict[str, int] = dict(zip(ADDITIVE_METRICS, base.additive, strict=True))
+        base_costs: dict[str, int] = {metric: base[metric] for metric in ADDITIVE_METRICS}
         base_costs["rom"] += self.layers.runtime.base
         base_costs["latency"] += self.layers.latency.network_ns if self.layers.latency else 0
         linear = [Linear({m: 1}, b, m) for m, b in self.budgets.items() if m != "ram"]
@@ -154,10 +140,9 @@ class _Compiler:
         places = {expression.text: expression.span for expression, _ in conditions}
         return Chain(
             variant,
-            {**base_costs, "even": base.even, "odd": base.odd, "peak": base.peak, "log_width": base.log_width}
-            | walk.fixed,
+            {**base, **base_costs, **walk.fixed},
             stages,
-            np.array([state.size for state in walk.states], np.int64),
+            walk.out_sizes,
             limits=tuple(_limit(c, stages, base_costs, places.get(c.text)) for c in linear),
             ram_limits=tuple([("ram", self.budgets.ram)] if self.budgets.ram is not None else []) + tuple(ram),
             residual=tuple(r for r in relations if r.residual),
@@ -165,27 +150,41 @@ class _Compiler:
 
 
 def _limit(linear: Linear, stages: Sequence[Stage], base: Mapping[str, int], span: Span | None) -> Limit:
-    columns = []
     if _reach(linear, stages) > _MAX_SUM:
         message = f"`{linear.text}` reaches numbers above 2^62"
         raise EngineError.of("too-large", message, "divide both sides, or use smaller sizes", span)
-    for stage in stages:
-        column = np.zeros(stage.shape, np.int64)
-        for name, factor in linear.coefficients.items():
-            if name in stage.costs:
-                column += factor * stage.costs[name]
-            elif name == stage.decision.label:
-                column += np.array([int(factor * v) for v in stage.decision.options], np.int64)[None, :]
-        columns.append(column)
     fixed = sum(factor * base.get(name, 0) for name, factor in linear.coefficients.items())
-    return Limit(linear.text, tuple(columns), linear.bound - fixed, linear.bound)
+    return Limit(linear.text, _Weighted(linear.coefficients, stages), linear.bound - fixed, linear.bound)
+
+
+@dataclass(frozen=True, eq=False)
+class _Weighted(Sequence[NDArray[np.int64]]):
+    """A weighted sum of metrics and decisions: [states, options] per stage, made when it is asked for."""
+
+    coefficients: Mapping[str, int]
+    stages: Sequence[Stage]
+
+    def __len__(self) -> int:
+        return len(self.stages)
+
+    def __getitem__(self, t: Any) -> Any:
+        stage = self.stages[t]
+        total = np.zeros(len(stage.table["rom"]), np.int64)
+        for name, factor in self.coefficients.items():
+            if name in ADDITIVE_METRICS:
+                total += factor * stage.table[name]
+        column = total[stage.rows]
+        if stage.decision.label in self.coefficients:
+            factor = self.coefficients[stage.decision.label]
+            column += np.array([int(factor * v) for v in stage.decision.options], np.int64)[None, :]
+        return column
 
 
 def _reach(linear: Linear, stages: Sequence[Stage]) -> int:
     """A bound on the magnitude of a weighted sum; beyond 64 bits it would wrap around silently."""
     reach = 0
     for stage in stages:
-        largest = {m: int(cost.max(initial=0)) for m, cost in stage.costs.items()}
+        largest = {m: int(stage.table[m].max(initial=0)) for m in ADDITIVE_METRICS}
         if stage.decision.label in linear.coefficients:
             largest[stage.decision.label] = max(map(ceil, stage.decision.options))
         reach += sum(abs(factor) * largest.get(name, 0) for name, factor in linear.coefficients.items())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from spaces.language.layer import option_label
-from spaces.program.graph import Chain, Program, Stage
+from spaces.program.graph import ADDITIVE_METRICS, MAXIMA, Chain, Program, Stage
 
 __all__ = ["program_text"]
 
@@ -56,13 +56,14 @@ def _chain(chain: Chain) -> Iterator[str]:
 def _stage(stage: Stage) -> Iterator[str]:
     states, options = stage.shape
     yield f"  stage {stage.decision.label}: {states} state{'s' if states > 1 else ''} x {options} options"
+    texts = stage.states
+    columns = {name: stage.column(name) for name in (*ADDITIVE_METRICS, *MAXIMA)}
     for s in range(states):
         for x, option in enumerate(stage.decision.options):
             after = int(stage.next[s, x])
-            head = f"    {s} ({stage.states[s]}) {option_label(option)}"
+            head = f"    {s} ({texts[s]}) {option_label(option)}"
             if after < 0:
                 yield f"{head} -> impossible"
                 continue
-            costs = {name: int(table[s, x]) for name, table in stage.costs.items()}
-            costs |= {name: int(getattr(stage, name)[s, x]) for name in ("even", "odd", "peak")}
+            costs = {name: column[s, x] for name, column in columns.items()}
             yield f"{head} -> {after} " + " ".join(f"{name}={value}" for name, value in costs.items() if value)

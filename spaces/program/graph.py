@@ -8,9 +8,10 @@ path maxima, a local relation a missing transition.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import log2
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -25,12 +26,15 @@ if TYPE_CHECKING:
     from spaces.costs.latency import LatencyProfile
     from spaces.runtimes.base import Runtime
 
-__all__ = ["ADDITIVE_METRICS", "RAM_PARTS", "Budgets", "Chain", "Limit", "Program", "Stage"]
+__all__ = ["ADDITIVE_METRICS", "RAM_PARTS", "Budgets", "MAXIMA", "Chain", "Limit", "Program", "Stage"]
 
 Ints = NDArray[np.int64]
 
 #: Metrics that are sums over transitions; the latency, in nanoseconds, is zero where there is no latency profile.
 ADDITIVE_METRICS = ("rom", "params", "macs", "flops", "latency")
+
+#: Columns of a stage of which the largest on the path counts.
+MAXIMA = ("even", "odd", "peak")
 
 #: RAM model -> the stage columns whose path maxima add up to the RAM.
 RAM_PARTS: dict[str, tuple[str, ...]] = {"pingpong": ("even", "odd"), "liveness": ("peak",)}
@@ -61,33 +65,69 @@ class Budgets:
 class Stage:
     """One decision: rows are states, columns are options.
 
+    Many transitions run the same layers, and cost the same: what they cost stands once, in the rows of a table.
+
     Args:
         decision: the decision made here.
         next: int32 [states, options], index of the next stage's state; -1 where the option is impossible.
-        costs: additive metric -> int64 [states, options].
-        even: int64 [states, options], largest output of the even-numbered layers run here, in bytes (EBS Eq. 4).
-        odd: the same for odd-numbered layers.
-        peak: int64 [states, options], most bytes alive at any step run here.
-        log_width: float64 [states, options], sum of log2(w) of the numbered layers run here (EBS Eq. 6).
-        states: a text per state, for dumps.
-        derived: `height[3]` -> int64 [states, options], for the quantities of the layers run here that a residual
-            constraint names; those of layers before every stage are in the chain's `base`.
+        rows: int32 [states, options], the row of the table that holds for a transition; 0 where it is impossible.
+        table: name -> [table rows], with zeros in row 0. Additive metrics, int64. `even`: largest output of the
+            even-numbered layers run here, in bytes (EBS Eq. 4); `odd`: the same for odd-numbered layers; `peak`: most
+            bytes alive at any step run here. `log_width`: sum of log2(w) of the numbered layers run here (EBS Eq. 6),
+            float64. `height[3]`: quantities of layers run here that a residual constraint names.
+        derived_names: names of the latter; those of layers before every stage are in the chain's `base`.
+        texts: makes a text per state, for dumps.
     """
 
     decision: Decision
     next: NDArray[np.int32]
-    costs: Mapping[str, Ints]
-    even: Ints
-    odd: Ints
-    peak: Ints
-    log_width: NDArray[np.float64]
-    states: tuple[str, ...]
-    derived: Mapping[str, Ints] = field(default_factory=dict)
+    rows: NDArray[np.int32]
+    table: Mapping[str, NDArray[Any]]
+    derived_names: tuple[str, ...]
+    texts: Callable[[], tuple[str, ...]]
 
     @property
     def shape(self) -> tuple[int, int]:
         """(states, options)."""
         return self.next.shape  # type: ignore[return-value]
+
+    def column(self, name: str) -> NDArray[Any]:
+        """A column of the table for every transition: [states, options]."""
+        return self.table[name][self.rows]
+
+    @property
+    def costs(self) -> Mapping[str, Ints]:
+        """Additive metric -> int64 [states, options]."""
+        return _Columns(self, ADDITIVE_METRICS)
+
+    @property
+    def derived(self) -> Mapping[str, Ints]:
+        """`height[3]` -> int64 [states, options]."""
+        return _Columns(self, self.derived_names)
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """A text per state."""
+        return self.texts()
+
+
+@dataclass(frozen=True)
+class _Columns(Mapping[str, Ints]):
+    """Some columns of a stage, each made when it is asked for."""
+
+    stage: Stage
+    names: tuple[str, ...]
+
+    def __getitem__(self, name: str) -> Ints:
+        if name not in self.names:
+            raise KeyError(name)
+        return self.stage.column(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,13 +136,13 @@ class Limit:
 
     Args:
         name: the metric for a budget (`rom`), the constraint's text otherwise.
-        columns: int64 [states, options] per stage.
+        columns: int64 [states, options] per stage, made when it is asked for.
         bound: what remains of the budget for the stages, the fixed part already taken off.
         budget: the budget as the user gave it.
     """
 
     name: str
-    columns: tuple[Ints, ...]
+    columns: Sequence[Ints]
     bound: int
     budget: int
 
@@ -137,6 +177,12 @@ class Chain:
         """Of a variant whose layers were not costed, or cannot be."""
         none = np.zeros(0, np.int64)
         return cls(variant, {}, (), none, limits=(), ram_limits=(), residual=(), impossible=impossible)
+
+    @cached_property
+    def log_out(self) -> NDArray[np.float64]:
+        """float64 [final states], log2(u_L)."""
+        sizes, which = np.unique(self.out_size, return_inverse=True)
+        return np.array(list(map(log2, sizes.tolist())))[which]
 
     @property
     def ram_limit(self) -> int | None:
@@ -211,15 +257,15 @@ class Program:
         rows = np.asarray(rows)
         states = chain.states(rows)
         total = {m: np.full(len(rows), chain.base[m], np.int64) for m in self.metrics}
-        most = {m: np.full(len(rows), chain.base[m], np.int64) for m in ("even", "odd", "peak")}
+        most = {m: np.full(len(rows), chain.base[m], np.int64) for m in MAXIMA}
         width = np.full(len(rows), chain.base["log_width"])
         for t, stage in enumerate(chain.stages):
-            at = (states[:, t], rows[:, t])
+            at = stage.rows[states[:, t], rows[:, t]]
             for name, column in total.items():
-                column += stage.costs[name][at]
+                column += stage.table[name][at]
             for name, column in most.items():
-                np.maximum(column, getattr(stage, name)[at], out=column)
-            width += stage.log_width[at]
+                np.maximum(column, stage.table[name][at], out=column)
+            width += stage.table["log_width"][at]
         ram = {"ram_pingpong": most["even"] + most["odd"], "ram_liveness": most["peak"]}
-        entropy = np.log2(chain.out_size[states[:, -1]]) * width
+        entropy = chain.log_out[states[:, -1]] * width
         return {"rom": total["rom"], "ram": ram[f"ram_{self.ram_model}"], **total, **ram, "entropy": entropy}

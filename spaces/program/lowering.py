@@ -1,31 +1,22 @@
-"""From one layer and the options it uses to operators, an output and costs; each distinct layer is lowered once."""
+"""From a layer and the options that it uses to its operators and its output."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
 
-from spaces.costs.layer import LayerCost, layer_cost
-from spaces.errors import EngineError, SpaceError, Span
-from spaces.language.expressions import Expression
+from spaces.errors import SpaceError
+from spaces.language.layer import LayerSpec
 from spaces.language.space import Space
 from spaces.operators import Ops
 from spaces.program.variants import Layer, Variant
-from spaces.tensors import Infeasible, Tensor
+from spaces.tensors import Tensor
 
-if TYPE_CHECKING:
-    from spaces.costs.latency import LatencyProfile
-    from spaces.runtimes.base import Runtime
-
-__all__ = ["LayerTable", "LoweredLayer", "lower_chain", "lower_layer"]
-
-# 1,000 layers (variants.MAX_LAYERS) of at most this stay within 64 bits.
-_MAX_COST = 2**52
-
+__all__ = ["LoweredLayer", "lower", "lower_chain", "lower_layer"]
 
 #: A layer's data type, or None for that of the space, and its block's arguments.
-_Arguments = tuple[str | None, dict[str, Any]]
+Arguments = tuple[str | None, dict[str, Any]]
 
 
 def lower_layer(space: Space, layer: Layer, x: Tensor, values: Mapping[str, Any]) -> tuple[Tensor, Ops]:
@@ -41,16 +32,23 @@ def lower_layer(space: Space, layer: Layer, x: Tensor, values: Mapping[str, Any]
         Infeasible: these values describe no network.
         SpaceError: an expression gives a value of the wrong type.
     """
-    return _lower(space, layer, x, _arguments(layer, values))
+    return lower(space, layer.spec, x, (layer.spec.value(None, values), layer.spec.evaluate(values)))
 
 
-def _arguments(layer: Layer, values: Mapping[str, Any]) -> _Arguments:
-    dtype = layer.spec.dtype
-    return dtype.evaluate(values) if isinstance(dtype, Expression) else dtype, layer.spec.evaluate(values)
+def lower(space: Space, spec: LayerSpec, x: Tensor, arguments: Arguments) -> tuple[Tensor, Ops]:
+    """The output tensor and the operators of a block; of many at once where its numbers are `Lanes`.
 
+    Args:
+        space: the space, for its data type.
+        spec: the block as written.
+        x: its input.
+        arguments: its data type, or None for that of the space, and its block's arguments.
 
-def _lower(space: Space, layer: Layer, x: Tensor, arguments: _Arguments) -> tuple[Tensor, Ops]:
-    spec, block = layer.spec, layer.spec.block
+    Raises:
+        Infeasible: these arguments describe no network.
+        SpaceError: the block does not take such an input.
+    """
+    block = spec.block
     if x.rank not in block.ranks:
         kinds = {0: "a vector", 1: "a series", 2: "an image"}
         wanted = " or ".join(kinds[r] for r in block.ranks)
@@ -63,77 +61,6 @@ def _lower(space: Space, layer: Layer, x: Tensor, arguments: _Arguments) -> tupl
     own = dtype or (space.settings.dtype if any(op.has_weights for op in ops) else x.dtype)
     rank = x.rank if block.out_rank is None else block.out_rank
     return Tensor(ops[-1].out, own, rank), ops
-
-
-@dataclass
-class LayerTable:
-    """The output and cost of every layer met so far.
-
-    Args:
-        space: the space.
-        runtime: gives the ROM.
-        latency: gives the latencies, if there is a profile.
-
-    Attributes:
-        places: what makes a network impossible -> where the file says so.
-    """
-
-    space: Space
-    runtime: Runtime
-    latency: LatencyProfile | None
-    places: dict[str, Span | None] = field(default_factory=dict)
-    _known: dict[tuple[Any, ...], tuple[Tensor, LayerCost] | Infeasible] = field(default_factory=dict)
-    _arguments: dict[tuple[Any, ...], _Arguments] = field(default_factory=dict)
-    _costs: dict[tuple[int, Tensor, Tensor], tuple[Ops, LayerCost]] = field(default_factory=dict)
-
-    def find(
-        self, layer: Layer, x: Tensor, key: tuple[Any, ...], values: Callable[[], Mapping[str, Any]]
-    ) -> tuple[Tensor, LayerCost]:
-        """The output and cost of a layer.
-
-        Args:
-            layer: the layer.
-            x: its input.
-            key: what tells the values of its choices apart.
-            values: gives these values.
-
-        Raises:
-            Infeasible: these values describe no network.
-        """
-        whole = (id(layer.spec), x, key)
-        result = self._known.get(whole)
-        if result is None:
-            try:
-                result = self._lower(layer, x, key, values)
-            except Infeasible as reason:
-                self.places.setdefault(str(reason), layer.spec.span)
-                result = reason
-            self._known[whole] = result
-        if isinstance(result, Infeasible):
-            raise result
-        return result
-
-    def _lower(
-        self, layer: Layer, x: Tensor, key: tuple[Any, ...], values: Callable[[], Mapping[str, Any]]
-    ) -> tuple[Tensor, LayerCost]:
-        arguments = self._arguments.get((id(layer.spec), key))
-        if arguments is None:
-            arguments = self._arguments[id(layer.spec), key] = _arguments(layer, values())
-        out, ops = _lower(self.space, layer, x, arguments)
-        # Blocks remember the operators that they return: the same ones cost the same. The entry keeps them alive.
-        key = (id(ops), x, out)
-        if key in self._costs:
-            return out, self._costs[key][1]
-        if self.runtime.own_dtype not in (None, out.dtype):
-            block, own = layer.spec.block.name, self.runtime.own_dtype
-            message = f"a layer `{block}` in {out.dtype}, and the C of `{self.runtime.name}` is all in {own}"
-            raise EngineError.of("mixed-types", message, "leave out its `dtype`, or --runtime", layer.spec.span)
-        cost = layer_cost(ops, x, out, self.space.settings, self.runtime, profile=self.latency)
-        self._costs[key] = (ops, cost)
-        if max(cost[:-1]) > _MAX_COST:
-            message = f"a layer `{layer.spec.block.name}` on {x.shape} costs more than 2^52"
-            raise EngineError.of("too-large", message, "use smaller sizes", layer.spec.span)
-        return out, cost
 
 
 class LoweredLayer(NamedTuple):

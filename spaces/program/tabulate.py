@@ -2,107 +2,92 @@
 
 The state before a stage is the tensor that flows plus exactly those earlier decisions that some later layer or
 relation still needs; two prefixes that agree on it have the same future.
+
+All states of a stage are walked at once. Which layers run, and what they cost, follows from a few columns of the state,
+its *situation*: the tensor and the decisions that these layers read. Layers run once per situation and option; every
+transition only says which of these it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
-from operator import attrgetter
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from spaces.costs.layer import LayerCost
 from spaces.errors import EngineError
 from spaces.language.layer import option_label
 from spaces.language.space import DERIVED
+from spaces.program.codes import combined, distinct, distinct_rows
 from spaces.program.constraints import Relation, labels
-from spaces.program.graph import ADDITIVE_METRICS, Stage
-from spaces.program.lowering import LayerTable
-from spaces.program.variants import Decision, Layer, Variant
-from spaces.tensors import Infeasible, Tensor
+from spaces.program.graph import ADDITIVE_METRICS, MAXIMA, Stage
+from spaces.program.layer_table import Inputs, LayerTable
+from spaces.program.variants import Layer, Variant
+from spaces.tensors import Infeasible
 
-__all__ = ["Sums", "Tabulation"]
+__all__ = ["MAX_STATES", "Tabulation"]
 
 #: States of one stage, at most.
 MAX_STATES = 100_000
 
-_additive = attrgetter(*ADDITIVE_METRICS)
+Ints = NDArray[np.int64]
 
 
-class Sums(NamedTuple):
-    """What some layers cost together.
-
-    Args:
-        additive: the additive metrics.
-        even: largest output of the even-numbered layers, in bytes.
-        odd: the same of the odd-numbered ones.
-        peak: most bytes alive at any step.
-        log_width: sum of log2(w) of the numbered layers.
-    """
-
-    additive: tuple[int, ...]
-    even: int
-    odd: int
-    peak: int
-    log_width: float
-
-    def add(self, cost: LayerCost, number: int | None, code: int) -> Sums:
-        """With a layer more; `number` is its place among the numbered layers, or None; `code` of kernels new to it."""
-        even, odd, width = self.even, self.odd, self.log_width
-        if number:
-            width += cost.log_width
-            even, odd = (even, max(odd, cost.out_bytes)) if number % 2 else (max(even, cost.out_bytes), odd)
-        additive = tuple(map(int.__add__, self.additive, _additive(cost)))
-        if code:
-            additive = (additive[0] + code, *additive[1:])
-        return Sums(additive, even, odd, max(self.peak, cost.peak), width)
-
-
-_NOTHING = Sums((0,) * len(ADDITIVE_METRICS), 0, 0, 0, 0.0)
-
-
-class _State(NamedTuple):
-    """What the rest of a network needs to know of the past.
+@dataclass(frozen=True)
+class _States:
+    """The states before a stage.
 
     Args:
-        x: the tensor that flows.
-        size: u_L of EBS Eq. 6 so far, the elements of the last numbered layer's output.
-        number: how many numbered layers there were; only whether it is odd where layers can be absent.
-        kernels: the kernels of the runtime that layers have called, a bit for each.
-        kept: of the names carried beyond this stage, in their order, the option index or the derived quantity.
+        x: number of the tensor that flows, [n].
+        size: u_L of EBS Eq. 6 so far, the elements of the last numbered layer's output, [n].
+        number: how many numbered layers there were; only whether it is odd where layers can be absent, [n].
+        kernels: number of the set of the runtime's kernels that layers have called, [n].
+        kept: of the names carried into the stage, in their order, the option indices or derived quantities, [n] each.
     """
 
-    x: Tensor
-    size: int
-    number: int
-    kernels: int = 0
-    kept: tuple[int, ...] = ()
+    x: Ints
+    size: Ints
+    number: Ints
+    kernels: Ints
+    kept: Mapping[str, Ints] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def situation(self) -> list[Ints]:
+        """All but what is carried."""
+        return [self.x, self.size, self.number, self.kernels]
 
 
-class _Past(NamedTuple):
-    """After some layers: the state, their costs, and the derived quantities that something names."""
+@dataclass
+class _Run:
+    """What the layers of a stage make of some situations: a row per situation and option.
 
-    state: _State
-    sums: Sums
-    derived: tuple[tuple[str, int], ...] = ()
+    Args:
+        x, size, number, kernels: as in `_States`, changed by every layer.
+        sums: what these layers cost, by the names of `Stage.table`.
+        reason: -1 - k where `LayerTable.reasons[k]` says why the row cannot be, 0 elsewhere.
+        derived: the quantities that something names, such as `height[3]`.
+    """
 
+    x: Ints
+    size: Ints
+    number: Ints
+    kernels: Ints
+    sums: dict[str, NDArray[Any]]
+    reason: Ints
+    derived: dict[str, Ints] = field(default_factory=dict)
 
-class _Plan:
-    """What happens at one stage: the layers that run, with the decisions that they read."""
-
-    def __init__(self, layers: Sequence[Layer], variant: Variant) -> None:
-        self.layers = layers
-        self.constants = [{n: v for n, v in variant.constants.items() if n in layer.spec.names} for layer in layers]
-        #: A layer's values are told apart by the options that it reads and by the constants.
-        self.keys = [", ".join(f"{n}={option_label(v)}" for n, v in c.items()) for c in self.constants]
-        self.reads = [tuple(layer.bindings.values()) for layer in layers]
-        self.labels = tuple({label: None for read in self.reads for label in read})
-        conditions = [layer.present.bindings.values() for layer in layers if layer.present]
-        self.conditions = tuple({label: None for bindings in conditions for label in bindings})
-        self.present: dict[tuple[int, ...], tuple[int, ...]] = {}
-        self.known: dict[tuple[Any, ...], _Past] = {}
+    @classmethod
+    def of(cls, states: _States, rows: NDArray[np.integer]) -> _Run:
+        """Nothing run yet, in these states."""
+        sums: dict[str, NDArray[Any]] = {name: np.zeros(len(rows), np.int64) for name in (*ADDITIVE_METRICS, *MAXIMA)}
+        sums["log_width"] = np.zeros(len(rows))
+        x, size, number, kernels = (column[rows] for column in states.situation)
+        return cls(x, size, number, kernels, sums=sums, reason=np.zeros(len(rows), np.int64))
 
 
 class Tabulation:
@@ -116,7 +101,6 @@ class Tabulation:
     Attributes:
         relation_failed: whether a relation has ruled anything out.
         fixed: derived quantities, named by a residual relation, of the layers before every stage.
-        states: the states after the last stage that was tabulated.
     """
 
     def __init__(self, variant: Variant, layers: LayerTable, relations: Sequence[Relation]) -> None:
@@ -125,19 +109,19 @@ class Tabulation:
         self.relation_failed = False
         self.order = {d.label: t for t, d in enumerate(variant.decisions)}
         runs_at = self._runs_at()
-        plans: dict[int, list[Layer]] = {}
+        self.layers: dict[int, list[Layer]] = {}
         known_at = dict(self.order)
         for layer, t in zip(variant.layers, runs_at, strict=True):
-            plans.setdefault(t, []).append(layer)
+            self.layers.setdefault(t, []).append(layer)
             known_at |= {f"{name}[{layer.number}]": t for name in DERIVED}
-        self.plans = {t: _Plan(found, variant) for t, found in plans.items()}
         self.relations = [(max(known_at[n] for n in labels(r.tree)), r) for r in relations if not r.residual]
         residual = {n for r in relations if r.residual for n in labels(r.tree)}
         self.derived_at = {n: t for n, t in known_at.items() if n in residual and n not in self.order}
         self.wanted = {n for r in relations for n in labels(r.tree)} - set(self.order)
         self.carried = self._carried(runs_at, known_at)
         self.fixed: dict[str, int] = {}
-        self.states: list[_State] = []
+        none = np.zeros(1, np.int64)
+        self.states = _States(none, none, none, none)
 
     def _runs_at(self) -> list[int]:
         """The stage at which each layer runs: as soon as it and all before it are decided; -1 before any stage."""
@@ -156,18 +140,26 @@ class Tabulation:
         order = sorted(last, key=lambda name: known_at[name])
         return [tuple(n for n in order if known_at[n] < t <= last[n]) for t in range(len(self.order) + 1)]
 
-    def begin(self) -> Sums:
-        """Run the layers that no decision touches; returns their costs.
+    @property
+    def out_sizes(self) -> Ints:
+        """u_L of EBS Eq. 6 in the states after the last stage that was tabulated."""
+        return self.states.size
+
+    def begin(self) -> dict[str, Any]:
+        """Run the layers that no decision touches; returns their costs by the names of `Stage.table`.
 
         Raises:
             Infeasible: they, or a relation between them, cannot be.
         """
         x = self.table.space.input
-        start = _Past(_State(x, x.shape.size, 0), _NOTHING._replace(even=x.nbytes))
-        past = self._advance(-1, start, {})
-        self.fixed = {n: v for n, v in past.derived if n in self.derived_at}
-        self.states = [past.state]
-        return past.sums
+        start = _States(*(np.array([n], np.int64) for n in (self.table.tensor(x), x.shape.size, 0, 0)))
+        run = _Run.of(start, np.zeros(1, np.intp))
+        run.sums["even"][:] = x.nbytes
+        self._layers(-1, run, {})
+        alive = self._alive(-1, run, np.zeros((1, 1), np.int64), start, {})
+        self.fixed = {n: int(v[0]) for n, v in run.derived.items() if n in self.derived_at}
+        self._next(-1, run, np.zeros((1, 1), np.int64), start, alive=alive)
+        return {name: sums[0].item() for name, sums in run.sums.items()}
 
     def stage(self, t: int) -> Stage:
         """Tabulate stage t over the states that reach it.
@@ -176,138 +168,199 @@ class Tabulation:
             Infeasible: none of its options can be taken.
             EngineError: more than `MAX_STATES` states.
         """
-        decision, carried = self.variant.decisions[t], self.carried[t]
-        shape = (len(self.states), len(decision.options))
-        target = np.full(shape, -1, np.int32)
-        table = [[_NOTHING] * shape[1] for _ in range(shape[0])]
-        derived = {n: np.zeros(shape, np.int64) for n, due in self.derived_at.items() if due == t}
-        index: dict[_State, int] = {}
-        reason = None
-        for s, state in enumerate(self.states):
-            codes = dict(zip(carried, state.kept, strict=True))
-            start = _Past(state, _NOTHING)
-            for o in range(shape[1]):
-                codes[decision.label] = o
-                try:
-                    past = self._advance(t, start, codes)
-                except Infeasible as why:
-                    reason = why
-                    continue
-                target[s, o] = index.setdefault(past.state, len(index))
-                table[s][o] = past.sums
-                for name, value in past.derived:
-                    if name in derived:
-                        derived[name][s, o] = value
-        if not index:
-            raise reason or Infeasible(f"{decision.label} has no possible option")
-        if len(index) > MAX_STATES:
-            message = f"{decision.label} leads to {len(index):,} states; at most {MAX_STATES:,} are supported"
-            raise EngineError.of("too-many-states", message, "share fewer decisions over many layers")
-        texts = tuple(self._text(t, state) for state in self.states)
-        self.states = list(index)
-        self.plans.pop(t, None)
-        return _stage(decision, target, table, texts, derived)
+        decision, states = self.variant.decisions[t], self.states
+        n = len(decision.options)
+        if t in self.layers:
+            read = {label for layer in self.layers[t] for label in layer.labels} & set(states.kept)
+            first, situation = distinct_rows([*states.situation, *(states.kept[name] for name in sorted(read))])
+        else:
+            first, situation = distinct_rows(states.situation)
+            read = set[str]()
+        rows = situation[:, None] * n + np.arange(n)
+        run = _Run.of(states, np.repeat(first, n))
+        codes = {name: np.repeat(states.kept[name][first], n) for name in read}
+        codes[decision.label] = np.tile(np.arange(n), len(first))
+        self._layers(t, run, codes)
+        alive = self._alive(t, run, rows, states, {decision.label: np.arange(n)[None, :]})
+        after = self._next(t, run, rows, states, alive=alive)
+        # Row 0 is for what is impossible, and costs nothing.
+        table = {name: np.concatenate([sums[:1] * 0, sums]) for name, sums in run.sums.items()}
+        table |= {n: np.concatenate([[0], v]) for n, v in run.derived.items() if self.derived_at.get(n) == t}
+        derived = tuple(n for n, due in self.derived_at.items() if due == t)
+        own = np.where(alive, rows + 1, 0).astype(np.int32)
+        return Stage(decision, after, own, table=table, derived_names=derived, texts=self._texts(t, states))
 
-    def _advance(self, t: int, start: _Past, codes: Mapping[str, int]) -> _Past:
-        """Run the layers of stage t from a state, and check the relations that are then known.
+    # -- the layers of a stage -----------------------------------------------------------------------------------------
 
-        Raises:
-            Infeasible: a layer or a relation does not admit these decisions.
-        """
-        plan = self.plans.get(t)
-        past = start if plan is None else self._run(plan, start, codes)
-        names = codes
-        if past.derived:
-            names = {**codes, **dict(past.derived)}
-        for due, relation in self.relations:
-            if due == t and not relation.holds({n: self._value(n, names[n]) for n in labels(relation.tree)}):
-                self.relation_failed = True
-                raise Infeasible(f"`{relation.expression}` does not hold")
-        kept = tuple([names[n] for n in self.carried[t + 1]])
-        number = past.state.number
-        state = past.state._replace(number=number % 2 if self.optional else number, kept=kept)
-        return _Past(state, past.sums, past.derived)
+    def _layers(self, t: int, run: _Run, codes: Mapping[str, Ints]) -> None:
+        """Run the layers of stage t one after another, wherever they are there."""
+        for layer in self.layers.get(t, ()):
+            there = run.reason == 0
+            if layer.present:
+                there &= self._present(layer, codes, there)
+            if there.any():
+                self._layer(layer, run, np.flatnonzero(there), codes)
 
-    @cached_property
-    def optional(self) -> bool:
-        """Whether layers can be absent."""
-        return self.variant.optional
+    def _present(self, layer: Layer, codes: Mapping[str, Ints], asked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Where a layer is there."""
+        condition, here = layer.present, np.flatnonzero(asked)
+        assert condition is not None
+        return self._where(lambda names: condition.holds(names), {n: codes[n][here] for n in condition.labels}, here, asked)
 
-    def _run(self, plan: _Plan, start: _Past, codes: Mapping[str, int]) -> _Past:
-        """The layers of a plan that are there, one after another."""
-        if not self.optional:
-            for j in range(len(plan.layers)):
-                start = self._one(plan, j, start, codes)
-            return start
-        conditions = tuple([codes[label] for label in plan.conditions])
-        present = plan.present.get(conditions)
-        if present is None:
-            names = {label: self._value(label, codes[label]) for label in plan.conditions}
-            present = tuple(
-                j for j, layer in enumerate(plan.layers) if layer.present is None or layer.present.holds(names)
-            )
-            plan.present[conditions] = present
-        # Networks that differ in depth only have their first layers in common.
-        return self._shared(plan, present, start, codes, tuple([codes[label] for label in plan.labels]))
-
-    def _shared(
-        self, plan: _Plan, present: tuple[int, ...], start: _Past, codes: Mapping[str, int], options: tuple[int, ...]
-    ) -> _Past:
-        """`_run` for these layers, remembering what their first ones give."""
-        if not present:
-            return start
-        key = (present, start.state[:-1], options)
-        result = plan.known.get(key)
-        if result is None:
-            before = self._shared(plan, present[:-1], start, codes, options)
-            result = plan.known[key] = self._one(plan, present[-1], before, codes)
+    def _where(
+        self,
+        holds: Callable[[Mapping[str, Any]], bool],
+        columns: Mapping[str, Ints],
+        here: NDArray[np.intp],
+        like: NDArray[np.bool_],
+    ) -> NDArray[np.bool_]:
+        """Where a condition holds, which is asked once for each distinct row of the columns it reads."""
+        result = np.zeros(like.shape, np.bool_)
+        if not len(here):
+            return result
+        first, inverse = distinct_rows(list(columns.values())) if columns else (np.zeros(1, np.intp), np.zeros(len(here), np.intp))
+        answers = [
+            holds({name: self._value(name, int(column[at])) for name, column in columns.items()}) for at in first
+        ]
+        result[here] = np.array(answers)[inverse]
         return result
 
-    def _one(self, plan: _Plan, j: int, past: _Past, codes: Mapping[str, int]) -> _Past:
-        """One layer more."""
-        layer, (x, size, number, kernels, _) = plan.layers[j], past.state
-        key = (*[codes[label] for label in plan.reads[j]], plan.keys[j])
-        x, cost = self.table.find(layer, x, key, self._values(plan, j, codes))
-        code = 0
-        if cost.kernels & ~kernels:
-            code = self.table.runtime.code_bytes(cost.kernels & ~kernels)
-            kernels |= cost.kernels
+    def _layer(self, layer: Layer, run: _Run, here: NDArray[np.intp], codes: Mapping[str, Ints]) -> None:
+        """One layer more, in these rows."""
+        spec, bindings = layer.spec, layer.bindings
+        options = {choice: self.variant.decisions[self.order[label]].options for choice, label in bindings.items()}
+        inputs = Inputs(
+            {n: v for n, v in self.variant.constants.items() if n in spec.names},
+            {choice: codes[label][here] for choice, label in bindings.items()},
+            options,
+        )
+        found = self.table.find(spec, run.x[here], inputs)
+        bad = found < 0
+        if bad.any():
+            run.reason[here[bad]] = found[bad]
+            here, found = here[~bad], found[~bad]
+        cost = self.table.costs(found)
+        run.x[here] = cost["out"]
+        for metric in ADDITIVE_METRICS:
+            run.sums[metric][here] += cost[metric]
+        run.sums["peak"][here] = np.maximum(run.sums["peak"][here], cost["peak"])
+        if self.table.runtime.shares_code:
+            self._code(run, here, cost["kernels"])
         if not layer.number:
-            return _Past(_State(x, size, number, kernels), past.sums.add(cost, None, code), past.derived)
-        number += 1
-        derived = past.derived
-        if self.wanted:
-            found = zip((f"{name}[{number}]" for name in DERIVED), x.shape, strict=True)
-            derived += tuple((name, side) for name, side in found if name in self.wanted)
-        return _Past(_State(x, x.shape.size, number, kernels), past.sums.add(cost, number, code), derived)
+            return
+        run.number[here] += 1
+        sides = self.table.sides(cost["out"])
+        run.size[here] = sides[:, 3]
+        run.sums["log_width"][here] += self.table.log_widths(found)
+        odd = run.number[here] % 2 == 1
+        for name, those in (("odd", here[odd]), ("even", here[~odd])):
+            own = cost["out_bytes"][odd if name == "odd" else ~odd]
+            run.sums[name][those] = np.maximum(run.sums[name][those], own)
+        for k, name in enumerate(f"{side}[{layer.number}]" for side in DERIVED):
+            if name in self.wanted:
+                run.derived[name] = np.zeros(len(run.x), np.int64)
+                run.derived[name][here] = sides[:, k]
 
-    def _values(self, plan: _Plan, j: int, codes: Mapping[str, int]) -> Callable[[], dict[str, Any]]:
-        bindings, constants = plan.layers[j].bindings, plan.constants[j]
-        return lambda: {c: self._value(label, codes[label]) for c, label in bindings.items()} | constants
+    def _code(self, run: _Run, here: NDArray[np.intp], called: Ints) -> None:
+        """The code of kernels that no layer has called before."""
+        table = self.table
+        first, inverse = distinct_rows([run.kernels[here], called])
+        pairs = [(table.kernels[run.kernels[here[at]]], table.kernels[called[at]]) for at in first]
+        run.sums["rom"][here] += np.array([table.runtime.code_bytes(new & ~old) for old, new in pairs])[inverse]
+        run.kernels[here] = np.array([table.kernel_set(old | new) for old, new in pairs])[inverse]
+
+    # -- what follows --------------------------------------------------------------------------------------------------
+
+    def _alive(
+        self, t: int, run: _Run, rows: Ints, states: _States, own: Mapping[str, Ints]
+    ) -> NDArray[np.bool_]:
+        """Which transitions the layers and the relations that are now known admit: [states, options].
+
+        Args:
+            t: the stage.
+            run: its layers, run.
+            rows: [states, options] rows of the run.
+            states: the states before it.
+            own: option indices of its decision, [1, options].
+
+        Raises:
+            Infeasible: none.
+        """
+        alive = run.reason[rows] == 0
+        refused: list[tuple[NDArray[np.bool_], Relation]] = []
+        for due, relation in self.relations:
+            if due != t or not alive.any():
+                continue
+            s, o = np.nonzero(alive)
+            columns = {}
+            for name in labels(relation.tree):
+                if name in own:
+                    columns[name] = own[name][0, o]
+                else:
+                    columns[name] = run.derived[name][rows[s, o]] if name in run.derived else states.kept[name][s]
+            flat = np.flatnonzero(alive)
+            holds = self._where(relation.holds, columns, flat, alive.ravel()).reshape(alive.shape)
+            if (alive & ~holds).any():
+                self.relation_failed = True
+                refused.append((alive & ~holds, relation))
+                alive &= holds
+        if not alive.any():
+            raise self._refusal(run, rows, refused)
+        return alive
+
+    def _refusal(
+        self, run: _Run, rows: Ints, refused: Sequence[tuple[NDArray[np.bool_], Relation]]
+    ) -> Infeasible:
+        """Why the last transition cannot be."""
+        for where, relation in refused:
+            if where[-1, -1]:
+                return Infeasible(f"`{relation.expression}` does not hold")
+        return Infeasible(self.table.reasons[-1 - run.reason[rows[-1, -1]]])
+
+    def _next(
+        self, t: int, run: _Run, rows: Ints, states: _States, *, alive: NDArray[np.bool_]
+    ) -> NDArray[np.int32]:
+        """The states after stage t, which become those before the next; which each transition leads to, -1 for none."""
+        if self.variant.optional:
+            run.number %= 2
+        kept = self.carried[t + 1]
+        decided = self.variant.decisions[t].label if t >= 0 else ""
+        s, o = np.nonzero(alive)
+        row = rows[s, o]
+        made = [name for name in kept if name in run.derived]
+        first, outcome = distinct_rows([run.x, run.size, run.number, run.kernels, *(run.derived[name] for name in made)])
+        before = [states.kept[name] for name in kept if name in states.kept and name not in made]
+        columns = [outcome[row]]
+        if before:
+            columns.append(combined(before)[s])
+        if decided in kept:
+            columns.append(o)
+        start, inverse = distinct(combined(columns))
+        if len(start) > MAX_STATES:
+            message = f"{decided} leads to {len(start):,} states; at most {MAX_STATES:,} are supported"
+            raise EngineError.of("too-many-states", message, "share fewer decisions over many layers")
+        s, o, row = s[start], o[start], row[start]
+        values = {}
+        for name in kept:
+            values[name] = run.derived[name][row] if name in made else o if name == decided else states.kept[name][s]
+        self.states = _States(run.x[row], run.size[row], run.number[row], run.kernels[row], kept=values)
+        after = np.full(alive.shape, -1, np.int32)
+        after[alive] = inverse
+        return after
+
+    # -- texts ---------------------------------------------------------------------------------------------------------
 
     def _value(self, name: str, code: int) -> Any:
         """The value behind a code: the option of a decision, or the quantity itself."""
         return self.variant.decisions[self.order[name]].options[code] if name in self.order else code
 
-    def _text(self, t: int, state: _State) -> str:
-        kept = zip(self.carried[t], state.kept, strict=True)
-        carried = "".join(f" {name}={option_label(self._value(name, code))}" for name, code in kept)
-        odd = f" layers={'odd' if state.number else 'even'}" if self.optional else ""
-        runtime = self.table.runtime
-        code = f" code={'+'.join(runtime.names(state.kernels))}" if runtime.shares_code else ""
-        return f"{state.x.shape}:{state.x.dtype}{odd}{code}{carried}"
+    def _texts(self, t: int, states: _States) -> Callable[[], tuple[str, ...]]:
+        return lambda: tuple(self._text(states, s) for s in range(len(states)))
 
-
-def _stage(
-    decision: Decision,
-    target: Any,
-    table: list[list[Sums]],
-    states: tuple[str, ...],
-    derived: Mapping[str, Any],
-) -> Stage:
-    rows = [(*s.additive, s.even, s.odd, s.peak) for row in table for s in row]
-    numbers = np.ascontiguousarray(np.array(rows, np.int64).reshape(*target.shape, -1).transpose(2, 0, 1))
-    additive, (even, odd, peak) = numbers[:-3], numbers[-3:]
-    costs: dict[str, Any] = dict(zip(ADDITIVE_METRICS, additive, strict=True))
-    width = np.array([[s.log_width for s in row] for row in table], np.float64)
-    return Stage(decision, target, costs, even, odd, peak=peak, log_width=width, states=states, derived=derived)
+    def _text(self, states: _States, s: int) -> str:
+        carried = "".join(f" {name}={option_label(self._value(name, int(c[s])))}" for name, c in states.kept.items())
+        odd = f" layers={'odd' if states.number[s] else 'even'}" if self.variant.optional else ""
+        runtime, x = self.table.runtime, self.table.tensors[states.x[s]]
+        used = self.table.kernels[states.kernels[s]]
+        code = f" code={'+'.join(runtime.names(used))}" if runtime.shares_code else ""
+        return f"{x.shape}:{x.dtype}{odd}{code}{carried}"

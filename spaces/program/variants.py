@@ -60,6 +60,11 @@ class DepthCondition:
     bindings: Mapping[str, str]
     constants: Mapping[str, Any]
 
+    @property
+    def labels(self) -> set[str]:
+        """The decisions that must be known to tell."""
+        return set(self.bindings.values())
+
     def holds(self, names: Mapping[str, Any]) -> bool:
         """Whether the layer is there.
 
@@ -99,7 +104,7 @@ class Layer:
     @property
     def labels(self) -> set[str]:
         """The decisions that must be known to run it."""
-        return {*self.bindings.values(), *(self.present.bindings.values() if self.present else ())}
+        return {*self.bindings.values(), *(self.present.labels if self.present else ())}
 
 
 @dataclass(frozen=True, eq=False)

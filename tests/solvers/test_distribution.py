@@ -32,7 +32,7 @@ def sums(chain: Chain, rows: np.ndarray, name: str) -> np.ndarray:
     """A quantity of the stages, added up along each row."""
     states, total = chain.states(rows), np.full(len(rows), float(chain.base[name]))
     for t, stage in enumerate(chain.stages):
-        table = stage.costs[name] if name in stage.costs else getattr(stage, name)
+        table = stage.column(name)
         total += table[states[:, t], rows[:, t]]
     return total
 
@@ -98,7 +98,7 @@ def test_counts_beyond_64_bits_are_exact() -> None:
     found = of(fs, 0, "log_width", 400)
     assert fs.size == 8**32 == int(found.counts.sum())
     last = fs.program.chains[0].stages[-1]
-    steps = np.rint((last.log_width[0] - last.log_width[0, 0]) / found.quantum).astype(int).tolist()
+    steps = np.rint(((w := last.column("log_width")[0]) - w[0]) / found.quantum).astype(int).tolist()
     power = {0: 1}
     for _ in range(32):
         after: Counter[int] = Counter()

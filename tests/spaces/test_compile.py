@@ -46,12 +46,12 @@ def test_tables_hold_the_costs_of_the_layers() -> None:
     (chain,) = compile_space(load_space("mlp2")).chains
     first, last = chain.stages
     assert first.costs["params"].tolist() == [[18 * m for m in range(16, 129, 16)]]
-    assert first.odd.tolist() == [[4 * m for m in range(16, 129, 16)]]
-    assert first.even.tolist() == [[0] * 8]
+    assert first.column("odd").tolist() == [[4 * m for m in range(16, 129, 16)]]
+    assert first.column("even").tolist() == [[0] * 8]
     # The classifier has no decision of its own: it runs with the last one.
     assert last.costs["params"][2, 4] == 48 * 80 + 80 * 12
-    assert last.even[2, 4] == 4 * 80
-    assert last.odd[2, 4] == 0
+    assert last.column("even")[2, 4] == 4 * 80
+    assert last.column("odd")[2, 4] == 0
     assert last.costs["rom"].dtype == np.int64
     assert chain.base["even"] == 4 * 18
     assert chain.out_size.tolist() == [16, 32, 48, 64, 80, 96, 112, 128]

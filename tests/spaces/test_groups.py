@@ -199,7 +199,7 @@ def count_by_halves(chain: Chain, middle: int, ram: int) -> int:
     Every prefix's cost is met with the sorted costs of every way to go on from its state.
     """
     (limit,) = chain.limits
-    tables = [np.where(s.peak <= ram, s.next, -1) for s in chain.stages]
+    tables = [np.where(s.column("peak") <= ram, s.next, -1) for s in chain.stages]
 
     def extend(states, sums, stages):
         for t in stages:

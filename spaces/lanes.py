@@ -1,0 +1,267 @@
+"""Whole numbers of many layers at once, so that the arithmetic of a block runs once for all of them.
+
+A block is a plain function of whole numbers. Given `Lanes` in their place it computes the same for every lane, on
+arrays. Where its lanes would go different ways (a branch, an index, a key, a text), it stops with `Split`, and `each`
+calls it again for every part on its own, in the end lane by lane with plain numbers: a function that arrays cannot
+follow is slow, never wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from functools import reduce
+from math import log2
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spaces.tensors import Infeasible
+
+__all__ = ["LOG_STEP", "Lanes", "Number", "each", "largest", "of_lanes", "ratio", "rounded_log2"]
+
+Ints = NDArray[np.int64]
+
+#: Below this no operation on 64 bits wraps around.
+_SAFE = 2**62
+
+#: Logarithms are multiples of this, so that their sums are exact in double precision, whatever the order.
+LOG_STEP = 2.0**-36
+
+
+class Split(Exception):  # noqa: N818 - a signal, not an error
+    """Lanes go different ways.
+
+    Args:
+        parts: the lanes of each way, as numbers of lanes.
+    """
+
+    def __init__(self, parts: Sequence[NDArray[np.intp]]) -> None:
+        super().__init__()
+        self.parts = parts
+
+
+class _Truth:
+    """A condition of many lanes; true or false where they agree."""
+
+    __slots__ = ("values",)
+
+    def __init__(self, values: NDArray[np.bool_]) -> None:
+        self.values = values
+
+    def __bool__(self) -> bool:
+        first = bool(self.values[0])
+        if (self.values == first).all():
+            return first
+        raise Split([np.flatnonzero(self.values), np.flatnonzero(~self.values)])
+
+
+class Lanes:
+    """A whole number per lane; computes as `int` does.
+
+    Args:
+        values: int64 [lanes], or Python's integers where these are too large.
+        most: no value is further from 0.
+
+    Example:
+        >>> side = of_lanes(np.array([49, 10]))
+        >>> (-(-side // 2)).values.tolist()
+        [25, 5]
+        >>> [(lanes.tolist(), what) for lanes, what in each(lambda x: "odd" if x % 2 else "even", [np.arange(4)])]
+        [([0, 2], 'even'), ([1, 3], 'odd')]
+    """
+
+    __slots__ = ("most", "values")
+
+    def __init__(self, values: NDArray[Any], most: int) -> None:
+        self.values, self.most = values, most
+
+    # -- arithmetic ------------------------------------------------------------------------------------------------
+
+    def _other(self, other: object) -> tuple[Any, int] | None:
+        if isinstance(other, Lanes):
+            return other.values, other.most
+        return (other, abs(other)) if isinstance(other, int) else None
+
+    def _with(self, other: object, operation: Any, most: Callable[[int, int], int], swap: bool = False) -> Any:
+        right = self._other(other)
+        if right is None:
+            return NotImplemented
+        (a, n), (b, m) = (self.values, self.most), right
+        bound = most(n, m)
+        if bound > _SAFE:
+            # The bounds of bounds grow faster than the numbers.
+            n, m = _largest_of(a), _largest_of(b)
+            bound = most(n, m)
+            if bound > _SAFE:
+                a, b = (v.astype(object) if isinstance(v, np.ndarray) else v for v in (a, b))
+        return Lanes(operation(b, a) if swap else operation(a, b), bound)
+
+    def __add__(self, other: object) -> Any:
+        return self._with(other, np.add, int.__add__)
+
+    def __sub__(self, other: object) -> Any:
+        return self._with(other, np.subtract, int.__add__)
+
+    def __rsub__(self, other: object) -> Any:
+        return self._with(other, np.subtract, int.__add__, swap=True)
+
+    def __mul__(self, other: object) -> Any:
+        return self._with(other, np.multiply, int.__mul__)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __neg__(self) -> Lanes:
+        return Lanes(-self.values, self.most)
+
+    def __floordiv__(self, other: object) -> Any:
+        return self._divided(other, np.floor_divide, swap=False)
+
+    def __rfloordiv__(self, other: object) -> Any:
+        return self._divided(other, np.floor_divide, swap=True)
+
+    def __mod__(self, other: object) -> Any:
+        return self._divided(other, np.remainder, swap=False)
+
+    def __rmod__(self, other: object) -> Any:
+        return self._divided(other, np.remainder, swap=True)
+
+    def _divided(self, other: object, operation: Any, swap: bool) -> Any:
+        below = self.values if swap else getattr(other, "values", other)
+        if isinstance(other, int | Lanes) and not np.all(below):
+            raise ZeroDivisionError
+        return self._with(other, operation, lambda n, m: max(n, m), swap)
+
+    # -- conditions ------------------------------------------------------------------------------------------------
+
+    def _against(self, other: object, operation: Any) -> Any:
+        right = self._other(other)
+        return NotImplemented if right is None else _Truth(operation(self.values, right[0]))
+
+    def __eq__(self, other: object) -> Any:
+        return self._against(other, np.equal)
+
+    def __ne__(self, other: object) -> Any:
+        return self._against(other, np.not_equal)
+
+    def __lt__(self, other: object) -> Any:
+        return self._against(other, np.less)
+
+    def __le__(self, other: object) -> Any:
+        return self._against(other, np.less_equal)
+
+    def __gt__(self, other: object) -> Any:
+        return self._against(other, np.greater)
+
+    def __ge__(self, other: object) -> Any:
+        return self._against(other, np.greater_equal)
+
+    def __bool__(self) -> bool:
+        return bool(_Truth(self.values != 0))
+
+    # -- where every value goes its own way --------------------------------------------------------------------------
+
+    def _apart(self) -> NoReturn:
+        _, inverse = np.unique(self.values, return_inverse=True)
+        order = np.argsort(inverse, kind="stable")
+        raise Split(np.split(order, np.cumsum(np.bincount(inverse))[:-1]))
+
+    def _one(self) -> int:
+        """The number that all lanes have."""
+        if (self.values == self.values[0]).all():
+            return int(self.values[0])
+        self._apart()
+
+    def __int__(self) -> int:
+        return self._one()
+
+    def __index__(self) -> int:
+        return self._one()
+
+    def __float__(self) -> float:
+        return float(self._one())
+
+    def __hash__(self) -> int:
+        return hash(self._one())
+
+    def __str__(self) -> str:
+        return str(self._one())
+
+    def __repr__(self) -> str:
+        return str(self._one())
+
+    def __format__(self, form: str) -> str:
+        return format(self._one(), form)
+
+
+Number = int | Lanes
+
+
+def _largest_of(values: Any) -> int:
+    return int(np.abs(values).max()) if isinstance(values, np.ndarray) else abs(values)
+
+
+def of_lanes(values: Ints) -> Any:
+    """Lanes with these values; the number itself where all have the same."""
+    first = int(values[0])
+    return first if (values == first).all() else Lanes(values, _largest_of(values))
+
+
+def each(function: Callable[..., Any], columns: Sequence[Ints]) -> list[tuple[NDArray[np.intp], Any]]:
+    """Call a function for many lanes at once.
+
+    Args:
+        function: of whole numbers; it may raise `Infeasible`, which then is its result.
+        columns: int64 [lanes] for every argument.
+
+    Returns:
+        Numbers of lanes, and the result for them, in which `Lanes` have a value for each of these. Every lane is in one
+        of the parts.
+    """
+    parts: list[tuple[NDArray[np.intp], Any]] = []
+    todo = [np.arange(len(columns[0]))]
+    while todo:
+        lanes = todo.pop()
+        try:
+            result = function(*(of_lanes(column[lanes]) for column in columns))
+        except Infeasible as reason:
+            result = reason
+        except Split as ways:
+            todo += [lanes[part] for part in ways.parts]
+            continue
+        parts.append((lanes, result))
+    return sorted(parts, key=lambda part: int(part[0][0]))
+
+
+def largest(*values: Number) -> Any:
+    """The largest number of each lane."""
+    return reduce(_larger, values)
+
+
+def _larger(a: Any, b: Any) -> Any:
+    if not (isinstance(a, Lanes) or isinstance(b, Lanes)):
+        return max(a, b)
+    (a, n), (b, m) = ((v.values, v.most) if isinstance(v, Lanes) else (v, abs(v)) for v in (a, b))
+    return Lanes(np.maximum(a, b), max(n, m))
+
+
+def ratio(above: Number, below: Number) -> Any:
+    """above / below, exactly: a whole number per lane where it is one in all, else a fraction."""
+    if not (isinstance(above, Lanes) or isinstance(below, Lanes)):
+        return Fraction(above, below)
+    whole = above // below
+    return whole if whole * below == above else Fraction(int(above), int(below))
+
+
+def rounded_log2(value: Any) -> Any:
+    """log2 of a number or of lanes, as a multiple of `LOG_STEP`: float, or float64 [lanes].
+
+    Example:
+        >>> rounded_log2(8), abs(rounded_log2(Fraction(10, 3)) - 1.736965594166206) < 1e-11
+        (3.0, True)
+    """
+    if not isinstance(value, Lanes):
+        return round(log2(value) / LOG_STEP) * LOG_STEP
+    distinct, inverse = np.unique(value.values, return_inverse=True)
+    return np.array([rounded_log2(int(v)) for v in distinct])[inverse]
