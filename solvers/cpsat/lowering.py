@@ -104,7 +104,7 @@ class Lowering:
 
     def _exceeding(self, name: str) -> list[IntegerTerm]:
         """The path maximum's terms that can exceed its fixed part."""
-        terms = [table.column(getattr(table.stage, name), name).value for table in self.tables]
+        terms = [table.column(table.stage.column(name), name).value for table in self.tables]
         return [term for term in terms if term.high > self.chain.base[name]]
 
     # -- metrics, decisions and derived quantities -----------------------------------------------------------------

@@ -97,7 +97,7 @@ class _Writer:
             if limit.name not in ADDITIVE_METRICS:
                 columns[f"limit{k}"] = list(limit.columns)
         for part in self.parts if self.ram else ():
-            columns[part] = [getattr(stage, part) for stage in stages]
+            columns[part] = [stage.column(part) for stage in stages]
         return columns
 
     def lines(self, name: str) -> Iterator[str]:

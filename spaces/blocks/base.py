@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_args, get_type_hints
 
 from spaces.operators import Ops
 from spaces.operators.activations import ACTIVATIONS
-from spaces.tensors import Infeasible, Pair
+from spaces.tensors import Infeasible, Pair, Shape
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = [
     "BLOCKS",
@@ -23,6 +27,7 @@ __all__ = [
     "Block",
     "Count",
     "CountOrZero",
+    "Edges",
     "Flag",
     "Kind",
     "Padding",
@@ -154,6 +159,27 @@ Flag = Annotated[bool, FlagKind()]
 Activation = Annotated[str, Word(*(one.name for one in ACTIVATIONS.values() if one.word), "none")]
 
 
+class Edges(Protocol):
+    """What a block knows of the edges of its cell, in the order of its parameters."""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What each can choose."""
+        ...
+
+    def reduced(self, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Choices without those that change nothing: [n, edges] -> the same with -1 for an edge that is not there."""
+        ...
+
+    def operator(self, word: str, x: Shape) -> Ops:
+        """The operators that a word stands for, on an input."""
+        ...
+
+    def lower(self, x: Shape, chosen: Sequence[int]) -> Ops:
+        """The operators of a cell: a choice per edge, -1 for one that is not there."""
+        ...
+
+
 @dataclass(frozen=True)
 class Block:
     """A registered block.
@@ -169,6 +195,7 @@ class Block:
             a default that follows from other parameters.
         pools_all: whether only vectors are left behind it, so that linear layers there are the classifier.
         classifies: whether it is not numbered there.
+        edges: for a cell (`spaces.language.cell`): how its operators are chosen; None for every other block.
     """
 
     name: str
@@ -180,6 +207,7 @@ class Block:
     defaults: dict[str, Any]
     pools_all: bool = False
     classifies: bool = False
+    edges: Edges | None = None
 
     @property
     def doc(self) -> str:

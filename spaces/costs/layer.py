@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from spaces.operators import Ops
     from spaces.runtimes.base import Runtime
 
-__all__ = ["LayerCost", "layer_cost", "peak_bytes"]
+__all__ = ["LAYER_COSTS", "LayerCost", "layer_cost", "peak_bytes"]
+
+#: The costs of a layer that are amounts, in whole numbers.
+LAYER_COSTS = ("rom", "params", "macs", "flops", "latency", "out_bytes", "peak")
 
 
 class LayerCost(NamedTuple):

@@ -21,6 +21,8 @@ from spaces.tensors import Infeasible, Shape
 
 if TYPE_CHECKING:
     import networkx as nx
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["CELL_RANKS", "IDENTITY", "ZERO", "Cell", "Edge", "Operator", "cell_block", "live_edges", "lower_cell"]
 
@@ -81,6 +83,51 @@ class Cell:
         """The decision of the k-th edge, from 0."""
         return f"{self.name}[{k + 1}]"
 
+    @cached_property
+    def block(self) -> Block:
+        """The cell as a block with a parameter per edge, `edge1`, `edge2`, ...; see `cell_block`."""
+        return cell_block(self)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """See `spaces.blocks.base.Edges`."""
+        return tuple(self.operators)
+
+    def reduced(self, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+        """See `spaces.blocks.base.Edges`: the choices of many cells, -1 for dead edges where these are removed.
+
+        Example:
+            >>> import numpy as np
+            >>> cell = Cell("cell", ((0, 1), (0, 2), (1, 2)), {"none": "zero", "skip": "identity"})
+            >>> cell.reduced(np.array([[1, 1, 0]])).tolist()
+            [[-1, 1, -1]]
+        """
+        import numpy as np
+
+        if self.dead_edges == "counted":
+            return chosen
+        there = ~np.isin(chosen, [k for k, name in enumerate(self.operators) if name in self.zeros])
+        from_input, to_output = (np.zeros((len(chosen), self.last + 1), np.bool_) for _ in range(2))
+        from_input[:, 0] = to_output[:, self.last] = True
+        for k, (i, j) in enumerate(self.edges):
+            from_input[:, j] |= there[:, k] & from_input[:, i]
+        for k, (i, j) in reversed(list(enumerate(self.edges))):
+            to_output[:, i] |= there[:, k] & to_output[:, j]
+        starts, ends = zip(*self.edges, strict=True)
+        return np.where(there & from_input[:, starts] & to_output[:, ends], chosen, -1)
+
+    def lower(self, x: Shape, chosen: Sequence[int]) -> Ops:
+        """See `spaces.blocks.base.Edges`."""
+        return lower_cell(self, x, [(self.words[k],) if k >= 0 else () for k in chosen])
+
+    def operator(self, word: str, x: Shape) -> Ops:
+        """See `spaces.blocks.base.Edges`."""
+        ops: list[Op] = []
+        for spec in self.operators[word] if not isinstance(self.operators[word], str) else ():
+            assert isinstance(spec, LayerSpec)
+            ops += _placed(spec, ops[-1].out if ops else x, len(ops), len(ops), free=False, origin="")
+        return tuple(ops)
+
 
 class EdgeKind(Kind):
     """One operator, or several for a super-network."""
@@ -121,7 +168,7 @@ def cell_block(cell: Cell) -> Block:
     params: dict[str, Kind] = {f"edge{k + 1}": kind for k in range(len(cell.edges))}
     blocks = [spec.block for operator in cell.operators.values() if not isinstance(operator, str) for spec in operator]
     ranks = tuple(rank for rank in CELL_RANKS if all(rank in block.ranks for block in blocks))
-    return Block(cell.name, lower, numbered=True, ranks=ranks, out_rank=None, params=params, defaults={})
+    return Block(cell.name, lower, numbered=True, ranks=ranks, out_rank=None, params=params, defaults={}, edges=cell)
 
 
 def live_edges(cell: Cell, chosen: Sequence[Chosen]) -> list[bool]:

@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import Any
 
 from spaces.errors import did_you_mean
-from spaces.language.cell import CELL_RANKS, IDENTITY, ZERO, Cell, Edge, Operator, cell_block
+from spaces.language.cell import CELL_RANKS, IDENTITY, ZERO, Cell, Edge, Operator
 from spaces.language.expressions import Expression, Name
 from spaces.language.layer import Choice, LayerSpec, Repeat
 from spaces.language.numbering import NUMBERINGS, count_of
@@ -157,4 +157,4 @@ def read_cell_use(reading: Reading, data: dict[str, Any], path: Path_, repeat: R
     reading.used.update(labels)
     arguments = {f"edge{k + 1}": Expression(label, Name(label), span) for k, label in enumerate(labels)}
     numbered = reading.flag(data, "numbered", path)
-    return LayerSpec(cell_block(cell), arguments, numbered, None, repeat, span=span)
+    return LayerSpec(cell.block, arguments, numbered, None, repeat, span=span)

@@ -14,29 +14,28 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.costs.layer import LayerCost, layer_cost
+from spaces.costs.layer import LAYER_COSTS, LayerCost, layer_cost
 from spaces.errors import EngineError, Span
 from spaces.lanes import Lanes, each
 from spaces.language.layer import LayerSpec
 from spaces.language.space import Space
+from spaces.program.cell_patterns import CellPatterns
 from spaces.program.codes import distinct_rows
 from spaces.program.growing import Growing
 from spaces.program.lowering import Arguments, lower
-from spaces.tensors import Infeasible, Shape, Tensor
+from spaces.tensors import DTYPES, Infeasible, Shape, Tensor
 
 if TYPE_CHECKING:
+    from spaces.blocks.base import Edges
     from spaces.costs.latency import LatencyProfile
     from spaces.runtimes.base import Runtime
 
-__all__ = ["LAYER_COSTS", "Inputs", "LayerTable"]
+__all__ = ["Inputs", "LayerTable"]
 
 Ints = NDArray[np.int64]
 
 # 1,000 layers (variants.MAX_LAYERS) of at most this stay within 64 bits.
 _MAX_COST = 2**52
-
-#: The costs of a layer that are whole numbers.
-LAYER_COSTS = ("rom", "params", "macs", "flops", "latency", "out_bytes", "peak")
 
 
 class Inputs(NamedTuple):
@@ -87,6 +86,8 @@ class LayerTable:
     _kernel_numbers: dict[int, int] = field(default_factory=lambda: {0: 0})
     _values: dict[Hashable, Any] = field(default_factory=dict)
     _rows: dict[Hashable, dict[tuple[int, ...], int]] = field(default_factory=dict)
+    _patterns: dict[int, CellPatterns] = field(default_factory=dict)
+    _last_cells: dict[Hashable, tuple[Ints, Ints, Ints]] = field(default_factory=dict)
     _sides: Growing = field(default_factory=lambda: Growing(4, np.int64))
     _costs: Growing = field(default_factory=lambda: Growing(len(LAYER_COSTS) + 2, np.int64))
     _log_widths: Growing = field(default_factory=lambda: Growing(1, np.float64))
@@ -143,6 +144,8 @@ class LayerTable:
         return self._distinct(spec, x[first], few)[inverse]
 
     def _distinct(self, spec: LayerSpec, x: Ints, inputs: Inputs) -> Ints:
+        if spec.block.edges is not None:
+            return self._cells(spec, spec.block.edges, x, _choices(spec, spec.block.edges, inputs, len(x)))
         out = np.zeros(len(x), np.int64)
         columns = [self._column(spec, key, inputs, len(x)) for key in spec.arguments]
         for values, which in columns:
@@ -205,6 +208,46 @@ class LayerTable:
         if new:
             self._add(spec, form, new, known)
         return np.array([known[key] for key in keys], np.int64)
+
+    # -- cells -------------------------------------------------------------------------------------------------------
+
+    def _cells(self, spec: LayerSpec, edges: Edges, x: Ints, chosen: Ints) -> Ints:
+        """The rows of cells: [n], [n, edges] -> [n]."""
+        last = self._last_cells.get((id(spec.block), spec.bias, spec.batch_norm))
+        if last and np.array_equal(last[0], x) and np.array_equal(last[1], chosen):
+            # Cells in a row have the same input and the same decisions.
+            return last[2]
+        reduced = edges.reduced(chosen)
+        first, inverse = distinct_rows([x, *(reduced + 1).T])
+        rows = np.zeros(len(first), np.int64)
+        for number in np.unique(x[first]).tolist():
+            here = np.flatnonzero(x[first] == number)
+            rows[here] = self._cells_on(spec, edges, number, reduced[first[here]])
+        self._last_cells[id(spec.block), spec.bias, spec.batch_norm] = (x, chosen, rows[inverse])
+        return rows[inverse]
+
+    def _cells_on(self, spec: LayerSpec, edges: Edges, number: int, chosen: Ints) -> Ints:
+        """The rows of cells on one input: [n, edges] -> [n]."""
+        x, own = self.tensors[number], self.space.settings.dtype
+        alike = None
+        if self.runtime.per_operator and not self.latency and DTYPES[x.dtype] == DTYPES[own]:
+            self._check_dtype(spec, own)
+            alike = self._patterns.setdefault(id(edges), CellPatterns(edges, self.space.settings, self.runtime))
+            alike = alike.costs(x, chosen)
+        if alike is None:
+            return np.array([self._cell(spec, edges, x, row) for row in chosen.tolist()])
+        costs, log_widths, weighted = alike
+        out = np.where(weighted, self.tensor(x._replace(dtype=own)), number)
+        start = len(self._costs)
+        self._costs.extend(np.column_stack([costs, out, np.zeros(len(out), np.int64)]))
+        self._log_widths.extend(log_widths[:, None])
+        return np.arange(start, len(self._costs))
+
+    def _cell(self, spec: LayerSpec, edges: Edges, x: Tensor, chosen: Sequence[int]) -> int:
+        """The row of one cell, walked."""
+        words = tuple((edges.words[k],) if k >= 0 else () for k in chosen)
+        form = _Form(x[1:], tuple(spec.arguments), words, None)
+        return int(self._alike(spec, form, np.array([x.shape], np.int64))[0])
 
     def _add(self, spec: LayerSpec, form: _Form, new: list[tuple[int, ...]], known: dict[tuple[int, ...], int]) -> None:
         columns = np.array(new, np.int64).T
@@ -269,6 +312,16 @@ class _Form(NamedTuple):
         ]
         named = dict(zip(self.names, arguments, strict=True))
         return Tensor(Shape(*numbers[:3]), *self.kind), (self.dtype, named)
+
+
+def _choices(spec: LayerSpec, edges: Edges, inputs: Inputs, n: int) -> Ints:
+    """The operators that the edges choose: [n, edges]."""
+    columns: list[Ints] = []
+    for key in spec.arguments:
+        (name,) = spec.reads(key)
+        there = name in inputs.codes
+        columns.append(inputs.codes[name] if there else np.full(n, edges.words.index(inputs.constants[name])))
+    return np.column_stack(columns)
 
 
 def _check_size(spec: LayerSpec, x: Tensor, cost: LayerCost) -> None:

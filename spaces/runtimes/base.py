@@ -47,6 +47,7 @@ class Runtime(ABC):
         no_rom: why it says nothing of ROM; empty where it does.
         base: bytes of flash without any layer.
         shares_code: whether its layers share kernels, each of which is in flash once.
+        per_operator: whether the ROM of a layer is the sum over its operators, whichever stand together.
     """
 
     name: ClassVar[str]
@@ -55,6 +56,7 @@ class Runtime(ABC):
     profiles: ClassVar[str | None] = None
     no_rom: ClassVar[str] = ""
     shares_code: ClassVar[bool] = False
+    per_operator: ClassVar[bool] = False
     base: int = 0
 
     @property

@@ -31,6 +31,7 @@ class Ebs(Runtime):
     """
 
     name: ClassVar[str] = "ebs"
+    per_operator: ClassVar[bool] = True
     code: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     @classmethod

@@ -1,0 +1,98 @@
+"""The costs of many cells on one input, from the costs of their operators and one walk through each pattern of memory.
+
+Where every operator keeps the shape of its input, all tensors of a cell have the same size. What it holds in memory then
+follows from which tensors its operators read, make and overwrite: a 1x1 convolution holds what a 3x3 one does. Cells that
+agree in this are one pattern, which is walked once, in units of one tensor. Everything else is a sum over operators.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spaces.costs.layer import LAYER_COSTS, layer_cost
+from spaces.program.codes import distinct_rows
+from spaces.tensors import Infeasible, Tensor
+
+if TYPE_CHECKING:
+    from spaces.blocks.base import Edges
+    from spaces.language.settings import Settings
+    from spaces.operators import Ops
+    from spaces.runtimes.base import Runtime
+
+__all__ = ["CellPatterns"]
+
+Ints = NDArray[np.int64]
+_PEAK, _OUT = LAYER_COSTS.index("peak"), LAYER_COSTS.index("out_bytes")
+
+
+class CellPatterns:
+    """The patterns of a cell met so far.
+
+    Args:
+        edges: the cell.
+        settings: biases, batch norms and activations of the space.
+        runtime: gives a ROM that is a sum over operators.
+    """
+
+    def __init__(self, edges: Edges, settings: Settings, runtime: Runtime) -> None:
+        self._edges, self._settings, self._runtime = edges, settings, runtime
+        self._known: dict[bytes, list[int]] = {}
+
+    def costs(self, x: Tensor, chosen: Ints) -> tuple[Ints, NDArray[np.float64], NDArray[np.bool_]] | None:
+        """The costs of cells on an input whose data type is as wide as that of their weights.
+
+        Args:
+            x: the input.
+            chosen: the operator of each edge, -1 where it is not there: [n, edges].
+
+        Returns:
+            The costs by `LAYER_COSTS`, [n, costs]; the sums of log2(w), [n]; which have weights, [n]. None where an
+            operator changes the shape, or cannot be.
+        """
+        try:
+            made = [self._edges.operator(word, x.shape) for word in self._edges.words]
+        except Infeasible:
+            return None
+        if any(ops and ops[-1].out != x.shape for ops in made):
+            return None
+        # The last row, which -1 reaches, is that of no operator.
+        own = [self._cost(x, ops) for ops in (*made, ())]
+        table, log_widths = np.array([costs for costs, _ in own]), np.array([width for _, width in own])
+        like = _first_alike(made)
+        first, inverse = distinct_rows(list((like[chosen] + 1).T))
+        walked = np.array([self._walk(x, like[chosen[at]], table) for at in first])
+        costs = table[chosen].sum(axis=1) + walked[inverse]
+        costs[:, _PEAK] = walked[inverse, _PEAK] * x.nbytes
+        costs[:, _OUT] = x.nbytes
+        weighted = np.array([*(any(op.has_weights for op in ops) for ops in made), False])
+        return costs, log_widths[chosen].sum(axis=1), weighted[chosen].any(axis=1)
+
+    def _cost(self, x: Tensor, ops: Ops) -> tuple[list[int], float]:
+        if not ops:
+            return [0] * len(LAYER_COSTS), 0.0
+        cost = layer_cost(ops, x, x._replace(dtype=self._settings.dtype), self._settings, self._runtime)
+        return [getattr(cost, name) for name in LAYER_COSTS], cost.log_width
+
+    def _walk(self, x: Tensor, chosen: Ints, table: Ints) -> list[int]:
+        """What a cell costs beyond its operators, for sums and zeros; and its peak, in tensors."""
+        known = self._known.get(chosen.tobytes())
+        if known is None:
+            ops = self._edges.lower(x.shape, chosen.tolist())
+            whole, _ = self._cost(x, ops)
+            known = [total - part for total, part in zip(whole, table[chosen].sum(axis=0).tolist(), strict=True)]
+            known[_PEAK] = whole[_PEAK] // x.nbytes
+            self._known[chosen.tobytes()] = known
+        return known
+
+
+def _first_alike(made: list[Ops]) -> Ints:
+    """For each operator the first that reads, makes and overwrites the same; -1 behind the last."""
+    first: dict[Hashable, int] = {}
+    found = [
+        first.setdefault((tuple((op.inputs, op.in_place) for op in ops), not ops and k), k) for k, ops in enumerate(made)
+    ]
+    return np.array([*found, -1])
