@@ -96,7 +96,7 @@ def rebuilt(model: str, side: int, colours: int, macs: int) -> Candidate | None:
     for text in _texts(model, side, colours):
         for classes in CLASSES:
             program = compile_space(read_space(text.replace("CLASSES", str(classes))))
-            found = candidate_of(program, 0, [0] * len(program.chains[0].variant.decisions))
+            found = candidate_of(program, 0, [0] * len(program.variants[0].decisions))
             if found.costs["macs"] == macs:
                 return found
     return None

@@ -124,8 +124,8 @@ def program_of(space: str, dtype: str) -> Program:
 def drawn(program: Program, generator: random.Random) -> Candidate | None:
     """A random network within the budgets, if a thousand draws find one."""
     for _ in range(1000):
-        position = generator.randrange(len(program.chains))
-        decisions = program.chains[position].variant.decisions
+        position = generator.randrange(len(program.variants))
+        decisions = program.variants[position].decisions
         try:
             candidate = candidate_of(program, position, [generator.randrange(len(d.options)) for d in decisions])
             costs = candidate.costs

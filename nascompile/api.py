@@ -43,6 +43,7 @@ def compile(
     ram_model: str | None = None,
     runtime: str = DEFAULT,
     overrides: Iterable[str] = (),
+    tables: bool = True,
 ) -> Program:
     """Compile a space for an MCU and budgets.
 
@@ -63,6 +64,8 @@ def compile(
             `nascompile deploy` writes, as measured on the MCU's core; with that the RAM is `liveness` by default, and
             the MCU's RAM without the kibibyte that its image keeps for the stack.
         overrides: `key.path=value` strings for the space.
+        tables: work out at once what all networks cost. Without, that is done when it is first asked for; candidates
+            are read, drawn, costed and deployed one by one without it.
 
     Raises:
         NascompileError: a malformed space, an unknown MCU, an unreadable quantity.
@@ -79,7 +82,9 @@ def compile(
     limited = budgets.latency is not None or any("latency" in c.names for c in source.constraints)
     profile = _profile(latency_profile, target, source.settings.dtype, found, limited)
     name = target.name if target else ""
-    return compile_space(source, budgets, target=name, ram_model=ram_model, runtime=found, latency=profile)
+    return compile_space(
+        source, budgets, target=name, ram_model=ram_model, runtime=found, latency=profile, tables=tables
+    )
 
 
 def reduce(

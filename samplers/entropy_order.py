@@ -94,7 +94,7 @@ def by_listing(fs: FeasibleSet) -> Listed:
         for positions, rows in fs.rows(range(start, min(fs.size, start + 65536))):
             for v in np.unique(positions):
                 here = np.flatnonzero(positions == v)
-                own = rows[here, : len(fs.program.chains[v].stages)]
+                own = rows[here, : len(fs.program.variants[v].decisions)]
                 entropies[start + here] = fs.program.costs(int(v), own)["entropy"]
     entropies = entropies.round(_DECIMALS)
     ranks = np.argsort(-entropies, kind="stable")
@@ -160,7 +160,7 @@ def by_bins(fs: FeasibleSet, bins: int = 2048) -> Binned:
             continue
         lifted = fs.metrics.lifted(v)
         part = parts[v] = distribution(lifted, lifted.edges("log_width"), chain.base["log_width"], bins)
-        factors = np.log2(chain.out_size[part.states])
+        factors = chain.log_out[part.states]
         values.append((factors * part.values).round(_DECIMALS))
         error = max(error, float(factors.max()) * part.error)
     value = np.concatenate(values)

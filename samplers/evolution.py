@@ -77,7 +77,7 @@ def _children(run: Run, parent: int, source: random.Random) -> Iterator[int]:
     """Members one decision away that have not been asked, in random order; lazily."""
     fs = run.fs
     member = fs[parent]
-    others = [v for v in range(len(fs.program.chains)) if v != member.position]
+    others = [v for v in range(len(fs.program.variants)) if v != member.position]
     first = bool(others) and source.randrange(len(member.row) + 1) == 0
     if first:
         yield from _elsewhere(run, parent, others, source)

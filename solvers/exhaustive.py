@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from time import perf_counter
 from typing import Any
 
@@ -13,9 +13,10 @@ from solvers.base import Progress
 from solvers.diagram import from_rows
 from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import EngineError
-from spaces.program.breakdown import breakdown, derived
+from spaces.program.breakdown import breakdown
 from spaces.program.candidate import candidate_of
 from spaces.program.graph import Chain, Program
+from spaces.program.terms import derived
 
 __all__ = ["MAX_COMBINATIONS", "solve"]
 
@@ -74,7 +75,7 @@ def _feasible(program: Program, position: int, rows: NDArray[np.int64]) -> NDArr
     return rows
 
 
-def _sums(chain: Chain, columns: tuple[NDArray[np.int64], ...], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+def _sums(chain: Chain, columns: Sequence[NDArray[np.int64]], rows: NDArray[np.int64]) -> NDArray[np.int64]:
     states = chain.states(rows)
     total = np.zeros(len(rows), np.int64)
     for t, column in enumerate(columns):

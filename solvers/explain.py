@@ -124,7 +124,7 @@ def explain(program: Program) -> Explanation:
         >>> [(r.name, r.budget, r.needed) for r in why.relaxations]
         [('rom', 2000, 2944)]
     """
-    examined = [_Examiner(program, variant) for variant in range(len(program.chains))]
+    examined = [_Examiner(program, variant) for variant in range(len(program.variants))]
     variants = tuple(examiner.report() for examiner in examined)
     result = any(report.feasible for report in variants)
     pairs = () if result else zip(examined, variants, strict=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import reduce
 from math import log2
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,8 +128,8 @@ class Lanes:
         return self._divided(other, np.remainder, swap=True)
 
     def _divided(self, other: object, operation: Any, swap: bool) -> Any:
-        below = self.values if swap else getattr(other, "values", other)
-        if isinstance(other, int | Lanes) and not np.all(below):
+        below = self if swap else other
+        if (below == 0) if isinstance(below, int) else isinstance(below, Lanes) and not below.values.all():
             raise ZeroDivisionError
         return self._with(other, operation, lambda n, m: max(n, m), swap)
 
@@ -162,16 +162,16 @@ class Lanes:
 
     # -- where every value goes its own way --------------------------------------------------------------------------
 
-    def _apart(self) -> NoReturn:
+    def _apart(self) -> Split:
         _, inverse = np.unique(self.values, return_inverse=True)
         order = np.argsort(inverse, kind="stable")
-        raise Split(np.split(order, np.cumsum(np.bincount(inverse))[:-1]))
+        return Split(np.split(order, np.cumsum(np.bincount(inverse))[:-1]))
 
     def _one(self) -> int:
         """The number that all lanes have."""
         if (self.values == self.values[0]).all():
             return int(self.values[0])
-        self._apart()
+        raise self._apart()
 
     def __int__(self) -> int:
         return self._one()

@@ -7,10 +7,11 @@ from itertools import product
 import numpy as np
 
 from spaces.language.expressions import evaluate
-from spaces.program.breakdown import breakdown, derived, totals
+from spaces.program.breakdown import breakdown, totals
 from spaces.program.candidate import Candidate, candidate_of
 from spaces.program.constraints import ground
 from spaces.program.graph import Chain, Program
+from spaces.program.terms import derived
 from spaces.tensors import Infeasible
 
 

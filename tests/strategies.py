@@ -374,7 +374,7 @@ def _about_edges(draw: st.DrawFn, cell: Cell, count: int) -> Iterator[str]:
 
 def rows_of(program: Program, position: int) -> np.ndarray:
     """All option combinations of a variant, in order."""
-    sizes = [len(d.options) for d in program.chains[position].variant.decisions]
+    sizes = [len(d.options) for d in program.variants[position].decisions]
     rows = list(product(*map(range, sizes)))
     return np.array(rows, np.int64).reshape(len(rows), len(sizes))
 

@@ -13,9 +13,10 @@ from nascompile.cli.output import emit_json, out, quantity, table
 from nascompile.cli.report import profile_data, profile_text, runtime_name
 from spaces.errors import CandidateError
 from spaces.language.expressions import evaluate
-from spaces.program.breakdown import LayerTerms, breakdown, derived, shared_code, totals
+from spaces.program.breakdown import breakdown, totals
 from spaces.program.candidate import Candidate, parse_candidate
 from spaces.program.constraints import ground
+from spaces.program.terms import LayerTerms, derived, shared_code
 from spaces.runtimes.library import RUNTIMES
 from spaces.tensors import Infeasible
 
@@ -83,7 +84,7 @@ def verdict(member: Candidate, layers: tuple[LayerTerms, ...]) -> dict[str, Any]
         "costs": costs,
         "ram_model": program.ram_model,
         "runtime": runtime_name(program),
-        "shared_code": shared_code(member, layers),
+        "shared_code": shared_code(member.program, layers),
         **({"latency_profile": profile_data(program.latency)} if program.latency else {}),
         "limits": limits,
         "broken_constraints": broken,

@@ -78,8 +78,8 @@ def _lowering(emit: str) -> Callable[[Program, int], str]:
 
 def _position(program: Program, variant: str | None) -> int:
     labels = ", ".join(program.by_label)
-    if variant is None and len(program.chains) > 1:
-        message = f"`{program.space.name}` has {len(program.chains)} variants, and a model holds one"
+    if variant is None and len(program.variants) > 1:
+        message = f"`{program.space.name}` has {len(program.variants)} variants, and a model holds one"
         raise NascompileError.of("bad-option", message, f"add --variant with one of {labels}")
     if variant is not None and variant not in program.by_label:
         raise NascompileError.of("bad-option", f"there is no variant `{variant}`", f"there are {labels}")

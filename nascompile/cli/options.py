@@ -112,7 +112,7 @@ class Request:
         if model not in (None, "pingpong", "liveness"):
             hint = "it is `pingpong` or `liveness`"
             raise NascompileError.of("wrong-value", f"there is no RAM model `{model}`", hint)
-        return compile_program(self.space, **self._limits(), overrides=self.overrides or ())
+        return compile_program(self.space, **self._limits(), overrides=self.overrides or (), tables=False)
 
     def _limits(self) -> dict[str, Any]:
         return {"mcu": self.mcu, "rom": self.rom, "ram": self.ram, **vars(self.limits)}

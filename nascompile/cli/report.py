@@ -38,7 +38,7 @@ def report(fs: FeasibleSet, attribute: bool = True) -> dict[str, Any]:
         "engine": fs.engine,
         "seconds": fs.seconds,
         "origin": fs.origin or None,
-        "variants": [_variant(fs, v) for v in range(len(program.chains))],
+        "variants": [_variant(fs, v) for v in range(len(program.variants))],
         "tree": {"nodes": fs.node_count, "bytes": fs.nbytes},
         "digest": fs.digest,
     }

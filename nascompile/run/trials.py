@@ -147,10 +147,10 @@ class Trials:
         if not candidates:
             return
         options: dict[str, dict[Any, None]] = {}
-        for chain in candidates[0][1].program.chains:
-            for name, value in chain.variant.constants.items():
+        for variant in candidates[0][1].program.variants:
+            for name, value in variant.constants.items():
                 options.setdefault(name, {})[_plain(value)] = None
-            for decision in chain.variant.decisions:
+            for decision in variant.decisions:
                 options.setdefault(decision.label, {}).update(dict.fromkeys(map(_plain, decision.options)))
         self.add_lines(
             [(k, str(c), {d: (_plain(v), tuple(options[d])) for d, v in c.values.items()}) for k, c in candidates]

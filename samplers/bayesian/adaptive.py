@@ -148,7 +148,7 @@ def _around(fs: FeasibleSet, rank: int, source: random.Random) -> Iterator[int]:
     """The members one decision away from a member, and for each other variant one that agrees with it, if any does."""
     yield from neighbours(fs, rank)
     own = fs[rank].position
-    for variant in range(len(fs.program.chains)):
+    for variant in range(len(fs.program.variants)):
         if variant != own and (kin := counterparts(fs, rank, variant)).size:
             yield kin.rank(source.randrange(kin.size))
 

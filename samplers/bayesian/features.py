@@ -59,7 +59,7 @@ class Features:
 
     def __init__(self, fs: FeasibleSet) -> None:
         self._fs = fs
-        decisions = [(v, t, d) for v, c in enumerate(fs.program.chains) for t, d in enumerate(c.variant.decisions)]
+        decisions = [(v, t, d) for v, own in enumerate(fs.program.variants) for t, d in enumerate(own.decisions)]
         self._options = _columns([(v, t, d) for v, t, d in decisions if not d.numeric])
         self._sizes = _columns([(v, t, d) for v, t, d in decisions if d.numeric])
         size = min(fs.size, _REFERENCE)
@@ -96,7 +96,7 @@ class Features:
         return {name: np.concatenate(part) for name, part in parts.items()}
 
     def _indicators(self, positions: NDArray[np.intp], rows: NDArray[np.int64]) -> Columns:
-        result = [np.eye(len(self._fs.program.chains))[positions]]
+        result = [np.eye(len(self._fs.program.variants))[positions]]
         for label, uses in self._options.items():
             options = list(dict.fromkeys(o for _, _, d in uses for o in d.options))
 
@@ -112,7 +112,7 @@ class Features:
         out = np.zeros((len(rows), len(names)))
         for v in np.unique(positions):
             here = np.flatnonzero(positions == v)
-            costs = program.costs(int(v), rows[here, : len(program.chains[v].stages)])
+            costs = program.costs(int(v), rows[here, : len(program.variants[v].decisions)])
             for k, name in enumerate(names):
                 out[here, k] = costs[name] if name == "entropy" else np.log1p(costs[name])
         return out

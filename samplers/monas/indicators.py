@@ -92,8 +92,8 @@ class Indicators:
 
     def _meco(self, remaining: Remaining) -> float:
         """MeCo of the network as it is, on the first image: one forward pass."""
-        (chain,) = self.program.chains
-        net = super_network(self.program.space, chain.variant, remaining, seed=self.seed, batch_norm="kept")
+        (variant,) = self.program.variants
+        net = super_network(self.program.space, variant, remaining, seed=self.seed, batch_norm="kept")
         labels = torch.zeros(len(self.images), dtype=torch.int64)
         return proxy("meco").score(Subject(net), Data(self.images, labels, "the images of the kernel"), self.seed)
 
@@ -144,10 +144,10 @@ class Indicators:
     def deployed(self, remaining: Remaining) -> tuple[int, int | None]:
         """FLOPs, and nanoseconds where there is a latency profile, of the super-network with these operators."""
         program, settings = self.program, self.program.space.settings
-        (chain,) = program.chains
+        (variant,) = program.variants
         costs = [
             layer_cost(s.ops, s.x, s.out, settings, program.runtime, profile=program.latency)
-            for s in lower_chain(program.space, chain.variant, remaining)
+            for s in lower_chain(program.space, variant, remaining)
         ]
         latency = program.latency and sum(c.latency for c in costs) + program.latency.network_ns
         return sum(c.flops for c in costs), latency

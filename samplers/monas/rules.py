@@ -186,7 +186,7 @@ class Cells(Rule):
         ]
 
     def _all(self) -> Operators:
-        return {d.label: d.options for d in self.fs.program.chains[0].variant.decisions}
+        return {d.label: d.options for d in self.fs.program.variants[0].decisions}
 
 
 def _effects(has: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -201,7 +201,7 @@ def found_cell(fs: FeasibleSet, rounds: Sequence[Round]) -> Candidate:
 def _chain(fs: FeasibleSet) -> Chain:
     """The one chain of a set of cells."""
     space = fs.program.space
-    if len(fs.program.chains) != 1 or any(d.choice not in space.cells for d in fs.program.chains[0].variant.decisions):
+    if len(fs.program.variants) != 1 or any(d.choice not in space.cells for d in fs.program.variants[0].decisions):
         message = f"MONAS prunes the edges of cells, and `{space.name}` has other decisions"
         raise EngineError.of("no-cell-space", message, "take a cell space, such as `nasbench201`")
     if space.input.rank != 2:

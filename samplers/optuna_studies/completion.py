@@ -66,9 +66,9 @@ def nearest(levels: Sequence[Level], root: int, costs: Sequence[NDArray[np.int64
         >>> from samplers.testing import example_set
         >>> fs = example_set("small")
         >>> levels, root = fs.tree.chain(0)
-        >>> wish = [distances(d, 3) for d in fs.program.chains[0].variant.decisions]  # 64-64 does not fit
+        >>> wish = [distances(d, 3) for d in fs.program.variants[0].decisions]  # 64-64 does not fit
         >>> row = nearest(levels, root, wish, random.Random(0))
-        >>> [d.options[x] for d, x in zip(fs.program.chains[0].variant.decisions, row)]
+        >>> [d.options[x] for d, x in zip(fs.program.variants[0].decisions, row)]
         [32, 64]
     """
     bound = _greedy_distance(levels, root, costs)
@@ -123,7 +123,7 @@ def possible(levels: Sequence[Level], root: int, made: Mapping[int, int], decisi
     Example:
         >>> from samplers.testing import example_set
         >>> levels, root = example_set("small").tree.chain(0)
-        >>> options = example_set("small").program.chains[0].variant.decisions[0].options
+        >>> options = example_set("small").program.variants[0].decisions[0].options
         >>> [o for o, can in zip(options, possible(levels, root, {1: 3}, 0)) if can]  # M[1] where M[2] = 64
         [16, 32]
     """

@@ -78,10 +78,8 @@ class FeasibleOptunaSampler(BaseSampler):
         self._base = base or TPESampler(seed=seed)
         self._variant = variant
         self._source = random.Random(seed)
-        chains = zip(feasible_set.program.chains, feasible_set.counts.values(), strict=True)
-        self._live = [
-            VariantMembers(feasible_set, v, chain.variant.label) for v, (chain, size) in enumerate(chains) if size
-        ]
+        variants = zip(feasible_set.program.variants, feasible_set.counts.values(), strict=True)
+        self._live = [VariantMembers(feasible_set, v, own.label) for v, (own, size) in enumerate(variants) if size]
         self._names = {label for chain in self._live for label in chain.places}
         if len(feasible_set.counts) > 1:
             self._names.add(variant)

@@ -122,7 +122,7 @@ class Genes:
         return self._values(candidate.position, candidate.row, proposed)
 
     def _decisions(self, position: int) -> tuple[Decision, ...]:
-        return self.fs.program.chains[position].variant.decisions
+        return self.fs.program.variants[position].decisions
 
     def _wished(self, decision: Decision, name: str, proposed: Mapping[str, Any]) -> int:
         """Index of the option that is proposed for a decision; where it has only one, of that."""
@@ -130,7 +130,7 @@ class Genes:
         return decision.options.index(gene.option(proposed[name]) if name in proposed else gene.options[0])
 
     def _values(self, position: int, row: Sequence[int], proposed: Mapping[str, Any]) -> dict[str, Any]:
-        label = self.fs.program.chains[position].variant.label
+        label = self.fs.program.variants[position].label
         own = {_VARIANT: self._variant.value(label)}
         for decision, name, x in zip(self._decisions(position), self._names[label], row, strict=True):
             own[name] = self._genes[name].value(decision.options[x])
@@ -139,7 +139,7 @@ class Genes:
 
 def _names(fs: FeasibleSet, labels: Sequence[str]) -> dict[str, list[str]]:
     """Per variant that has members, the name of each decision's parameter."""
-    decisions = {label: fs.program.chains[fs.program.by_label[label]].variant.decisions for label in labels}
+    decisions = {label: fs.program.variants[fs.program.by_label[label]].decisions for label in labels}
     options: dict[str, set[tuple[Any, ...]]] = {}
     for decision in (d for of_one in decisions.values() for d in of_one):
         options.setdefault(decision.label, set()).add(decision.options)
@@ -155,7 +155,7 @@ def _genes(fs: FeasibleSet, names: Mapping[str, Sequence[str]]) -> dict[str, Gen
     decisions: dict[str, Decision] = {}
     for label, own in names.items():
         counts = fs.histograms(label)
-        variant = fs.program.chains[fs.program.by_label[label]].variant
+        variant = fs.program.variants[fs.program.by_label[label]]
         for decision, name in zip(variant.decisions, own, strict=True):
             decisions[name] = decision
             used.setdefault(name, set()).update(counts[decision.label])

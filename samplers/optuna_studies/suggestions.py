@@ -29,7 +29,7 @@ class VariantMembers:
 
     def __init__(self, fs: FeasibleSet, position: int, label: str) -> None:
         self.position, self.label = position, label
-        self.decisions = fs.program.chains[position].variant.decisions
+        self.decisions = fs.program.variants[position].decisions
         self.places = {decision.label: t for t, decision in enumerate(self.decisions)}
         self._tree, self._root = fs.tree.chain(position)
 

@@ -25,7 +25,7 @@ from samplers.scores.worker_pool import ParallelMap, ordered
 from spaces.errors import NascompileError
 from spaces.language.reader import read_space
 from spaces.program.candidate import Candidate, candidate_of
-from spaces.program.graph import Budgets, Chain, Program
+from spaces.program.graph import Budgets, Program
 from spaces.program.variants import unroll
 
 __all__ = ["Scored", "batched", "one_thread", "score", "weight_seed"]
@@ -225,8 +225,7 @@ class _Scorer:
 def _uncosted(text: str) -> Program:
     """A program of this space with nothing tabulated: enough to build networks, at once."""
     space = read_space(text, "<scoring>")
-    chains = tuple(Chain.untabulated(variant) for variant in unroll(space))
-    return Program(space, chains, Budgets(), "", space.ram_model)
+    return Program(space, unroll(space), Budgets(), "", space.ram_model)
 
 
 @contextmanager

@@ -57,7 +57,7 @@ def solve(program: Program, progress: Progress | None = None) -> FeasibleSet:
     from solvers.diagram import from_rows
 
     start = perf_counter()
-    rows = [enumerate_rows(program, variant, progress) for variant in range(len(program.chains))]
+    rows = [enumerate_rows(program, variant, progress) for variant in range(len(program.variants))]
     return from_rows(program, rows, "cp-sat", perf_counter() - start)
 
 
@@ -205,7 +205,7 @@ def _best(model: Model, metric: str, sense: str) -> tuple[int, ...] | None:
 
 def _value(program: Program, variant: int, metric: str, row: tuple[int, ...]) -> Any:
     """The metric of a network, from the program's own tables."""
-    for t, decision in enumerate(program.chains[variant].variant.decisions):
+    for t, decision in enumerate(program.variants[variant].decisions):
         if decision.label == metric:
             return decision.options[row[t]]
     return program.costs(variant, np.array([row]).reshape(1, -1))[metric][0].item()

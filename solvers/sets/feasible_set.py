@@ -74,7 +74,7 @@ class FeasibleSet(Sequence[Candidate]):
     @cached_property
     def counts(self) -> dict[str, int]:
         """The exact number of members per variant label."""
-        return {c.variant.label: self.tree.count(v) for v, c in enumerate(self.program.chains)}
+        return {variant.label: self.tree.count(v) for v, variant in enumerate(self.program.variants)}
 
     @property
     def node_count(self) -> int:
@@ -143,7 +143,7 @@ class FeasibleSet(Sequence[Candidate]):
     def at(self, ranks: Sequence[int]) -> Iterator[Candidate]:
         """The members with these ranks, in the order given."""
         name, program = self.program.space.name, self.program
-        lengths = [len(chain.variant.decisions) for chain in program.chains]
+        lengths = [len(variant.decisions) for variant in program.variants]
         for positions, rows in self.rows(ranks):
             for position, row in zip(positions.tolist(), rows.tolist(), strict=True):
                 yield Candidate(name, position, tuple(row[: lengths[position]]), program)
@@ -209,7 +209,7 @@ class FeasibleSet(Sequence[Candidate]):
 
     @property
     def _longest(self) -> int:
-        return max((len(c.variant.decisions) for c in self.program.chains), default=0)
+        return max((len(v.decisions) for v in self.program.variants), default=0)
 
     def to_numpy(self, ranks: Sequence[int] | None = None) -> NDArray[Any]:
         """Members as an array of option values.
@@ -241,14 +241,14 @@ class FeasibleSet(Sequence[Candidate]):
     def _options(self, position: int, dtype: np.dtype[Any]) -> list[NDArray[Any]]:
         """The option values of each decision of a variant."""
         result: list[NDArray[Any]] = []
-        for decision in self.program.chains[position].variant.decisions:
+        for decision in self.program.variants[position].decisions:
             values = np.empty(len(decision.options), dtype)
             values[:] = [float(o) if dtype.kind == "f" else o for o in decision.options]
             result.append(values)
         return result
 
     def _dtype(self) -> np.dtype[Any]:
-        options = {o for c in self.program.chains for d in c.variant.decisions for o in d.options}
+        options = {o for v in self.program.variants for d in v.decisions for o in d.options}
         if any(isinstance(o, str | tuple | bool) for o in options):
             return np.dtype(object)
         if all(isinstance(o, int) for o in options):
@@ -283,7 +283,7 @@ class FeasibleSet(Sequence[Candidate]):
         """How many members of a variant take each option, per decision; options of no member are left out."""
         position = self.program.by_label[variant]
         per_level = histogram(*self.tree.chain(position), self.tree.counts)
-        decisions = self.program.chains[position].variant.decisions
+        decisions = self.program.variants[position].decisions
         return {
             d.label: {o: int(n) for o, n in zip(d.options, level, strict=False) if n}
             for d, level in zip(decisions, per_level, strict=True)
@@ -330,11 +330,11 @@ class FeasibleSet(Sequence[Candidate]):
         if label is not None and label not in self.program.by_label:
             hint = f"its variants are {', '.join(self.program.by_label)}"
             raise CandidateError.of("bad-candidate", f"there is no variant `{label}`", hint)
-        masks = option_masks([c.variant for c in self.program.chains], choices)
+        masks = option_masks(self.program.variants, choices)
         chains: list[tuple[list[Level], int]] = []
-        for v, chain in enumerate(self.program.chains):
+        for v, own in enumerate(self.program.variants):
             levels, root = self.tree.chain(v)
-            keep = masks[v] is not None and label in (None, chain.variant.label)
+            keep = masks[v] is not None and label in (None, own.label)
             chains.append(restrict(levels, root if keep else 0, masks[v] or {}))
         what = [f"variant {label}"] * (label is not None) + [f"{n} = {v}" for n, v in choices.items()]
         return self._derived(join(chains), f"{self.description} where {', '.join(what)}")
@@ -346,7 +346,7 @@ class FeasibleSet(Sequence[Candidate]):
         if self.program.space.text != other.program.space.text:
             message = f"`{self.program.space.name}` and `{other.program.space.name}` are different spaces"
             raise EngineError.of("different-spaces", message, "combine sets of one space file")
-        chains = [merge_pairs(self.tree.chain(v), other.tree.chain(v), sign) for v in range(len(self.program.chains))]
+        chains = [merge_pairs(self.tree.chain(v), other.tree.chain(v), sign) for v in range(len(self.program.variants))]
         return self._derived(join(chains), f"({self.description}) {sign} ({other.description})")
 
     def __and__(self, other: FeasibleSet) -> FeasibleSet:

@@ -115,7 +115,7 @@ class Metrics:
             raise EngineError.of("empty-set", "the set is empty", "`nascompile explain` says why")
 
     def _additive(self) -> set[str]:
-        labels = {d.label for c in self.program.chains for d in c.variant.decisions if d.numeric}
+        labels = {d.label for v in self.program.variants for d in v.decisions if d.numeric}
         return {*self.program.metrics, "entropy", *labels}
 
     def best(self, metric: str, sense: str = "max") -> Candidate:

@@ -114,7 +114,7 @@ def counterparts(fs: FeasibleSet, rank: int, variant: int) -> Completions:
     """
     values = fs[rank].values
     levels, root = fs.tree.chain(variant)
-    decisions = fs.program.chains[variant].variant.decisions
+    decisions = fs.program.variants[variant].decisions
     made = {t: d.options.index(values[d.label]) if values[d.label] in d.options else -1
             for t, d in enumerate(decisions) if d.label in values}  # fmt: skip
     if -1 in made.values():

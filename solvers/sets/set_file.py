@@ -65,7 +65,7 @@ def save(stored: StoredSet, path: Path) -> Path:
         "engine": stored.engine,
         "seconds": stored.seconds,
         "origin": stored.origin,
-        "count": str(sum(map(tree.count, range(len(program.chains))))),
+        "count": str(sum(map(tree.count, range(len(program.variants))))),
         "roots": tree.roots,
         "levels": [[*level.shape, level.dtype.str] for level in levels],
     }
@@ -128,6 +128,7 @@ def _opened(header: dict[str, Any], payload: bytes) -> StoredSet:
         ram_model=header["ram_model"],
         runtime=stored_runtime(header),
         latency=_profile(header.get("latency")),
+        tables=False,
     )
     tree = Tree(tuple(levels), tuple((height, node) for height, node in header["roots"]))
     return StoredSet(program, tree, header["engine"], header["seconds"], header["origin"])

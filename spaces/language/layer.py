@@ -118,8 +118,9 @@ class LayerSpec:
         if not any(isinstance(p, Expression) for p in (value if is_tuple(value) else (value,))):
             return value
         if is_tuple(value):
-            computed: Any = tuple(p.evaluate(values) if isinstance(p, Expression) else p for p in value)
+            computed: Any = tuple([p.evaluate(values) if isinstance(p, Expression) else p for p in value])
         else:
+            assert isinstance(value, Expression)
             computed = value.evaluate(values)
         kind = self.block.params[key]
         try:
@@ -133,6 +134,11 @@ class LayerSpec:
             raise expression.error(
                 "wrong-type", message, "" if words else "use `//`, `floor` or `round_to(x, 8)`"
             ) from None
+
+    def written(self, key: str | None) -> tuple[Any, ...]:
+        """An argument, or the data type where the key is None, as it is written."""
+        value = self.dtype if key is None else self.arguments[key]
+        return tuple([p.text if isinstance(p, Expression) else p for p in (value if is_tuple(value) else (value,))])
 
     def reads(self, key: str | None) -> frozenset[str]:
         """The choices that an argument uses, or the data type where the key is None."""

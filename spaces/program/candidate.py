@@ -11,9 +11,12 @@ import numpy as np
 
 from spaces.errors import CandidateError
 from spaces.language.layer import option_label
+from spaces.program.constraints import relations
 from spaces.program.graph import Program
 from spaces.program.lowering import LoweredLayer, lower_chain
+from spaces.program.terms import derived, layer_terms, sums
 from spaces.program.variants import Decision, Variant
+from spaces.tensors import Infeasible
 
 if TYPE_CHECKING:
     from spaces.networks.network import Network
@@ -47,7 +50,7 @@ class Candidate:
     @property
     def variant(self) -> Variant:
         """The variant it belongs to."""
-        return self.program.chains[self.position].variant
+        return self.program.variants[self.position]
 
     @property
     def values(self) -> dict[str, Any]:
@@ -72,13 +75,24 @@ class Candidate:
         Raises:
             CandidateError: no such network can exist.
         """
-        rows = np.array([self.row], np.int64).reshape(1, -1)
-        if (self.program.chains[self.position].states(rows) < 0).any():
-            raise CandidateError.of(
-                "bad-candidate",
-                f"`{self}` describes no network: it breaks a constraint of the space, or a side vanishes",
-            )
-        return {name: values[0].item() for name, values in self.program.costs(self.position, rows).items()}
+        if self.program.tabulated:
+            rows = np.array([self.row], np.int64).reshape(1, -1)
+            if (self.program.chains[self.position].states(rows) >= 0).all():
+                return {name: values[0].item() for name, values in self.program.costs(self.position, rows).items()}
+        elif (costs := self._walked()) is not None:
+            return costs
+        message = f"`{self}` describes no network: it breaks a constraint of the space, or a side vanishes"
+        raise CandidateError.of("bad-candidate", message)
+
+    def _walked(self) -> dict[str, int | float] | None:
+        """Its costs, summed over its layers; None where there is no such network."""
+        try:
+            layers = layer_terms(self.program, self.steps)
+        except Infeasible:
+            return None
+        names = {**self.values, **derived(layers)}
+        there = all(relation.holds(names) for relation in relations(self.program.space, self.variant))
+        return sums(self.program, layers) if there else None
 
     @cached_property
     def steps(self) -> tuple[LoweredLayer, ...]:
@@ -170,7 +184,7 @@ def parse_candidate(program: Program, text: str) -> Candidate:
         )
     words = [w.strip() for w in body.split("-")] if body.strip() else []
     position = _position(program, text, label, len(words))
-    variant = program.chains[position].variant
+    variant = program.variants[position]
     row: list[int] = []
     for (name, start, _), word in zip(_words(program, variant), words, strict=True):
         if name in program.space.cells:
@@ -184,7 +198,7 @@ def parse_candidate(program: Program, text: str) -> Candidate:
 
 
 def _position(program: Program, text: str, label: str, words: int) -> int:
-    variants = [chain.variant for chain in program.chains]
+    variants = list(program.variants)
     if label and label not in program.by_label:
         known = ", ".join(v.label for v in variants[:20])
         raise CandidateError.of(

@@ -1,8 +1,8 @@
 """The costs of many cells on one input, from the costs of their operators and one walk through each pattern of memory.
 
-Where every operator keeps the shape of its input, all tensors of a cell have the same size. What it holds in memory then
-follows from which tensors its operators read, make and overwrite: a 1x1 convolution holds what a 3x3 one does. Cells that
-agree in this are one pattern, which is walked once, in units of one tensor. Everything else is a sum over operators.
+Where every operator keeps the shape of its input, all tensors of a cell have the same size. What it holds in memory
+then follows from which tensors its operators read, make and overwrite: a 1x1 convolution holds what a 3x3 one does.
+Cells that agree in this are one pattern, which is walked once, in units of one tensor. The rest is a sum over operators.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class CellPatterns:
         costs[:, _PEAK] = walked[inverse, _PEAK] * x.nbytes
         costs[:, _OUT] = x.nbytes
         weighted = np.array([*(any(op.has_weights for op in ops) for ops in made), False])
-        return costs, log_widths[chosen].sum(axis=1), weighted[chosen].any(axis=1)
+        return costs, log_widths[chosen].sum(axis=1), np.asarray(weighted[chosen].any(axis=1))
 
     def _cost(self, x: Tensor, ops: Ops) -> tuple[list[int], float]:
         if not ops:
@@ -93,6 +93,7 @@ def _first_alike(made: list[Ops]) -> Ints:
     """For each operator the first that reads, makes and overwrites the same; -1 behind the last."""
     first: dict[Hashable, int] = {}
     found = [
-        first.setdefault((tuple((op.inputs, op.in_place) for op in ops), not ops and k), k) for k, ops in enumerate(made)
+        first.setdefault((tuple((op.inputs, op.in_place) for op in ops), not ops and k), k)
+        for k, ops in enumerate(made)
     ]
     return np.array([*found, -1])

@@ -38,6 +38,7 @@ def compile_space(
     ram_model: str | None = None,
     runtime: Runtime = Ebs(),  # noqa: B008 - frozen
     latency: LatencyProfile | None = None,
+    tables: bool = True,
 ) -> Program:
     """Compile a space into a Program.
 
@@ -48,6 +49,7 @@ def compile_space(
         ram_model: `pingpong` or `liveness`; the runtime's or the space's own by default.
         runtime: gives the ROM, and the RAM model that is its own.
         latency: gives the latencies; without it nothing may limit them.
+        tables: work out at once what all networks cost; else when it is first asked for, with the errors that this has.
 
     Raises:
         LatencyError: a limit on the latency without a profile, or a profile that does not cover the space.
@@ -66,13 +68,20 @@ def compile_space(
         if not any(c[k][1] for c in conditions):
             message = f"`{constraint}` applies to no network of the space"
             raise constraint.error("no-such-index", message, "its indices are outside every variant")
-    compiler = _Compiler(space, budgets, LayerTable(space, runtime, latency))
-    chains = tuple(compiler.chain(v, c) for v, c in zip(variants, conditions, strict=True))
-    # Constraints that leave nothing are an answer, the empty set; shapes that vanish whatever is chosen, a mistake.
-    if not compiler.relation_failed and all(chain.impossible for chain in chains):
-        raise compiler.failure(chains)
     model = ram_model or runtime.ram_model or space.ram_model
-    return Program(space, chains, budgets, target, model, runtime=runtime, latency=latency)
+
+    def tabulate(program: Program) -> tuple[Chain, ...]:
+        compiler = _Compiler(space, program.budgets, LayerTable(space, program.runtime, program.latency))
+        chains = tuple(compiler.chain(v, c) for v, c in zip(variants, conditions, strict=True))
+        # Constraints that leave nothing are an answer, the empty set; shapes that vanish whatever is chosen, a mistake.
+        if not compiler.relation_failed and all(chain.impossible for chain in chains):
+            raise compiler.failure(chains)
+        return chains
+
+    program = Program(space, variants, budgets, target, model, runtime=runtime, latency=latency, tabulate=tabulate)
+    if tables:
+        program.chains  # noqa: B018 - the errors are wanted here
+    return program
 
 
 def _check_latency(space: Space, budgets: Budgets, profile: LatencyProfile | None, target: str) -> None:

@@ -27,10 +27,10 @@ from spaces.language.expressions import (
     rewrite,
     walk,
 )
-from spaces.language.space import DERIVED, METRICS
+from spaces.language.space import DERIVED, METRICS, Space
 from spaces.program.variants import Variant
 
-__all__ = ["Linear", "RamLimit", "Relation", "classify", "ground", "labels"]
+__all__ = ["Linear", "RamLimit", "Relation", "classify", "ground", "labels", "relations"]
 
 #: A relation is carried in the compiler's state while the carried decisions have at most this many combinations.
 MAX_CARRIED = 4096
@@ -153,6 +153,12 @@ def _aggregate(function: str, terms: list[Expr]) -> Expr:
     if not terms and function != "sum":
         raise _NotApplicable
     return FunctionCall(function, tuple(terms)) if terms else Literal(0)
+
+
+def relations(space: Space, variant: Variant) -> list[Relation]:
+    """The relations of a variant that its graph has, so that a network that breaks one does not exist."""
+    found = [c for e in space.constraints for tree in ground(e, variant) for c in classify(tree, e, variant)]
+    return [c for c in found if isinstance(c, Relation) and not c.residual]
 
 
 def classify(tree: Expr, expression: Expression, variant: Variant) -> list[Linear | RamLimit | Relation]:

@@ -29,7 +29,7 @@ def program_text(program: Program, variant: int | None = None) -> str:
 
 
 def _head(program: Program) -> Iterator[str]:
-    variants = f"{len(program.chains)} variant{'s' if len(program.chains) > 1 else ''}"
+    variants = f"{len(program.variants)} variant{'s' if len(program.variants) > 1 else ''}"
     target = f", target {program.target}" if program.target else ""
     yield f"program {program.space.name}: {program.size:,} networks, {variants}, ram_model {program.ram_model}{target}"
 

@@ -61,7 +61,7 @@ def numbered_cell(program: Program) -> Cell | None:
     if len(numbered) != 1:
         return None
     labels = [numbered[0].label(k) for k in range(len(numbered[0].edges))]
-    same = all([d.label for d in chain.variant.decisions] == labels for chain in program.chains)
+    same = all([d.label for d in variant.decisions] == labels for variant in program.variants)
     return numbered[0] if same else None
 
 

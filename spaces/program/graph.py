@@ -9,7 +9,7 @@ path maxima, a local relation a missing transition.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import log2
 from typing import TYPE_CHECKING, Any, Self
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from spaces.costs.latency import LatencyProfile
     from spaces.runtimes.base import Runtime
 
-__all__ = ["ADDITIVE_METRICS", "RAM_PARTS", "Budgets", "MAXIMA", "Chain", "Limit", "Program", "Stage"]
+__all__ = ["ADDITIVE_METRICS", "MAXIMA", "RAM_PARTS", "Budgets", "Chain", "Limit", "Program", "Stage"]
 
 Ints = NDArray[np.int64]
 
@@ -205,27 +205,52 @@ class Chain:
         return out
 
 
+def _not_compiled(program: Program) -> tuple[Chain, ...]:
+    raise AssertionError(f"`{program.space.name}` was not compiled: it has decisions, and no costs")
+
+
 @dataclass(frozen=True, eq=False)
 class Program:
     """A space compiled for budgets.
 
     Args:
         space: what was compiled.
-        chains: one per variant, in order.
+        variants: its networks, before anything is costed: all that a candidate, a count or a draw needs.
         budgets: the limits that were given.
         target: name of the MCU the budgets come from, or the empty string.
         ram_model: `pingpong` or `liveness`; which RAM the budget limits.
         runtime: what gives the ROM.
         latency: what gives the latencies; None where nothing does.
+        tabulate: works out the chains of a program; see `spaces.program.compile`.
     """
 
     space: Space
-    chains: tuple[Chain, ...]
+    variants: tuple[Variant, ...]
     budgets: Budgets
     target: str
     ram_model: str
     runtime: Runtime = field(default_factory=Ebs)
     latency: LatencyProfile | None = None
+    tabulate: Callable[[Program], tuple[Chain, ...]] = _not_compiled
+
+    @cached_property
+    def chains(self) -> tuple[Chain, ...]:
+        """One per variant, in order: what all of its networks cost. Worked out when first asked for.
+
+        Raises:
+            LatencyError: the latency profile does not cover the space.
+            SpaceError: no network of the space can exist, whatever is chosen.
+        """
+        return self.tabulate(self)
+
+    @property
+    def tabulated(self) -> bool:
+        """Whether the chains were worked out."""
+        return "chains" in vars(self)
+
+    def with_chains(self, chains: tuple[Chain, ...]) -> Program:
+        """The same with other chains."""
+        return replace(self, tabulate=lambda _: chains)
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -235,12 +260,12 @@ class Program:
     @property
     def size(self) -> int:
         """|X|, Eq. 1: the number of option combinations before any constraint."""
-        return sum(chain.variant.size for chain in self.chains)
+        return sum(variant.size for variant in self.variants)
 
     @cached_property
     def by_label(self) -> dict[str, int]:
         """Position of each variant by its label."""
-        return {chain.variant.label: v for v, chain in enumerate(self.chains)}
+        return {variant.label: v for v, variant in enumerate(self.variants)}
 
     def costs(self, variant: int, rows: NDArray[np.integer]) -> dict[str, NDArray[Any]]:
         """The costs of many candidates of a variant.

@@ -53,7 +53,7 @@ class Inputs(NamedTuple):
 
 
 class _Column(NamedTuple):
-    """An argument of layers: its distinct values, some of which may be reasons why there is none; and whose is which."""
+    """An argument of layers: its distinct values, which may be reasons why there is none; and whose is which."""
 
     values: Sequence[Any]
     which: Ints
@@ -176,16 +176,17 @@ class LayerTable:
         if not names:
             return _Column([spec.value(key, {})], np.zeros(n, np.int64))
         read = [name for name in names if name in inputs.codes]
-        first, inverse = distinct_rows([inputs.codes[name] for name in read]) if read else ([0], np.zeros(n, np.int64))
+        first, inverse = distinct_rows([np.zeros(n, np.int64), *(inputs.codes[name] for name in read)])
         values: list[Any] = []
-        for at in first:
-            given = {name: inputs.options[name][inputs.codes[name][at]] for name in read}
+        for at in first.tolist():
+            given = {name: inputs.options[name][int(inputs.codes[name][at])] for name in read}
             given |= {name: inputs.constants[name] for name in names if name not in given}
             values.append(self._value(spec, key, given))
         return _Column(values, inverse)
 
     def _value(self, spec: LayerSpec, key: str | None, given: Mapping[str, Any]) -> Any:
-        known = (id(spec), key, *given.values())
+        # What is written alike in several places is evaluated once.
+        known = (spec.block.params.get(key or ""), spec.written(key), *given.values())
         if known not in self._values:
             try:
                 self._values[known] = spec.value(key, given)
@@ -250,7 +251,7 @@ class LayerTable:
         return int(self._alike(spec, form, np.array([x.shape], np.int64))[0])
 
     def _add(self, spec: LayerSpec, form: _Form, new: list[tuple[int, ...]], known: dict[tuple[int, ...], int]) -> None:
-        columns = np.array(new, np.int64).T
+        columns = list(np.array(new, np.int64).T)
 
         def worked_out(*numbers: Any) -> tuple[Tensor, LayerCost]:
             x, arguments = form.filled(numbers)

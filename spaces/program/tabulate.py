@@ -152,7 +152,8 @@ class Tabulation:
             Infeasible: they, or a relation between them, cannot be.
         """
         x = self.table.space.input
-        start = _States(*(np.array([n], np.int64) for n in (self.table.tensor(x), x.shape.size, 0, 0)))
+        none = np.zeros(1, np.int64)
+        start = _States(none + self.table.tensor(x), none + x.shape.size, none, none)
         run = _Run.of(start, np.zeros(1, np.intp))
         run.sums["even"][:] = x.nbytes
         self._layers(-1, run, {})
@@ -179,7 +180,7 @@ class Tabulation:
         rows = situation[:, None] * n + np.arange(n)
         run = _Run.of(states, np.repeat(first, n))
         codes = {name: np.repeat(states.kept[name][first], n) for name in read}
-        codes[decision.label] = np.tile(np.arange(n), len(first))
+        codes[decision.label] = np.tile(np.arange(n), len(first)).astype(np.int64)
         self._layers(t, run, codes)
         alive = self._alive(t, run, rows, states, {decision.label: np.arange(n)[None, :]})
         after = self._next(t, run, rows, states, alive=alive)
@@ -205,7 +206,9 @@ class Tabulation:
         """Where a layer is there."""
         condition, here = layer.present, np.flatnonzero(asked)
         assert condition is not None
-        return self._where(lambda names: condition.holds(names), {n: codes[n][here] for n in condition.labels}, here, asked)
+        return self._where(
+            lambda names: condition.holds(names), {n: codes[n][here] for n in condition.labels}, here, asked
+        )
 
     def _where(
         self,
@@ -218,7 +221,9 @@ class Tabulation:
         result = np.zeros(like.shape, np.bool_)
         if not len(here):
             return result
-        first, inverse = distinct_rows(list(columns.values())) if columns else (np.zeros(1, np.intp), np.zeros(len(here), np.intp))
+        first, inverse = (
+            distinct_rows(list(columns.values())) if columns else (np.zeros(1, np.intp), np.zeros(len(here), np.intp))
+        )
         answers = [
             holds({name: self._value(name, int(column[at])) for name, column in columns.items()}) for at in first
         ]
@@ -271,9 +276,7 @@ class Tabulation:
 
     # -- what follows --------------------------------------------------------------------------------------------------
 
-    def _alive(
-        self, t: int, run: _Run, rows: Ints, states: _States, own: Mapping[str, Ints]
-    ) -> NDArray[np.bool_]:
+    def _alive(self, t: int, run: _Run, rows: Ints, states: _States, own: Mapping[str, Ints]) -> NDArray[np.bool_]:
         """Which transitions the layers and the relations that are now known admit: [states, options].
 
         Args:
@@ -308,18 +311,14 @@ class Tabulation:
             raise self._refusal(run, rows, refused)
         return alive
 
-    def _refusal(
-        self, run: _Run, rows: Ints, refused: Sequence[tuple[NDArray[np.bool_], Relation]]
-    ) -> Infeasible:
+    def _refusal(self, run: _Run, rows: Ints, refused: Sequence[tuple[NDArray[np.bool_], Relation]]) -> Infeasible:
         """Why the last transition cannot be."""
         for where, relation in refused:
             if where[-1, -1]:
                 return Infeasible(f"`{relation.expression}` does not hold")
         return Infeasible(self.table.reasons[-1 - run.reason[rows[-1, -1]]])
 
-    def _next(
-        self, t: int, run: _Run, rows: Ints, states: _States, *, alive: NDArray[np.bool_]
-    ) -> NDArray[np.int32]:
+    def _next(self, t: int, run: _Run, rows: Ints, states: _States, *, alive: NDArray[np.bool_]) -> NDArray[np.int32]:
         """The states after stage t, which become those before the next; which each transition leads to, -1 for none."""
         if self.variant.optional:
             run.number %= 2
@@ -328,7 +327,7 @@ class Tabulation:
         s, o = np.nonzero(alive)
         row = rows[s, o]
         made = [name for name in kept if name in run.derived]
-        first, outcome = distinct_rows([run.x, run.size, run.number, run.kernels, *(run.derived[name] for name in made)])
+        _, outcome = distinct_rows([run.x, run.size, run.number, run.kernels, *(run.derived[name] for name in made)])
         before = [states.kept[name] for name in kept if name in states.kept and name not in made]
         columns = [outcome[row]]
         if before:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from spaces.errors import CandidateError
 from spaces.language.reader import read_space
 from spaces.program.candidate import Candidate
-from spaces.program.graph import Chain
+from spaces.program.compile import compile_space
 from spaces.program.variants import Variant, unroll
 
 __all__ = ["with_overrides"]
@@ -16,9 +15,6 @@ __all__ = ["with_overrides"]
 
 def with_overrides(candidate: Candidate, overrides: Iterable[str]) -> Candidate:
     """The candidate in its space under overrides that leave the decisions as they are.
-
-    No table is compiled, so its costs are those that `spaces.program.breakdown.totals` sums; `Candidate.costs` has
-    none.
 
     Args:
         candidate: of a compiled space.
@@ -29,23 +25,29 @@ def with_overrides(candidate: Candidate, overrides: Iterable[str]) -> Candidate:
         CandidateError: the overrides change what there is to decide.
 
     Example:
-        >>> from spaces.program.breakdown import totals
         >>> from spaces.program.candidate import parse_candidate
         >>> from spaces.program.compile import compile_space
         >>> from spaces.language.reader import load_space
         >>> c = parse_candidate(compile_space(load_space("mlp2")), "mlp2: 32-16")
-        >>> totals(c)["rom"], totals(with_overrides(c, ["dtype=int8"]))["rom"]
+        >>> c.costs["rom"], with_overrides(c, ["dtype=int8"]).costs["rom"]
         (5120, 1280)
     """
     program = candidate.program
     given = tuple(overrides)
     space = read_space(program.space.document.dump(), overrides=given)
     variants = unroll(space)
-    if [_decided(v) for v in variants] != [_decided(c.variant) for c in program.chains]:
+    if list(map(_decided, variants)) != list(map(_decided, program.variants)):
         message = f"{', '.join(given)} changes what a network of `{program.space.name}` decides"
         raise CandidateError.of("bad-override", message, "compile the space with the overrides")
-    chains = tuple(Chain.untabulated(v, "not compiled") for v in variants)
-    there = replace(program, space=space, chains=chains)
+    there = compile_space(
+        space,
+        program.budgets,
+        target=program.target,
+        ram_model=program.ram_model,
+        runtime=program.runtime,
+        latency=program.latency,
+        tables=False,
+    )
     return Candidate(space.name, candidate.position, candidate.row, there)
 
 

@@ -64,7 +64,7 @@ def candidate(name: str, classes: int = 3) -> Candidate:
 def only(text: str) -> Candidate:
     """The first candidate of a space."""
     program = compile_space(read_space(text))
-    return candidate_of(program, 0, [0] * len(program.chains[0].variant.decisions))
+    return candidate_of(program, 0, [0] * len(program.variants[0].decisions))
 
 
 def lively(network: Network, seed: int = 0) -> Network:

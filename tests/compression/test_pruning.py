@@ -89,7 +89,7 @@ def candidates(name: str, n: int) -> list[Candidate]:
     found = []
     for k in range(n):
         there = program(name, k % 2)
-        row = [rng.integers(len(d.options)) for d in there.chains[0].variant.decisions]
+        row = [rng.integers(len(d.options)) for d in there.variants[0].decisions]
         found.append(candidate_of(there, 0, row))
     return found
 

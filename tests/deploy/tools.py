@@ -22,7 +22,7 @@ from spaces.networks.network import Network
 from spaces.operators import Kernel
 from spaces.program.breakdown import totals
 from spaces.program.candidate import Candidate
-from spaces.program.graph import Budgets, Chain, Program
+from spaces.program.graph import Budgets, Program
 from spaces.program.variants import unroll
 from spaces.runtimes.library import find_runtime
 from spaces.targets.target import Region, Target
@@ -82,11 +82,9 @@ def written(folder: Path, plan: Plan, vectors: Vectors, core: str = "Cortex-M4F"
 def candidates(space: str, count: int, seed: int, dtype: str = "int8", core: str = "Cortex-M4F") -> list[Candidate]:
     """Random networks of a space, without its tables: their costs are those that `totals` sums."""
     there = load_space(space, [f"dtype={dtype}"])
-    none = np.zeros(0, np.int64)
     variants = unroll(there)
-    chains = tuple(Chain(v, {}, (), none, (), (), (), impossible="not compiled") for v in variants)
     runtime = find_runtime("nascompile-c", any_chip(core), dtype)
-    program = Program(there, chains, Budgets(), "", "liveness", runtime)
+    program = Program(there, variants, Budgets(), "", "liveness", runtime)
     rng = random.Random(seed)
     found: list[Candidate] = []
     while len(found) < count:

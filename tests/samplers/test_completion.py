@@ -33,7 +33,7 @@ def some_set(name: str) -> FeasibleSet:
 
 def rows_of(fs: FeasibleSet, position: int) -> np.ndarray:
     blocks = [rows[positions == position] for positions, rows in fs.rows(range(fs.size))]
-    return np.concatenate(blocks)[:, : len(fs.program.chains[position].variant.decisions)]
+    return np.concatenate(blocks)[:, : len(fs.program.variants[position].decisions)]
 
 
 @pytest.mark.parametrize("name", ["small", "dscnn", "cells"])
@@ -56,7 +56,7 @@ def test_members_equally_near_are_equally_likely() -> None:
     fs, source = some_set("dscnn"), random.Random(1)
     rows = rows_of(fs, 1)
     levels, root = fs.tree.chain(1)
-    decisions = fs.program.chains[1].variant.decisions
+    decisions = fs.program.variants[1].decisions
     costs = [distances(d, len(d.options) - 1) for d in decisions]
     totals = sum(cost[rows[:, t]] for t, cost in enumerate(costs))
     tied = {tuple(row) for row in rows[totals == totals.min()].tolist()}

@@ -90,7 +90,7 @@ def test_every_trial_is_a_member_whatever_the_order(base: Callable[..., BaseSamp
             trial.suggest_int(name, 84, 280, step=49)
 
     def objective(trial: Trial) -> float:
-        names = [*fs.program.chains[source.randrange(2)].variant.decisions]
+        names = [*fs.program.variants[source.randrange(2)].decisions]
         order = [d.label for d in names] + ["variant"] * source.randrange(2)
         source.shuffle(order)
         for name in order[source.randrange(3) :]:
@@ -108,7 +108,7 @@ def test_categories_by_name(base: Callable[..., BaseSampler]) -> None:
     """Operators of a cell, and two objectives."""
     fs = cells()
     sampler = FeasibleOptunaSampler(fs, base(seed=1), seed=1)
-    operators = list(fs.program.chains[0].variant.decisions[0].options)
+    operators = list(fs.program.variants[0].decisions[0].options)
 
     def objective(trial: Trial) -> tuple[float, float]:
         for edge in (3, 1, 2):

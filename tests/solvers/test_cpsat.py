@@ -19,11 +19,12 @@ from solvers.cpsat.search import enumerate_model, solve_model
 from spaces.errors import EngineError, ExpressionError, SpaceError
 from spaces.language.expressions import COMPARISONS, evaluate
 from spaces.language.reader import load_space, read_space
-from spaces.program.breakdown import breakdown, derived, totals
+from spaces.program.breakdown import breakdown, totals
 from spaces.program.candidate import candidate_of
 from spaces.program.compile import compile_space
 from spaces.program.constraints import ground
 from spaces.program.graph import Budgets, Program
+from spaces.program.terms import derived
 from tests.oracles import all_candidates, brute_force
 
 EBS = Budgets(rom=1_000_000, ram=262_144)
@@ -107,7 +108,7 @@ def residual_program(constraint: str, monkeypatch: pytest.MonkeyPatch, ram_model
 
 def lines(program: Program) -> list[str]:
     return [
-        str(candidate_of(program, v, row)) for v in range(len(program.chains)) for row in enumerate_rows(program, v)
+        str(candidate_of(program, v, row)) for v in range(len(program.variants)) for row in enumerate_rows(program, v)
     ]
 
 
@@ -165,7 +166,7 @@ def test_any_expression_equals_brute_force(left: str, op: str, right: str) -> No
             if code in ("impossible-space", "division-by-zero", "too-large"):  # always false, or may divide by zero
                 return
             raise
-        trees = ground(program.space.constraints[0], program.chains[0].variant)
+        trees = ground(program.space.constraints[0], program.variants[0])
         assert found == [line for line, names in walked() if all(evaluate(tree, names) for tree in trees)]
 
 
@@ -270,7 +271,7 @@ def test_optima_equal_those_of_the_list(
 
 def test_optimum_of_decisions_and_reduced_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     program = residual_program("M[1] * W + M[2] * M[3] <= 30", monkeypatch)
-    decisions = program.chains[0].variant.decisions
+    decisions = program.variants[0].decisions
     rows = enumerate_rows(program, 0)
     largest = tuple(max(d.options[x] for x in rows[:, t]) if d.numeric else None for t, d in enumerate(decisions))
     assert reduced_bounds(program, 0) == largest

@@ -10,11 +10,12 @@ import pytest
 from solvers.explain import Explanation, LimitReport, VariantReport, explain
 from spaces.language.expressions import evaluate
 from spaces.language.reader import load_space, read_space
-from spaces.program.breakdown import breakdown, derived, totals
+from spaces.program.breakdown import breakdown, totals
 from spaces.program.candidate import Candidate
 from spaces.program.compile import compile_space
 from spaces.program.constraints import ground
 from spaces.program.graph import Budgets, Program
+from spaces.program.terms import derived
 from tests.oracles import all_candidates
 
 SPACE = """

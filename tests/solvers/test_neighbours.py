@@ -59,7 +59,7 @@ def test_neighbours_are_those_that_brute_force_finds(fs: FeasibleSet, source: ra
 @given(sets(), st.randoms(use_true_random=False))
 def test_counterparts_are_those_that_brute_force_finds(fs: FeasibleSet, source: random.Random) -> None:
     for rank in source.sample(range(len(fs)), min(3, len(fs))):
-        for variant in range(len(fs.program.chains)):
+        for variant in range(len(fs.program.variants)):
             kin = counterparts(fs, rank, variant)
             assert [kin.rank(k) for k in range(kin.size)] == agreeing(fs, rank, variant)
             with pytest.raises(IndexError):

@@ -26,7 +26,7 @@ from spaces.program.breakdown import totals
 from spaces.program.candidate import Candidate, candidate_of, parse_candidate
 from spaces.program.cell_text import cell_word
 from spaces.program.compile import compile_space
-from spaces.program.graph import Budgets, Chain, Program
+from spaces.program.graph import Budgets, Program
 from spaces.program.isomorphism import representatives
 from spaces.program.variants import unroll
 from spaces.program.with_overrides import with_overrides
@@ -435,8 +435,9 @@ def candidate_with(names: Sequence[str], bias: bool, norm: str, dead: str) -> Ca
     """A candidate of the space above, none of whose 46,656 cells is compiled."""
     text = RUN.replace("BIAS", str(bias).lower()).replace("NORM", norm).replace("DEAD", dead)
     space = read_space(text)
-    chains = tuple(Chain(v, {}, (), np.zeros(0, np.int64), (), (), ()) for v in unroll(space))
-    return parse_candidate(Program(space, chains, Budgets(), "", "liveness"), cell_word(space.cells["cell"], names))
+    return parse_candidate(
+        Program(space, unroll(space), Budgets(), "", "liveness"), cell_word(space.cells["cell"], names)
+    )
 
 
 def shaken(net: nn.Module) -> nn.Module:

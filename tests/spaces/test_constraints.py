@@ -19,11 +19,12 @@ from spaces.errors import ExpressionError
 from spaces.language.expressions import parse
 from spaces.language.reader import read_space
 from spaces.language.space import DERIVED
-from spaces.program.breakdown import breakdown, derived, totals
+from spaces.program.breakdown import breakdown, totals
 from spaces.program.candidate import Candidate, candidate_of
 from spaces.program.compile import compile_space
 from spaces.program.constraints import Linear, RamLimit, Relation, classify, ground
 from spaces.program.graph import Chain, Program
+from spaces.program.terms import derived
 from spaces.program.variants import unroll
 from tests.exact_python import Many, instances
 from tests.strategies import possible_rows, small_spaces

@@ -49,7 +49,7 @@ def test_the_tables_agree_with_a_walk_of_the_network(text: str, ram_model: str |
 @given(small_spaces(constrained=False), st.data())
 def test_the_tables_know_which_networks_cannot_be(text: str, data: st.DataObject) -> None:
     program = compile_space(read_space(text))
-    v = data.draw(st.integers(0, len(program.chains) - 1))
+    v = data.draw(st.integers(0, len(program.variants) - 1))
     possible = set(map(tuple, possible_rows(program, v).tolist()))
     for row in data.draw(st.lists(st.sampled_from(rows_of(program, v).tolist()), min_size=1, max_size=20)):
         try:

@@ -76,7 +76,7 @@ def all_costs(program: Program) -> list[dict[str, np.ndarray]]:
 def test_tables_walks_and_operators_agree(program: Program, data: st.DataObject) -> None:
     profile = program.latency
     assert profile is not None
-    v = data.draw(st.integers(0, len(program.chains) - 1))
+    v = data.draw(st.integers(0, len(program.variants) - 1))
     rows = possible_rows(program, v)
     if not len(rows):
         return

@@ -135,7 +135,7 @@ def budgeted(draw: st.DrawFn) -> Program:
 
 @given(programs(), st.data())
 def test_tables_and_walks_agree(program: Program, data: st.DataObject) -> None:
-    v = data.draw(st.integers(0, len(program.chains) - 1))
+    v = data.draw(st.integers(0, len(program.variants) - 1))
     rows = possible_rows(program, v)
     if not len(rows):
         return
@@ -153,7 +153,7 @@ def test_code_is_paid_once(program: Program, data: st.DataObject) -> None:
     """From the names of the kernels, without their bits."""
     runtime = program.runtime
     assert runtime
-    v = data.draw(st.integers(0, len(program.chains) - 1))
+    v = data.draw(st.integers(0, len(program.variants) - 1))
     rows = possible_rows(program, v)
     if not len(rows):
         return
@@ -175,7 +175,7 @@ def test_networks_of_a_space_call_different_kernels(text: str) -> None:
     """What these spaces are for: else code that is paid once would be a constant."""
     program = compile_space(read_space(text), runtime=find_runtime("nascompile-c", M4, "int8"))
     used = set()
-    for v in range(len(program.chains)):
+    for v in range(len(program.variants)):
         for row in possible_rows(program, v):
             union = 0
             for terms in breakdown(candidate_of(program, v, row)):

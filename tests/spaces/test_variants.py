@@ -202,7 +202,7 @@ def test_candidates_are_values() -> None:
 @given(small_spaces(constrained=False), st.data())
 def test_the_text_of_a_candidate_reads_back(text: str, data: st.DataObject) -> None:
     program = compile_space(read_space(text))
-    position = data.draw(st.integers(0, len(program.chains) - 1))
+    position = data.draw(st.integers(0, len(program.variants) - 1))
     candidate = candidate_of(program, position, data.draw(st.sampled_from(rows_of(program, position).tolist())))
     again: Candidate = parse_candidate(program, str(candidate))
     assert again == candidate
@@ -212,5 +212,5 @@ def test_the_text_of_a_candidate_reads_back(text: str, data: st.DataObject) -> N
 @given(small_spaces(constrained=False))
 def test_all_texts_differ(text: str) -> None:
     program = compile_space(read_space(text))
-    lines = {str(candidate_of(program, v, row)) for v in range(len(program.chains)) for row in rows_of(program, v)}
+    lines = {str(candidate_of(program, v, row)) for v in range(len(program.variants)) for row in rows_of(program, v)}
     assert len(lines) == program.size == sum(chain.variant.size for chain in program.chains)
