@@ -2,7 +2,7 @@
 
 Where every operator keeps the shape of its input, all tensors of a cell have the same size. What it holds in memory
 then follows from which tensors its operators read, make and overwrite: a 1x1 convolution holds what a 3x3 one does.
-Cells that agree in this are one pattern, which is walked once, in units of one tensor. The rest is a sum over operators.
+Cells that agree in this are one pattern, which is walked once, in units of a tensor. The rest are sums over operators.
 """
 
 from __future__ import annotations

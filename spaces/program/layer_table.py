@@ -163,7 +163,7 @@ class LayerTable:
         first, inverse = distinct_rows(words)
         for g, at in enumerate(first.tolist()):
             here = np.flatnonzero(inverse == g)
-            *arguments, dtype = (values[which[left[at]]] for values, which in columns)
+            *arguments, dtype = (values[int(which[left[at]])] for values, which in columns)
             form = _Form(kinds[at], tuple(spec.arguments), tuple(arguments), dtype)
             widths = [3, *(len(_numbers(argument)) for argument in (*arguments, dtype))]
             own = [number[here, :width] for number, width in zip(numbers, widths, strict=True)]
