@@ -14,7 +14,8 @@ import numpy as np
 from spaces.errors import EngineError, SpaceError, Span
 from spaces.language.expressions import Expression
 from spaces.language.space import Space
-from spaces.program.constraints import Linear, RamLimit, Relation, classify, ground
+from spaces.program.constraints import EntropyLimit, Linear, RamLimit, Relation, classify, ground
+from spaces.program.entropy import entropy_limit
 from spaces.program.graph import ADDITIVE_METRICS, Budgets, Chain, Limit, Program, Stage
 from spaces.program.lowering import LayerTable
 from spaces.program.tabulate import Tabulation
@@ -152,13 +153,16 @@ class _Compiler:
         linear += [c for c in found if isinstance(c, Linear)]
         ram = [(c.text, c.bound) for c in found if isinstance(c, RamLimit)]
         places = {expression.text: expression.span for expression, _ in conditions}
+        out_size = np.array([state.size for state in walk.states], np.int64)
+        limits = [_limit(c, stages, base_costs, places.get(c.text)) for c in linear]
+        limits += [entropy_limit(c, stages, base.log_width, out_size) for c in found if isinstance(c, EntropyLimit)]
         return Chain(
             variant,
             {**base_costs, "even": base.even, "odd": base.odd, "peak": base.peak, "log_width": base.log_width}
             | walk.fixed,
             stages,
-            np.array([state.size for state in walk.states], np.int64),
-            limits=tuple(_limit(c, stages, base_costs, places.get(c.text)) for c in linear),
+            out_size,
+            limits=tuple(limits),
             ram_limits=tuple([("ram", self.budgets.ram)] if self.budgets.ram is not None else []) + tuple(ram),
             residual=tuple(r for r in relations if r.residual),
         )

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import log2
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from spaces.costs.latency import LatencyProfile
     from spaces.runtimes.base import Runtime
 
-__all__ = ["ADDITIVE_METRICS", "RAM_PARTS", "Budgets", "Chain", "Limit", "Program", "Stage"]
+__all__ = ["ADDITIVE_METRICS", "RAM_PARTS", "Budgets", "Chain", "Limit", "Program", "Stage", "log2_sizes"]
 
 Ints = NDArray[np.int64]
 
@@ -55,6 +56,11 @@ class Budgets:
     def items(self) -> list[tuple[str, int]]:
         """The limits that are set."""
         return [(name, value) for name, value in vars(self).items() if value is not None]
+
+
+def log2_sizes(out_size: Ints) -> NDArray[np.float64]:
+    """log2(u_L) of EBS Eq. 6 for each final state, as `math.log2` has it, whatever numpy's own may round to."""
+    return np.array([log2(size) for size in out_size.tolist()], np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,5 +227,5 @@ class Program:
                 np.maximum(column, getattr(stage, name)[at], out=column)
             width += stage.log_width[at]
         ram = {"ram_pingpong": most["even"] + most["odd"], "ram_liveness": most["peak"]}
-        entropy = np.log2(chain.out_size[states[:, -1]]) * width
+        entropy = log2_sizes(chain.out_size)[states[:, -1]] * width
         return {"rom": total["rom"], "ram": ram[f"ram_{self.ram_model}"], **total, **ram, "entropy": entropy}
