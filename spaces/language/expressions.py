@@ -154,11 +154,21 @@ def _numeric(operation: Callable[[Any, Any], Any]) -> Callable[[Value, Value], V
     return apply
 
 
+def _compared(operation: Callable[[Any, Any], bool]) -> Callable[[Value, Value], bool]:
+    """The comparison; with the entropy, which alone is a floating-point number, that of floating-point numbers."""
+
+    def apply(a: Value, b: Value) -> bool:
+        return operation(float(a), float(b)) if isinstance(a, float) or isinstance(b, float) else operation(a, b)
+
+    return apply
+
+
 APPLY: dict[str, Callable[[Any, Any], Any]] = {
     "+": _numeric(operator.add), "-": _numeric(operator.sub), "*": _numeric(operator.mul),
     "//": _numeric(lambda a, b: a // b), "%": _numeric(operator.mod),
     "/": _numeric(lambda a, b: Fraction(a) / Fraction(b)),
-    "==": operator.eq, "!=": operator.ne, "<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt,
+    "==": _compared(operator.eq), "!=": _compared(operator.ne), "<=": _compared(operator.le),
+    "<": _compared(operator.lt), ">=": _compared(operator.ge), ">": _compared(operator.gt),
 }  # fmt: skip
 
 COMPARISONS = ("==", "!=", "<=", "<", ">=", ">")

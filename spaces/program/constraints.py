@@ -66,10 +66,10 @@ class RamLimit:
 
 @dataclass(frozen=True)
 class EntropyLimit:
-    """The entropy (EBS Eq. 6) compared with a number: `op` is <=, <, >= or >."""
+    """The entropy (EBS Eq. 6) compared with a number, as floating-point numbers: `op` is <=, <, >= or >."""
 
     op: str
-    value: Fraction
+    value: float
     text: str
 
 
@@ -261,15 +261,16 @@ _TURNED = {"<=": ">=", "<": ">", ">=": "<=", ">": "<"}
 
 def _entropy_limits(tree: Expr, expression: Expression) -> Iterator[EntropyLimit]:
     """A comparison of the entropy with a number."""
-    op = tree.op if isinstance(tree, Binary) and tree.op in ("<=", "<", ">=", ">", "==") else ""
-    form = _form(Binary("-", tree.left, tree.right), {"entropy"}) if isinstance(tree, Binary) and op else None
-    if form is None or not form.get("entropy"):
-        message = f"`{expression}` does more with the entropy than to compare it with a number"
-        hint = "write `entropy >= 100` as a constraint of its own; <, <=, > and == do as well"
-        raise expression.error("entropy-alone", message, hint)
-    value = -form.get("", Fraction(0)) / form["entropy"]
-    if form["entropy"] < 0:
-        op = _TURNED.get(op, op)
+    match tree:
+        case Binary("<=" | "<" | ">=" | ">" | "==" as op, Name("entropy"), number) if not labels(number):
+            pass
+        case Binary("<=" | "<" | ">=" | ">" | "==" as op, number, Name("entropy")) if not labels(number):
+            op = _TURNED.get(op, op)
+        case _:
+            message = f"`{expression}` does more with the entropy than to compare it with a number"
+            hint = "write `entropy >= 100` as a constraint of its own; <, <=, > and == do as well"
+            raise expression.error("entropy-alone", message, hint)
+    value = float(Expression(expression.text, number, expression.span).evaluate({}))
     for one in ("<=", ">=") if op == "==" else (op,):
         yield EntropyLimit(one, value, expression.text)
 

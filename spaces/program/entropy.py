@@ -9,7 +9,6 @@ network is a member exactly when its own entropy keeps the bound.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -57,12 +56,12 @@ def entropy_limit(limit: EntropyLimit, stages: Sequence[Stage], base: float, out
     return Limit(limit.text, tuple(columns), -before, 0)
 
 
-def _least(log2_size: float, value: Fraction, strict: bool, most: int) -> int:
+def _least(log2_size: float, value: float, strict: bool, most: int) -> int:
     """The least sum, in steps, with which the entropy reaches a value; `most` + 1 where none up to `most` does."""
     low, high = 0, most + 1
     while low < high:
         middle = (low + high) // 2
-        entropy = Fraction(log2_size * (middle / WIDTH_STEPS))
+        entropy = log2_size * (middle / WIDTH_STEPS)
         if entropy > value or (entropy == value and not strict):
             high = middle
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from solvers.cpsat.engine import Optimum, enumerate_rows, feasible, model_text, 
 from solvers.cpsat.model import lower
 from solvers.cpsat.search import enumerate_model, solve_model
 from spaces.errors import EngineError, ExpressionError, SpaceError
-from spaces.language.expressions import COMPARISONS, evaluate, parse
+from spaces.language.expressions import COMPARISONS, Expr, evaluate, parse
 from spaces.language.reader import load_space, read_space
 from spaces.program.breakdown import breakdown, derived, totals
 from spaces.program.candidate import candidate_of
@@ -180,11 +180,16 @@ def test_any_expression_equals_brute_force(left: str, op: str, right: str) -> No
         assert found == [line for line, names in walked() if truth(f"{left} {op} {right}", names)]
 
 
+@lru_cache
+def grounded(constraint: str) -> list[Expr]:
+    """The conditions of a constraint in the small space."""
+    return ground(parse(constraint), compile_space(read_space(SMALL.format(constraint="W <= 2"))).chains[0].variant)
+
+
 def truth(constraint: str, names: dict[str, Any]) -> bool | None:
     """Whether a network satisfies a constraint; None where it divides by zero."""
-    variant = compile_space(read_space(SMALL.format(constraint="W <= 2"))).chains[0].variant
     try:
-        return all(evaluate(tree, names) for tree in ground(parse(constraint), variant))
+        return all(evaluate(tree, names) for tree in grounded(constraint))
     except ZeroDivisionError:
         return None
 
