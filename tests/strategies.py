@@ -7,6 +7,7 @@ what the network decides and costs, so that they cut somewhere in the middle.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import product
@@ -308,6 +309,9 @@ def small_spaces(draw: st.DrawFn, max_size: int = 2000, constrained: bool = True
     if not constrained or not draw(st.integers(0, 2)):
         return to_yaml(document)
     possible = sorted(set(_constraints(draw, program)))
+    if draw(st.booleans()):
+        # What is said in fewer ways would else be rare.
+        possible = [text for text in possible if re.search(r" in \[|:|entropy|// \(|/ \(|- ", text)] or possible
     chosen = draw(st.lists(st.sampled_from(possible), min_size=1, max_size=2, unique=True))
     text = to_yaml({**document, "constraints": chosen})
     return text if compiled(text) else to_yaml(document)
