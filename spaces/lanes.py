@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import reduce
-from math import log2
 from typing import Any
 
 import numpy as np
@@ -19,15 +18,12 @@ from numpy.typing import NDArray
 
 from spaces.tensors import Infeasible
 
-__all__ = ["LOG_STEP", "Lanes", "Number", "each", "largest", "of_lanes", "ratio", "rounded_log2"]
+__all__ = ["Lanes", "Number", "each", "largest", "mapped", "of_lanes", "ratio"]
 
 Ints = NDArray[np.int64]
 
 #: Below this no operation on 64 bits wraps around.
 _SAFE = 2**62
-
-#: Logarithms are multiples of this, so that their sums are exact in double precision, whatever the order.
-LOG_STEP = 2.0**-36
 
 
 class Split(Exception):  # noqa: N818 - a signal, not an error
@@ -254,14 +250,9 @@ def ratio(above: Number, below: Number) -> Any:
     return whole if whole * below == above else Fraction(int(above), int(below))
 
 
-def rounded_log2(value: Any) -> Any:
-    """log2 of a number or of lanes, as a multiple of `LOG_STEP`: float, or float64 [lanes].
-
-    Example:
-        >>> rounded_log2(8), abs(rounded_log2(Fraction(10, 3)) - 1.736965594166206) < 1e-11
-        (3.0, True)
-    """
+def mapped(function: Callable[[Any], float], value: Any) -> Any:
+    """A function of a number, or of the number of each lane: float64 [lanes]."""
     if not isinstance(value, Lanes):
-        return round(log2(value) / LOG_STEP) * LOG_STEP
+        return function(value)
     distinct, inverse = np.unique(value.values, return_inverse=True)
-    return np.array([rounded_log2(int(v)) for v in distinct])[inverse]
+    return np.array(list(map(function, distinct.tolist())))[inverse]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
-from functools import cache
+from functools import cache, total_ordering
 from itertools import chain
 from typing import Any
 
@@ -24,6 +24,33 @@ class Many:
         if not 1 <= position <= len(self.values):
             raise OutsideError
         return self.values[int(position) - 1]
+
+    def part(self, first: Fraction | None, last: Fraction | None, first_from_end: bool, last_from_end: bool) -> Many:
+        """`M[first:last]`, both ends included; None is either end."""
+        ends = (Fraction(1) if first is None else first, Fraction(len(self.values)) if last is None else last)
+        positions = []
+        for end, from_end in zip(ends, (first_from_end, last_from_end), strict=True):
+            self.at(end, from_end)
+            positions.append(int(end + len(self.values) + 1 if from_end and end < 0 else end))
+        if positions[0] > positions[1]:
+            raise OutsideError
+        return Many(self.values[positions[0] - 1 : positions[1]])
+
+
+@total_ordering
+class Real:
+    """A floating-point number, which compares as such with exact ones."""
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: Any) -> bool:
+        return self.value == float(other)
+
+    def __lt__(self, other: Any) -> bool:
+        return self.value < float(other)
 
 
 class OutsideError(Exception):
@@ -69,7 +96,7 @@ class _Exact(ast.NodeTransformer):
         self.source = source
 
     def visit_Constant(self, node: ast.Constant) -> ast.expr:
-        if isinstance(node.value, str):
+        if isinstance(node.value, str) or node.value is None:
             return node
         return _call("_exact", ast.Constant(ast.get_source_segment(self.source, node)))
 
@@ -77,9 +104,16 @@ class _Exact(ast.NodeTransformer):
         return ast.BoolOp(node.op, [_call("bool", self.visit(value)) for value in node.values])
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
-        from_end = not any(isinstance(n, ast.Name) and n.id == "i" for n in ast.walk(node.slice))
+        def from_end(end: ast.expr | None) -> ast.Constant:
+            return ast.Constant(end is None or not any(isinstance(n, ast.Name) and n.id == "i" for n in ast.walk(end)))
+
+        if isinstance(node.slice, ast.Slice):
+            ends = (node.slice.lower, node.slice.upper)
+            flags = [from_end(end) for end in ends]
+            positions = [ast.Constant(None) if end is None else self.visit(end) for end in ends]
+            return ast.Call(ast.Attribute(node.value, "part", ast.Load()), [*positions, *flags], [])
         at = ast.Attribute(node.value, "at", ast.Load())
-        return ast.Call(at, [self.visit(node.slice), ast.Constant(from_end)], [])
+        return ast.Call(at, [self.visit(node.slice), from_end(node.slice)], [])
 
 
 def _call(name: str, *arguments: ast.expr) -> ast.Call:
@@ -92,6 +126,8 @@ def exact(value: Any) -> Any:
         return Many([exact(v) for v in value.values])
     if isinstance(value, tuple):
         return tuple(map(exact, value))
+    if isinstance(value, float):
+        return Real(value)
     return value if isinstance(value, bool | str) else Fraction(value)
 
 
@@ -102,7 +138,7 @@ def _compiled(text: str) -> tuple[Any, list[Any]]:
     indices = [
         ast.Expression(n)
         for n in ast.walk(tree)
-        if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and n.func.attr == "at"
+        if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and n.func.attr in ("at", "part")
     ]
     return _code(tree), [_code(index) for index in indices]
 
@@ -120,7 +156,7 @@ def value_of(text: str, names: Mapping[str, Any]) -> Any:
     """
     whole, indices = _compiled(text)
     known = {**_FUNCTIONS, **{name: exact(value) for name, value in names.items()}}
-    if not set(whole.co_names) <= {*known, "at", "bool"}:
+    if not set(whole.co_names) <= {*known, "at", "part", "bool"}:
         raise OutsideError
     for index in indices:
         eval(index, known)

@@ -7,6 +7,7 @@ what the network decides and costs, so that they cut somewhere in the middle.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import product
@@ -308,6 +309,9 @@ def small_spaces(draw: st.DrawFn, max_size: int = 2000, constrained: bool = True
     if not constrained or not draw(st.integers(0, 2)):
         return to_yaml(document)
     possible = sorted(set(_constraints(draw, program)))
+    if draw(st.booleans()):
+        # What is said in fewer ways would else be rare.
+        possible = [text for text in possible if re.search(r" in \[|:|entropy|// \(|/ \(|- ", text)] or possible
     chosen = draw(st.lists(st.sampled_from(possible), min_size=1, max_size=2, unique=True))
     text = to_yaml({**document, "constraints": chosen})
     return text if compiled(text) else to_yaml(document)
@@ -321,10 +325,14 @@ def _constraints(draw: st.DrawFn, program: Program) -> Iterator[str]:
         yield from (f"{metric} <= {bound}", f"{metric} + 1 > {bound}", f"2 * {metric} < {bound} * 3")
     yield f"rom + 3 * macs <= {int(draw(st.sampled_from((costs['rom'] + 3 * costs['macs']).tolist())))}"
     yield from ("ram <= rom + 200", "macs // 2 <= rom * 3", "max(rom, ram) >= 40")
+    yield from _about_entropy(draw, costs["entropy"])
+    some = ", ".join(str(int(draw(st.sampled_from(costs["ram"])))) for _ in range(2))
+    yield from (f"ram in [{some}]", f"ram not in [{some}]", "rom == ram or macs // (rom - ram) != 1")
     depth = max(chain.variant.depth for chain in program.chains)
     if depth:
         yield from ("channels[-1] >= 3", "max(width) <= 6", "sum(height) >= depth", "channels[1] % 2 == 0")
         yield from (f"height[{depth}] <= height[1]", "ram < channels[1] * 500")
+        yield from ("max(channels[:1]) >= 3", f"sum(width[1:{(depth + 1) // 2}]) <= 9", "channels[-1] in [2, 3, 4]")
     if depth > 1:
         yield from ("channels[i] <= channels[i+1]", "width[i] * height[i] >= width[i+1]")
     for cell in program.space.cells.values():
@@ -333,6 +341,13 @@ def _constraints(draw: st.DrawFn, program: Program) -> Iterator[str]:
         if choice.cell:
             continue
         yield from _about(draw, choice, max(c.variant.count(name) for c in program.chains), depth)
+
+
+def _about_entropy(draw: st.DrawFn, attained: np.ndarray) -> Iterator[str]:
+    """Bounds on the entropy: often that of a network, to the last digit."""
+    value = draw(st.sampled_from(attained.tolist()))
+    yield from (f"entropy {op} {value!r}" for op in (">=", ">", "<=", "<"))
+    yield from (f"{value!r} <= entropy <= {2 * value!r}", f"entropy >= {value - 1:.3f} and rom >= 2")
 
 
 def _about(draw: st.DrawFn, choice: Choice, count: int, depth: int) -> Iterator[str]:
@@ -348,8 +363,18 @@ def _about(draw: st.DrawFn, choice: Choice, count: int, depth: int) -> Iterator[
         yield from (f"{name}[1] >= {value}", f"{name}[-1] * 2 <= {value + 4}", f"not ({name}[1] == {value})")
         yield from (f"sum({name}) <= {value * count}", f"max({name}) - min({name}) <= {value}", f"{name}[1] % 2 != 1")
         yield from (f"1 <= {name}[i] <= 6", f"{name}[i] < i + 5", f"sum({name}) * 10 <= ram")
+        other = draw(st.sampled_from(choice.options))
+        yield from (
+            f"{name}[1] in [{value}, {float(other)}]",
+            f"{name}[i] not in [{value}]",
+            f"sum({name}[:2]) <= {2 * value}",
+        )
+        yield from (f"sum({name}[1:{count}]) != {value * count}", f"max({name}[i:i+1]) >= {value}")
+        yield f"{name}[1] != {value} and {name}[-1] / ({name}[1] - {value}) >= -1"
+        yield f"{name}[-1] == {value} or rom // ({name}[-1] - {value}) >= 40"
         if count > 2:
             yield f"{name}[i] >= {name}[i-2]"
+            yield from (f"sum({name}[2:]) >= sum({name}[:-2])", f"min({name}[i-1:i+1]) <= {value}")
         if count > 1:
             yield from (f"{name}[i] {op} {name}[i+1]" for op in (">=", "<=", "==", "!="))
             yield from (f"{name}[1] == {name}[-1]", f"{name}[1] + {name}[2] <= {2 * value}")
@@ -360,6 +385,7 @@ def _about(draw: st.DrawFn, choice: Choice, count: int, depth: int) -> Iterator[
         yield from ("first(K[1]) >= 2", "last(K[i]) <= first(K[1])")
     elif name in ("A", "P", "T"):
         yield from (f'{name}[1] == "{some}"', f'{name}[i] != {name}[1] or {name}[i] == "{some}"')
+        yield from (f'{name}[-1] in ["{some}"]', f'{name}[i] not in ["{some}", "{choice.options[0]}"]')
     elif name == "R":
         yield from ("R[1] == true", "not R[-1]")
 
@@ -368,6 +394,7 @@ def _about_edges(draw: st.DrawFn, cell: Cell, count: int) -> Iterator[str]:
     """Conditions about the operators of a cell."""
     name, some = cell.name, draw(st.sampled_from(list(cell.operators)))
     yield from (f'{name}[1] == "{some}"', f'{name}[-1] != "{some}"', f'{name}[i] != "{some}" or depth < 2')
+    yield f'{name}[i] in ["{some}", "{next(iter(cell.operators))}"]'
     if count > 1:
         yield from (f"{name}[1] == {name}[2]", f"{name}[i] != {name}[i+1]", f'not ({name}[2] == "{some}") or ram < 900')
 
@@ -387,7 +414,8 @@ def possible_rows(program: Program, position: int) -> np.ndarray:
 
 def cost_samples(program: Program) -> dict[str, np.ndarray]:
     """The costs of every possible network, in order."""
-    metrics = ("rom", "params", "macs", "flops", "ram", "ram_pingpong", "ram_liveness", "entropy")
+    metrics = ("rom", "params", "macs", "flops", "ram", "ram_pingpong", "ram_liveness", "entropy", "latency")
+    metrics = metrics if program.latency else metrics[:-1]
     found = [{metric: np.zeros(0, np.int64) for metric in metrics}]
     found += [program.costs(v, possible_rows(program, v)) for v, c in enumerate(program.chains) if not c.impossible]
     return {metric: np.concatenate([costs[metric] for costs in found]) for metric in metrics}
@@ -411,7 +439,7 @@ def budgets_for(draw: st.DrawFn, program: Program) -> Budgets:
     """Budgets of which each, alone, keeps some networks of a program and usually drops some."""
     costs = cost_samples(program)
     limits = {}
-    for metric in ("rom", "ram", "flops", "macs", "params"):
+    for metric in ("rom", "ram", "flops", "macs", "params", *(("latency",) if program.latency else ())):
         if draw(st.integers(0, 2)) and costs[metric].size:
             limits[metric] = draw(bounds(costs[metric]))
     return Budgets(**limits)

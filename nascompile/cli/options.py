@@ -16,13 +16,14 @@ from nascompile.api import compile as compile_program
 from nascompile.cli.output import working
 from solvers.base import SOLVERS, solve
 from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.restriction import parse_conditions
 from spaces.errors import NascompileError
 from spaces.program.graph import Program
 from spaces.runtimes.library import DEFAULT
 
 __all__ = [
-    "Json", "Limits", "Request", "SetRequest", "Solver", "default_name", "flag", "is_set_file", "parameters",
-    "takes_options",
+    "Json", "Limits", "MembersRequest", "Request", "SetRequest", "Solver", "default_name", "flag", "is_set_file",
+    "parameters", "takes_options",
 ]  # fmt: skip
 
 Solver = Annotated[
@@ -145,6 +146,31 @@ class SetRequest(Request):
             metavar="SET|SPACE", help="A set file made by `reduce`, or a space, which is then reduced first."
         ),
     ]
+
+
+@dataclass(frozen=True)
+class MembersRequest(SetRequest):
+    """A SetRequest that may ask for part of the set."""
+
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where",
+            help="Only members with these options: M=84 in every use, M[1]=84,112 in the first, cell[4]=skip_connect "
+            "on a cell's fourth edge, variant=7. May be given several times; then all must hold.",
+            metavar="NAME[USE]=VALUES",
+        ),
+    ] = None
+
+    def feasible_set(self, solver: str = "auto") -> FeasibleSet:
+        """The set, or the part of it that was asked for.
+
+        Raises:
+            NascompileError: see `Request.feasible_set`; a condition that the space cannot have.
+        """
+        conditions = parse_conditions(self.where or ())
+        fs = super().feasible_set(solver)
+        return fs.where(**conditions) if conditions else fs
 
 
 def takes_options(function: Callable[..., None]) -> Callable[..., None]:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from spaces.units import format_time_ns
 if TYPE_CHECKING:
     from solvers.base import Progress
 
-__all__ = ["Interrupted", "emit_json", "out", "quantity", "say", "share", "span_text", "table", "working"]
+__all__ = ["Interrupted", "emit_json", "out", "quantity", "say", "share", "span_text", "table", "two_digits", "working"]
 
 _PATIENCE = 1.5
 
@@ -87,6 +88,16 @@ def quantity(metric: str, value: int | float) -> str:
     if isinstance(value, float):
         return f"{value:,.2f}"
     return f"{value:,} B" if metric.startswith(("rom", "ram")) else f"{value:,}"
+
+
+def two_digits(value: float) -> str:
+    """A measured number to two digits, never with an exponent.
+
+    Example:
+        >>> [two_digits(seconds) for seconds in (0.000_021_4, 0.53, 99.7, 1_134)]
+        ['0.000021', '0.53', '100', '1,100']
+    """
+    return f"{Decimal(f'{value:.2g}'):,f}"
 
 
 def span_text(labels: dict[str, str]) -> str:

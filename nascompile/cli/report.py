@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from nascompile.cli.output import out, share, span_text, table
+from nascompile.cli.output import out, share, span_text, table, two_digits
 from solvers.attribution import RELATIONS, counts_alone
 from solvers.sets.feasible_set import FeasibleSet
 from spaces.language.layer import option_label
@@ -65,7 +65,11 @@ def profile_text(data: dict[str, Any]) -> str:
     error = data["error"]
     counted = data["unit"] == "instructions"
     what = "operators" if counted else "networks"
-    wrong = f"median error {error['median']:.2g} % of {error['rows']} held-out {what}" if error else "no stated error"
+    wrong = (
+        f"median error {two_digits(error['median'])} % of {error['rows']} held-out {what}"
+        if error
+        else "no stated error"
+    )
     if counted:
         wrong += " in instructions, each taken as one cycle of this clock, which it is not"
     moved = ", its cycles taken at this clock" if "@" in data["name"] and not counted else ""
@@ -129,8 +133,8 @@ def print_report(data: dict[str, Any]) -> None:
         out.print()
         print_limits(data)
     out.print()
-    tree, seconds = data["tree"], data["seconds"]
-    out.print(f"tree: {tree['nodes']:,} nodes, {tree['bytes']:,} bytes; {_engine(data['engine'])}, {seconds:.2g} s")
+    tree, seconds = data["tree"], two_digits(data["seconds"])
+    out.print(f"tree: {tree['nodes']:,} nodes, {tree['bytes']:,} bytes; {_engine(data['engine'])}, {seconds} s")
 
 
 def print_head(data: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nascompile.cli.options import Json, SetRequest, takes_options
+from nascompile.cli.options import Json, MembersRequest, takes_options
 from nascompile.cli.output import emit_json, say, working
 from nascompile.cli.outputs import CONTINUED
 from nascompile.cli.parameters import parsed
@@ -26,7 +26,7 @@ __all__ = ["sample"]
 
 @takes_options
 def sample(
-    request: SetRequest,
+    request: MembersRequest,
     number: Annotated[int, typer.Option("-n", "--number", min=1, help="How many candidates.")] = 40,
     sampler: Annotated[
         str, typer.Option("--sampler", help=f"Which: {', '.join(SAMPLERS)}.", metavar="NAME")
@@ -66,6 +66,8 @@ def sample(
       nascompile sample dscnn --mcu stm32f412 -n 40 --sampler entropy --seed 0
 
       nascompile sample dscnn-stm32f412.nasset -n 5 --sampler uniform --state drawn.json
+
+      nascompile sample nasbench201 -n 5 --where "cell[4]=skip_connect"
     """
     given = {"clusters": clusters, "p": p}
     own = {name: value for name, value in given.items() if value is not None} | parsed(

@@ -18,7 +18,7 @@ import typer
 from rich.markup import escape
 
 from nascompile.cli.cells import Distinct, distinct_members, number_columns, refuse_distinct
-from nascompile.cli.options import Json, SetRequest, takes_options
+from nascompile.cli.options import Json, MembersRequest, takes_options
 from nascompile.cli.output import emit_json, out, quantity, say, table, working
 from nascompile.cli.outputs import FILE
 from nascompile.cli.report import print_head, report
@@ -59,7 +59,7 @@ class ShowOptions:
 
 
 @takes_options
-def show(request: SetRequest, options: ShowOptions) -> None:
+def show(request: MembersRequest, options: ShowOptions) -> None:
     """Look into a set: its counts, and some members with their costs; or into the folder of a run.
 
     Without --top, --least or --seed the first members in order are listed. All answers are exact.
@@ -70,9 +70,14 @@ def show(request: SetRequest, options: ShowOptions) -> None:
 
       nascompile show dscnn --mcu stm32f412 --seed 0
 
+      nascompile show nasbench201 --where "cell[4]=skip_connect" --where "cell[1]=nor_conv_1x1,nor_conv_3x3"
+
       nascompile show dscnn-stm32f412-entropy-0
     """
     if Path(request.space).is_dir():
+        if request.where:
+            message = f"--where takes a part of a set, and `{request.space}` is the folder of a run"
+            raise NascompileError.of("bad-option", message, "leave it out")
         show_run(Path(request.space), options.as_json)
         return
     if sum(option is not None for option in (options.top, options.least, options.seed)) > 1:
@@ -140,7 +145,7 @@ def _print_members(members: list[dict[str, Any]]) -> None:
 
 @takes_options
 def export(
-    request: SetRequest,
+    request: MembersRequest,
     form: Annotated[
         str | None, typer.Option("--format", "-f", help="csv, json or npz. Default: by the ending of --out, else csv.")
     ] = None,
@@ -165,6 +170,8 @@ def export(
       nascompile export dscnn-stm32f412.nasset -o members.csv
 
       nascompile export dscnn --mcu stm32f412 -n 1000 --seed 0 -f npz -o sample.npz
+
+      nascompile export dscnn-stm32f412.nasset --where variant=7 --where "M[1]=84,112" -o part.csv
     """
     form = form or (output.suffix.lstrip(".") if output else "") or "csv"
     if form not in ("csv", "json", "npz") or (form == "npz" and output is None):
@@ -191,7 +198,7 @@ def _ranks(fs: FeasibleSet, number: int | None, seed: int | None) -> range | lis
     count = fs.size if number is None else min(number, fs.size)
     if count > _LIMIT:
         message = f"{count:,} members are too many to list; at most {_LIMIT:,}"
-        hint = "draw some: --number 10000 --seed 0; or restrict the set in Python with fs.where(...)"
+        hint = "draw some: --number 10000 --seed 0; or take a part: --where M[1]=84"
         raise NascompileError.of("too-many", message, hint)
     return distinct_draws(fs.size, count, random.Random(seed)) if seed is not None else range(count)
 

@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers.base import Progress
-from solvers.cpsat.model import Model, lower
+from solvers.cpsat.model import Model, lower, lower_undefined
 from solvers.cpsat.search import enumerate_model, solve_model
 from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import EngineError, did_you_mean
 from spaces.language.layer import option_label
+from spaces.program.constraints import may_fail
 from spaces.program.graph import Chain, Program
 
 __all__ = ["Optimum", "enumerate_rows", "feasible", "model_text", "optimum", "reduced_bounds", "smallest", "solve"]
@@ -73,9 +74,21 @@ def enumerate_rows(program: Program, variant: int, progress: Progress | None = N
     chain = program.chains[variant]
     if chain.impossible:
         return np.zeros((0, len(chain.variant.decisions)), np.int32)
+    _check_defined(chain, program.ram_model)
     task = f"variant {chain.variant.label}".strip()
     report: Callable[[int], None] | None = (lambda count: progress(task, count)) if progress else None
     return enumerate_model(lower(chain, program.ram_model), report)[0]
+
+
+def _check_defined(chain: Chain, ram_model: str) -> None:
+    """Whether residual constraints have a value for every network that they are asked about.
+
+    Raises:
+        ExpressionError: one divides by zero.
+    """
+    for position, relation in enumerate(chain.residual):
+        if may_fail(relation.tree) and solve_model(lower_undefined(chain, ram_model, position)) is not None:
+            raise relation.expression.division_by_zero()
 
 
 def feasible(program: Program, variant: int, limits: Collection[str] | None = None) -> tuple[int, ...] | None:
@@ -134,9 +147,7 @@ def optimum(
         program: the compiled space.
         variant: position of the variant.
         metric: `rom`, `ram`, `ram_pingpong`, `ram_liveness`, `params`, `macs`, `flops`, the label of a numeric
-            decision, or `entropy` (EBS Eq. 6). For entropy, log-widths are rounded to multiples of 2^-32: the true
-            optimum is at most log2(u_L) * (T + 1) * 2^-32 above (below, for `min`) the returned value, T the number
-            of decisions; the value itself is that of the returned network.
+            decision, or `entropy` (EBS Eq. 6).
         sense: `max` or `min`.
         limits: names of the limits to impose; None for all.
 

@@ -5,11 +5,16 @@ division, remainder, rounding, minimum, maximum and absolute value all reduce to
 division of whole numbers from 0 up, largest of several, and a comparison with 0 behind a literal that holds exactly
 when the comparison does. Whatever depends on few enough combinations of options is tabulated with the language's own
 evaluation instead, which covers text, tuples and every function.
+
+`and` and `or` guard their right side: a division there may be by zero where it is not come to. The model divides by 1
+instead, and notes the pitfall: the literals under which the division is reached and its divisor is zero. No solution
+falls into one; whether some network does is asked of a model of its own, `require_undefined`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
@@ -17,7 +22,7 @@ from math import lcm, prod
 from typing import TYPE_CHECKING, Any
 
 from solvers.cpsat.arithmetic import Arithmetic, IntegerTerm, constant
-from spaces.errors import EngineError
+from spaces.errors import EngineError, ExpressionError
 from spaces.language.expressions import COMPARISONS, Binary, Expr, Expression, FunctionCall, Literal, Name, Unary
 from spaces.program.constraints import Relation, labels
 from spaces.program.graph import ADDITIVE_METRICS
@@ -40,6 +45,9 @@ class Ratio:
     under: IntegerTerm
 
 
+#: Literals that together mean that a division by zero is reached.
+Pitfall = tuple[Any, ...]
+
 _ONE = constant(1)
 _MINUS_ONE = Ratio(constant(-1), _ONE)
 
@@ -50,7 +58,9 @@ class Relations:
     def __init__(self, lowering: Lowering) -> None:
         self.lowering = lowering
         self.arithmetic = Arithmetic(lowering.native)
-        self.known: dict[Expr, Ratio] = {}
+        #: By tree, its value and the pitfalls in it.
+        self.known: dict[Expr, tuple[Ratio, list[Pitfall]]] = {}
+        self.pitfalls: list[Pitfall] = []
         self.domains: dict[str, Domain | None] = {}
         self.relation: Relation | None = None
 
@@ -61,12 +71,37 @@ class Relations:
             EngineError: an operation, a name or a magnitude that CP-SAT cannot take.
             ExpressionError: a combination of options for which the constraint has no value.
         """
-        self.relation = relation
-        try:
+        self.relation, self.pitfalls = relation, []
+        with self._magnitudes():
             if self._domains(relation.tree) is not None:
                 self._allow(relation.tree, [key for key, holds in self._evaluate(relation.tree) if holds])
             else:
                 self._require(relation.tree)
+        for pitfall in self.pitfalls:
+            self.arithmetic.native.add_bool_or([literal.negated() for literal in pitfall])
+
+    def require_undefined(self, relation: Relation) -> None:
+        """Impose that evaluating a constraint comes to a division by zero.
+
+        Raises:
+            EngineError: see `require`.
+        """
+        self.relation, self.pitfalls = relation, []
+        native = self.arithmetic.native
+        with self._magnitudes():
+            if self._domains(relation.tree) is not None:
+                self._allow(relation.tree, [key for key, value in self._evaluate(relation.tree) if value is None])
+                return
+            self.truth(relation.tree)
+        fallen = [native.new_bool_var("") for _ in self.pitfalls]
+        for one, pitfall in zip(fallen, self.pitfalls, strict=True):
+            native.add_bool_and(pitfall).only_enforce_if(one)
+        native.add_bool_or(fallen)
+
+    @contextmanager
+    def _magnitudes(self) -> Generator[None]:
+        try:
+            yield
         except OverflowError:
             hint = "divide both sides, or use smaller sizes"
             raise self.fail("too-large", "it reaches numbers above 2^60", hint) from None
@@ -103,14 +138,14 @@ class Relations:
         return result if prod(len(d.codes) for _, d in result) <= MAX_TABULATED else None
 
     def _evaluate(self, tree: Expr) -> Iterator[tuple[tuple[int, ...], Any]]:
-        """The value of a tree for each combination of codes of its names that vary."""
+        """The value of a tree for each combination of codes of its names that vary; None where it divides by zero."""
         assert self.relation is not None
         domains = self._domains(tree) or []
         expression = Expression(self.relation.expression.text, tree, self.relation.expression.span)
         for pairs in product(*(zip(d.codes, d.values, strict=True) for _, d in domains)):
             names = {name: value for (name, _), (_, value) in zip(domains, pairs, strict=True)}
             key = tuple(code for (_, d), (code, _) in zip(domains, pairs, strict=True) if d.variable is not None)
-            yield key, expression.evaluate(names)
+            yield key, _value(expression, names)
 
     def _allow(self, tree: Expr, rows: list[tuple[int, ...]], *also: Any) -> None:
         """The variables of a tree's names, and `also`, take one of these rows."""
@@ -123,6 +158,10 @@ class Relations:
 
     def _tabulated(self, tree: Expr) -> Ratio:
         pairs = list(self._evaluate(tree))
+        zero = self._undefined(tree, pairs)
+        pairs = [(key, 0 if value is None else value) for key, value in pairs]
+        if zero is not None:
+            self.pitfalls.append((zero,))
         if any(isinstance(value, str | tuple) for _, value in pairs):
             hint = "compare it with == or !=, or take first(x) or last(x) of a tuple"
             raise self.fail("not-numeric", "text or a tuple where a number belongs", hint)
@@ -135,13 +174,29 @@ class Relations:
         self._allow(tree, [(*key, value) for (key, _), value in zip(pairs, scaled, strict=True)], variable.expression)
         return Ratio(variable, constant(scale))
 
+    def _undefined(self, tree: Expr, pairs: Sequence[tuple[tuple[int, ...], Any]]) -> Any:
+        """A literal that holds exactly where a tabulated tree has no value; None where it always has one."""
+        if all(value is not None for _, value in pairs):
+            return None
+        literal = self.arithmetic.native.new_bool_var("")
+        rows = [(*key, int(value is None)) for key, value in pairs]
+        if len(rows) == 1:
+            self.arithmetic.native.add(literal == 1)
+        else:
+            self._allow(tree, rows, literal)
+        return literal
+
     # -- numbers -----------------------------------------------------------------------------------------------------
 
     def number(self, tree: Expr) -> Ratio:
         """The value of a tree as a ratio; remembered, so that equal sub-trees share their variables."""
         if tree not in self.known:
-            self.known[tree] = self._number(tree)
-        return self.known[tree]
+            before, self.pitfalls = self.pitfalls, []
+            self.known[tree] = self._number(tree), self.pitfalls
+            self.pitfalls = before
+        ratio, pitfalls = self.known[tree]
+        self.pitfalls += pitfalls
+        return ratio
 
     def _number(self, tree: Expr) -> Ratio:
         match tree:
@@ -234,7 +289,13 @@ class Relations:
 
     def _divided(self, a: Ratio, b: Ratio) -> Ratio:
         if b.over.low <= 0 <= b.over.high:
-            raise self.fail("division-by-zero", "it may divide by zero", "exclude the zero from what it divides by")
+            self.pitfalls.append((self.arithmetic.holds("==", b.over),))
+            negative = IntegerTerm(self.arithmetic.holds("<", b.over), 0, 1)
+            opposite = self.arithmetic.product(b.over, constant(-1))
+            # The absolute value, or 1 in the place of 0.
+            over = self.arithmetic.largest([b.over, opposite, _ONE])
+            sign = self.arithmetic.add(_ONE, self.arithmetic.product(negative, constant(-2)))
+            return self._times(a, Ratio(self.arithmetic.product(b.under, sign), over))
         sign = _MINUS_ONE.over if b.over.high < 0 else _ONE
         over, under = (self.arithmetic.product(part, sign) for part in (b.over, b.under))
         return self._times(a, Ratio(under, over))
@@ -254,10 +315,29 @@ class Relations:
             case Unary("not", operand):
                 return self.truth(operand).negated()
             case Binary("or", left, right):
-                return self.arithmetic.either(self.truth(left), self.truth(right))
+                one = self.truth(left)
+                return self.arithmetic.either(one, self._behind(one.negated(), right))
             case Binary("and", left, right):
-                return self.arithmetic.either(self.truth(left).negated(), self.truth(right).negated()).negated()
+                one = self.truth(left)
+                return self.arithmetic.either(one.negated(), self._behind(one, right).negated()).negated()
             case Binary(op, left, right) if op in COMPARISONS and self._domains(tree) is None:
                 return self.arithmetic.holds(op, self._difference(left, right).over)
             case _:
                 return self.arithmetic.holds("!=", self.number(tree).over)
+
+    def _behind(self, guard: Any, tree: Expr) -> Any:
+        """The truth of what is only looked at where the guard holds."""
+        before, self.pitfalls = self.pitfalls, []
+        literal = self.truth(tree)
+        self.pitfalls = before + [(guard, *pitfall) for pitfall in self.pitfalls]
+        return literal
+
+
+def _value(expression: Expression, names: Mapping[str, Any]) -> Any:
+    """The value of an expression, None where it divides by zero."""
+    try:
+        return expression.evaluate(names)
+    except ExpressionError as error:
+        if error.diagnostics[0].code != "division-by-zero":
+            raise
+        return None

@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 from solvers.cpsat.arithmetic import LARGEST, Arithmetic, IntegerTerm, constant
 from solvers.cpsat.table import Domain, StageTable
 from spaces.errors import EngineError, did_you_mean
+from spaces.program.entropy import width_steps
 from spaces.program.graph import ADDITIVE_METRICS, RAM_PARTS, Chain, Limit, Stage
 
-__all__ = ["LOG_WIDTH_SCALE", "Ints", "Lowering"]
-
-#: Log-widths are rounded to multiples of 1 / LOG_WIDTH_SCALE.
-LOG_WIDTH_SCALE = 2**32
+__all__ = ["Ints", "Lowering"]
 
 
 Ints = NDArray[np.int64]
@@ -156,7 +154,7 @@ class Lowering:
         if name in ADDITIVE_METRICS:
             return int(base[name]), [stage.costs[name] for stage in stages]
         if name == "log_width":
-            return _rounded(np.array(base[name])).item(), [_rounded(stage.column("log_width")) for stage in stages]
+            return int(width_steps(base[name])), [width_steps(stage.column(name)) for stage in stages]
         if name == "out_size":
             nothing = [np.zeros(stage.shape, np.int64) for stage in stages]
             return (0, [*nothing[:-1], final[stages[-1].next]]) if stages else (int(final[0]), [])
@@ -204,7 +202,3 @@ class Lowering:
 def _too_large(what: str) -> EngineError:
     message = f"the terms of {what} add up to more than 2^60, beyond CP-SAT's numbers"
     return EngineError.of("too-large", message, "use --solver diagram, or smaller sizes")
-
-
-def _rounded(log_width: NDArray[np.float64]) -> Ints:
-    return np.rint(log_width * LOG_WIDTH_SCALE).astype(np.int64)

@@ -18,7 +18,7 @@ from solvers.cpsat.expressions import Relations
 from solvers.cpsat.lowering import Lowering
 from spaces.program.graph import ADDITIVE_METRICS, Chain
 
-__all__ = ["Model", "lower"]
+__all__ = ["Model", "lower", "lower_undefined"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,7 @@ def lower(
         ram_model: `pingpong` or `liveness`, the RAM that `ram` limits mean.
         limits: names of the limits and residual constraints to impose; None for all.
         metrics: what `Model.costs` is to hold: additive metrics, `ram`, `ram_pingpong`, `ram_liveness`, a numeric
-            decision's label (times `Lowering.denominator`), `log_width` (times `LOG_WIDTH_SCALE`) or `out_size`.
+            decision's label (times `Lowering.denominator`), `log_width` (times `WIDTH_STEPS`) or `out_size`.
 
     Raises:
         EngineError: a constraint cannot be lowered, or the tables are too large.
@@ -67,11 +67,7 @@ def lower(
         >>> [str(v) for v in model.options], model.native.validate()
         (['M[1]', 'M[2]'], '')
     """
-    lowering = Lowering(chain, ram_model, limits)
-    for k, limit in enumerate(chain.limits):
-        if lowering.wanted(limit.name):
-            lowering.require_limit(limit, limit.name if limit.name in ADDITIVE_METRICS else f"limit{k}")
-    lowering.require_ram()
+    lowering = _limited(chain, ram_model, limits)
     relations = Relations(lowering)
     for relation in chain.residual:
         if lowering.wanted(relation.expression.text):
@@ -79,3 +75,33 @@ def lower(
     costs = {name: lowering.metric(name).expression for name in metrics}
     lowering.finish()
     return Model(lowering.native, lowering.options, costs)
+
+
+def lower_undefined(chain: Chain, ram_model: str, position: int) -> Model:
+    """The networks that keep all limits and the residual constraints before one, and make that one divide by zero.
+
+    Args:
+        chain: see `lower`.
+        ram_model: see `lower`.
+        position: of the constraint among `chain.residual`.
+
+    Raises:
+        EngineError: see `lower`.
+    """
+    lowering = _limited(chain, ram_model, None)
+    relations = Relations(lowering)
+    for relation in chain.residual[:position]:
+        relations.require(relation)
+    relations.require_undefined(chain.residual[position])
+    lowering.finish()
+    return Model(lowering.native, lowering.options, {})
+
+
+def _limited(chain: Chain, ram_model: str, limits: Collection[str] | None) -> Lowering:
+    """A chain with its limits, but without residual constraints."""
+    lowering = Lowering(chain, ram_model, limits)
+    for k, limit in enumerate(chain.limits):
+        if lowering.wanted(limit.name):
+            lowering.require_limit(limit, limit.name if limit.name in ADDITIVE_METRICS else f"limit{k}")
+    lowering.require_ram()
+    return lowering

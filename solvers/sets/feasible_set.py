@@ -7,7 +7,7 @@ algebra all work on the tree, so a set of 10^13 members is as handy as one of fo
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from solvers.sets import set_file
 from solvers.sets.metrics import Metrics
 from solvers.sets.ranking import distinct_draws, list_rows, rank_row, unrank_rows
-from solvers.sets.restriction import histogram, option_masks, restrict
+from solvers.sets.restriction import condition_text, histogram, option_masks, restrict
 from solvers.sets.tree import Level, Tree, join, merge_pairs
 from spaces.errors import CandidateError, EngineError
 from spaces.program.candidate import Candidate, parse_candidate
@@ -312,32 +312,36 @@ class FeasibleSet(Sequence[Candidate]):
 
     # -- sets from sets --------------------------------------------------------------------------------------------
 
-    def where(self, variant: str | int | None = None, **choices: Any) -> FeasibleSet:
+    def where(self, variant: str | int | Collection[str | int] | None = None, **choices: Any) -> FeasibleSet:
         """The members with given options.
 
         Args:
-            variant: only this variant (`7`, `"7"`).
+            variant: only this variant, or one of these (`7`, `"7"`, `[6, 7]`).
             choices: a value, a list of allowed values, or `{use: value(s)}` with uses counted from 1; a bare value
-                holds for every use of the choice.
+                holds for every use of the choice. A cell goes by its name, its uses are its edges, in the order of its
+                word; however often it stands in the network, it has the same edges everywhere.
 
         Raises:
             CandidateError: an unknown variant, choice, use or option.
 
         Example:
-            `fs.where(M={1: 84, 2: [84, 112]})`, `fs.where(variant=7, W=0.5)`
+            `fs.where(M={1: 84, 2: [84, 112]})`, `fs.where(variant=7, W=0.5)`, `fs.where(cell={4: "skip_connect"})`
         """
-        label = None if variant is None else str(variant)
-        if label is not None and label not in self.program.by_label:
-            hint = f"its variants are {', '.join(self.program.by_label)}"
-            raise CandidateError.of("bad-candidate", f"there is no variant `{label}`", hint)
-        masks = option_masks(self.program.variants, choices)
+        wanted = [variant] if isinstance(variant, str | int) else variant
+        labels = None if wanted is None else list(map(str, wanted))
+        for label in labels or ():
+            if label not in self.program.by_label:
+                hint = f"its variants are {', '.join(self.program.by_label)}"
+                raise CandidateError.of("bad-candidate", f"there is no variant `{label}`", hint)
+        masks = option_masks(self.program.variants, choices, self.program.space.cells)
         chains: list[tuple[list[Level], int]] = []
         for v, own in enumerate(self.program.variants):
             levels, root = self.tree.chain(v)
-            keep = masks[v] is not None and label in (None, own.label)
+            keep = masks[v] is not None and (labels is None or own.label in labels)
             chains.append(restrict(levels, root if keep else 0, masks[v] or {}))
-        what = [f"variant {label}"] * (label is not None) + [f"{n} = {v}" for n, v in choices.items()]
-        return self._derived(join(chains), f"{self.description} where {', '.join(what)}")
+        what = [f"variant {' or '.join(labels)}"] if labels is not None else []
+        what += [f"{n} = {condition_text(v)}" for n, v in choices.items()]
+        return self._derived(join(chains), f"{self.description} where {', '.join(what)}" if what else self.origin)
 
     def _derived(self, tree: Tree, origin: str) -> FeasibleSet:
         return FeasibleSet(self.program, tree, self.engine, self.seconds, origin)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from fractions import Fraction
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -13,7 +15,7 @@ from spaces.errors import CandidateError, did_you_mean
 from spaces.language.layer import option_label
 from spaces.program.variants import Decision, Variant
 
-__all__ = ["histogram", "option_masks", "restrict"]
+__all__ = ["condition_text", "histogram", "option_masks", "parse_conditions", "restrict"]
 
 Masks = dict[int, NDArray[np.bool_]]
 
@@ -58,29 +60,58 @@ def histogram(levels: Sequence[Level], root: int, counts: Sequence[NDArray[Any]]
     return out
 
 
-def option_masks(variants: Sequence[Variant], choices: Mapping[str, Any]) -> list[Masks | None]:
+def option_masks(
+    variants: Sequence[Variant], choices: Mapping[str, Any], cells: Collection[str] = ()
+) -> list[Masks | None]:
     """Per variant, which options of which decisions are allowed; None where a variant has no such members.
+
+    Args:
+        variants: of the program, in order.
+        choices: see `FeasibleSet.where`.
+        cells: which of the choices are cells, whose uses are edges.
 
     Raises:
         CandidateError: an unknown choice, use or option.
     """
-    known = {d.choice for v in variants for d in v.decisions} | {n for v in variants for n in v.constants}
-    for name in choices:
+    known = _known_options(variants)
+    for name, wanted in choices.items():
         if name not in known:
             raise CandidateError.of("bad-restriction", f"there is no choice `{name}`", did_you_mean(name, known))
-    uses = max((v.count(n) for v in variants for n in choices), default=0)
-    for name, wanted in choices.items():
-        for use in wanted if _by_use(wanted) else ():
-            if not isinstance(use, int) or not 1 <= use <= uses:
-                raise CandidateError.of("bad-restriction", f"there is no {name}[{use}]", f"{name} has uses 1 to {uses}")
+        uses = max(v.count(name) for v in variants)
+        for use, values in wanted.items() if _by_use(wanted) else [(0, wanted)]:
+            if _by_use(wanted) and not (isinstance(use, int) and 1 <= use <= uses):
+                raise _no_such_use(name, use, uses, cell=name in cells)
+            labels = known[name]
+            for value in _values(values):
+                if _found(value, labels) is None:
+                    label = f"{name}[{use}]" if use else name
+                    shown, hint = option_label(value)[:40], f"its options are {', '.join(labels[:20])}"
+                    raise CandidateError.of("bad-restriction", f"{label} cannot be {shown}", hint)
     return [_variant_masks(v, choices) for v in variants]
+
+
+def _known_options(variants: Sequence[Variant]) -> dict[str, list[str]]:
+    """The options of each choice as texts, those that shape a variant too."""
+    result: dict[str, dict[str, None]] = {}
+    for variant in variants:
+        for decision in variant.decisions:
+            result.setdefault(decision.choice, {}).update(dict.fromkeys(map(option_label, decision.options)))
+        for name, value in variant.constants.items():
+            result.setdefault(name, {})[option_label(value)] = None
+    return {name: list(labels) for name, labels in result.items()}
+
+
+def _no_such_use(name: str, use: object, uses: int, cell: bool) -> CandidateError:
+    what = "edges" if cell else "uses"
+    hint = f"{name} has {what} 1 to {uses}" if uses else f"{name} is decided once; write `{name}` without an index"
+    return CandidateError.of("bad-restriction", f"there is no {name}[{str(use)[:20]}]", hint)
 
 
 def _variant_masks(variant: Variant, choices: Mapping[str, Any]) -> Masks | None:
     masks: Masks = {}
     for name, wanted in choices.items():
         if name in variant.constants:
-            if variant.constants[name] not in _values(wanted):
+            if not any(_found(value, [option_label(variant.constants[name])]) == 0 for value in _values(wanted)):
                 return None
             continue
         mine = [t for t, d in enumerate(variant.decisions) if d.choice == name]
@@ -90,6 +121,19 @@ def _variant_masks(variant: Variant, choices: Mapping[str, Any]) -> Masks | None
                 return None
             masks[mine[use - 1]] = _mask(variant.decisions[mine[use - 1]], _values(value))
     return masks
+
+
+def condition_text(wanted: Any) -> str:
+    """The options that are wanted, for a person.
+
+    Example:
+        >>> condition_text({1: 84, 2: ["84", 112], 3: ["relu"]})
+        '{1: 84, 2: [84, 112], 3: relu}'
+    """
+    if _by_use(wanted):
+        return f"{{{', '.join(f'{use}: {condition_text(values)}' for use, values in wanted.items())}}}"
+    texts = [option_label(value) for value in _values(wanted)]
+    return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
 
 
 def _by_use(wanted: Any) -> TypeGuard[Mapping[Any, Any]]:
@@ -105,14 +149,72 @@ def _values(wanted: Any) -> list[Any]:
     return list(wanted) if _several(wanted) else [wanted]
 
 
+def _found(value: Any, labels: Sequence[str]) -> int | None:
+    """Which of some options is meant by a value or its text; `0.50` is 0.5."""
+    text = option_label(value)
+    if text in labels:
+        return labels.index(text)
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return _found(Fraction(value), labels)
+    return None
+
+
 def _mask(decision: Decision, values: list[Any]) -> NDArray[np.bool_]:
     mask = np.zeros(len(decision.options), np.bool_)
     labels = [option_label(o) for o in decision.options]
     for value in values:
-        text = option_label(value)
-        if text not in labels:
-            raise CandidateError.of(
-                "bad-restriction", f"{decision.label} cannot be {text}", f"its options are {', '.join(labels[:20])}"
-            )
-        mask[labels.index(text)] = True
+        if (position := _found(value, labels)) is not None:
+            mask[position] = True
     return mask
+
+
+# -- conditions as words -----------------------------------------------------------------------------------------------
+
+_NUMBER = re.compile(r"\d{1,20}(?:\.\d{1,20})?")
+_WORD = re.compile(
+    r"\s*(?P<name>[A-Za-z_]\w*)\s*(?:\[\s*(?P<use>[^\]]*?)\s*\])?\s*=(?P<values>.*)", re.ASCII | re.DOTALL
+)
+_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
+_MOST_DIGITS = 10
+_EXAMPLE = "for example `M[1]=84,112`, `cell[4]=skip_connect` or `variant=7`"
+
+
+def parse_conditions(words: Iterable[str]) -> dict[str, Any]:
+    """Conditions on members as the command line has them, as the keyword arguments of `FeasibleSet.where`.
+
+    Args:
+        words: `NAME=VALUES` for every use of a choice, `NAME[USE]=VALUES` for one, counted from 1; several values are
+            separated by commas, and any of them will do. `variant=VALUES` means variants. All words must hold.
+
+    Raises:
+        CandidateError: a word that is none of these, or the same decision in two of them.
+
+    Example:
+        >>> parse_conditions(["M[1]=84,112", "M[3]=84", "cell[4]=skip_connect", "variant=7"])
+        {'M': {1: ['84', '112'], 3: ['84']}, 'cell': {4: ['skip_connect']}, 'variant': ['7']}
+    """
+    result: dict[str, Any] = {}
+    for word in words:
+        name, use, values = _parse_condition(word)
+        if use is None and name not in result:
+            result[name] = values
+        elif use is not None and _by_use(uses := result.setdefault(name, {})) and use not in uses:
+            result[name] = {**uses, use: values}
+        else:
+            message = f"`{word[:60]}` restricts `{name}` a second time"
+            raise CandidateError.of("bad-restriction", message, "write the values in one, with commas: M[1]=84,112")
+    return result
+
+
+def _parse_condition(word: str) -> tuple[str, int | None, list[str]]:
+    match = _WORD.fullmatch(word)
+    values = [value.strip() for value in match["values"].split(",")] if match else []
+    # Quotes are for the shell, or remembered from constraints.
+    values = [value[1:-1] if _QUOTED.fullmatch(value) else value for value in values]
+    if match is None or not all(values) or values[0].startswith("="):
+        raise CandidateError.of("bad-restriction", f"`{word[:60]}` is no condition on members", _EXAMPLE)
+    use = match["use"]
+    if use is not None and not (use.isdecimal() and len(use) < _MOST_DIGITS and match["name"] != "variant"):
+        hint = "uses of a choice, and edges of a cell, are counted from 1: M[1], cell[4]"
+        raise CandidateError.of("bad-restriction", f"there is no {match['name']}[{use[:20]}]", hint)
+    return match["name"], None if use is None else int(use), values

@@ -15,17 +15,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.errors import EngineError
+from spaces.errors import EngineError, ExpressionError
 from spaces.language.expressions import COMPARISONS, Binary, Expr, FunctionCall, Literal, Name, Unary
 from spaces.language.layer import option_label
 from spaces.program.constraints import Relation, labels
-from spaces.program.graph import ADDITIVE_METRICS, RAM_PARTS, Chain, Program, Stage
+from spaces.program.graph import ADDITIVE_METRICS, RAM_PARTS, Chain, Limit, Program, Stage
 from spaces.program.variants import Decision
 
 __all__ = ["minizinc_text"]
 
 _MAX_TABLE = 2_000
 _WORDS = {"and": "/\\", "or": "\\/", "==": "="}
+
+#: Sums beyond 32 bits, which many solvers lack, are written as two digits of this base.
+_DIGIT = 2**20
 
 _FLOOR = """\
 % Python's floor division and remainder, which round down; `div` and `mod` round towards 0.
@@ -94,7 +97,10 @@ class _Writer:
         metrics = [m for m in ADDITIVE_METRICS if m in names or any(c.name == m for c in self.chain.limits)]
         columns = {m: [stage.costs[m] for stage in stages] for m in metrics}
         for k, limit in enumerate(self.chain.limits):
-            if limit.name not in ADDITIVE_METRICS:
+            if limit.name not in ADDITIVE_METRICS and _wide(limit):
+                columns[f"limit{k} high"] = [column // _DIGIT for column in limit.columns]
+                columns[f"limit{k} low"] = [column % _DIGIT for column in limit.columns]
+            elif limit.name not in ADDITIVE_METRICS:
                 columns[f"limit{k}"] = list(limit.columns)
         for part in self.parts if self.ram else ():
             columns[part] = [stage.column(part) for stage in stages]
@@ -146,6 +152,11 @@ class _Writer:
         for k, limit in enumerate(self.chain.limits):
             if limit.name in ADDITIVE_METRICS:
                 yield f"constraint {self.total(limit.name)} <= {limit.budget};"
+            elif _wide(limit):
+                # As for numbers of two digits: what the low ones exceed the bound by is carried, rounded up.
+                high, low = (" + ".join(self.terms(f"limit{k} {digit}")) or "0" for digit in ("high", "low"))
+                carried = f"({low} + {_DIGIT - 1 - limit.bound % _DIGIT}) div {_DIGIT}"
+                yield f"constraint {high} + {carried} <= {limit.bound // _DIGIT}; % {limit.name}"
             else:
                 yield f"constraint {' + '.join(self.terms(f'limit{k}')) or 0} <= {limit.bound}; % {limit.name}"
 
@@ -179,7 +190,7 @@ class _Writer:
                 rows = [
                     [_code(d, x) for d, x in zip(decisions, row, strict=True)]
                     for row in product(*(range(len(d.options)) for d in decisions))
-                    if relation.holds({d.label: d.options[x] for d, x in zip(decisions, row, strict=True)})
+                    if _holds(relation, {d.label: d.options[x] for d, x in zip(decisions, row, strict=True)})
                 ]
                 quoted = ", ".join(f"'{n}'" for n in names)
                 return f"table([{quoted}], {_rows(rows)})" if rows else "false"
@@ -224,6 +235,12 @@ class _Writer:
         return str(self.chain.base[name]) if name in self.chain.base else f"'{name}'"
 
 
+def _wide(limit: Limit) -> bool:
+    """Whether its sums, or its bound, are beyond 32 bits."""
+    most = sum(int(np.abs(column).max(initial=0)) for column in limit.columns)
+    return max(most, abs(limit.bound)) >= 2**31
+
+
 def _is_truth(tree: Expr) -> bool:
     return isinstance(tree, Binary | Unary) and (tree.op in COMPARISONS or tree.op in ("and", "or", "not"))
 
@@ -241,6 +258,16 @@ def _declarations(decision: Decision, held: Mapping[str, NDArray[Any]], known: s
 
 def _rows(rows: Sequence[Iterable[Any]]) -> str:
     return "[|\n   " + "\n | ".join(", ".join(map(str, row)) for row in rows) + " |]"
+
+
+def _holds(relation: Relation, names: Mapping[str, Any]) -> bool:
+    """Whether a condition is true; where it divides by zero there is no network, or the engines say so."""
+    try:
+        return relation.holds(names)
+    except ExpressionError as error:
+        if error.diagnostics[0].code != "division-by-zero":
+            raise
+        return False
 
 
 def _not_whole(relation: Relation) -> EngineError:

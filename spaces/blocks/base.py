@@ -180,7 +180,7 @@ class Edges(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Block:
     """A registered block.
 

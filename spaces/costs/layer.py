@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from math import log2
 from typing import TYPE_CHECKING, NamedTuple
 
-from spaces.lanes import largest, rounded_log2
+from spaces.lanes import largest, mapped
 from spaces.tensors import DTYPES, Tensor
 
 if TYPE_CHECKING:
@@ -13,10 +15,13 @@ if TYPE_CHECKING:
     from spaces.operators import Ops
     from spaces.runtimes.base import Runtime
 
-__all__ = ["LAYER_COSTS", "LayerCost", "layer_cost", "peak_bytes"]
+__all__ = ["LAYER_COSTS", "WIDTH_STEPS", "LayerCost", "layer_cost", "log2_width", "peak_bytes"]
 
 #: The costs of a layer that are amounts, in whole numbers.
 LAYER_COSTS = ("rom", "params", "macs", "flops", "latency", "out_bytes", "peak")
+
+#: Log-widths are multiples of 1 / WIDTH_STEPS.
+WIDTH_STEPS = 2**32
 
 
 class LayerCost(NamedTuple):
@@ -31,7 +36,7 @@ class LayerCost(NamedTuple):
         out_bytes: D * u, bytes of the output.
         peak: most bytes alive at any step of the layer.
         kernels: the kernels of a runtime that it calls, a bit for each, whose code each costs once.
-        log_width: sum of log2(w) over its operators, each a multiple of `spaces.lanes.LOG_STEP`.
+        log_width: sum of log2(w) over its operators, see `log2_width`.
     """
 
     rom: int
@@ -64,7 +69,7 @@ def layer_cost(
         params += op.weights + settings.extra_params(op)
         macs += op.macs
         activated += op.out.size if op.activation != "none" else 0
-        log_width += rounded_log2(op.width) if op.weights else 0.0
+        log_width += mapped(log2_width, op.width) if op.weights else 0.0
     rom, kernels = runtime.layer(ops, x, out, settings)
     return LayerCost(
         rom=rom,
@@ -77,6 +82,20 @@ def layer_cost(
         kernels=kernels,
         log_width=log_width,
     )
+
+
+@lru_cache(maxsize=65536)
+def log2_width(width: int) -> float:
+    """log2(w) of EBS Eq. 6 to a multiple of 2^-32.
+
+    So sums of them are exact up to 2^20, in whatever order they are added: networks of equal widths have equal
+    entropies, and a bound on the entropy is a bound on a sum of whole numbers.
+
+    Example:
+        >>> log2_width(8), log2_width(84) == log2(84), abs(log2_width(84) - log2(84)) < 2**-32
+        (3.0, False, True)
+    """
+    return round(log2(width) * WIDTH_STEPS) / WIDTH_STEPS
 
 
 def peak_bytes(ops: Ops, x_bytes: int, width: int) -> int:

@@ -6,6 +6,7 @@ The document is plain data whose every part still knows its place in a file; `sp
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from io import StringIO
@@ -14,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 from ruamel.yaml import YAML
-from ruamel.yaml.scalarstring import LiteralScalarString
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
 from spaces.errors import SpaceError, Span, did_you_mean
 from spaces.files import read_text
@@ -22,6 +23,9 @@ from spaces.language.keys import DType, Keys, validate_keys
 from spaces.language.source import Source, is_list, is_mapping, read_yaml
 
 __all__ = ["Document", "Header", "InputKeys", "files_of", "read_document"]
+
+#: What may stand in YAML only as an escape: `\u2028`.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
 
 class InputKeys(Keys):
@@ -77,7 +81,8 @@ class Document:
     def text(self) -> str:
         """Canonical JSON of the resolved document; equal text means equal space."""
         data = {k: v for k, v in self.source.data.items() if k != "extends"}
-        return json.dumps(data, sort_keys=False, ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps(data, sort_keys=False, ensure_ascii=False, separators=(",", ":"))
+        return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
     def dump(self) -> str:
         """The resolved document as readable YAML, which loads back to the same space."""
@@ -89,7 +94,9 @@ class Document:
 
 
 def _literal(value: Any) -> Any:
-    """Text of several lines as a literal block, the way a person would write it."""
+    """Text of several lines as a literal block, the way a person would write it; in quotes what must be escaped."""
+    if isinstance(value, str) and _UNPRINTABLE.search(value):
+        return DoubleQuotedScalarString(value)
     return LiteralScalarString(value) if isinstance(value, str) and "\n" in value else value
 
 

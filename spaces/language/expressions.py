@@ -30,9 +30,11 @@ __all__ = [
     "Index",
     "Literal",
     "Name",
+    "Slice",
     "Unary",
     "is_tuple",
     "parse",
+    "shown",
 ]
 
 MAX_LENGTH = 500
@@ -64,6 +66,15 @@ class Index:
 
 
 @dataclass(frozen=True)
+class Slice:
+    """`M[1:3]`, `M[2:]`: the decisions of choice `name` between two positions, both included; None is either end."""
+
+    name: str
+    first: Expr | None
+    last: Expr | None
+
+
+@dataclass(frozen=True)
 class Unary:
     """`-x` or `not x`."""
 
@@ -73,7 +84,10 @@ class Unary:
 
 @dataclass(frozen=True)
 class Binary:
-    """Arithmetic, comparison, `and`, `or`. A chain `a <= b <= c` is parsed into `a <= b and b <= c`."""
+    """Arithmetic, comparison, `and`, `or`; the last two look at their right side only where the left leaves it open.
+
+    A chain `a <= b <= c` is parsed into `a <= b and b <= c`, and `a in [b, c]` into `a == b or a == c`.
+    """
 
     op: str
     left: Expr
@@ -88,7 +102,7 @@ class FunctionCall:
     arguments: tuple[Expr, ...]
 
 
-Expr = Literal | Name | Index | Unary | Binary | FunctionCall
+Expr = Literal | Name | Index | Slice | Unary | Binary | FunctionCall
 
 
 def is_tuple(value: Value) -> TypeGuard[tuple[Value, ...]]:
@@ -140,11 +154,21 @@ def _numeric(operation: Callable[[Any, Any], Any]) -> Callable[[Value, Value], V
     return apply
 
 
+def _compared(operation: Callable[[Any, Any], bool]) -> Callable[[Value, Value], bool]:
+    """The comparison; with the entropy, which alone is a floating-point number, that of floating-point numbers."""
+
+    def apply(a: Value, b: Value) -> bool:
+        return operation(float(a), float(b)) if isinstance(a, float) or isinstance(b, float) else operation(a, b)
+
+    return apply
+
+
 APPLY: dict[str, Callable[[Any, Any], Any]] = {
     "+": _numeric(operator.add), "-": _numeric(operator.sub), "*": _numeric(operator.mul),
     "//": _numeric(lambda a, b: a // b), "%": _numeric(operator.mod),
     "/": _numeric(lambda a, b: Fraction(a) / Fraction(b)),
-    "==": operator.eq, "!=": operator.ne, "<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt,
+    "==": _compared(operator.eq), "!=": _compared(operator.ne), "<=": _compared(operator.le),
+    "<": _compared(operator.lt), ">=": _compared(operator.ge), ">": _compared(operator.gt),
 }  # fmt: skip
 
 COMPARISONS = ("==", "!=", "<=", "<", ">=", ">")
@@ -171,7 +195,7 @@ class Expression:
     @cached_property
     def names(self) -> frozenset[str]:
         """Every name the expression mentions."""
-        return frozenset(n.name for n in walk(self.tree) if isinstance(n, Name | Index))
+        return frozenset(n.name for n in walk(self.tree) if isinstance(n, Name | Index | Slice))
 
     def evaluate(self, names: Mapping[str, Value]) -> Value:
         """The exact value, given the value of every name (`M[3]` is looked up under `("M", 3)`).
@@ -182,11 +206,15 @@ class Expression:
         try:
             return evaluate(self.tree, names)
         except ZeroDivisionError:
-            raise self.error("division-by-zero", "a division by zero", "exclude the zero from the options") from None
+            raise self.division_by_zero() from None
         except (TypeError, AttributeError, IndexError):
             message = f"cannot compute `{self.text}` from values of these types"
             hint = "a tuple has `first(x)` and `last(x)`; text only compares"
             raise self.error("wrong-type", message, hint) from None
+
+    def division_by_zero(self) -> ExpressionError:
+        """The error of an expression that divides by zero."""
+        return self.error("division-by-zero", "a division by zero", "exclude the zero from the options")
 
     def error(self, code: str, message: str, hint: str = "") -> ExpressionError:
         """An error that points at this expression."""
@@ -211,6 +239,8 @@ def evaluate(tree: Expr, names: Mapping[Any, Value]) -> Value:
             return -evaluate(operand, names)
         case Unary(_, operand):
             return not evaluate(operand, names)
+        case Slice(name):
+            raise TypeError(name)
         case Binary("and", left, right):
             return bool(evaluate(left, names)) and bool(evaluate(right, names))
         case Binary("or", left, right):
@@ -226,6 +256,8 @@ def children(tree: Expr) -> tuple[Expr, ...]:
     match tree:
         case Index(_, position):
             return (position,)
+        case Slice(_, first, last):
+            return tuple(end for end in (first, last) if end is not None)
         case Unary(_, operand):
             return (operand,)
         case Binary(_, left, right):
@@ -241,6 +273,34 @@ def walk(tree: Expr) -> Iterator[Expr]:
     yield tree
     for child in children(tree):
         yield from walk(child)
+
+
+def shown(tree: Expr) -> str:
+    """The text of a tree, for messages: names, indices and literals as they are written, and anything else in brief.
+
+    Example:
+        >>> shown(parse("M[i + 1]").tree), shown(parse("M[2:]").tree), shown(parse("'relu'").tree)
+        ('M[i + 1]', 'M[2:]', '"relu"')
+    """
+    match tree:
+        case Literal(str() as value):
+            return f'"{value}"'
+        case Literal(value):
+            return str(float(value)) if isinstance(value, Fraction) else str(value)
+        case Name(name):
+            return name
+        case Index(name, position):
+            return f"{name}[{shown(position)}]"
+        case Slice(name, first, last):
+            return f"{name}[{shown(first) if first else ''}:{shown(last) if last else ''}]"
+        case Unary("-", operand):
+            return f"-{shown(operand)}"
+        case Unary(op, operand):
+            return f"{op} {shown(operand)}"
+        case Binary(op, left, right):
+            return f"{shown(left)} {op} {shown(right)}"
+        case FunctionCall(function, arguments):
+            return f"{function}({', '.join(map(shown, arguments))})"
 
 
 def rewrite(tree: Expr, change: Callable[[Expr], Expr]) -> Expr:
@@ -320,6 +380,8 @@ class _Parser:
                 return Literal(int(word == "true"))
             case ast.Name(id=name):
                 return Name(name)
+            case ast.Subscript(value=ast.Name(id=name), slice=ast.Slice(lower=first, upper=last, step=None)):
+                return Slice(name, sub(first) if first else None, sub(last) if last else None)
             case ast.Subscript(value=ast.Name(id=name), slice=position):
                 return Index(name, sub(position))
             case ast.UnaryOp(op=ast.USub(), operand=operand):
@@ -331,7 +393,7 @@ class _Parser:
             case ast.BoolOp(op=op, values=values):
                 return self.chain("and" if isinstance(op, ast.And) else "or", [sub(v) for v in values])
             case ast.Compare(left=first, ops=ops, comparators=others):
-                return self.comparison(node, [sub(first), *map(sub, others)], ops)
+                return self.comparison(node, [first, *others], ops, sub)
             case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
                 return self.call(node, name, [sub(a) for a in arguments])
             case _:
@@ -369,11 +431,34 @@ class _Parser:
             tree = Binary(op, tree, part)
         return tree
 
-    def comparison(self, node: ast.expr, terms: list[Expr], ops: list[ast.cmpop]) -> Expr:
-        if any(type(op) not in _BINARY for op in ops):
-            raise self.refuse(node)
-        pairs = zip(ops, terms, terms[1:], strict=False)
-        return self.chain("and", [Binary(_BINARY[type(op)], a, b) for op, a, b in pairs])
+    def comparison(
+        self, node: ast.expr, terms: list[ast.expr], ops: list[ast.cmpop], sub: Callable[[ast.expr], Expr]
+    ) -> Expr:
+        parts: list[Expr] = []
+        for op, left, right in zip(ops, terms, terms[1:], strict=False):
+            match op:
+                case ast.In():
+                    parts.append(self.membership(left, right, sub))
+                case ast.NotIn():
+                    parts.append(Unary("not", self.membership(left, right, sub)))
+                case _ if type(op) in _BINARY:
+                    parts.append(Binary(_BINARY[type(op)], sub(left), sub(right)))
+                case _:
+                    raise self.refuse(node)
+        return self.chain("and", parts)
+
+    def membership(self, left: ast.expr, right: ast.expr, sub: Callable[[ast.expr], Expr]) -> Expr:
+        """`left in [a, b, c]` as comparisons."""
+        if not isinstance(right, ast.List) or not right.elts:
+            message = f"`{self.part(right)[:60]}` is no list of values"
+            raise self.fail("no-list", message, f"write for example `{self.part(left)[:60]} in [8, 16]`", right)
+        value = sub(left)
+        return self.balanced([Binary("==", value, sub(element)) for element in right.elts])
+
+    def balanced(self, parts: list[Binary]) -> Expr:
+        """Any of them, as a tree that a long list does not make deep."""
+        middle = len(parts) // 2
+        return Binary("or", self.balanced(parts[:middle]), self.balanced(parts[middle:])) if middle else parts[0]
 
     def call(self, node: ast.expr, name: str, arguments: list[Expr]) -> Expr:
         if name not in FUNCTIONS:
@@ -395,5 +480,5 @@ class _Parser:
                 message, hint = "a comma is not allowed here", "write large numbers as 10_000_000"
             case _:
                 message = f"`{self.part(node)[:60]}` is not allowed in an expression"
-                hint = "allowed: + - * / // %, comparisons, and, or, not, M[i], " + ", ".join(FUNCTIONS)
+                hint = f"allowed: + - * / // %, comparisons, in [...], and, or, not, M[i], {', '.join(FUNCTIONS)}"
         return self.fail("not-allowed", message, hint, node)

@@ -7,10 +7,10 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from spaces.errors import Diagnostic, SpaceError, did_you_mean
-from spaces.language.expressions import Expression, Index, parse, walk
+from spaces.language.expressions import Expression, Index, Slice, parse, walk
 from spaces.language.layer import Choice, Repeat, Value, option_label
 from spaces.language.source import Path_, is_list, is_mapping
-from spaces.language.space import DERIVED, METRICS, Item
+from spaces.language.space import DERIVED, NETWORK_VALUES, Item
 
 if TYPE_CHECKING:
     from spaces.language.cell import Cell
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["RESERVED", "Reading"]
 
 #: Names with a meaning of their own.
-RESERVED = frozenset({*METRICS, *DERIVED, "depth", "variant", "i", "and", "or", "not", "true", "false"})
+RESERVED = frozenset({*NETWORK_VALUES, *DERIVED, "depth", "variant", "i", "and", "or", "not", "in", "true", "false"})
 
 
 class Reading(ABC):
@@ -161,7 +161,7 @@ class Reading(ABC):
                 self.fail("not-in-group", f"`{name}` is shared by a group, but no group is here", path, "add a group")
         self.used |= expression.names
         for node in walk(expression.tree):
-            if isinstance(node, Index):
+            if isinstance(node, Index | Slice):
                 hint = f"write `{node.name}`; each layer that uses it decides anew"
                 self.fail("index-in-network", f"`{text}` has an index, which only constraints have", path, hint)
                 return None

@@ -27,6 +27,10 @@ _MAX_DIGITS = 40
 _TAG = "tag:yaml.org,2002:"
 _KINDS = ("str", "int", "float", "bool", "null", "timestamp")
 _LINE_BREAK = re.compile(r"\r\n|[\n\r]")
+#: Line breaks of YAML 1.1, which ruamel.yaml still takes for some: in YAML 1.2 they are characters like others. While
+#: it reads, private ones stand for them.
+_HIDDEN = {0x85: 0x10FF85, 0x2028: 0x10F028, 0x2029: 0x10F029}
+_SHOWN = {hidden: character for character, hidden in _HIDDEN.items()}
 
 Path_ = tuple[str | int, ...]
 
@@ -128,7 +132,7 @@ def _too_deep(span: Span) -> SpaceError:
 def _compose(text: str, file: str, lines: list[str]) -> _Node | None:
     try:
         yaml: Any = YAML(typ="safe", pure=True)
-        return yaml.compose(text)
+        return yaml.compose(text.translate(_HIDDEN))
     except MarkedYAMLError as cause:
         raise SpaceError(_syntax(cause, file, lines)) from None
     except RecursionError:
@@ -211,7 +215,7 @@ class _Reader:
             yield name, value
 
     def scalar(self, node: _Node) -> Any:
-        tag, text = str(node.tag), str(node.value)
+        tag, text = str(node.tag), str(node.value).translate(_SHOWN)
         kind = tag.removeprefix(_TAG)
         if kind not in _KINDS:
             self.fail("custom-tag", f"the tag `{tag}` is not supported", node, "write a plain value")

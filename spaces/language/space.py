@@ -16,10 +16,13 @@ from spaces.tensors import Tensor
 if TYPE_CHECKING:
     from spaces.language.cell import Cell
 
-__all__ = ["DERIVED", "METRICS", "Group", "Item", "Space", "Switch", "has_decided_depth"]  # fmt: skip
+__all__ = ["DERIVED", "METRICS", "NETWORK_VALUES", "Group", "Item", "Space", "Switch", "has_decided_depth"]
 
 #: Metrics that add up over the layers, then the one that does not. All are integers: bytes, counts, nanoseconds.
 METRICS = ("rom", "params", "macs", "flops", "latency", "ram")
+
+#: What every network has one value of: the metrics, and the entropy (EBS Eq. 6), the only one that is no whole number.
+NETWORK_VALUES = (*METRICS, "entropy")
 
 #: Derived quantities of numbered layers, usable in constraints as `height[3]`.
 DERIVED = ("channels", "height", "width")

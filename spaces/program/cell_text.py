@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from spaces.errors import CandidateError, did_you_mean
 from spaces.language.cell import Cell
-from spaces.language.numbering import row_of
+from spaces.language.numbering import count_of, row_of
 
 __all__ = ["cell_word", "read_cell_word"]
 
@@ -41,7 +41,7 @@ def read_cell_word(cell: Cell, word: str) -> tuple[str, ...]:
         ('skip', 'none', 'skip')
     """
     if word.isdecimal():
-        return _by_index(cell, int(word))
+        return _by_index(cell, word)
     parts = [part for node in word.split("+") for part in node.strip().strip("|").split("|")]
     result: list[str] = []
     for part in parts:
@@ -59,12 +59,20 @@ def read_cell_word(cell: Cell, word: str) -> tuple[str, ...]:
     return tuple(result)
 
 
-def _by_index(cell: Cell, index: int) -> tuple[str, ...]:
+#: Digits of an index, at most; Python itself reads no more than 4,300.
+_MAX_DIGITS = 20
+
+
+def _by_index(cell: Cell, word: str) -> tuple[str, ...]:
+    shown = word if len(word) <= _MAX_DIGITS else f"{word[:_MAX_DIGITS]}..."
     if not cell.numbering:
         raise CandidateError.of(
-            "bad-candidate", f"`{index}` is no cell: the cells of `{cell.name}` have no numbers", "write its operators"
+            "bad-candidate", f"`{shown}` is no cell: the cells of `{cell.name}` have no numbers", "write its operators"
         )
-    names = tuple(cell.operators)
+    if len(word) > _MAX_DIGITS:
+        last = f"{cell.numbering} numbers its cells from 0 to {count_of(cell.numbering) - 1:,}"
+        raise CandidateError.of("bad-candidate", f"there is no cell of {len(word):,} digits ({shown})", last)
+    names, index = tuple(cell.operators), int(word)
     try:
         return tuple(names[x] for x in row_of(cell.numbering, index, len(names), len(cell.edges)))
     except IndexError as error:

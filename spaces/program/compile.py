@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from spaces.errors import EngineError, SpaceError, Span
 from spaces.language.expressions import Expression
 from spaces.language.space import Space
-from spaces.program.constraints import Linear, RamLimit, Relation, classify, ground
+from spaces.program.constraints import EntropyLimit, Linear, RamLimit, Relation, classify, ground
+from spaces.program.entropy import entropy_limit
 from spaces.program.graph import ADDITIVE_METRICS, Budgets, Chain, Limit, Program, Stage
 from spaces.program.layer_table import LayerTable
 from spaces.program.tabulate import Tabulation
@@ -147,12 +148,16 @@ class _Compiler:
         linear += [c for c in found if isinstance(c, Linear)]
         ram = [(c.text, c.bound) for c in found if isinstance(c, RamLimit)]
         places = {expression.text: expression.span for expression, _ in conditions}
+        limits = [_limit(c, stages, base_costs, places.get(c.text)) for c in linear]
+        limits += [
+            entropy_limit(c, stages, base["log_width"], walk.out_sizes) for c in found if isinstance(c, EntropyLimit)
+        ]
         return Chain(
             variant,
             {**base, **base_costs, **walk.fixed},
             stages,
             walk.out_sizes,
-            limits=tuple(_limit(c, stages, base_costs, places.get(c.text)) for c in linear),
+            limits=tuple(limits),
             ram_limits=tuple([("ram", self.budgets.ram)] if self.budgets.ram is not None else []) + tuple(ram),
             residual=tuple(r for r in relations if r.residual),
         )

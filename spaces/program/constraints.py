@@ -3,7 +3,8 @@
 `M[i] >= M[i+1]` becomes one ground tree per valid i, whose names are decision labels (`M[3]`), derived quantities
 (`height[2]`) and metrics (`rom`). Each ground tree then takes one of four ways: a limit on the RAM, an additive limit
 (anything linear in decisions and additive metrics), a relation that the compiler enforces by carrying a few decisions
-in its state, or a residual that only CP-SAT handles.
+in its state, or a residual that only CP-SAT handles. The entropy has a fifth way, which ends as an additive limit: what
+the widths must add up to depends on the size of the last feature map, see `spaces.program.entropy`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import reduce
 from math import lcm, prod
 
 from spaces.language.expressions import (
@@ -22,15 +24,28 @@ from spaces.language.expressions import (
     Index,
     Literal,
     Name,
+    Slice,
     Unary,
+    children,
     plain,
     rewrite,
     walk,
 )
-from spaces.language.space import DERIVED, METRICS, Space
+from spaces.language.space import DERIVED, METRICS, NETWORK_VALUES, Space
 from spaces.program.variants import Variant
 
-__all__ = ["Linear", "RamLimit", "Relation", "classify", "ground", "labels", "relations"]
+__all__ = [
+    "Condition",
+    "EntropyLimit",
+    "Linear",
+    "RamLimit",
+    "Relation",
+    "classify",
+    "ground",
+    "labels",
+    "may_fail",
+    "relations",
+]
 
 #: A relation is carried in the compiler's state while the carried decisions have at most this many combinations.
 MAX_CARRIED = 4096
@@ -61,6 +76,15 @@ class RamLimit:
 
 
 @dataclass(frozen=True)
+class EntropyLimit:
+    """The entropy (EBS Eq. 6) compared with a number, as floating-point numbers: `op` is <=, <, >= or >."""
+
+    op: str
+    value: float
+    text: str
+
+
+@dataclass(frozen=True)
 class Relation:
     """Any other condition on decisions and derived quantities; `residual` where its state would be too large."""
 
@@ -71,6 +95,10 @@ class Relation:
     def holds(self, names: Mapping[str, object]) -> bool:
         """Whether the condition is true for these values."""
         return bool(Expression(self.expression.text, self.tree, self.expression.span).evaluate(names))
+
+
+#: A ground condition, sorted by how it is enforced.
+Condition = Linear | RamLimit | EntropyLimit | Relation
 
 
 def labels(tree: Expr) -> set[str]:
@@ -87,7 +115,16 @@ def ground(expression: Expression, variant: Variant) -> list[Expr]:
             trees.append(_substitute(expression, variant, i))
         except _NotApplicable:
             continue
-    return [part for tree in trees for part in _conjuncts(tree)]
+    return [part for tree in trees for part in _conditions(tree)]
+
+
+def _conditions(tree: Expr) -> Iterator[Expr]:
+    """What `and` joins, each on its own; a part that may have no value stays behind those that guard it."""
+    before: list[Expr] = []
+    for part in _conjuncts(tree):
+        guards = before if may_fail(part) else []
+        yield reduce(lambda a, b: Binary("and", a, b), [*guards, part])
+        before.append(part)
 
 
 def _conjuncts(tree: Expr) -> Iterator[Expr]:
@@ -96,6 +133,24 @@ def _conjuncts(tree: Expr) -> Iterator[Expr]:
         yield from _conjuncts(tree.right)
     else:
         yield tree
+
+
+def may_fail(tree: Expr) -> bool:
+    """Whether a tree can be without a value: where it divides by something, or takes a tuple apart.
+
+    Example:
+        >>> from spaces.language.expressions import parse
+        >>> may_fail(parse("M[1] // 2 > 1").tree), may_fail(parse("8 // M[1] > 1").tree)
+        (False, True)
+    """
+    match tree:
+        case Binary("/" | "//" | "%", _, divisor) | FunctionCall("round_to", (_, divisor)):
+            fails = not isinstance(divisor, Literal) or divisor.value == 0
+        case FunctionCall("first" | "last"):
+            fails = True
+        case _:
+            fails = False
+    return fails or any(map(may_fail, children(tree)))
 
 
 def _substitute(expression: Expression, variant: Variant, i: int) -> Expr:
@@ -108,18 +163,29 @@ def _substitute(expression: Expression, variant: Variant, i: int) -> Expr:
             case Index(name, position):
                 return Name(_label(expression, variant, name, position, known))
             case FunctionCall("sum" | "min" | "max" as function, arguments):
-                return _aggregate(function, [term for a in arguments for term in _all_of(variant, a)])
+                terms = [_all_of(expression, variant, argument, known) for argument in arguments]
+                return _aggregate(function, [term for some in terms for term in some])
             case _:
                 return tree
 
     tree = rewrite(expression.tree, change)
     # A choice that only another case of a switch uses decides nothing here.
-    if any(n not in METRICS and "[" not in n for n in labels(tree) - {d.label for d in variant.decisions}):
+    if any(n not in NETWORK_VALUES and "[" not in n for n in labels(tree) - {d.label for d in variant.decisions}):
         raise _NotApplicable
     return tree
 
 
 def _label(expression: Expression, variant: Variant, name: str, position: Expr, known: Mapping[str, object]) -> str:
+    return f"{name}[{_position(expression, variant, name, position, known)}]"
+
+
+def _position(expression: Expression, variant: Variant, name: str, position: Expr, known: Mapping[str, object]) -> int:
+    """An index, from 1.
+
+    Raises:
+        _NotApplicable: there is no such use or layer in this variant.
+        ExpressionError: it is no whole number, or depends on a decision.
+    """
     free = any(node == Name("i") for node in walk(position))
     if unknown := sorted(labels(position) - set(known)):
         if unknown[0] not in {d.choice for d in variant.decisions}:
@@ -129,21 +195,32 @@ def _label(expression: Expression, variant: Variant, name: str, position: Expr, 
     at = Expression(expression.text, position, expression.span).evaluate(known)
     if isinstance(at, bool) or not isinstance(at, int):
         raise expression.error("bad-index", f"the index of `{name}` is not a whole number", "write `M[1]` or `M[i+1]`")
-    count = variant.depth if name in DERIVED else variant.count(name)
+    count = _count(variant, name)
     # Only an index as written counts from the end: `M[i-2]` at i = 1 is outside, not the last.
     if at < 0 and not free:
         at += count + 1
     if not 1 <= at <= count:
         raise _NotApplicable
-    return f"{name}[{at}]"
+    return at
 
 
-def _all_of(variant: Variant, term: Expr) -> list[Expr]:
-    """All decisions of a choice or all layers' derived quantities, for a bare name of one; else the term itself."""
+def _count(variant: Variant, name: str) -> int:
+    """How many uses a choice has, or how many layers a derived quantity."""
+    return variant.depth if name in DERIVED else variant.count(name)
+
+
+def _all_of(expression: Expression, variant: Variant, term: Expr, known: Mapping[str, object]) -> list[Expr]:
+    """What an argument stands for: all decisions of a choice or layers of a derived quantity, some, or itself."""
     match term:
+        case Slice(name, first, last):
+            ends = (Literal(1) if first is None else first, Literal(_count(variant, name)) if last is None else last)
+            begin, end = (_position(expression, variant, name, position, known) for position in ends)
+            if end < begin:
+                raise _NotApplicable
+            return [Name(f"{name}[{k}]") for k in range(begin, end + 1)]
         case Name(name) if name in DERIVED:
             return [Name(f"{name}[{i}]") for i in range(1, variant.depth + 1)]
-        case Name(name) if "[" not in name and name not in METRICS:
+        case Name(name) if "[" not in name and name not in NETWORK_VALUES:
             return [Name(d.label) for d in variant.decisions if d.choice == name]
         case _:
             return [term]
@@ -161,12 +238,18 @@ def relations(space: Space, variant: Variant) -> list[Relation]:
     return [c for c in found if isinstance(c, Relation) and not c.residual]
 
 
-def classify(tree: Expr, expression: Expression, variant: Variant) -> list[Linear | RamLimit | Relation]:
-    """How a ground condition is enforced; see the module's text. An empty list: it always holds."""
+def classify(tree: Expr, expression: Expression, variant: Variant) -> list[Condition]:
+    """How a ground condition is enforced; see the module's text. An empty list: it always holds.
+
+    Raises:
+        ExpressionError: a condition about the entropy that does not just compare it with a number.
+    """
     names = labels(tree)
     if not names:
         always = Expression(expression.text, tree, expression.span).evaluate({})
         return [] if always else [Linear({}, -1, expression.text)]
+    if "entropy" in names:
+        return list(_entropy_limits(tree, expression))
     if limit := _ram_limit(tree, expression):
         return [limit]
     domains = {d.label: len(d.options) for d in variant.decisions}
@@ -188,6 +271,25 @@ def _ram_limit(tree: Expr, expression: Expression) -> RamLimit | None:
         case _:
             return None
     return RamLimit(_strictly_below(value) if op in "<>" else value.__floor__(), expression.text)
+
+
+_TURNED = {"<=": ">=", "<": ">", ">=": "<=", ">": "<"}
+
+
+def _entropy_limits(tree: Expr, expression: Expression) -> Iterator[EntropyLimit]:
+    """A comparison of the entropy with a number."""
+    match tree:
+        case Binary("<=" | "<" | ">=" | ">" | "==" as op, Name("entropy"), number) if not labels(number):
+            pass
+        case Binary("<=" | "<" | ">=" | ">" | "==" as op, number, Name("entropy")) if not labels(number):
+            op = _TURNED.get(op, op)
+        case _:
+            message = f"`{expression}` does more with the entropy than to compare it with a number"
+            hint = "write `entropy >= 100` as a constraint of its own; <, <=, > and == do as well"
+            raise expression.error("entropy-alone", message, hint)
+    value = float(Expression(expression.text, number, expression.span).evaluate({}))
+    for one in ("<=", ">=") if op == "==" else (op,):
+        yield EntropyLimit(one, value, expression.text)
 
 
 def _strictly_below(value: int | Fraction) -> int:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from spaces.costs.latency import LatencyProfile
     from spaces.runtimes.base import Runtime
 
-__all__ = ["ADDITIVE_METRICS", "MAXIMA", "RAM_PARTS", "Budgets", "Chain", "Limit", "Program", "Stage"]
+__all__ = ["ADDITIVE_METRICS", "MAXIMA", "RAM_PARTS", "Budgets", "Chain", "Limit", "Program", "Stage", "log2_sizes"]
 
 Ints = NDArray[np.int64]
 
@@ -59,6 +59,11 @@ class Budgets:
     def items(self) -> list[tuple[str, int]]:
         """The limits that are set."""
         return [(name, value) for name, value in vars(self).items() if value is not None]
+
+
+def log2_sizes(out_size: Ints) -> NDArray[np.float64]:
+    """log2(u_L) of EBS Eq. 6 for each final state, as `math.log2` has it, whatever numpy's own may round to."""
+    return np.array([log2(size) for size in out_size.tolist()], np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,8 +186,7 @@ class Chain:
     @cached_property
     def log_out(self) -> NDArray[np.float64]:
         """float64 [final states], log2(u_L)."""
-        sizes, which = np.unique(self.out_size, return_inverse=True)
-        return np.array(list(map(log2, sizes.tolist())))[which]
+        return log2_sizes(self.out_size)
 
     @property
     def ram_limit(self) -> int | None:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
+from spaces.blocks import Block
 from spaces.errors import SpaceError
 from spaces.language.layer import LayerSpec
 from spaces.language.space import Space
 from spaces.operators import Ops
 from spaces.program.variants import Layer, Variant
-from spaces.tensors import Tensor
+from spaces.tensors import Shape, Tensor
 
 __all__ = ["LoweredLayer", "lower", "lower_chain", "lower_layer"]
 
 #: A layer's data type, or None for that of the space, and its block's arguments.
 Arguments = tuple[str | None, dict[str, Any]]
+Operators = Callable[[Block, Shape, dict[str, Any]], Ops]
 
 
 def lower_layer(space: Space, layer: Layer, x: Tensor, values: Mapping[str, Any]) -> tuple[Tensor, Ops]:
@@ -32,10 +35,26 @@ def lower_layer(space: Space, layer: Layer, x: Tensor, values: Mapping[str, Any]
         Infeasible: these values describe no network.
         SpaceError: an expression gives a value of the wrong type.
     """
-    return lower(space, layer.spec, x, (layer.spec.value(None, values), layer.spec.evaluate(values)))
+    arguments = layer.spec.value(None, values), layer.spec.evaluate(values)
+    return lower(space, layer.spec, x, arguments, _remembered)
 
 
-def lower(space: Space, spec: LayerSpec, x: Tensor, arguments: Arguments) -> tuple[Tensor, Ops]:
+def _plainly(block: Block, x: Shape, arguments: dict[str, Any]) -> Ops:
+    return block.lower(x, **arguments)
+
+
+@lru_cache(maxsize=65536)
+def _known(block: Block, x: Shape, arguments: tuple[tuple[str, Any], ...]) -> Ops:
+    return block.lower(x, **dict(arguments))
+
+
+def _remembered(block: Block, x: Shape, arguments: dict[str, Any]) -> Ops:
+    return _known(block, x, tuple(arguments.items()))
+
+
+def lower(
+    space: Space, spec: LayerSpec, x: Tensor, arguments: Arguments, operators: Operators = _plainly
+) -> tuple[Tensor, Ops]:
     """The output tensor and the operators of a block; of many at once where its numbers are `Lanes`.
 
     Args:
@@ -43,6 +62,7 @@ def lower(space: Space, spec: LayerSpec, x: Tensor, arguments: Arguments) -> tup
         spec: the block as written.
         x: its input.
         arguments: its data type, or None for that of the space, and its block's arguments.
+        operators: gives those of a block on an input.
 
     Raises:
         Infeasible: these arguments describe no network.
@@ -56,7 +76,7 @@ def lower(space: Space, spec: LayerSpec, x: Tensor, arguments: Arguments) -> tup
         hint = "put a `flatten` or a global pooling before it" if x.rank else "vectors go into `linear`"
         raise SpaceError.of("wrong-rank", message, hint, spec.span)
     dtype, named = arguments
-    ops = spec.own(block.lower(x.shape, **named))
+    ops = spec.own(operators(block, x.shape, named))
     # A view or a pooling keeps the type of what it reads; layers with weights have their own.
     own = dtype or (space.settings.dtype if any(op.has_weights for op in ops) else x.dtype)
     rank = x.rank if block.out_rank is None else block.out_rank

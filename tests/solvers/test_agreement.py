@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from solvers.base import SOLVERS, solve
 from solvers.sets.feasible_set import FeasibleSet
-from spaces.language.reader import load_space, read_space
+from spaces.language.reader import load_space
 from spaces.program.compile import compile_space
 from spaces.program.graph import Program
 from tests.agreement import check_solvers
 from tests.oracles import brute_force, count_by_sums
-from tests.strategies import budgets_for, small_spaces
+from tests.program_strategies import programs
 
 METRICS = ("rom", "ram", "params", "macs", "flops", "entropy")
-
-
-@st.composite
-def programs(draw: st.DrawFn) -> Program:
-    space = read_space(draw(small_spaces()))
-    budgets = draw(budgets_for(compile_space(space)))
-    return compile_space(space, budgets, ram_model=draw(st.sampled_from(["pingpong", "liveness"])))
 
 
 @pytest.mark.parametrize("solver", SOLVERS)

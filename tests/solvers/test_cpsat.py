@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,12 @@ from google.protobuf import text_format
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from solvers.base import solve as solve_with
 from solvers.cpsat.engine import Optimum, enumerate_rows, feasible, model_text, optimum, reduced_bounds, solve
 from solvers.cpsat.model import lower
 from solvers.cpsat.search import enumerate_model, solve_model
 from spaces.errors import EngineError, ExpressionError, SpaceError
-from spaces.language.expressions import COMPARISONS, evaluate
+from spaces.language.expressions import COMPARISONS, Expr, evaluate, parse
 from spaces.language.reader import load_space, read_space
 from spaces.program.breakdown import breakdown, totals
 from spaces.program.candidate import candidate_of
@@ -96,6 +97,12 @@ CONSTRAINTS = [
     "2 * flops == 4 * macs and rom == 4 * params and M[1] * 2 < M[3] + 4",
     "rom / ram >= W",
     "1 <= M[1] - M[2] <= 3",
+    "rom / (M[1] - 4.5) >= 400",
+    "rom % (2 * M[1] - 11) == 1",
+    "macs // (M[1] - M[2] + 0.5) in [-9000, -5000] or M[3] == 4",
+    "sum(M[1:2]) * W not in [6, 7.5, 8]",
+    "sum(M[2:]) - min(channels[1:2]) <= 5",
+    'A[1] in ["none"] and ram not in [512, 1024]',
 ]
 
 
@@ -133,6 +140,8 @@ def _larger(numbers: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         st.tuples(numbers, st.sampled_from(["+", "-", "*", "//", "%", "/"]), numbers).map(
             lambda t: "({} {} {})".format(*t)
         ),
+        st.sampled_from(["sum(M[1:2])", "max(M[2:])", "min(channels[:2])"]),
+        st.tuples(numbers, numbers, numbers).map(lambda t: "({} in [{}, {}])".format(*t)),
         st.tuples(st.sampled_from(["min", "max", "sum"]), numbers, numbers).map(lambda t: "{}({}, {})".format(*t)),
         st.tuples(st.sampled_from(["abs", "floor", "ceil", "-"]), numbers).map(lambda t: "{}({})".format(*t)),
         st.tuples(numbers, st.sampled_from([1, 2, 5])).map(lambda t: "round_to({}, {})".format(*t)),
@@ -163,11 +172,73 @@ def test_any_expression_equals_brute_force(left: str, op: str, right: str) -> No
             found = lines(program)
         except (EngineError, SpaceError) as error:
             code = error.diagnostics[0].code
-            if code in ("impossible-space", "division-by-zero", "too-large"):  # always false, or may divide by zero
+            if code in ("impossible-space", "too-large"):  # always false
                 return
-            raise
-        trees = ground(program.space.constraints[0], program.variants[0])
-        assert found == [line for line, names in walked() if all(evaluate(tree, names) for tree in trees)]
+            if code != "division-by-zero":
+                raise
+            assert any(truth(f"{left} {op} {right}", names) is None for _, names in walked())
+            return
+        assert found == [line for line, names in walked() if truth(f"{left} {op} {right}", names)]
+
+
+@lru_cache
+def grounded(constraint: str) -> list[Expr]:
+    """The conditions of a constraint in the small space."""
+    return ground(parse(constraint), compile_space(read_space(SMALL.format(constraint="W <= 2"))).variants[0])
+
+
+def truth(constraint: str, names: dict[str, Any]) -> bool | None:
+    """Whether a network satisfies a constraint; None where it divides by zero."""
+    try:
+        return all(evaluate(tree, names) for tree in grounded(constraint))
+    except ZeroDivisionError:
+        return None
+
+
+GUARDED = [
+    ("M[1] != 6 and rom // (M[1] - 6) >= 100", None),
+    ("M[1] == 6 or rom // (M[1] - 6) >= 100", None),
+    ("not (M[1] == 6 or rom // (M[1] - 6) >= 100)", None),
+    ("(M[1] != 6 and rom // (M[1] - 6) >= 100) == F", None),
+    ("M[1] != M[2] and (M[1] == 4 or macs / (M[1] - M[2]) > 50)", None),
+    ("M[1] != M[2] and (M[1] == 4 or macs % (M[1] - M[2]) == 0)", None),
+    ("rom > 400 and macs // (rom - 400) >= 1", None),
+    ("M[1] < 9 and rom // (M[1] - 6) >= 100", "division-by-zero"),
+    ("rom // (M[1] - 6) >= 100 and M[1] != 6", "division-by-zero"),
+    ("M[2] == 4 or rom // (M[1] - 6) >= 100", "division-by-zero"),
+    ("M[1] <= 4 and rom // (M[1] - 6) >= -9000", None),
+    ("M[2] < 0 and rom // (M[1] - 6) >= 0", ""),
+]
+
+
+@pytest.mark.parametrize("tabulated", [4, 20_000], ids=["native", "tables"])
+@pytest.mark.parametrize(("constraint", "code"), GUARDED)
+def test_a_right_side_is_guarded(
+    constraint: str, code: str | None, tabulated: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("solvers.cpsat.expressions.MAX_TABULATED", tabulated)
+    program = residual_program(constraint, monkeypatch)
+    expected = [line for line, names in walked() if truth(constraint, names)]
+    assert bool(code) == any(truth(constraint, names) is None for _, names in walked())
+    for solver in ("cp-sat", "exhaustive"):
+        if code:
+            with pytest.raises(ExpressionError, match=code):
+                solve_with(program, solver)
+        else:
+            assert [str(c) for c in solve_with(program, solver)] == expected
+    assert code is not None or 0 < len(expected) < program.size
+
+
+def test_what_the_limits_exclude_divides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with brute force: a constraint is asked of what keeps the limits, and the constraints before it."""
+    monkeypatch.setattr("spaces.program.constraints.MAX_CARRIED", 0)
+    text = SMALL.format(constraint="macs // (M[1] - 9) < 0")
+    with pytest.raises(ExpressionError, match="division-by-zero"):
+        solve(compile_space(read_space(text)))
+    program = compile_space(read_space(text, overrides=["constraints=['M[1] * rom < 3000', 'macs // (M[1] - 9) < 0']"]))
+    found = [str(c) for c in solve(program)]
+    assert found == [str(c) for c in solve_with(program, "exhaustive")]
+    assert found
 
 
 def test_ram_in_an_expression_is_that_of_the_space(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -326,7 +397,7 @@ def test_what_cannot_be_lowered_points_at_the_constraint(
     constraint: str, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = residual_program(constraint, monkeypatch)
-    with pytest.raises(EngineError) as caught:
+    with pytest.raises((EngineError, ExpressionError)) as caught:
         enumerate_rows(program, 0)
     diagnostic = caught.value.diagnostics[0]
     assert (diagnostic.code, diagnostic.span and diagnostic.span.line) == (code, 17)

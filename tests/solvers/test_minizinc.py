@@ -13,7 +13,7 @@ from spaces.errors import EngineError
 from spaces.language.reader import load_space, read_space
 from spaces.program.compile import compile_space
 from spaces.program.graph import Budgets, Program
-from tests.oracles import brute_force
+from tests.oracles import all_candidates, brute_force
 from tests.system_tools import needs
 
 needs_minizinc = needs("minizinc")
@@ -83,12 +83,22 @@ def test_dscnn_has_our_members(tmp_path: Path, ram_model: str) -> None:
         "(rom > 1000) + (var[1] == 4) == 1",
         "-rom + 3 * macs >= 8_000",
         "sum(var) <= 12",
+        "var[1] in [4, 9] and ram not in [1024, 2048]",
+        "max(var[1:2]) + sum(var[2:]) - macs // 1000 in [10, 12, 13]",
+        "entropy > {entropy}",
+        "{entropy} > entropy and rom >= 150",
+        "entropy == {entropy}",
+        "var[1] != 6 and macs // (var[1] - 6) >= -2000",
+        "var[1] == 6 or rom // (var[1] - 6) <= -100",
     ],
 )
 def test_constraints_have_our_members(
     tmp_path: Path, constraint: str, carried: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("spaces.program.constraints.MAX_CARRIED", carried)
+    if "{entropy}" in constraint:
+        middle = all_candidates(compile_space(read_space(SPACE.format(constraint="rom >= 0"))))[10]
+        constraint = constraint.replace("{entropy}", repr(middle.costs["entropy"]))
     program = compile_space(read_space(SPACE.format(constraint=constraint)))
     expected = brute_force(program)
     assert solved(program, tmp_path) == expected

@@ -88,6 +88,8 @@ def test_the_numbering_and_its_inverse() -> None:
         (SMALL, "|skip~0|+|none~0||", "`|skip~0|+|none~0||` is no cell of 3 edges", "write it as `|none~0|+|none~0|none~1|`"),
         (SMALL, "", "`cell` has no operator ``", "known: conv.3_3, none, skip"),
         (SMALL, "7", "`7` is no cell: the cells of `cell` have no numbers", "write its operators"),
+        (CELL, "7" * 5000, "there is no cell of 5,000 digits (77777777777777777777...)", "nasbench201 numbers its cells from 0 to 15,624"),
+        (SMALL, "7" * 5000, "`77777777777777777777...` is no cell: the cells of `cell` have no numbers", "write its operators"),
         (CELL, "15625", "there is no cell 15,625", "nasbench201 numbers its cells from 0 to 15,624"),
     ],
 )  # fmt: skip

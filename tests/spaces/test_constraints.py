@@ -22,7 +22,7 @@ from spaces.language.space import DERIVED
 from spaces.program.breakdown import breakdown, totals
 from spaces.program.candidate import Candidate, candidate_of
 from spaces.program.compile import compile_space
-from spaces.program.constraints import Linear, RamLimit, Relation, classify, ground
+from spaces.program.constraints import Condition, EntropyLimit, Linear, RamLimit, Relation, classify, ground
 from spaces.program.graph import Chain, Program
 from spaces.program.terms import derived
 from spaces.program.variants import unroll
@@ -207,16 +207,51 @@ def test_random_constraints(constraints: list[str]) -> None:
         "M[1] - M[1] <= 0",
         "0 * rom <= -1",
         "sum(M, F, S) <= 8.5",
+        "sum(M[1:2]) <= 5",
+        "sum(M[2:], channels[1]) <= 7",
+        "max(M[i:i+1]) >= 2",
+        "sum(M[:-2]) == 2",
+        "min(M[-2:-1]) >= 2",
+        "sum(M[1:depth - 1]) >= 4",
+        "sum(M[i:depth - 1]) >= 4",
+        "M[1] in [1, 5]",
+        "M[i] not in [1] and F[1] in [0.25, 3]",
+        "rom in [50, 60, 80] or M[1] in [2]",
+        "M[2] < 0 and M[1] // (M[1] - 2) >= 0",
+        "M[1] == 2 or M[1] // (M[1] - 2) >= 0",
+        "M[1] != 2 and 1 / (M[1] - 2) >= 0 and rom // (M[1] - 2) >= 5",
+        "entropy >= 40.5",
     ],
 )
 def test_constraint(constraint: str) -> None:
     check(f"{SPACE}  - {constraint}\n", FREE)
 
 
+@given(st.data())
+def test_the_entropy_is_compared_to_the_last_digit(data: st.DataObject) -> None:
+    attained = sorted({n.names["entropy"] for n in networks(FREE)})
+    value = data.draw(st.sampled_from(attained))
+    text = data.draw(
+        st.sampled_from(
+            [
+                "entropy >= {}",
+                "entropy > {}",
+                "{} >= entropy",
+                "{} > entropy",
+                "entropy == {}",
+                "{} < entropy <= {} + 9",
+                "{} <= entropy and rom >= 40",
+                "entropy >= {} * depth / L",
+            ]
+        )
+    )
+    check(f"{SPACE}  - {text.replace('{}', repr(value))}\n", FREE)
+
+
 # -- how each kind is enforced ---------------------------------------------------------------------------------------------
 
 
-def kinds(constraint: str, count: int = 3) -> Iterator[Linear | RamLimit | Relation]:
+def kinds(constraint: str, count: int = 3) -> Iterator[Condition]:
     text = f"space: s\ninput: {{channels: 1}}\nchoices: {{M: {{start: 1, stop: 9}}, F: [0.25, 0.1]}}\nnetwork:\n  - linear: {{units: M}}\n    repeat: {count}\n  - linear: {{units: ceil(F)}}\n"
     (variant,) = unroll(read_space(text))
     expression = parse(constraint)
@@ -262,6 +297,9 @@ def test_linear_limits(constraint: str, expected: list[tuple[dict[str, int], int
         ("3 > 2", []),
         ("3 < 2", [Linear({}, -1, "3 < 2")]),
         ("depth == 4", []),
+        ("entropy >= 9.5", [EntropyLimit(">=", 9.5, "entropy >= 9.5")]),
+        ("4 * depth > entropy", [EntropyLimit("<", 16.0, "4 * depth > entropy")]),
+        ("entropy == 1/3", [EntropyLimit("<=", 1 / 3, "entropy == 1/3"), EntropyLimit(">=", 1 / 3, "entropy == 1/3")]),
     ],
 )
 def test_ram_and_constants(constraint: str, expected: list[object]) -> None:
@@ -291,6 +329,10 @@ def test_relations(constraint: str, count: int, residual: bool) -> None:
 def test_an_instance_per_valid_position() -> None:
     assert [sorted(labels) for labels in _labels("M[i] >= M[i+1]")] == [["M[1]", "M[2]"], ["M[2]", "M[3]"]]
     assert [sorted(labels) for labels in _labels("M[i-2] < M[i]")] == [["M[1]", "M[3]"]]
+    assert [sorted(labels) for labels in _labels("max(M[i:i+1]) < 4")] == [["M[1]", "M[2]"], ["M[2]", "M[3]"]]
+    assert [sorted(labels) for labels in _labels("max(M[-2:]) < 4")] == [["M[2]", "M[3]"]]
+    assert [sorted(labels) for labels in _labels("max(M[:9]) < 4")] == []
+    assert [sorted(labels) for labels in _labels("M[2] > 3 and 9 // M[1] > 1")] == [["M[2]"], ["M[1]", "M[2]"]]
     assert [sorted(labels) for labels in _labels("M[-2] == 3")] == [["M[2]"]]
     assert [sorted(labels) for labels in _labels("M[depth] == 3 or channels[depth] == 4")] == []
     assert [sorted(labels) for labels in _labels("channels[i] < height[i+3]")] == [["channels[1]", "height[4]"]]
@@ -302,7 +344,7 @@ def _labels(constraint: str) -> list[set[str]]:
     return [
         labels(found.tree) if isinstance(found, Relation) else {*found.coefficients}
         for found in kinds(constraint)
-        if not isinstance(found, RamLimit)
+        if not isinstance(found, RamLimit | EntropyLimit)
     ]
 
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from spaces.errors import SpaceError
 from spaces.language.reader import load_space, read_space
@@ -151,6 +152,17 @@ def test_text_is_the_same_however_it_is_written() -> None:
     short = read_space(BASE, overrides=["choices.M.step=4"])
     long = read_space(BASE.replace("step: 8", "step: 0x4").replace("[1, 2]", "\n    - 1\n    - 2"))
     assert short.text == long.text != read_space(BASE).text
+
+
+@given(st.text(st.sampled_from("ab \n\t\x00\x1b\x7f\x85\xa0\u2028\u2029\ufeff\ufffe\U0001f600\\\"'"), max_size=8))
+@example("a\u2028b")
+@example(" \u2028 \n b")
+def test_any_doc_is_the_same_when_the_space_is_read_again(doc: str) -> None:
+    escaped = "".join(f"\\U{ord(character):08x}" for character in doc)
+    space = read_space(f'space: s\ndoc: "{escaped}"\ninput: {{channels: 1}}\nnetwork: [flatten]\n')
+    assert space.doc == doc
+    assert read_space(space.text).doc == doc
+    assert read_space(space.document.dump()).doc == doc
 
 
 @given(small_spaces())

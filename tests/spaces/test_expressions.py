@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spaces.errors import ExpressionError, Span
-from spaces.language.expressions import Binary, FunctionCall, Index, Literal, Name, Unary, parse
+from spaces.language.expressions import Binary, FunctionCall, Index, Literal, Name, Slice, Unary, parse
 from tests.exact_python import value_of
 
 
@@ -43,6 +43,13 @@ def complaint(text: str, **names: Any) -> str:
         ("'200 KB'", Literal("200 KB")),
         ("2 * 3 * M", Binary("*", Literal(6), Name("M"))),
         ("1 <= M < 5", Binary("and", Binary("<=", Literal(1), Name("M")), Binary("<", Name("M"), Literal(5)))),
+        ("M[1:3]", Slice("M", Literal(1), Literal(3))),
+        ("M[i:]", Slice("M", Name("i"), None)),
+        ("M[:-2]", Slice("M", None, Literal(-2))),
+        ("M in [8]", Binary("==", Name("M"), Literal(8))),
+        ("M in [8, 'a']", Binary("or", Binary("==", Name("M"), Literal(8)), Binary("==", Name("M"), Literal("a")))),
+        ("M not in [1 KiB]", Unary("not", Binary("==", Name("M"), Literal(1024)))),
+        ("1 < M in [2]", Binary("and", Binary("<", Literal(1), Name("M")), Binary("==", Name("M"), Literal(2)))),
         ("sum(M, 2)", FunctionCall("sum", (Name("M"), Literal(2)))),
         ("  M  ", Name("M")),
     ],
@@ -97,9 +104,7 @@ def test_doubtful_units(text: str, expected: str) -> None:
     assert complaint(text) == expected
 
 
-ALLOWED = (
-    "allowed: + - * / // %, comparisons, and, or, not, M[i], sum, min, max, abs, floor, ceil, round_to, first, last"
-)
+ALLOWED = "allowed: + - * / // %, comparisons, in [...], and, or, not, M[i], sum, min, max, abs, floor, ceil, round_to, first, last"
 
 
 @pytest.mark.parametrize(
@@ -119,13 +124,19 @@ ALLOWED = (
         ("f'{M}'", f"not-allowed: `f'{{M}}'` is not allowed in an expression; {ALLOWED}"),
         ("1 if M else 2", f"not-allowed: `1 if M else 2` is not allowed in an expression; {ALLOWED}"),
         ("(x := 3)", f"not-allowed: `x := 3` is not allowed in an expression; {ALLOWED}"),
-        ("M in N", f"not-allowed: `M in N` is not allowed in an expression; {ALLOWED}"),
+        ("M in N", "no-list: `N` is no list of values; write for example `M in [8, 16]`"),
+        ("M not in (8, 16)", "no-list: `(8, 16)` is no list of values; write for example `M in [8, 16]`"),
+        ("M[1] in []", "no-list: `[]` is no list of values; write for example `M[1] in [8, 16]`"),
+        ("1 < M in [8, 16] < 9", f"not-allowed: `[8, 16]` is not allowed in an expression; {ALLOWED}"),
+        ("M in [8, *N]", f"not-allowed: `*N` is not allowed in an expression; {ALLOWED}"),
         ("M is N", f"not-allowed: `M is N` is not allowed in an expression; {ALLOWED}"),
         ("M & N", f"not-allowed: `M & N` is not allowed in an expression; {ALLOWED}"),
         ("1 << 99999999999", f"not-allowed: `1 << 99999999999` is not allowed in an expression; {ALLOWED}"),
         ("~M", f"not-allowed: `~M` is not allowed in an expression; {ALLOWED}"),
         ("{1: 2}", f"not-allowed: `{{1: 2}}` is not allowed in an expression; {ALLOWED}"),
-        ("M[1:2]", f"not-allowed: `1:2` is not allowed in an expression; {ALLOWED}"),
+        ("M[1:9:2]", f"not-allowed: `1:9:2` is not allowed in an expression; {ALLOWED}"),
+        ("M[1:2, 3]", "not-allowed: a comma is not allowed here; write large numbers as 10_000_000"),
+        ("M[1:2]", "wrong-type: cannot compute `M[1:2]` from values of these types; a tuple has `first(x)` and `last(x)`; text only compares"),
         ("M[1][2]", f"not-allowed: `M[1][2]` is not allowed in an expression; {ALLOWED}"),
         ("b'x'", f"not-allowed: `b'x'` is not allowed in an expression; {ALLOWED}"),
         ("1e999", f"not-allowed: `1e999` is not allowed in an expression; {ALLOWED}"),
@@ -200,6 +211,12 @@ def test_operands(text: str, code: str) -> None:
         ("true == B", True),
         ("not B or M > 3", True),
         ("M == 4 and 'text'", True),
+        ("M in [3, 4]", True),
+        ("A in ['none', 'relu6']", False),
+        ("A not in ['none', 'relu6']", True),
+        ("M in [" + ", ".join(map(str, range(5, 100))) + "]", False),
+        ("M < 0 and 1 // (M - 4) > 0", False),
+        ("M > 0 or 1 // (M - 4) > 0", True),
     ],
 )
 def test_values(text: str, value: object) -> None:
@@ -227,6 +244,7 @@ def _grow(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return st.one_of(
         st.builds("({} {} {})".format, inner, operator, inner),
         st.builds("({} < {} <= {})".format, inner, inner, inner),
+        st.builds("({} {} [{}, {}])".format, inner, st.sampled_from(["in", "not in"]), inner, inner),
         st.builds("(-{})".format, inner),
         st.builds("(not {})".format, inner),
         st.builds("{}({})".format, st.sampled_from(["abs", "floor", "ceil", "sum", "min"]), inner),

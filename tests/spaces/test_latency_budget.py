@@ -20,37 +20,8 @@ from spaces.program.compile import compile_space
 from spaces.program.graph import Budgets, Program
 from spaces.runtimes.tflite_micro import executed
 from tests.agreement import check_solvers
+from tests.program_strategies import profiles
 from tests.strategies import bounds, possible_rows, small_spaces, to_yaml
-
-KINDS: tuple[str, ...] = (
-    "conv",
-    "depthwise",
-    "pointwise",
-    "linear",
-    "add",
-    "relu",
-    "max_pool",
-    "avg_pool",
-    "batch_norm",
-)
-
-amounts = st.integers(0, 5000).map(lambda n: Fraction(n, 64))
-terms = st.builds(Terms, mac=amounts, output=amounts, op=amounts)
-
-
-@st.composite
-def profiles(draw: st.DrawFn, dtype: str) -> LatencyProfile:
-    """A profile that covers every operator; in nanoseconds or in cycles of an odd clock."""
-    cycles = draw(st.booleans())
-    return LatencyProfile(
-        "random",
-        dtype,
-        clock_hz=draw(st.sampled_from([333_333_333, 48_000_000])) if cycles else 0,
-        unit="cycles" if cycles else "ns",
-        network=draw(amounts),
-        kinds=draw(st.dictionaries(st.sampled_from(KINDS), terms, max_size=3)),
-        default=draw(terms),
-    )
 
 
 @st.composite

@@ -63,6 +63,7 @@ CHOICES = [
     ("[1, 2, 3]", "{options: [1], shared: maybe}", ["4:29 wrong-value: `shared` must be true, false or `group`"]),
     ("[1, 2, 3]", "{shared: true}", ["4:3 missing-key: the range `M` has no `start`; add `start:`", "4:3 missing-key: the range `M` has no `stop`; add `stop:`"]),
     ("  M: [1, 2, 3]\n", "  M: [1, 2, 3]\n  rom: [1]\n", ["5:3 reserved-name: `rom` has a meaning of its own; choose another name"]),
+    ("  M: [1, 2, 3]\n", "  M: [1, 2, 3]\n  entropy: [1]\n", ["5:3 reserved-name: `entropy` has a meaning of its own; choose another name"]),
     ("  M: [1, 2, 3]\n", "  M: [1, 2, 3]\n  a-b: [1]\n", ["5:3 bad-name: `a-b` is not a name; use letters, digits and `_`"]),
     ("  M: [1, 2, 3]\n", "  M: [1, 2, 3]\n  Q: [1]\n", ["5:3 unused-choice: the choice `Q` is never used; use it in the network, or remove it"]),
     ("  M: [1, 2, 3]\n", "  M: {options: [1, 2, 3], shared: group}\n", ["7:21 not-in-group: `M` is shared by a group, but no group is here; add a group"]),
@@ -141,24 +142,41 @@ CONSTRAINTS = [
     ("M[M[1]] >= 1", ["bad-index: `M` in the index of `M` differs from network to network; an index has numbers, `i`, `depth` and what `repeat` depends on"]),
     ("M[W] >= 1", ["bad-index: `W` in the index of `M` differs from network to network; an index has numbers, `i`, `depth` and what `repeat` depends on"]),
     ("M[rom] >= 1", ["bad-index: `rom` in the index of `M` differs from network to network; an index has numbers, `i`, `depth` and what `repeat` depends on"]),
-    ("M[Q] >= 1", ["unknown-name: unknown name `Q` in `M[Q] >= 1`; known: M, W, channels, depth, flops, height, i, latency, macs, params, ram, rom, width"]),
+    ("M[Q] >= 1", ["unknown-name: unknown name `Q` in `M[Q] >= 1`; known: M, W, channels, depth, entropy, flops, height, i, latency, macs, params, ram, rom, width"]),
     ("M[1//0] >= 1", ["division-by-zero: a division by zero; exclude the zero from the options"]),
     ("1 // 0 >= 1", ["division-by-zero: a division by zero; exclude the zero from the options"]),
     ("M[1] // 0 >= 1", ["division-by-zero: a division by zero; exclude the zero from the options"]),
     ("abs(M) >= 1", ["no-index: `M` in `abs(M) >= 1` stands for many decisions; write M[1], M[i] or sum(M)"]),
-    ("V[1] >= 1", ["unknown-name: unknown name `V` in `V[1] >= 1`; known: M, W, channels, depth, flops, height, i, latency, macs, params, ram, rom, width"]),
+    ("V[1] >= 1", ["unknown-name: unknown name `V` in `V[1] >= 1`; known: M, W, channels, depth, entropy, flops, height, i, latency, macs, params, ram, rom, width"]),
     ("romm <= 3", ["unknown-name: unknown name `romm` in `romm <= 3`; did you mean `rom`?"]),
-    ("rom <= V + Q", ["unknown-name: unknown name `V` in `rom <= V + Q`; known: M, W, channels, depth, flops, height, i, latency, macs, params, ram, rom, width", "unknown-name: unknown name `Q` in `rom <= V + Q`; known: M, W, channels, depth, flops, height, i, latency, macs, params, ram, rom, width"]),
+    ("rom <= V + Q", ["unknown-name: unknown name `V` in `rom <= V + Q`; known: M, W, channels, depth, entropy, flops, height, i, latency, macs, params, ram, rom, width", "unknown-name: unknown name `Q` in `rom <= V + Q`; known: M, W, channels, depth, entropy, flops, height, i, latency, macs, params, ram, rom, width"]),
     ("i <= 2", ["free-position: `i` in `i <= 2` stands for a position, but no index uses it; write for example `M[i] >= M[i+1]`"]),
     ("M['a'] >= 1", ["bad-index: the index of `M` is not a whole number; write `M[1]` or `M[i+1]`"]),
     ("M[1/2] >= 1", ["bad-index: the index of `M` is not a whole number; write `M[1]` or `M[i+1]`"]),
     ("M[9] >= 1", ["no-such-index: `M[9] >= 1` applies to no network of the space; its indices are outside every variant"]),
     ("M[0] >= 1", ["no-such-index: `M[0] >= 1` applies to no network of the space; its indices are outside every variant"]),
-    ("W > 'a'", ["wrong-type: cannot compute `W > 'a'` from values of these types; a tuple has `first(x)` and `last(x)`; text only compares"]),
+    ("W > 'a'", ['wrong-type: `W` is a choice of numbers, and `"a"` is a word; compare numbers with numbers, and words with words']),
+    ('M[1] == "3"', ['wrong-type: `M` is a choice of numbers, and `"3"` is a word; write `M[1] == 3`']),
+    ('not "2" == W', ['wrong-type: `W` is a choice of numbers, and `"2"` is a word; write `2 == W`']),
+    ('M[i] in [1, "2", "3"]', ['wrong-type: `M` is a choice of numbers, and `"2"` is a word; write `M[i] == 2`', 'wrong-type: `M` is a choice of numbers, and `"3"` is a word; write `M[i] == 3`']),
+    ('M[-1] < "3"', ['wrong-type: `M` is a choice of numbers, and `"3"` is a word; compare numbers with numbers, and words with words']),
+    ('rom == "3"', ['wrong-type: `rom` is a number, and `"3"` is a word; compare numbers with numbers, and words with words']),
+    ('channels[1] + 1 <= "relu"', ['wrong-type: `channels[1] + 1` is a number, and `"relu"` is a word; compare numbers with numbers, and words with words']),
+    ("M[1:2] >= 3", ["no-index: `M[1:2]` in `M[1:2] >= 3` stands for many decisions; write sum(M[1:2]), min(M[1:2]) or max(M[1:2])"]),
+    ("abs(height[2:]) >= 3", ["no-index: `height[2:]` in `abs(height[2:]) >= 3` stands for many layers; write sum(height[2:]), min(height[2:]) or max(height[2:])"]),
+    ("sum(W[1:2]) >= 3", ["index-on-value: `W` in `sum(W[1:2]) >= 3` is one value of the whole network; write `W` without an index"]),
+    ("sum(M[1:M[1]]) >= 3", ["bad-index: `M` in the index of `M` differs from network to network; an index has numbers, `i`, `depth` and what `repeat` depends on"]),
+    ("sum(M[1:entropy]) >= 3", ["bad-index: `entropy` in the index of `M` differs from network to network; an index has numbers, `i`, `depth` and what `repeat` depends on"]),
+    ("sum(M[1:2.5]) >= 3", ["bad-index: the index of `M` is not a whole number; write `M[1]` or `M[i+1]`"]),
+    ("sum(M[2:1]) >= 3", ["no-such-index: `sum(M[2:1]) >= 3` applies to no network of the space; its indices are outside every variant"]),
+    ("entropy >= macs", ["entropy-alone: `entropy >= macs` does more with the entropy than to compare it with a number; write `entropy >= 100` as a constraint of its own; <, <=, > and == do as well"]),
+    ("entropy >= 10 or M[1] == 3", ["entropy-alone: `entropy >= 10 or M[1] == 3` does more with the entropy than to compare it with a number; write `entropy >= 100` as a constraint of its own; <, <=, > and == do as well"]),
+    ("entropy != 10", ["entropy-alone: `entropy != 10` does more with the entropy than to compare it with a number; write `entropy >= 100` as a constraint of its own; <, <=, > and == do as well"]),
+    ("entropy[1] >= 10", ["index-on-value: `entropy` in `entropy[1] >= 10` is one value of the whole network; write `entropy` without an index"]),
     ("rom * 1000000000000000000 <= 5", ["too-large: `rom * 1000000000000000000 <= 5` reaches numbers above 2^62; divide both sides, or use smaller sizes"]),
     ("M[1].bit > 2", ["not-allowed: the attribute `.bit` is not allowed; expressions have numbers, names and M[i]"]),
     ("M[1]**2 > 2", ["not-allowed: the power operator `**` is not allowed; write the product out"]),
-    ("W == relu", ["unknown-name: unknown name `relu` in `W == relu`; known: M, W, channels, depth, flops, height, i, latency, macs, params, ram, rom, width"]),
+    ("W == relu", ["unknown-name: unknown name `relu` in `W == relu`; known: M, W, channels, depth, entropy, flops, height, i, latency, macs, params, ram, rom, width"]),
     ("height[4] > 1", ["no-such-index: `height[4] > 1` applies to no network of the space; its indices are outside every variant"]),
 ]  # fmt: skip
 
@@ -182,6 +200,42 @@ def test_the_base_is_right() -> None:
 def test_mistake(old: str, new: str, expected: list[str]) -> None:
     assert BASE.count(old) == 1
     assert complaints(BASE.replace(old, new)) == expected
+
+
+WORDS = [
+    ("A[1] == 3", ['wrong-type: `A` is a choice of words, and `3` is a number; write `A[1] == "relu"`']),
+    ("1 == A[1]", ['wrong-type: `A` is a choice of words, and `1` is a number; write `"relu" == A[1]`']),
+    ("A[1] == rom", ['wrong-type: `A` is a choice of words, and `rom` is a number; write `A[1] == "relu"`']),
+    ("A[1] == rellu", ['unknown-name: unknown name `rellu` in `A[1] == rellu`; did you mean `"relu"`?']),
+    ("A[1] in [relu, none]", ['unknown-name: unknown name `relu` in `A[1] in [relu, none]`; write an option that is a word in quotes: `"relu"`', 'unknown-name: unknown name `none` in `A[1] in [relu, none]`; write an option that is a word in quotes: `"none"`']),
+    ('A[1] in ["relu", "non"]', ["unknown-option: `A` has no option `non`; did you mean `none`?"]),
+    ('A[1] < "relu"', ["wrong-type: `A` is a choice of words, which have no order; compare with == or !="]),
+    ("A[1] == M[1]", ["wrong-type: `A` is a choice of words, and `M[1]` is a number; write `A[1] == \"relu\"`"]),
+    ('R[1] == "true"', ['wrong-type: `R` is a choice of true and false, and `"true"` is a word; write `R[1] == true`']),
+    ("K[1] == 3", ["wrong-type: `K` is a choice of tuples, and `3` is a number; take first(K[1]) or last(K[1])"]),
+    ("K[1] < K[2]", ["wrong-type: `K` is a choice of tuples, which have no order; take first(K[1]) or last(K[1])"]),
+    ('X[1] == "3"', ['wrong-type: `X` is a choice of several kinds, and `"3"` is a word; write `X[1] == 3`']),
+    ('X[1] == 3 or X[1] == "word" or A[1] == A[2] or R[1] == 1 or first(K[1]) == 3', []),
+]  # fmt: skip
+WITH_WORDS = """\
+space: s
+input: {channels: 4, height: 8, width: 8}
+choices: {M: [1, 2], A: [relu, none], K: [[3, 1], [3, 2]], R: [true, false], X: [3, word]}
+network:
+  - conv: {filters: M, kernel: first(K), activation: 'A'}
+  - inverted_residual: {filters: 2, residual: R, kernel: "first(K)", activation: A}
+  - conv: {filters: "2 + (X == 3)"}
+constraints:
+"""
+
+
+@pytest.mark.parametrize(("constraint", "expected"), WORDS)
+def test_words_numbers_and_tuples_are_told_apart(constraint: str, expected: list[str]) -> None:
+    text = f"{WITH_WORDS}  - {constraint}\n"
+    if expected:
+        assert complaints(text) == [f"9:5 {line}" for line in expected]
+    else:
+        assert compile_space(read_space(text)).size
 
 
 @pytest.mark.parametrize(("constraint", "expected"), CONSTRAINTS)

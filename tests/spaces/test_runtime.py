@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,12 +27,10 @@ from spaces.runtimes.ebs import Ebs
 from spaces.runtimes.library import find_runtime
 from spaces.runtimes.nascompile_c import NascompileC
 from spaces.runtimes.tflite_micro import TfliteMicro
-from spaces.targets.catalogue import load_target
 from spaces.tensors import Shape, Tensor
 from tests.agreement import check_solvers
+from tests.program_strategies import M4, runtimes
 from tests.strategies import bounds, possible_rows, small_spaces
-
-M4 = load_target("stm32f412")
 
 #: Members that call other kernels than one another, in one layer and in the next.
 CELLS = """
@@ -94,18 +91,6 @@ network:
   - global_max_pool
   - linear: {units: 3}
 """
-
-
-@st.composite
-def runtimes(draw: st.DrawFn, dtype: str) -> NascompileC:
-    """That of the library, or one with any sizes and any needs."""
-    measured = NascompileC.find(M4, dtype)
-    if draw(st.booleans()):
-        return measured
-    sizes = st.integers(0, 5000)
-    code = {kernel: draw(sizes) for kernel in (*measured.code, "shared")}
-    needs = {kernel: ("shared", *parts) for kernel, parts in measured.needs.items()}
-    return replace(measured, base=draw(sizes), call=draw(st.integers(0, 60)), code=code, needs=needs)
 
 
 @st.composite

@@ -86,6 +86,17 @@ def test_positions_after_other_line_breaks() -> None:
     assert (str(span), span.text) == ("x.yaml:4:4", "d: 4")
 
 
+@pytest.mark.parametrize("character", ["\x85", "\u2028", "\u2029"])
+@pytest.mark.parametrize(
+    "text", ["a: |\n  x{}y\n  z\nb: 1\n", "# x{}y\nb: 1\n", "a: x{} y\nb: 1\n", 'a: "x{} y"\nb: 1\n']
+)
+def test_what_broke_lines_in_yaml_1_1_is_a_character_like_others(text: str, character: str) -> None:
+    expected = read_yaml(text.format("\u00e4"), "x.yaml")
+    found = read_yaml(text.format(character), "x.yaml")
+    assert found.data == {k: str(v).replace("\u00e4", character) if k == "a" else v for k, v in expected.data.items()}
+    assert str(found.span(("b",))) == str(expected.span(("b",)))
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
