@@ -10,7 +10,7 @@ import numpy as np
 
 from solvers.cpsat.engine import feasible, optimum, smallest
 from spaces.program.candidate import candidate_of
-from spaces.program.graph import ADDITIVE_METRICS, Chain, Limit, Program
+from spaces.program.graph import Chain, Program
 
 __all__ = ["CostedNetwork", "Explanation", "LimitReport", "Relaxation", "VariantReport", "explain"]
 
@@ -233,20 +233,9 @@ def _bounds(chain: Chain) -> dict[str, tuple[str, int | None]]:
     """Per limit by name: the metric it bounds and the bound; no metric where it says more than that."""
     result: dict[str, list[tuple[str, int | None]]] = {}
     for limit in chain.limits:
-        result.setdefault(limit.name, []).append((_metric(chain, limit), limit.budget))
+        result.setdefault(limit.name, []).append((limit.metric, limit.budget))
     for name, bound in chain.ram_limits:
         result.setdefault(name, []).append(("ram", bound))
     for relation in chain.residual:
         result.setdefault(relation.expression.text, []).append(("", None))
     return {name: parts[0] if len(parts) == 1 and parts[0][0] else ("", None) for name, parts in result.items()}
-
-
-def _metric(chain: Chain, limit: Limit) -> str:
-    """The additive metric whose columns a limit has; empty for any other sum."""
-    if limit.name in ADDITIVE_METRICS:
-        return limit.name
-    for metric in ADDITIVE_METRICS if chain.stages else ():
-        columns = [stage.costs[metric] for stage in chain.stages]
-        if limit.budget - limit.bound == chain.base[metric] and all(map(np.array_equal, columns, limit.columns)):
-            return metric
-    return ""

@@ -113,7 +113,7 @@ def _print_relaxations(program: Program, why: Explanation) -> None:
         if offer.needed is None:
             out.print(f"dropping `{escape(offer.name)}` admits {_network(offer.network)}")
         else:
-            old, new = (quantity(offer.name, v) for v in (offer.budget or 0, offer.needed))
+            old, new = (quantity(offer.metric, v) for v in (offer.budget or 0, offer.needed))
             out.print(f"raising {escape(offer.name)} from {old} to {new} admits {_network(offer.network)}")
     if not why.relaxations:
         _print_joint(program, why)

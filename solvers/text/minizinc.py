@@ -91,10 +91,10 @@ class _Writer:
     def _columns(self, names: set[str]) -> dict[str, list[NDArray[np.int64]]]:
         """The columns that some limit needs, per stage."""
         stages = self.chain.stages
-        metrics = [m for m in ADDITIVE_METRICS if m in names or any(c.name == m for c in self.chain.limits)]
+        metrics = [m for m in ADDITIVE_METRICS if m in names or any(c.metric == m for c in self.chain.limits)]
         columns = {m: [stage.costs[m] for stage in stages] for m in metrics}
         for k, limit in enumerate(self.chain.limits):
-            if limit.name not in ADDITIVE_METRICS:
+            if not limit.metric:
                 columns[f"limit{k}"] = list(limit.columns)
         for part in self.parts if self.ram else ():
             columns[part] = [getattr(stage, part) for stage in stages]
@@ -144,8 +144,9 @@ class _Writer:
 
     def limits(self) -> Iterator[str]:
         for k, limit in enumerate(self.chain.limits):
-            if limit.name in ADDITIVE_METRICS:
-                yield f"constraint {self.total(limit.name)} <= {limit.budget};"
+            if limit.metric:
+                comment = "" if limit.name == limit.metric else f" % {limit.name}"
+                yield f"constraint {self.total(limit.metric)} <= {limit.budget};{comment}"
             else:
                 yield f"constraint {' + '.join(self.terms(f'limit{k}')) or 0} <= {limit.bound}; % {limit.name}"
 

@@ -178,7 +178,7 @@ def _limit(linear: Linear, stages: Sequence[Stage], base: Mapping[str, int], spa
                 column += np.array([int(factor * v) for v in stage.decision.options], np.int64)[None, :]
         columns.append(column)
     fixed = sum(factor * base.get(name, 0) for name, factor in linear.coefficients.items())
-    return Limit(linear.text, tuple(columns), linear.bound - fixed, linear.bound)
+    return Limit(linear.text, tuple(columns), linear.bound - fixed, budget=linear.bound, metric=linear.metric)
 
 
 def _reach(linear: Linear, stages: Sequence[Stage]) -> int:

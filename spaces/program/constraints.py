@@ -51,6 +51,12 @@ class Linear:
     bound: int
     text: str
 
+    @property
+    def metric(self) -> str:
+        """The additive metric that `bound` bounds from above; empty for any other sum."""
+        name = next(iter(self.coefficients), "")
+        return name if name in ADDITIVE and self.coefficients == {name: 1} else ""
+
 
 @dataclass(frozen=True)
 class RamLimit:

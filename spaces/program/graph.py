@@ -99,12 +99,14 @@ class Limit:
         columns: int64 [states, options] per stage.
         bound: what remains of the budget for the stages, the fixed part already taken off.
         budget: the budget as the user gave it.
+        metric: the additive metric that `budget` bounds from above; empty for any other sum.
     """
 
     name: str
     columns: tuple[Ints, ...]
     bound: int
     budget: int
+    metric: str
 
 
 @dataclass(frozen=True, eq=False)

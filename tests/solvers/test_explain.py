@@ -192,3 +192,18 @@ def test_no_limits_at_all() -> None:
     assert why.variants[0].limits == ()
     assert why.variants[0].smallest is not None
     assert why.variants[0].smallest.costs["rom"] == 2_944
+
+
+def test_a_constraint_without_metrics_in_a_variant_where_it_never_holds() -> None:
+    why = explain(compile_space(load_space("dscnn", ["constraints=['depth <= 6']"]), Budgets(ram=65_536)))
+    assert [report.conflict for report in why.variants] == [("ram",), ("depth <= 6",), ("depth <= 6",)]
+    assert [(r.name, r.metric, r.needed, r.variant) for r in why.relaxations] == [("ram", "ram", 206_640, "6")]
+
+
+def test_a_constraint_bounds_the_metric_that_it_names() -> None:
+    """In int8 without biases ROM and parameters are the same numbers."""
+    space = load_space("mlp2", ["constraints=['params <= 5']", "dtype=int8"])
+    (report,) = explain(compile_space(space)).variants
+    assert [(limit.name, limit.metric, limit.budget, limit.least) for limit in report.limits] == [
+        ("params <= 5", "params", 5, 736)
+    ]

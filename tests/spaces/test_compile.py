@@ -135,13 +135,19 @@ def test_a_variant_that_cannot_be() -> None:
 def test_budgets_become_limits() -> None:
     network = "  - conv: {filters: 2}\n  - conv: {filters: M}\n"
     (chain,) = compiled("M: [1, 2]", network, "ram < 3 KiB", "macs <= 10M", budgets=Budgets(rom=500, ram=4000)).chains
-    assert [(limit.name, limit.bound, limit.budget) for limit in chain.limits] == [
-        ("rom", 500 - 4 * 9 * 4 * 2, 500),
-        ("macs <= 10M", 10**7 - 9 * 4 * 2 * 64, 10**7),
+    assert [(limit.name, limit.metric, limit.bound, limit.budget) for limit in chain.limits] == [
+        ("rom", "rom", 500 - 4 * 9 * 4 * 2, 500),
+        ("macs <= 10M", "macs", 10**7 - 9 * 4 * 2 * 64, 10**7),
     ]
     assert chain.limits[0].columns[0].tolist() == [[4 * 18, 4 * 36]]
     assert chain.ram_limits == (("ram", 4000), ("ram < 3 KiB", 3071))
     assert chain.ram_limit == 3071
+
+
+@pytest.mark.parametrize("constraint", ["macs >= 1", "macs + rom <= 9999", "2 * macs <= 9999", "macs <= 9000 * M[1]"])
+def test_a_sum_that_is_no_upper_bound_on_one_metric_has_none(constraint: str) -> None:
+    (chain,) = compiled("M: [1, 2]", "  - conv: {filters: M}\n", constraint).chains
+    assert [limit.metric for limit in chain.limits] == [""]
 
 
 def test_code_sizes_and_ram_model() -> None:
