@@ -64,7 +64,8 @@ class Relations:
         self.relation = relation
         try:
             if self._domains(relation.tree) is not None:
-                self._allow(relation.tree, [key for key, holds in self._evaluate(relation.tree) if holds])
+                combinations = self._combinations(relation.tree)
+                self._allow(relation.tree, [key for key, names in combinations if relation.holds(names)])
             else:
                 self._require(relation.tree)
         except OverflowError:
@@ -102,15 +103,13 @@ class Relations:
             result.append((name, domain))
         return result if prod(len(d.codes) for _, d in result) <= MAX_TABULATED else None
 
-    def _evaluate(self, tree: Expr) -> Iterator[tuple[tuple[int, ...], Any]]:
-        """The value of a tree for each combination of codes of its names that vary."""
-        assert self.relation is not None
+    def _combinations(self, tree: Expr) -> Iterator[tuple[tuple[int, ...], dict[str, Any]]]:
+        """Each combination of codes of a tree's names that vary, with the values of all its names."""
         domains = self._domains(tree) or []
-        expression = Expression(self.relation.expression.text, tree, self.relation.expression.span)
         for pairs in product(*(zip(d.codes, d.values, strict=True) for _, d in domains)):
             names = {name: value for (name, _), (_, value) in zip(domains, pairs, strict=True)}
             key = tuple(code for (_, d), (code, _) in zip(domains, pairs, strict=True) if d.variable is not None)
-            yield key, expression.evaluate(names)
+            yield key, names
 
     def _allow(self, tree: Expr, rows: list[tuple[int, ...]], *also: Any) -> None:
         """The variables of a tree's names, and `also`, take one of these rows."""
@@ -122,7 +121,9 @@ class Relations:
             self.arithmetic.native.add_allowed_assignments([*variables, *also], rows)
 
     def _tabulated(self, tree: Expr) -> Ratio:
-        pairs = list(self._evaluate(tree))
+        assert self.relation is not None
+        expression = Expression(self.relation.expression.text, tree, self.relation.expression.span)
+        pairs = [(key, expression.evaluate(names)) for key, names in self._combinations(tree)]
         if any(isinstance(value, str | tuple) for _, value in pairs):
             hint = "compare it with == or !=, or take first(x) or last(x) of a tuple"
             raise self.fail("not-numeric", "text or a tuple where a number belongs", hint)

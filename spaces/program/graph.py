@@ -123,6 +123,7 @@ class Chain:
         ram_limits: (name, bytes); the tightest holds.
         residual: constraints that are not local; only CP-SAT and the oracle enforce them.
         impossible: why no network of this variant can exist at all; empty when some can.
+        local: relations that the graph enforces by its transitions.
     """
 
     variant: Variant
@@ -133,12 +134,13 @@ class Chain:
     ram_limits: tuple[tuple[str, int], ...]
     residual: tuple[Relation, ...]
     impossible: str = ""
+    local: tuple[Relation, ...] = ()
 
     @classmethod
-    def untabulated(cls, variant: Variant, impossible: str = "") -> Self:
+    def untabulated(cls, variant: Variant, impossible: str = "", local: tuple[Relation, ...] = ()) -> Self:
         """Of a variant whose layers were not costed, or cannot be."""
         none = np.zeros(0, np.int64)
-        return cls(variant, {}, (), none, limits=(), ram_limits=(), residual=(), impossible=impossible)
+        return cls(variant, {}, (), none, limits=(), ram_limits=(), residual=(), impossible=impossible, local=local)
 
     @property
     def ram_limit(self) -> int | None:
