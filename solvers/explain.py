@@ -192,6 +192,7 @@ class _Examiner:
         self.chain = program.chains[variant]
         self.bounds = _bounds(self.chain)
         self.limits = Conditions(self.bounds, lambda names: feasible(program, variant, names) is not None)
+        self.known: dict[tuple[str, frozenset[str]], int | None] = {}
         on_costs = {c.text for c in program.space.constraints if c.names & set(METRICS)}
         self.relations = [name for name in self.bounds if name not in on_costs and name not in METRICS]
 
@@ -236,9 +237,12 @@ class _Examiner:
 
     def least(self, metric: str, limits: Collection[str]) -> int | None:
         """The least value of a metric among the networks that keep these limits."""
-        found = optimum(self.program, self.variant, metric, "min", limits)
-        self.limits.learn(limits, found is not None)
-        return found.value if found else None
+        key = metric, frozenset(limits)
+        if key not in self.known:
+            found = optimum(self.program, self.variant, metric, "min", limits)
+            self.limits.learn(limits, found is not None)
+            self.known[key] = found.value if found else None
+        return self.known[key]
 
     def first_bound(self, names: Iterable[str]) -> str | None:
         """The first of these limits that bounds a metric."""
