@@ -15,7 +15,15 @@ from spaces.program.candidate import candidate_of
 from spaces.program.compile import compile_space
 from spaces.program.graph import Chain, Program
 
-__all__ = ["CostedNetwork", "Explanation", "LimitReport", "Relaxation", "VariantReport", "explain"]
+__all__ = [
+    "CostedNetwork",
+    "Explanation",
+    "LimitReport",
+    "Relaxation",
+    "VariantReport",
+    "explain",
+    "relations_apart",
+]
 
 
 @dataclass(frozen=True)
@@ -133,7 +141,7 @@ def explain(program: Program) -> Explanation:
         >>> [(r.name, r.budget, r.needed) for r in why.relaxations]
         [('rom', 2000, 2944)]
     """
-    program = _with_relations_apart(program)
+    program = relations_apart(program)
     examined = [_Examiner(program, variant) for variant in range(len(program.chains))]
     variants = tuple(examiner.report() for examiner in examined)
     if any(report.feasible for report in variants):
@@ -142,8 +150,8 @@ def explain(program: Program) -> Explanation:
     return Explanation(False, variants, single, () if single else _fewest(examined))
 
 
-def _with_relations_apart(program: Program) -> Program:
-    """The program with no relation in its graph, where none could be set aside."""
+def relations_apart(program: Program) -> Program:
+    """The program that `explain` asks about: with no relation in its graph, where none could be set aside."""
     if not any(chain.local for chain in program.chains):
         return program
     return compile_space(

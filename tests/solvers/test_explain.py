@@ -350,3 +350,44 @@ def test_a_constraint_bounds_the_metric_that_it_names() -> None:
     assert [(limit.name, limit.metric, limit.budget, limit.least) for limit in report.limits] == [
         ("params <= 5", "params", 5, 736)
     ]
+
+
+def test_a_relation_without_a_value_does_not_hold_there() -> None:
+    """The compiler never divides by zero here, since the first relation goes before the second; apart, it would."""
+    program = compile_space(
+        read_space(SPACE.format(constraints=["M[1] != 4", "40 // (M[1] - 4) >= 30"])), Budgets(ram=400)
+    )
+    (two, three) = explain(program).variants
+    assert two.conflicts == three.conflicts == (("ram",), ("40 // (M[1] - 4) >= 30",))
+    assert {limit.name: limit.alone for limit in two.limits} == {
+        "ram": False,
+        "M[1] != 4": True,
+        "40 // (M[1] - 4) >= 30": False,
+    }
+
+
+def test_where_shapes_alone_leave_nothing_no_relation_is_blamed() -> None:
+    text = "space: a\ninput: {channels: 1, height: 3, width: 3}\nchoices: {M: [1, 2]}\nnetwork:\n"
+    text += "  - conv: {filters: M}\n  - conv: {filters: M, padding: valid, kernel: 4}\nconstraints: ['M[1] == 2']\n"
+    why = explain(compile_space(read_space(text), Budgets(rom=10)))
+    assert [report.impossible for report in why.variants] == ["the height vanishes: a window of 4 on 3"]
+    assert (why.feasible, why.relaxations, why.joint) == (False, (), ())
+
+
+def test_relations_alone_that_leave_nothing() -> None:
+    constraints = ["M[1] > M[2]", "M[2] >= 6", "M[1] != 12", "M[2] > 5", "M[1] < 9"]
+    (two, three) = explain(compile_space(read_space(SPACE.format(constraints=constraints)))).variants
+    assert two.impossible == three.impossible == ""
+    assert set(two.conflicts) == {("M[1] > M[2]", "M[2] >= 6", "M[1] < 9"), ("M[1] > M[2]", "M[2] > 5", "M[1] < 9")}
+
+
+def test_the_fewest_limits_to_relax_may_be_relations_and_budgets() -> None:
+    constraints = ["M[1] > M[2]", "M[1] < M[2]", "ram <= 800"]
+    program = compile_space(read_space(SPACE.format(constraints=constraints)))
+    why = explain(program)
+    assert why.relaxations == ()
+    assert [(r.name, r.metric, r.budget, r.needed, r.variant) for r in why.joint] == [
+        ("ram <= 800", "ram", 800, why.joint[0].network.costs["ram"], "2"),
+        ("M[1] < M[2]", "", None, None, "2"),
+    ]
+    check(program, why, oracles_of(program))
