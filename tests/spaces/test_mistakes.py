@@ -155,7 +155,7 @@ CONSTRAINTS = [
     ("M[9] >= 1", ["no-such-index: `M[9] >= 1` applies to no network of the space; its indices are outside every variant"]),
     ("M[0] >= 1", ["no-such-index: `M[0] >= 1` applies to no network of the space; its indices are outside every variant"]),
     ("W > 'a'", ["wrong-type: cannot compute `W > 'a'` from values of these types; a tuple has `first(x)` and `last(x)`; text only compares"]),
-    ("rom * 1000000000000000000 <= 5", ["too-large: `rom * 1000000000000000000 <= 5` reaches numbers above 2^62; divide both sides, or use smaller sizes"]),
+    ("rom * 1000000000000000000 <= M[1]", ["too-large: `rom * 1000000000000000000 <= M[1]` reaches numbers above 2^62; divide both sides, or use smaller sizes"]),
     ("M[1].bit > 2", ["not-allowed: the attribute `.bit` is not allowed; expressions have numbers, names and M[i]"]),
     ("M[1]**2 > 2", ["not-allowed: the power operator `**` is not allowed; write the product out"]),
     ("W == relu", ["unknown-name: unknown name `relu` in `W == relu`; known: M, W, channels, depth, flops, height, i, latency, macs, params, ram, rom, width"]),
