@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from itertools import combinations
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+from solvers.conflicts import Conditions
 from solvers.cpsat.engine import feasible, optimum, smallest
+from spaces.language.space import METRICS
 from spaces.program.candidate import candidate_of
-from spaces.program.graph import ADDITIVE_METRICS, Chain, Limit, Program
+from spaces.program.compile import compile_space
+from spaces.program.graph import Chain, Program
 
-__all__ = ["CostedNetwork", "Explanation", "LimitReport", "Relaxation", "VariantReport", "explain"]
-
-#: Up to this many limits, every subset is tried, smallest first; beyond, limits are dropped one by one.
-MAX_EXACT = 8
+__all__ = [
+    "CostedNetwork",
+    "Explanation",
+    "LimitReport",
+    "Relaxation",
+    "VariantReport",
+    "explain",
+    "relations_apart",
+]
 
 
 @dataclass(frozen=True)
@@ -32,21 +40,24 @@ class LimitReport:
 
     Args:
         name: `rom`, `ram`, ..., or the constraint's text.
+        alone: whether some network keeps this limit.
+        others: whether some network keeps all other limits.
         metric: the metric it bounds from above; empty for a constraint that is no such bound.
         budget: the bound; None where there is no metric.
         least: the least value of the metric of any network, all limits aside; None where there is no metric.
+        least_with_relations: the same of those that keep the relations, which are the constraints that name no metric;
+            None where there is none or no metric.
         least_with_others: the same of those that keep all other limits; None where there is none or no metric.
-        alone: whether some network keeps this limit.
-        others: whether some network keeps all other limits.
     """
 
     name: str
-    metric: str
-    budget: int | None
-    least: int | None
-    least_with_others: int | None
     alone: bool
     others: bool
+    metric: str = ""
+    budget: int | None = None
+    least: int | None = None
+    least_with_relations: int | None = None
+    least_with_others: int | None = None
 
 
 @dataclass(frozen=True)
@@ -59,9 +70,11 @@ class VariantReport:
         impossible: why no network of it can exist, whatever the limits; empty where some can.
         limits: its limits, in the order of the program.
         conflict: names of the fewest limits that cannot hold together; empty where all can.
+        conflicts: every such set of limits of which none can be spared, the fewest first; of very many limits only
+            sets that have none in common.
+        kept: names of the limits that `smallest` was asked to keep: all but one of the conflict.
         smallest: the network with the least of the first metric in conflict (of the first limited metric where
-            nothing conflicts, ROM by default) among those that keep the rest of the conflict; of equals, the one with
-            the least ROM.
+            nothing conflicts, ROM by default) among those; of equals, the one with the least ROM.
     """
 
     label: str
@@ -69,18 +82,20 @@ class VariantReport:
     impossible: str
     limits: tuple[LimitReport, ...] = ()
     conflict: tuple[str, ...] = ()
+    conflicts: tuple[tuple[str, ...], ...] = ()
+    kept: tuple[str, ...] = ()
     smallest: CostedNetwork | None = None
 
 
 @dataclass(frozen=True)
 class Relaxation:
-    """A single limit that, relaxed, admits a network.
+    """A limit that, relaxed, admits a network: by itself, or with the others of `Explanation.joint`.
 
     Args:
         name: the limit.
         metric: the metric it bounds; empty for a constraint that is no such bound and has to be dropped.
         budget: its bound; None for a constraint.
-        needed: the least bound that admits a network; None for a constraint.
+        needed: the bound that admits the network, by itself the least that admits any; None for a constraint.
         variant: label of the variant that then has one.
         network: that network.
     """
@@ -101,11 +116,13 @@ class Explanation:
         feasible: whether any variant has a member.
         variants: a report per variant.
         relaxations: for an empty set, each single limit that can be relaxed, by the smallest amount.
+        joint: where no single limit can be, the fewest that can be relaxed together.
     """
 
     feasible: bool
     variants: tuple[VariantReport, ...]
     relaxations: tuple[Relaxation, ...]
+    joint: tuple[Relaxation, ...]
 
 
 def explain(program: Program) -> Explanation:
@@ -124,14 +141,31 @@ def explain(program: Program) -> Explanation:
         >>> [(r.name, r.budget, r.needed) for r in why.relaxations]
         [('rom', 2000, 2944)]
     """
+    program = relations_apart(program)
     examined = [_Examiner(program, variant) for variant in range(len(program.variants))]
     variants = tuple(examiner.report() for examiner in examined)
-    result = any(report.feasible for report in variants)
-    pairs = () if result else zip(examined, variants, strict=True)
-    return Explanation(result, variants, _smallest(offer for e, report in pairs for offer in e.offers(report)))
+    if any(report.feasible for report in variants):
+        return Explanation(True, variants, (), ())
+    single = _least(offer for e, report in zip(examined, variants, strict=True) for offer in e.offers(report))
+    return Explanation(False, variants, single, () if single else _fewest(examined))
 
 
-def _smallest(offers: Iterable[Relaxation]) -> tuple[Relaxation, ...]:
+def relations_apart(program: Program) -> Program:
+    """The program that `explain` asks about: with no relation in its graph, where none could be set aside."""
+    if not any(chain.local for chain in program.chains):
+        return program
+    return compile_space(
+        program.space,
+        program.budgets,
+        target=program.target,
+        ram_model=program.ram_model,
+        runtime=program.runtime,
+        latency=program.latency,
+        apart=True,
+    )
+
+
+def _least(offers: Iterable[Relaxation]) -> tuple[Relaxation, ...]:
     """Per limit, the offer that needs least."""
     best: dict[str, Relaxation] = {}
     for offer in offers:
@@ -141,75 +175,88 @@ def _smallest(offers: Iterable[Relaxation]) -> tuple[Relaxation, ...]:
     return tuple(best.values())
 
 
-@dataclass
+def _fewest(examined: Sequence[_Examiner]) -> tuple[Relaxation, ...]:
+    """The fewest limits that admit a network of any variant when all of them are relaxed."""
+    possible = [(examiner, examiner.limits.correction()) for examiner in examined if not examiner.chain.impossible]
+    if not possible:
+        return ()
+    examiner, names = min(possible, key=lambda pair: len(pair[1]))
+    return examiner.relaxed(names)
+
+
+class _Bound(NamedTuple):
+    """What a limit bounds from above; no metric and no budget where it says more than that."""
+
+    metric: str
+    budget: int | None
+
+
 class _Examiner:
     """Asks CP-SAT about one variant under subsets of its limits."""
 
-    program: Program
-    variant: int
-    chain: Chain = field(init=False)
-    bounds: dict[str, tuple[str, int | None]] = field(init=False)
-    satisfiable: list[frozenset[str]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.chain = self.program.chains[self.variant]
+    def __init__(self, program: Program, variant: int) -> None:
+        self.program = program
+        self.variant = variant
+        self.chain = program.chains[variant]
         self.bounds = _bounds(self.chain)
+        self.limits = Conditions(self.bounds, lambda names: feasible(program, variant, names) is not None)
+        self.known: dict[tuple[str, frozenset[str]], int | None] = {}
+        on_costs = {c.text for c in program.space.constraints if c.names & set(METRICS)}
+        self.relations = [name for name in self.bounds if name not in on_costs and name not in METRICS]
 
     def report(self) -> VariantReport:
         label = self.chain.variant.label
         if self.chain.impossible:
             return VariantReport(label, False, self.chain.impossible)
         limits = tuple(self.limit(name) for name in self.bounds)
-        conflict = () if self.holds(self.bounds) else self.conflict()
-        return VariantReport(label, not conflict, "", limits, conflict, smallest=self.smallest(conflict))
-
-    def others(self, name: str) -> list[str]:
-        return [other for other in self.bounds if other != name]
+        conflicts = self.limits.conflicts()
+        conflict = conflicts[0] if conflicts else ()
+        first = self.first_bound(conflict or self.bounds)
+        kept = tuple(n for n in conflict if n != (first or conflict[0])) if conflict else tuple(self.bounds)
+        network = self.network(self.bounds[first].metric if first else "rom", kept)
+        return VariantReport(
+            label,
+            not conflict,
+            "",
+            limits,
+            conflict=conflict,
+            conflicts=conflicts,
+            kept=kept,
+            smallest=network,
+        )
 
     def limit(self, name: str) -> LimitReport:
         metric, budget = self.bounds[name]
-        if not metric or budget is None:
-            alone, others = self.holds([name]), self.holds(self.others(name))
-            return LimitReport(name, "", None, None, None, alone=alone, others=others)
-        least = optimum(self.program, self.variant, metric, "min", [])
+        others = self.limits.without(name)
+        if budget is None:
+            return LimitReport(name, alone=self.limits.holds([name]), others=self.limits.holds(others))
+        least, with_relations, with_others = (self.least(metric, some) for some in ((), self.relations, others))
         assert least is not None  # a possible variant has a network when nothing is asked of it
-        with_others = optimum(self.program, self.variant, metric, "min", self.others(name))
-        if with_others:
-            self.satisfiable.append(frozenset(self.others(name)))
-        value = with_others.value if with_others else None
         return LimitReport(
-            name, metric, budget, least.value, value, alone=least.value <= budget, others=with_others is not None
+            name,
+            alone=least <= budget,
+            others=with_others is not None,
+            metric=metric,
+            budget=budget,
+            least=least,
+            least_with_relations=with_relations,
+            least_with_others=with_others,
         )
 
-    def holds(self, names: Iterable[str]) -> bool:
-        """Whether some network keeps all these limits."""
-        asked = frozenset(names)
-        if any(asked <= known for known in self.satisfiable):
-            return True
-        result = feasible(self.program, self.variant, asked) is not None
-        if result:
-            self.satisfiable.append(asked)
-        return result
+    def least(self, metric: str, limits: Collection[str]) -> int | None:
+        """The least value of a metric among the networks that keep these limits."""
+        key = metric, frozenset(limits)
+        if key not in self.known:
+            found = optimum(self.program, self.variant, metric, "min", limits)
+            self.limits.learn(limits, found is not None)
+            self.known[key] = found.value if found else None
+        return self.known[key]
 
-    def conflict(self) -> tuple[str, ...]:
-        """The fewest limits that cannot hold together."""
-        names = list(self.bounds)
-        if len(names) <= MAX_EXACT:
-            sizes = range(1, len(names) + 1)
-            return next(some for size in sizes for some in combinations(names, size) if not self.holds(some))
-        # Dropping whatever is not needed leaves a conflict of which no part can go, though it need not be the smallest.
-        for name in list(names):
-            rest = [other for other in names if other != name]
-            names = names if self.holds(rest) else rest
-        return tuple(names)
+    def first_bound(self, names: Iterable[str]) -> str | None:
+        """The first of these limits that bounds a metric."""
+        return next((name for name in names if self.bounds[name].metric), None)
 
-    def smallest(self, conflict: tuple[str, ...]) -> CostedNetwork | None:
-        first = next((n for n in conflict or self.bounds if self.bounds[n][0]), None)
-        metric = self.bounds[first][0] if first else "rom"
-        kept = [n for n in conflict if n != (first or conflict[0])] if conflict else list(self.bounds)
-        return self.network(metric, kept)
-
-    def network(self, metric: str, limits: list[str]) -> CostedNetwork | None:
+    def network(self, metric: str, limits: Collection[str]) -> CostedNetwork | None:
         """The network that keeps these limits with the least of a metric."""
         found = smallest(self.program, self.variant, metric, limits)
         if found is None:
@@ -217,36 +264,42 @@ class _Examiner:
         candidate = candidate_of(self.program, self.variant, np.array(found.row, np.int64))
         return CostedNetwork(str(candidate), candidate.costs)
 
-    def offers(self, report: VariantReport) -> Iterable[Relaxation]:
+    def offers(self, report: VariantReport) -> Iterator[Relaxation]:
         """The single limits of the variant whose relaxation admits a network."""
         for limit in report.limits:
-            if not limit.others:
-                continue
-            network = self.network(limit.metric or "rom", self.others(limit.name))
-            assert network is not None  # `LimitReport.others` says so
-            yield Relaxation(
-                limit.name, limit.metric, limit.budget, limit.least_with_others, report.label, network=network
+            if limit.others:
+                yield from self.relaxed([limit.name])
+
+    def relaxed(self, names: Sequence[str]) -> tuple[Relaxation, ...]:
+        """These limits relaxed for one network: of those that keep all others, the least in the first of the metrics.
+
+        None of the limits may be spared, so that this network keeps none of them.
+        """
+        first = self.first_bound(names)
+        network = self.network(self.bounds[first].metric if first else "rom", self.limits.without(*names))
+        assert network is not None  # the other limits hold together
+        return tuple(
+            Relaxation(
+                name,
+                metric,
+                budget,
+                needed=int(network.costs[metric]) if metric else None,
+                variant=self.chain.variant.label,
+                network=network,
             )
+            for name, (metric, budget) in ((name, self.bounds[name]) for name in names)
+        )
 
 
-def _bounds(chain: Chain) -> dict[str, tuple[str, int | None]]:
-    """Per limit by name: the metric it bounds and the bound; no metric where it says more than that."""
-    result: dict[str, list[tuple[str, int | None]]] = {}
+def _bounds(chain: Chain) -> dict[str, _Bound]:
+    """Per limit by name, what it bounds."""
+    result: dict[str, list[_Bound]] = {}
     for limit in chain.limits:
-        result.setdefault(limit.name, []).append((_metric(chain, limit), limit.budget))
-    for name, bound in chain.ram_limits:
-        result.setdefault(name, []).append(("ram", bound))
+        result.setdefault(limit.name, []).append(_Bound(limit.metric, limit.budget))
+    for name, budget in chain.ram_limits:
+        result.setdefault(name, []).append(_Bound("ram", budget))
     for relation in chain.residual:
-        result.setdefault(relation.expression.text, []).append(("", None))
-    return {name: parts[0] if len(parts) == 1 and parts[0][0] else ("", None) for name, parts in result.items()}
-
-
-def _metric(chain: Chain, limit: Limit) -> str:
-    """The additive metric whose columns a limit has; empty for any other sum."""
-    if limit.name in ADDITIVE_METRICS:
-        return limit.name
-    for metric in ADDITIVE_METRICS if chain.stages else ():
-        columns = [stage.costs[metric] for stage in chain.stages]
-        if limit.budget - limit.bound == chain.base[metric] and all(map(np.array_equal, columns, limit.columns)):
-            return metric
-    return ""
+        result.setdefault(relation.expression.text, []).append(_Bound("", None))
+    return {
+        name: parts[0] if len(parts) == 1 and parts[0].metric else _Bound("", None) for name, parts in result.items()
+    }

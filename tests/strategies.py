@@ -23,6 +23,7 @@ from spaces.language.cell import Cell
 from spaces.language.expressions import parse
 from spaces.language.layer import Choice
 from spaces.language.reader import read_space
+from spaces.language.space import METRICS, Space
 from spaces.program.compile import compile_space
 from spaces.program.graph import Budgets, Program
 from tests.vocabulary import BARE, BLOCKS, CHOICES, COUNTS, IMAGE_OPERATORS, NUMERIC, OPERATORS, REPEATS, TO_VECTOR
@@ -315,6 +316,26 @@ def small_spaces(draw: st.DrawFn, max_size: int = 2000, constrained: bool = True
     chosen = draw(st.lists(st.sampled_from(possible), min_size=1, max_size=2, unique=True))
     text = to_yaml({**document, "constraints": chosen})
     return text if compiled(text) else to_yaml(document)
+
+
+@st.composite
+def constrained_spaces(draw: st.DrawFn, max_size: int) -> Space:
+    """A space of up to six variants with up to five constraints, most of them relations; they may leave nothing."""
+    document = draw(documents(max_size))
+    assume(len(document["choices"]) > 1 or "cells" in document)
+    program = compiled(to_yaml(document))
+    assume(program is not None)
+    assert program is not None
+    assume(program.size > 6 and len(program.chains) < 7)
+    possible = sorted(set(_constraints(draw, program)))
+    on_costs = [c for c in possible if parse(c).names & set(METRICS)]
+    relations = sorted(set(possible) - set(on_costs))
+    chosen = draw(st.lists(st.sampled_from(on_costs), min_size=0 if relations else 1, max_size=2, unique=True))
+    chosen += draw(st.lists(st.sampled_from(relations), min_size=1, max_size=3, unique=True)) if relations else []
+    program = compiled(to_yaml({**document, "constraints": chosen}))
+    assume(program is not None)
+    assert program is not None
+    return program.space
 
 
 def _constraints(draw: st.DrawFn, program: Program) -> Iterator[str]:

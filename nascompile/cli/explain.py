@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,11 @@ from rich.table import Table
 
 from nascompile.cli.options import Json, Request, takes_options
 from nascompile.cli.output import emit_json, out, quantity, table, working
+from spaces.language.space import METRICS
 from spaces.program.graph import Program
 
 if TYPE_CHECKING:
-    from solvers.explain import CostedNetwork, Explanation, VariantReport
+    from solvers.explain import CostedNetwork, Explanation, LimitReport, Relaxation, VariantReport
 
 __all__ = ["explain", "print_explanation"]
 
@@ -26,9 +28,9 @@ def explain(
 ) -> None:
     """Explain what the limits leave: per depth the least value each can have, and where nothing fits, why.
 
-    For every limit: the least value of any network, and the least value among networks that keep all other limits.
-    Where nothing fits: the smallest set of conflicting limits, the smallest network, and the budget that admits one.
-    Exit code 1 if nothing fits.
+    For every limit: the least value of any network, of those that keep the relations (the constraints that name no
+    cost), and of those that keep all other limits. Where nothing fits: which limits conflict, the smallest network,
+    and what to raise or drop to admit one. Exit code 1 if nothing fits.
 
     Example:
 
@@ -59,47 +61,68 @@ def print_explanation(program: Program) -> None:
 def _print(program: Program, why: Explanation) -> None:
     out.print(f"[bold]{program.space.name}[/bold]: {'some networks fit' if why.feasible else 'no network fits'}")
     out.print()
-    rows = table("variant", "~limit", ">budget", ">least of any", ">least that keeps the others", "verdict")
-    for report in why.variants:
-        _rows(rows, report)
-    out.print(rows)
+    out.print(_limit_table(why.variants))
     if why.feasible:
         return
     out.print()
     for report in why.variants:
-        _print_conflict(report)
+        _print_conflicts(report)
     out.print()
-    _print_relaxations(program, why)
+    _print_relaxations(why)
 
 
-def _rows(rows: Table, report: VariantReport) -> None:
+def _limit_table(reports: Sequence[VariantReport]) -> Table:
+    # Where relations change no least value, the column that says so would only repeat the one before.
+    related = any(limit.least_with_relations != limit.least for report in reports for limit in report.limits)
+    rows = table(
+        "variant",
+        "~limit",
+        ">budget",
+        ">least of any",
+        *([">least that keeps the relations"] if related else []),
+        ">least that keeps the others",
+        "verdict",
+    )
+    for report in reports:
+        _rows(rows, report, related)
+    return rows
+
+
+def _rows(rows: Table, report: VariantReport, related: bool) -> None:
     label = report.label or "-"
+    nothing = [""] * (4 if related else 3)
     if report.impossible:
-        rows.add_row(label, "", "", "", "", f"cannot exist: {escape(report.impossible)}")
+        rows.add_row(label, "", *nothing, f"cannot exist: {escape(report.impossible)}")
     elif not report.limits:
-        rows.add_row(label, "none", "", "", "", "fits")
+        rows.add_row(label, "none", *nothing, "fits")
     for limit in report.limits:
-        show = [
-            quantity(limit.metric, v) if v is not None else "-"
-            for v in (limit.budget, limit.least, limit.least_with_others)
-        ]
-        if not limit.alone:
-            verdict = "[red]too tight by itself[/red]"
-        elif report.feasible:
-            verdict = "[green]can be kept[/green]"
-        else:
-            verdict = "[red]conflicts[/red]" if limit.name in report.conflict else "can be kept alone"
-        rows.add_row(label, escape(limit.name), *show, verdict)
+        with_relations = [limit.least_with_relations] if related else []
+        values = [limit.budget, limit.least, *with_relations, limit.least_with_others]
+        shown = ["-" if value is None else quantity(limit.metric, value) for value in values]
+        rows.add_row(label, escape(limit.name), *shown, _verdict(limit, report))
         label = ""
 
 
-def _print_conflict(report: VariantReport) -> None:
-    if not report.conflict or report.smallest is None:
+def _verdict(limit: LimitReport, report: VariantReport) -> str:
+    if not limit.alone:
+        return f"[red]{'too tight by itself' if limit.metric else 'never holds'}[/red]"
+    if report.feasible:
+        return "[green]can be kept[/green]"
+    return "[red]conflicts[/red]" if any(limit.name in c for c in report.conflicts) else "can be kept alone"
+
+
+def _print_conflicts(report: VariantReport) -> None:
+    if report.smallest is None:
         return
-    which = escape(" and ".join(report.conflict))
-    what = "cannot be met" if len(report.conflict) == 1 else "cannot be met together"
+    reasons = [f"{_limits(c)} cannot be met{' together' if len(c) > 1 else ''}" for c in report.conflicts]
     name = f"variant {report.label}: " if report.label else ""
-    out.print(f"{name}{which} {what}; the smallest network is {_network(report.smallest)}")
+    keeping = f" that keeps {_limits(report.kept)}" if report.kept else ""
+    out.print(f"{name}{'; '.join(reasons)}; the smallest network{keeping} is {_network(report.smallest)}")
+
+
+def _limits(names: Iterable[str]) -> str:
+    """Limits by name: budgets as they are, constraints between backticks."""
+    return " and ".join(name if name in METRICS else f"`{escape(name)}`" for name in names)
 
 
 def _network(network: CostedNetwork) -> str:
@@ -108,29 +131,19 @@ def _network(network: CostedNetwork) -> str:
     return f"{network.text} ({costs})"
 
 
-def _print_relaxations(program: Program, why: Explanation) -> None:
+def _print_relaxations(why: Explanation) -> None:
     for offer in why.relaxations:
-        if offer.needed is None:
-            out.print(f"dropping `{escape(offer.name)}` admits {_network(offer.network)}")
-        else:
-            old, new = (quantity(offer.name, v) for v in (offer.budget or 0, offer.needed))
-            out.print(f"raising {escape(offer.name)} from {old} to {new} admits {_network(offer.network)}")
-    if not why.relaxations:
-        _print_joint(program, why)
+        old = f" from {quantity(offer.metric, offer.budget)}" if offer.budget is not None else ""
+        out.print(f"{_changes([offer], old)} admits {_network(offer.network)}")
+    if why.joint:
+        out.print(f"no single limit is to blame; {_changes(why.joint)} admits {_network(why.joint[0].network)}")
+    elif not why.relaxations:
+        out.print("no limit is to blame: no network of the space can exist")
 
 
-def _print_joint(program: Program, why: Explanation) -> None:
-    """Where no single budget is enough: all that the smallest network breaks, raised together."""
-    budgets = dict(program.budgets.items())
-    for report in why.variants:
-        over = {
-            n: report.smallest.costs[n] for n in budgets if report.smallest and report.smallest.costs[n] > budgets[n]
-        }
-        if over and report.smallest:
-            raised = " and ".join(f"{name} to {quantity(name, value)}" for name, value in over.items())
-            out.print(f"no single limit is to blame; raising {raised} admits {_network(report.smallest)}")
-            return
-    if all(report.impossible for report in why.variants):
-        out.print("no budget is to blame: the constraints of the space itself leave nothing; relax them")
-    else:
-        out.print("no single limit is to blame; relax several constraints at once")
+def _changes(offers: Sequence[Relaxation], old: str = "") -> str:
+    """What to do about some limits, budgets first."""
+    raised = [f"{_limits([r.name])}{old} to {quantity(r.metric, r.needed)}" for r in offers if r.needed is not None]
+    dropped = [_limits([r.name]) for r in offers if r.needed is None]
+    done = [("raising", raised), ("dropping", dropped)]
+    return " and ".join(f"{what} {' and '.join(names)}" for what, names in done if names)

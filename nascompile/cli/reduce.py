@@ -71,7 +71,9 @@ def reduce(
 def _explain(program: Program) -> None:
     """Say why nothing fits, unless CP-SAT would need minutes for it."""
     from nascompile.cli.explain import print_explanation
+    from solvers.explain import relations_apart
 
+    program = relations_apart(program)
     if all(stage.next.size <= _QUICK for chain in program.chains for stage in chain.stages):
         out.print()
         print_explanation(program)

@@ -74,11 +74,15 @@ class Relations:
         self.relation, self.pitfalls = relation, []
         with self._magnitudes():
             if self._domains(relation.tree) is not None:
-                self._allow(relation.tree, [key for key, holds in self._evaluate(relation.tree) if holds])
+                held = self._held(relation) if relation.partial else self._evaluate(relation.tree)
+                self._allow(relation.tree, [key for key, holds in held if holds])
             else:
                 self._require(relation.tree)
         for pitfall in self.pitfalls:
             self.arithmetic.native.add_bool_or([literal.negated() for literal in pitfall])
+
+    def _held(self, relation: Relation) -> Iterator[tuple[tuple[int, ...], bool]]:
+        return ((key, relation.holds(names)) for key, names in self._combinations(relation.tree))
 
     def require_undefined(self, relation: Relation) -> None:
         """Impose that evaluating a constraint comes to a division by zero.
@@ -140,12 +144,17 @@ class Relations:
     def _evaluate(self, tree: Expr) -> Iterator[tuple[tuple[int, ...], Any]]:
         """The value of a tree for each combination of codes of its names that vary; None where it divides by zero."""
         assert self.relation is not None
-        domains = self._domains(tree) or []
         expression = Expression(self.relation.expression.text, tree, self.relation.expression.span)
+        for key, names in self._combinations(tree):
+            yield key, _value(expression, names)
+
+    def _combinations(self, tree: Expr) -> Iterator[tuple[tuple[int, ...], dict[str, Any]]]:
+        """Each combination of codes of a tree's names that vary, with the values of all its names."""
+        domains = self._domains(tree) or []
         for pairs in product(*(zip(d.codes, d.values, strict=True) for _, d in domains)):
             names = {name: value for (name, _), (_, value) in zip(domains, pairs, strict=True)}
             key = tuple(code for (_, d), (code, _) in zip(domains, pairs, strict=True) if d.variable is not None)
-            yield key, _value(expression, names)
+            yield key, names
 
     def _allow(self, tree: Expr, rows: list[tuple[int, ...]], *also: Any) -> None:
         """The variables of a tree's names, and `also`, take one of these rows."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from solvers.cpsat.expressions import Relations
 from solvers.cpsat.lowering import Lowering
-from spaces.program.graph import ADDITIVE_METRICS, Chain
+from spaces.program.graph import Chain
 
 __all__ = ["Model", "lower", "lower_undefined"]
 
@@ -102,6 +102,6 @@ def _limited(chain: Chain, ram_model: str, limits: Collection[str] | None) -> Lo
     lowering = Lowering(chain, ram_model, limits)
     for k, limit in enumerate(chain.limits):
         if lowering.wanted(limit.name):
-            lowering.require_limit(limit, limit.name if limit.name in ADDITIVE_METRICS else f"limit{k}")
+            lowering.require_limit(limit, limit.metric or f"limit{k}")
     lowering.require_ram()
     return lowering

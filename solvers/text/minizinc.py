@@ -94,13 +94,13 @@ class _Writer:
     def _columns(self, names: set[str]) -> dict[str, list[NDArray[np.int64]]]:
         """The columns that some limit needs, per stage."""
         stages = self.chain.stages
-        metrics = [m for m in ADDITIVE_METRICS if m in names or any(c.name == m for c in self.chain.limits)]
+        metrics = [m for m in ADDITIVE_METRICS if m in names or any(c.metric == m for c in self.chain.limits)]
         columns = {m: [stage.costs[m] for stage in stages] for m in metrics}
         for k, limit in enumerate(self.chain.limits):
-            if limit.name not in ADDITIVE_METRICS and _wide(limit):
+            if not limit.metric and _wide(limit):
                 columns[f"limit{k} high"] = [column // _DIGIT for column in limit.columns]
                 columns[f"limit{k} low"] = [column % _DIGIT for column in limit.columns]
-            elif limit.name not in ADDITIVE_METRICS:
+            elif not limit.metric:
                 columns[f"limit{k}"] = list(limit.columns)
         for part in self.parts if self.ram else ():
             columns[part] = [stage.column(part) for stage in stages]
@@ -150,8 +150,9 @@ class _Writer:
 
     def limits(self) -> Iterator[str]:
         for k, limit in enumerate(self.chain.limits):
-            if limit.name in ADDITIVE_METRICS:
-                yield f"constraint {self.total(limit.name)} <= {limit.budget};"
+            if limit.metric:
+                comment = "" if limit.name == limit.metric else f" % {limit.name}"
+                yield f"constraint {self.total(limit.metric)} <= {limit.budget};{comment}"
             elif _wide(limit):
                 # As for numbers of two digits: what the low ones exceed the bound by is carried, rounded up.
                 high, low = (" + ".join(self.terms(f"limit{k} {digit}")) or "0" for digit in ("high", "low"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,7 @@ def compile_space(
     runtime: Runtime = Ebs(),  # noqa: B008 - frozen
     latency: LatencyProfile | None = None,
     tables: bool = True,
+    apart: bool = False,
 ) -> Program:
     """Compile a space into a Program.
 
@@ -51,6 +52,7 @@ def compile_space(
         runtime: gives the ROM, and the RAM model that is its own.
         latency: gives the latencies; without it nothing may limit them.
         tables: work out at once what all networks cost; else when it is first asked for, with the errors that this has.
+        apart: whether relations stay out of the graph, among the residual constraints, where each can be set aside.
 
     Raises:
         LatencyError: a limit on the latency without a profile, or a profile that does not cover the space.
@@ -72,10 +74,10 @@ def compile_space(
     model = ram_model or runtime.ram_model or space.ram_model
 
     def tabulate(program: Program) -> tuple[Chain, ...]:
-        compiler = _Compiler(space, program.budgets, LayerTable(space, program.runtime, program.latency))
+        compiler = _Compiler(space, program.budgets, LayerTable(space, program.runtime, program.latency), apart)
         chains = tuple(compiler.chain(v, c) for v, c in zip(variants, conditions, strict=True))
         # Constraints that leave nothing are an answer, the empty set; shapes that vanish whatever is chosen, a mistake.
-        if not compiler.relation_failed and all(chain.impossible for chain in chains):
+        if not apart and not compiler.relation_failed and all(chain.impossible for chain in chains):
             raise compiler.failure(chains)
         return chains
 
@@ -123,6 +125,7 @@ class _Compiler:
     space: Space
     budgets: Budgets
     layers: LayerTable
+    apart: bool
     relation_failed: bool = False
 
     def failure(self, chains: tuple[Chain, ...]) -> SpaceError:
@@ -133,14 +136,16 @@ class _Compiler:
 
     def chain(self, variant: Variant, conditions: list[tuple[Expression, list[Any]]]) -> Chain:
         found = [c for _, some in conditions for c in some if c is not None]
-        relations = [c for c in found if isinstance(c, Relation)]
+        relations = [self.relation(c) for c in found if isinstance(c, Relation)]
+        local = tuple(r for r in relations if not r.residual)
         walk = Tabulation(variant, self.layers, relations)
         try:
             base = walk.begin()
             stages = tuple(walk.stage(t) for t in range(len(variant.decisions)))
         except Infeasible as reason:
+            why = self.ruled_out_by(variant, local) if walk.relation_failed else str(reason)
             self.relation_failed |= walk.relation_failed
-            return Chain.untabulated(variant, str(reason))
+            return Chain.untabulated(variant, why, local)
         base_costs: dict[str, int] = {metric: base[metric] for metric in ADDITIVE_METRICS}
         base_costs["rom"] += self.layers.runtime.base
         base_costs["latency"] += self.layers.latency.network_ns if self.layers.latency else 0
@@ -160,7 +165,40 @@ class _Compiler:
             limits=tuple(limits),
             ram_limits=tuple([("ram", self.budgets.ram)] if self.budgets.ram is not None else []) + tuple(ram),
             residual=tuple(r for r in relations if r.residual),
+            local=local,
         )
+
+    def relation(self, found: Relation) -> Relation:
+        """A relation, kept out of the graph where all are."""
+        return replace(found, residual=True, partial=True) if self.apart and not found.residual else found
+
+    def ruled_out_by(self, variant: Variant, relations: Sequence[Relation]) -> str:
+        """Why no network of a variant exists: relations of which none can be spared, or that a shape vanishes."""
+        texts = list(dict.fromkeys(r.expression.text for r in relations))
+        why = ""
+        for text in list(texts):
+            rest = [other for other in texts if other != text]
+            reason = self.vanishes(variant, [replace(r, partial=True) for r in relations if r.expression.text in rest])
+            if reason:
+                texts, why = rest, reason
+        if not texts:
+            return why
+        return (
+            f"{' and '.join(f'`{text}`' for text in texts)} {'do not hold together' if texts[1:] else 'does not hold'}"
+        )
+
+    def vanishes(self, variant: Variant, relations: Sequence[Relation]) -> str:
+        """Why no network of a variant keeps these relations; empty where one does, or too many states could."""
+        walk = Tabulation(variant, self.layers, relations)
+        try:
+            walk.begin()
+            for t in range(len(variant.decisions)):
+                walk.stage(t)
+        except Infeasible as reason:
+            return str(reason)
+        except EngineError:
+            return ""
+        return ""
 
 
 def _limit(linear: Linear, stages: Sequence[Stage], base: Mapping[str, int], span: Span | None) -> Limit:
@@ -168,7 +206,13 @@ def _limit(linear: Linear, stages: Sequence[Stage], base: Mapping[str, int], spa
         message = f"`{linear.text}` reaches numbers above 2^62"
         raise EngineError.of("too-large", message, "divide both sides, or use smaller sizes", span)
     fixed = sum(factor * base.get(name, 0) for name, factor in linear.coefficients.items())
-    return Limit(linear.text, _Weighted(linear.coefficients, stages), linear.bound - fixed, linear.bound)
+    return Limit(
+        linear.text,
+        _Weighted(linear.coefficients, stages),
+        linear.bound - fixed,
+        budget=linear.bound,
+        metric=linear.metric,
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from fractions import Fraction
 from functools import reduce
 from math import lcm, prod
 
+from spaces.errors import ExpressionError
 from spaces.language.expressions import (
     COMPARISONS,
     Binary,
@@ -66,6 +67,12 @@ class Linear:
     bound: int
     text: str
 
+    @property
+    def metric(self) -> str:
+        """The additive metric that `bound` bounds from above; empty for any other sum."""
+        name = next(iter(self.coefficients), "")
+        return name if name in ADDITIVE and self.coefficients == {name: 1} else ""
+
 
 @dataclass(frozen=True)
 class RamLimit:
@@ -86,15 +93,33 @@ class EntropyLimit:
 
 @dataclass(frozen=True)
 class Relation:
-    """Any other condition on decisions and derived quantities; `residual` where its state would be too large."""
+    """Any other condition on decisions and derived quantities.
+
+    Args:
+        tree: the ground condition.
+        expression: the constraint that it is part of.
+        residual: whether the graph leaves it to the engines, as where its state would be too large.
+        partial: whether it may have no value, and then does not hold, instead of being a mistake: where it is set apart
+            from another relation that excludes, say, what it would divide by.
+    """
 
     tree: Expr
     expression: Expression
     residual: bool
+    partial: bool = False
 
     def holds(self, names: Mapping[str, object]) -> bool:
-        """Whether the condition is true for these values."""
-        return bool(Expression(self.expression.text, self.tree, self.expression.span).evaluate(names))
+        """Whether the condition is true for these values.
+
+        Raises:
+            ExpressionError: it has no value, and is not partial.
+        """
+        try:
+            return bool(Expression(self.expression.text, self.tree, self.expression.span).evaluate(names))
+        except ExpressionError:
+            if self.partial:
+                return False
+            raise
 
 
 #: A ground condition, sorted by how it is enforced.
@@ -309,12 +334,14 @@ def _linear_limits(tree: Expr, expression: Expression, variant: Variant) -> list
     dens = [v.denominator for d in variant.decisions if d.label in form for v in map(Fraction, d.options)]
     scale = lcm(*dens) * lcm(*(c.denominator for c in form.values()))
     up = {n: int(c * scale) for n, c in form.items() if n and c}
+    # Of a bound on one metric in the units of the metric.
+    divisor = abs(next(iter(up.values()))) if len(up) == 1 and up.keys() <= set(ADDITIVE) else 1
     constant = form.get("", Fraction(0)) * scale
 
     def below(sign: int, strict: bool) -> Linear:
         rest = plain(-sign * constant)
         bound = _strictly_below(rest) if strict else rest.__floor__()
-        return Linear({n: sign * c for n, c in up.items()}, bound, expression.text)
+        return Linear({n: sign * c // divisor for n, c in up.items()}, bound // divisor, expression.text)
 
     signs = {"<=": (1,), "<": (1,), ">=": (-1,), ">": (-1,), "==": (1, -1)}[tree.op]
     return [below(sign, tree.op in "<>") for sign in signs]

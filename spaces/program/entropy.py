@@ -50,10 +50,10 @@ def entropy_limit(limit: EntropyLimit, stages: Sequence[Stage], base: float, out
     else:
         needed = needed - 1
     if not stages:
-        return Limit(limit.text, (), int(needed[0]) - before, 0)
+        return Limit(limit.text, (), int(needed[0]) - before, budget=0, metric="")
     last = stages[-1].next
     columns[-1] = columns[-1] - np.where(last >= 0, needed[last], 0)
-    return Limit(limit.text, tuple(columns), -before, 0)
+    return Limit(limit.text, tuple(columns), -before, budget=0, metric="")
 
 
 def _least(log2_size: float, value: float, strict: bool, most: int) -> int:

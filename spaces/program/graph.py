@@ -144,12 +144,14 @@ class Limit:
         columns: int64 [states, options] per stage, made when it is asked for.
         bound: what remains of the budget for the stages, the fixed part already taken off.
         budget: the budget as the user gave it.
+        metric: the additive metric that `budget` bounds from above; empty for any other sum.
     """
 
     name: str
     columns: Sequence[Ints]
     bound: int
     budget: int
+    metric: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,6 +168,7 @@ class Chain:
         ram_limits: (name, bytes); the tightest holds.
         residual: constraints that are not local; only CP-SAT and the oracle enforce them.
         impossible: why no network of this variant can exist at all; empty when some can.
+        local: relations that the graph enforces by its transitions.
     """
 
     variant: Variant
@@ -176,12 +179,13 @@ class Chain:
     ram_limits: tuple[tuple[str, int], ...]
     residual: tuple[Relation, ...]
     impossible: str = ""
+    local: tuple[Relation, ...] = ()
 
     @classmethod
-    def untabulated(cls, variant: Variant, impossible: str = "") -> Self:
+    def untabulated(cls, variant: Variant, impossible: str = "", local: tuple[Relation, ...] = ()) -> Self:
         """Of a variant whose layers were not costed, or cannot be."""
         none = np.zeros(0, np.int64)
-        return cls(variant, {}, (), none, limits=(), ram_limits=(), residual=(), impossible=impossible)
+        return cls(variant, {}, (), none, limits=(), ram_limits=(), residual=(), impossible=impossible, local=local)
 
     @cached_property
     def log_out(self) -> NDArray[np.float64]:

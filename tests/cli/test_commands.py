@@ -97,6 +97,48 @@ def test_explain(run: Run) -> None:
     assert run("explain", "dscnn", "--mcu", "stm32f412")[0] == 0
 
 
+RELATED = """
+space: small
+input: {channels: 2}
+dtype: int8
+bias: true
+choices:
+  N: [8, 4]
+network:
+  - linear: {units: 3}
+    numbered: false
+  - linear: {units: N}
+constraints:
+  - N[1] >= 8
+"""
+
+
+def test_explain_blames_and_offers_relations(run: Run) -> None:
+    (run.folder / "small.yaml").write_text(RELATED)
+    code, out, _ = run("explain", "small.yaml", "--rom", "49", "--ram-model", "liveness")
+    text = " ".join(out.split())
+    assert code == 1
+    assert "least of any least that keeps the relations least that keeps the others" in text
+    assert "rom 49 B 46 B 74 B 74 B conflicts" in text
+    assert "N[1] >= 8 - - - - conflicts" in text
+    assert "rom and `N[1] >= 8` cannot be met together; the smallest network that keeps `N[1] >= 8` is small: 8" in text
+    assert "raising rom from 49 B to 74 B admits small: 8" in text
+    assert "dropping `N[1] >= 8` admits small: 4 (ROM 46 B" in text
+    (variant,) = json.loads(run("explain", "small.yaml", "--rom", "49", "--json")[1])["variants"]
+    assert variant["limits"][0]["least_with_relations"] == 74
+    assert variant["conflicts"] == [["rom", "N[1] >= 8"]]
+
+
+def test_explain_shows_a_constraint_in_the_units_of_its_metric(run: Run) -> None:
+    text = " ".join(run("explain", "mlp2", "constraints=['macs <= 5', '2 * rom <= 3 kB']")[1].split())
+    assert "macs <= 5 5 736 -" in text
+    assert "2 * rom <= 3 kB 1,500 B 2,944 B -" in text
+    assert "raising `macs <= 5` to 736 and `2 * rom <= 3 kB` to 2,944 B admits mlp2: 16-16" in text
+    text = " ".join(run("reduce", "dscnn", "--ram", "64KiB", "constraints=['depth <= 6']", "--no-save")[1].split())
+    assert "raising ram from 65,536 B to 206,640 B admits dscnn/6" in text
+    assert "7 depth <= 6 - - - - never holds" in text
+
+
 def test_show(run: Run) -> None:
     run("reduce", "dscnn", "--mcu", "stm32f412")
     code, out, err = run("show", "dscnn-stm32f412.nasset", "--top", "entropy", "-n", "3", "--verify", "--json")

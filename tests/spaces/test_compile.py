@@ -134,14 +134,23 @@ def test_a_variant_that_cannot_be() -> None:
 
 def test_budgets_become_limits() -> None:
     network = "  - conv: {filters: 2}\n  - conv: {filters: M}\n"
-    (chain,) = compiled("M: [1, 2]", network, "ram < 3 KiB", "macs <= 10M", budgets=Budgets(rom=500, ram=4000)).chains
-    assert [(limit.name, limit.bound, limit.budget) for limit in chain.limits] == [
-        ("rom", 500 - 4 * 9 * 4 * 2, 500),
-        ("macs <= 10M", 10**7 - 9 * 4 * 2 * 64, 10**7),
+    (chain,) = compiled(
+        "M: [1, 2]", network, "ram < 3 KiB", "macs <= 10M", "2 * macs < 9999", budgets=Budgets(rom=500, ram=4000)
+    ).chains
+    assert [(limit.name, limit.metric, limit.bound, limit.budget) for limit in chain.limits] == [
+        ("rom", "rom", 500 - 4 * 9 * 4 * 2, 500),
+        ("macs <= 10M", "macs", 10**7 - 9 * 4 * 2 * 64, 10**7),
+        ("2 * macs < 9999", "macs", 4999 - 9 * 4 * 2 * 64, 4999),
     ]
     assert chain.limits[0].columns[0].tolist() == [[4 * 18, 4 * 36]]
     assert chain.ram_limits == (("ram", 4000), ("ram < 3 KiB", 3071))
     assert chain.ram_limit == 3071
+
+
+@pytest.mark.parametrize("constraint", ["macs >= 1", "macs + rom <= 9999", "macs <= 9000 * M[1]"])
+def test_a_sum_that_is_no_upper_bound_on_one_metric_has_none(constraint: str) -> None:
+    (chain,) = compiled("M: [1, 2]", "  - conv: {filters: M}\n", constraint).chains
+    assert [limit.metric for limit in chain.limits] == [""]
 
 
 def test_code_sizes_and_ram_model() -> None:
@@ -194,5 +203,43 @@ def test_no_network_can_exist() -> None:
 def test_constraints_that_leave_nothing_are_an_answer() -> None:
     program = compiled("M: [1, 2]", "  - conv: {filters: M}\n    repeat: 2\n", "M[1] > M[2]", "M[2] > M[1]")
     (chain,) = program.chains
-    assert chain.impossible in ("`M[1] > M[2]` does not hold", "`M[2] > M[1]` does not hold")
+    assert chain.impossible == "`M[1] > M[2]` and `M[2] > M[1]` do not hold together"
     assert (program.size, chain.stages) == (4, ())
+
+
+@pytest.mark.parametrize(
+    ("constraints", "expected"),
+    [
+        (("M[1] > M[2]", "M[2] > M[1]"), "`M[1] > M[2]` and `M[2] > M[1]` do not hold together"),
+        (("M[1] >= M[2]", "M[2] >= M[1]", "M[1] > 5", "M[1] != 2"), "`M[1] > 5` does not hold"),
+        (
+            ("M[1] != M[2]", "M[1] * M[2] == 1", "M[2] <= 2"),
+            "`M[1] != M[2]` and `M[1] * M[2] == 1` do not hold together",
+        ),
+        (("M[1] != 1", "M[1] // (M[1] - 1) < 2"), "`M[1] // (M[1] - 1) < 2` does not hold"),
+    ],
+)
+def test_only_relations_that_rule_a_variant_out_are_named(constraints: tuple[str, ...], expected: str) -> None:
+    (chain,) = compiled("M: [1, 2]", "  - conv: {filters: M}\n    repeat: 2\n", *constraints).chains
+    assert chain.impossible == expected
+
+
+def test_a_relation_is_not_blamed_for_a_shape_that_vanishes() -> None:
+    network = "  - conv: {filters: M, padding: valid, kernel: 5}\n    repeat: [1, 2]\n"
+    (chain, other) = compiled("M: [1, 2]", network, "M[1] >= 2").chains
+    assert (chain.impossible, other.impossible) == ("", "the height vanishes: a window of 5 on 4")
+
+
+def test_a_relation_without_which_there_are_too_many_states_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spaces.program.tabulate.MAX_STATES", 3)
+    relations = ("M[2] == 1", "M[4] > M[2]", "M[4] < M[2]")
+    network = "  - conv: {filters: M}\n    repeat: 4\n"
+    (chain,) = compiled("M: [1, 2, 3]", network, *relations).chains
+    assert chain.impossible == "`M[2] == 1` and `M[4] < M[2]` do not hold together"
+
+
+def test_relations_apart_are_residual() -> None:
+    program = compiled("M: [1, 2]", "  - conv: {filters: M}\n    repeat: 2\n", "M[1] > M[2]", "M[2] > M[1]")
+    (chain,) = compile_space(program.space, apart=True).chains
+    assert [str(r.expression) for r in chain.residual] == ["M[1] > M[2]", "M[2] > M[1]"]
+    assert (chain.impossible, chain.local, [stage.shape for stage in chain.stages]) == ("", (), [(1, 2), (2, 2)])

@@ -173,7 +173,7 @@ CONSTRAINTS = [
     ("entropy >= 10 or M[1] == 3", ["entropy-alone: `entropy >= 10 or M[1] == 3` does more with the entropy than to compare it with a number; write `entropy >= 100` as a constraint of its own; <, <=, > and == do as well"]),
     ("entropy != 10", ["entropy-alone: `entropy != 10` does more with the entropy than to compare it with a number; write `entropy >= 100` as a constraint of its own; <, <=, > and == do as well"]),
     ("entropy[1] >= 10", ["index-on-value: `entropy` in `entropy[1] >= 10` is one value of the whole network; write `entropy` without an index"]),
-    ("rom * 1000000000000000000 <= 5", ["too-large: `rom * 1000000000000000000 <= 5` reaches numbers above 2^62; divide both sides, or use smaller sizes"]),
+    ("rom * 1000000000000000000 <= M[1]", ["too-large: `rom * 1000000000000000000 <= M[1]` reaches numbers above 2^62; divide both sides, or use smaller sizes"]),
     ("M[1].bit > 2", ["not-allowed: the attribute `.bit` is not allowed; expressions have numbers, names and M[i]"]),
     ("M[1]**2 > 2", ["not-allowed: the power operator `**` is not allowed; write the product out"]),
     ("W == relu", ["unknown-name: unknown name `relu` in `W == relu`; known: M, W, channels, depth, entropy, flops, height, i, latency, macs, params, ram, rom, width"]),
