@@ -35,7 +35,7 @@ def report(fs: FeasibleSet, attribute: bool = True) -> dict[str, Any]:
         "count": fs.size,
         "share": fs.size / program.size,
         "exact": True,
-        "engine": fs.engine,
+        "engine": fs.engine or None,
         "seconds": fs.seconds,
         "origin": fs.origin or None,
         "variants": [_variant(fs, v) for v in range(len(program.chains))],

@@ -37,9 +37,10 @@ class FeasibleSet(Sequence[Candidate]):
     Args:
         program: what was solved.
         tree: the members.
-        engine: which solver made it.
-        seconds: how long that took.
+        engine: which solver made it; empty where it was opened from a file.
+        seconds: how long that took; None where it was opened from a file.
         origin: what the set is, where it is not simply the program's feasible set (`a & b`).
+        tables: the digest of the costs when the set was made, where it was opened from a file.
 
     Example:
         >>> from solvers.base import solve
@@ -57,12 +58,22 @@ class FeasibleSet(Sequence[Candidate]):
         [[32, 16], [32, 32], [32, 48], [32, 64]]
     """
 
-    def __init__(self, program: Program, tree: Tree, engine: str, seconds: float, origin: str = "") -> None:
+    def __init__(
+        self,
+        program: Program,
+        tree: Tree,
+        engine: str = "",
+        seconds: float | None = None,
+        origin: str = "",
+        *,
+        tables: str = "",
+    ) -> None:
         self.program = program
         self.tree = tree
         self.engine = engine
         self.seconds = seconds
         self.origin = origin
+        self.tables = tables
 
     # -- size ------------------------------------------------------------------------------------------------------
 
@@ -340,7 +351,7 @@ class FeasibleSet(Sequence[Candidate]):
         return self._derived(join(chains), f"{self.description} where {', '.join(what)}")
 
     def _derived(self, tree: Tree, origin: str) -> FeasibleSet:
-        return FeasibleSet(self.program, tree, self.engine, self.seconds, origin)
+        return FeasibleSet(self.program, tree, self.engine, self.seconds, origin, tables=self.tables)
 
     def _combined(self, other: FeasibleSet, sign: str) -> FeasibleSet:
         if self.program.space.text != other.program.space.text:
@@ -365,10 +376,11 @@ class FeasibleSet(Sequence[Candidate]):
 
     def save(self, path: str | Path) -> Path:
         """Write the set to a checksummed file; see `solvers.sets.set_file`."""
-        stored = set_file.StoredSet(self.program, self.tree, self.engine, self.seconds, self.origin)
+        stored = set_file.StoredSet(self.program, self.tree, self.origin, self.tables)
         return set_file.save(stored, Path(path))
 
     @staticmethod
     def load(path: str | Path) -> FeasibleSet:
         """Open a set file; see `solvers.sets.set_file`."""
-        return FeasibleSet(*set_file.load(Path(path)))
+        stored = set_file.load(Path(path))
+        return FeasibleSet(stored.program, stored.tree, origin=stored.origin, tables=stored.tables)
