@@ -20,8 +20,9 @@ from solvers.sets import set_file
 from solvers.sets.metrics import Metrics
 from solvers.sets.ranking import distinct_draws, list_rows, rank_row, unrank_rows
 from solvers.sets.restriction import histogram, option_masks, restrict
-from solvers.sets.tree import Level, Tree, join, merge_pairs
+from solvers.sets.tree import Level, Root, Tree, join, merge_pairs
 from spaces.errors import CandidateError, EngineError
+from spaces.language.differences import differences
 from spaces.program.candidate import Candidate, parse_candidate
 from spaces.program.graph import Program
 from spaces.units import format_time_ns
@@ -189,9 +190,12 @@ class FeasibleSet(Sequence[Candidate]):
     def _candidate(self, value: object) -> Candidate:
         if isinstance(value, str):
             return parse_candidate(self.program, value)
-        if not isinstance(value, Candidate) or value.program.space.text != self.program.space.text:
-            message = f"{value!r} is no candidate of `{self.program.space.name}`"
-            raise CandidateError.of("bad-candidate", message)
+        if not isinstance(value, Candidate):
+            raise CandidateError.of("bad-candidate", f"{value!r} is no candidate of `{self.program.space.name}`")
+        if value.program.space.text != self.program.space.text:
+            told = differences(value.program.space, self.program.space)
+            message = f"`{value}` is of `{value.space}`, and the set of another space `{self.program.space.name}`{told}"
+            raise CandidateError.of("bad-candidate", message, "its line, `str(candidate)`, is that of a candidate here")
         return value
 
     def _rank(self, candidate: Candidate) -> int | None:
@@ -313,7 +317,7 @@ class FeasibleSet(Sequence[Candidate]):
             sense: `max` or `min`.
 
         Raises:
-            EngineError: the set is empty, or the metric unknown.
+            EngineError: the set is empty, the metric unknown, or the sense another word.
         """
         return self.metrics.best(metric, sense)
 
@@ -339,8 +343,7 @@ class FeasibleSet(Sequence[Candidate]):
         """
         label = None if variant is None else str(variant)
         if label is not None and label not in self.program.by_label:
-            hint = f"its variants are {', '.join(self.program.by_label)}"
-            raise CandidateError.of("bad-candidate", f"there is no variant `{label}`", hint)
+            raise CandidateError.of("bad-candidate", f"there is no variant `{label}`", self.program.variants_hint)
         masks = option_masks([c.variant for c in self.program.chains], choices)
         chains: list[tuple[list[Level], int]] = []
         for v, chain in enumerate(self.program.chains):
@@ -355,8 +358,11 @@ class FeasibleSet(Sequence[Candidate]):
 
     def _combined(self, other: FeasibleSet, sign: str) -> FeasibleSet:
         if self.program.space.text != other.program.space.text:
-            message = f"`{self.program.space.name}` and `{other.program.space.name}` are different spaces"
-            raise EngineError.of("different-spaces", message, "combine sets of one space file")
+            one, two = self.program.space, other.program.space
+            message = f"`{one.name}` and `{two.name}` are different spaces{differences(one, two)}"
+            raise EngineError.of(
+                "different-spaces", message, "combine sets of one space file, under the same overrides"
+            )
         chains = [merge_pairs(self.tree.chain(v), other.tree.chain(v), sign) for v in range(len(self.program.chains))]
         return self._derived(join(chains), f"({self.description}) {sign} ({other.description})")
 
@@ -372,7 +378,15 @@ class FeasibleSet(Sequence[Candidate]):
         """Members of this set that the other does not have."""
         return self._combined(other, "-")
 
-    # -- on disk ---------------------------------------------------------------------------------------------------
+    def __le__(self, other: object) -> bool:
+        """Whether every member is one of the other set of the same space."""
+        return not self - other if isinstance(other, FeasibleSet) else NotImplemented
+
+    def __lt__(self, other: object) -> bool:
+        """Whether every member is one of the other set, which has more."""
+        return self <= other and self.size < other.size if isinstance(other, FeasibleSet) else NotImplemented
+
+    # -- on disk, and in other processes -------------------------------------------------------------------------------
 
     def save(self, path: str | Path) -> Path:
         """Write the set to a checksummed file; see `solvers.sets.set_file`."""
@@ -384,3 +398,13 @@ class FeasibleSet(Sequence[Candidate]):
         """Open a set file; see `solvers.sets.set_file`."""
         stored = set_file.load(Path(path))
         return FeasibleSet(stored.program, stored.tree, origin=stored.origin, tables=stored.tables)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Without what was found out about the set since it was made."""
+        own = (self.engine, self.seconds, self.origin, self.tables)
+        return _unpickled, (self.program, self.tree.levels, self.tree.roots, *own)
+
+
+def _unpickled(program: Program, levels: tuple[Level, ...], roots: tuple[Root, ...], *own: Any) -> FeasibleSet:
+    engine, seconds, origin, tables = own
+    return FeasibleSet(program, Tree(levels, roots), engine, seconds, origin, tables=tables)
