@@ -138,7 +138,7 @@ def load(path: Path) -> StoredSet:
         SetFileError: it cannot be read, is no set file, is of another version, or is truncated or altered.
     """
     try:
-        return _opened(_checked(path.read_bytes()))
+        return _opened(_checked(path))
     except OSError as cause:
         message = f"cannot read the file: {cause.strerror}"
         raise SetFileError.of("unreadable-file", message, "check the path", path) from None
@@ -149,21 +149,22 @@ def load(path: Path) -> StoredSet:
 # -- from bytes to a header and levels -------------------------------------------------------------------------------
 
 
-def _checked(data: bytes) -> memoryview:
-    """What stands behind the checksum."""
-    if not data.startswith(_MAGIC):
-        raise SetFileError.of("not-a-set", "this is not a set file of nascompile", "make one with `nascompile reduce`")
-    end = data.find(b"\n", 0, 100)
-    version = data[len(_MAGIC) : end]
-    if end < 0 or not version.isdigit():
-        raise broken("its first line gives no version")
-    if version != str(VERSION).encode():
-        message = f"a set file of version {version[:20].decode()}; this nascompile reads version {VERSION}"
-        raise SetFileError.of("wrong-version", message, _ANEW)
-    digest, rest = data[end + 1 : end + 65], memoryview(data)[end + 65 :]
-    if bytes(rest[:1]) != b"\n" or hashlib.sha256(rest[1:]).hexdigest().encode() != digest:
+def _checked(path: Path) -> memoryview:
+    """What stands behind the checksum; of a file that is no set, or of another version, no more than a line is read."""
+    with path.open("rb") as file:
+        if file.read(len(_MAGIC)) != _MAGIC:
+            hint = "make one with `nascompile reduce`"
+            raise SetFileError.of("not-a-set", "this is not a set file of nascompile", hint)
+        version = file.readline(20).removesuffix(b"\n")
+        if not version.isdigit():
+            raise broken("its first line gives no version")
+        if version != str(VERSION).encode():
+            message = f"a set file of version {version.decode()}; this nascompile reads version {VERSION}"
+            raise SetFileError.of("wrong-version", message, _ANEW)
+        digest, body = file.read(65), file.read()
+    if digest != hashlib.sha256(body).hexdigest().encode() + b"\n":
         raise broken("its checksum does not match")
-    return rest[1:]
+    return memoryview(body)
 
 
 def _opened(body: memoryview) -> StoredSet:
