@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from solvers.sets.feasible_set import FeasibleSet
     from spaces.errors import NascompileError
     from spaces.language.reader import load_space, read_space
-    from spaces.program.candidate import Candidate
+    from spaces.program.candidate import Candidate, parse_candidate
     from spaces.program.graph import Budgets, Program
     from spaces.targets.catalogue import load_target
 
@@ -35,6 +35,7 @@ __all__ = [
     "load_set",
     "load_space",
     "load_target",
+    "parse_candidate",
     "read_space",
     "reduce",
 ]
@@ -46,7 +47,7 @@ __getattr__, __dir__ = face(
         "FeasibleSet": "solvers.sets.feasible_set",
         "NascompileError": "spaces.errors",
         **dict.fromkeys(("load_space", "read_space"), "spaces.language.reader"),
-        "Candidate": "spaces.program.candidate",
+        **dict.fromkeys(("Candidate", "parse_candidate"), "spaces.program.candidate"),
         **dict.fromkeys(("Budgets", "Program"), "spaces.program.graph"),
         "load_target": "spaces.targets.catalogue",
     },

@@ -7,12 +7,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from spaces.errors import EngineError, SetFileError, did_you_mean
+from spaces.program.digests import tables_digest
 
 if TYPE_CHECKING:
     from solvers.sets.feasible_set import FeasibleSet
     from spaces.program.graph import Program
 
-__all__ = ["SOLVERS", "Progress", "choose", "solve", "verify"]
+__all__ = ["SOLVERS", "Progress", "choose", "mismatch", "solve", "verify"]
 
 #: Called now and then with what is being done and how many members or levels are done.
 Progress = Callable[[str, int], None]
@@ -52,8 +53,11 @@ def solve(program: Program, solver: str = "auto", progress: Progress | None = No
     return import_module(SOLVERS[name]).solve(program, progress)
 
 
-def verify(fs: FeasibleSet, solver: str = "auto") -> bool:
-    """Whether solving anew gives the same set: the check of one that was opened from a file.
+def mismatch(fs: FeasibleSet, solver: str = "auto") -> str:
+    """What solving anew finds otherwise: the check of a set that was opened from a file.
+
+    Returns:
+        One sentence; empty where everything is as it was.
 
     Raises:
         SetFileError: the set was derived from others, so there is nothing to solve.
@@ -61,4 +65,13 @@ def verify(fs: FeasibleSet, solver: str = "auto") -> bool:
     if fs.origin:
         message = f"the set was made by set operations ({fs.origin}), not by solving"
         raise SetFileError.of("derived-set", message, "verify the sets it was made from")
-    return solve(fs.program, solver).digest == fs.digest
+    if solve(fs.program, solver).digest != fs.digest:
+        return "solving anew gives another set"
+    if fs.tables and tables_digest(fs.program) != fs.tables:
+        return "solving anew gives the same set, but its members had other costs when it was made"
+    return ""
+
+
+def verify(fs: FeasibleSet, solver: str = "auto") -> bool:
+    """Whether solving anew gives the same set, and the same costs; see `mismatch`."""
+    return not mismatch(fs, solver)

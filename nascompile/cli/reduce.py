@@ -28,7 +28,11 @@ def reduce(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", help="Where to write the set. Default: SPACE-MCU.nasset in this folder.", metavar="FILE"
+            "--out",
+            "-o",
+            help="Where to write the set. Default: SPACE-MCU.nasset in this folder; other limits and overrides are in "
+            "the name, too (dscnn-stm32f412-choices.M.step=56.nasset).",
+            metavar="FILE",
         ),
         FILE,
     ] = None,
@@ -48,7 +52,7 @@ def reduce(
     """
     with working(f"reducing {request.space}") as progress:
         program = request.program()
-        path = output or Path("-".join(filter(None, (program.space.name, program.target))) + ".nasset")
+        path = output or request.set_file(program)
         if save:
             check_file(path, [Path(request.space)])
         fs = solve(program, solver, progress)
@@ -89,6 +93,8 @@ def count(
 ) -> None:
     """Print the exact number of feasible networks, and nothing else.
 
+    Exit code 1 if it is 0, as with `reduce`.
+
     Example:
 
       nascompile count dscnn --mcu stm32f412
@@ -98,3 +104,5 @@ def count(
         emit_json({"count": fs.size, "size": fs.program.size, "variants": fs.counts})
     else:
         print(fs.size)
+    if not fs:
+        raise typer.Exit(1)

@@ -35,7 +35,7 @@ def report(fs: FeasibleSet, attribute: bool = True) -> dict[str, Any]:
         "count": fs.size,
         "share": fs.size / program.size,
         "exact": True,
-        "engine": fs.engine,
+        "engine": fs.engine or None,
         "seconds": fs.seconds,
         "origin": fs.origin or None,
         "variants": [_variant(fs, v) for v in range(len(program.variants))],
@@ -77,8 +77,7 @@ def profile_text(data: dict[str, Any]) -> str:
 
 
 def _variant(fs: FeasibleSet, position: int) -> dict[str, Any]:
-    chain = fs.program.chains[position]
-    variant = chain.variant
+    variant = fs.program.variants[position]
     count = fs.counts[variant.label]
     # Numbers by their least and largest, everything else by the options in use.
     ranges = {label: list(ends) for label, ends in fs.ranges(variant.label).items()}
@@ -89,7 +88,8 @@ def _variant(fs: FeasibleSet, position: int) -> dict[str, Any]:
         "depth": variant.depth,
         "size": variant.size,
         "count": count,
-        "impossible": chain.impossible or None,
+        # Of a set with members no table is made for it.
+        "impossible": (fs.program.chains[position].impossible or None) if not count else None,
         "ranges": {label: [_value(option) for option in options] for label, options in ranges.items()},
     }
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 
 from spaces.errors import EngineError, SpaceError, Span
 from spaces.language.expressions import Expression
+from spaces.language.reader import read_space
 from spaces.language.space import Space
 from spaces.program.constraints import EntropyLimit, Linear, RamLimit, Relation, classify, ground
 from spaces.program.entropy import entropy_limit
@@ -85,6 +88,30 @@ def compile_space(
     if tables:
         program.chains  # noqa: B018 - the errors are wanted here
     return program
+
+
+@lru_cache(maxsize=4)
+def _compiled(text: str, file: str, budgets: Budgets, target: str, *given: Any) -> Program:
+    """A program that comes to another process: of the candidates that come one by one all have the same."""
+    ram_model, runtime, latency = given
+    return compile_space(
+        read_space(text, file),
+        budgets,
+        target=target,
+        ram_model=ram_model,
+        runtime=runtime,
+        latency=latency,
+        tables=False,
+    )
+
+
+def _as_text(program: Program) -> tuple[Any, ...]:
+    own = (program.budgets, program.target, program.ram_model, program.runtime, program.latency)
+    return _compiled, (program.space.text, program.space.document.source.file, *own)
+
+
+# Its tables are made anew in less time than it takes to send them.
+copyreg.pickle(Program, _as_text)
 
 
 def _check_latency(space: Space, budgets: Budgets, profile: LatencyProfile | None, target: str) -> None:
