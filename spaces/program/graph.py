@@ -60,7 +60,8 @@ class Budgets:
 
 def log2_sizes(out_size: Ints) -> NDArray[np.float64]:
     """log2(u_L) of EBS Eq. 6 for each final state, as `math.log2` has it, whatever numpy's own may round to."""
-    return np.array([log2(size) for size in out_size.tolist()], np.float64)
+    sizes, which = np.unique(out_size, return_inverse=True)
+    return np.array([log2(size) for size in sizes.tolist()], np.float64)[which]
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,5 +228,5 @@ class Program:
                 np.maximum(column, getattr(stage, name)[at], out=column)
             width += stage.log_width[at]
         ram = {"ram_pingpong": most["even"] + most["odd"], "ram_liveness": most["peak"]}
-        entropy = log2_sizes(chain.out_size)[states[:, -1]] * width
+        entropy = log2_sizes(chain.out_size[states[:, -1]]) * width
         return {"rom": total["rom"], "ram": ram[f"ram_{self.ram_model}"], **total, **ram, "entropy": entropy}
