@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from fractions import Fraction
 
+import numpy as np
 from hypothesis import strategies as st
 
 from spaces.costs.latency import LatencyProfile, Terms
@@ -65,8 +66,9 @@ def programs(draw: st.DrawFn, max_size: int = 300) -> Program:
     space = read_space(text)
     latency = draw(st.none() | profiles(space.settings.dtype))
     program = _compiled(space, draw(runtimes(space.settings.dtype)) if own_code else Ebs(), latency)
-    if latency and draw(st.booleans()):
-        bound = draw(bounds(cost_samples(program)["latency"]))
+    attained = cost_samples(program)["latency"] if latency else np.zeros(0)
+    if attained.size and draw(st.booleans()):
+        bound = draw(bounds(attained))
         more = draw(st.sampled_from([f"latency <= {bound}", f"latency // 2 + ram >= {bound // 2}"]))
         constraints = [*space.document.source.data.get("constraints", ()), more]
         space = read_space(text, overrides=[f"constraints={json.dumps(constraints)}"])

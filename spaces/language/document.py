@@ -58,7 +58,10 @@ class Header(Keys):
     choices: dict[str, Any] = Field(default_factory=dict)
     cells: dict[str, Any] = Field(default_factory=dict)
     network: list[Any] = Field(min_length=1)
-    constraints: list[str] = Field(default_factory=list)
+    constraints: list[str] = Field(
+        default_factory=list,
+        description="conditions: `M[i] >= M[i+1]`, `M[1] in [8, 16]`, `sum(M[1:3]) <= 128`, `rom <= 200 KiB`",
+    )
     thin: list[str] = Field(
         default_factory=list,
         description="overrides that make the networks small, for indicators that thin networks tell as well",

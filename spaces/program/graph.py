@@ -63,7 +63,8 @@ class Budgets:
 
 def log2_sizes(out_size: Ints) -> NDArray[np.float64]:
     """log2(u_L) of EBS Eq. 6 for each final state, as `math.log2` has it, whatever numpy's own may round to."""
-    return np.array([log2(size) for size in out_size.tolist()], np.float64)
+    sizes, which = np.unique(out_size, return_inverse=True)
+    return np.array([log2(size) for size in sizes.tolist()], np.float64)[which]
 
 
 @dataclass(frozen=True, eq=False)

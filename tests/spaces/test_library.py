@@ -15,7 +15,7 @@ from spaces.program.graph import Budgets
 SMALL = Budgets(rom=1_000_000, ram=262_144)
 
 
-@pytest.mark.parametrize("name", ["dscnn", "convmixer", "mobilenet", "autoencoder"])
+@pytest.mark.parametrize("name", ["dscnn", "convmixer", "convmixer_ordered", "mobilenet", "autoencoder"])
 def test_the_counts_in_the_text(name: str) -> None:
     space = load_space(name)
     fs = solve(compile_space(space, SMALL))
@@ -41,6 +41,22 @@ def test_the_autoencoders_counted_by_hand() -> None:
     assert list(fs.counts.values()) == fitting
     assert (sum(fitting), fs.size) == (155_787, 155_787)
     assert solve(compile_space(load_space("autoencoder"))).size == 168_804
+
+
+def test_the_ordered_convmixers_counted_by_hand() -> None:
+    """From lists of widths; and the count beside the paper's 17,154 that `docs/costs.md` tells of."""
+    ordered, fitting, other = 0, [], 0
+    for blocks in range(7, 16):
+        m = np.array(list(combinations_with_replacement(range(176, 63, -16), blocks)))
+        into = np.concatenate([m[:, :1], m[:, :-1]], axis=1)
+        products, fits = (into * m).sum(axis=1), m[:, 0] + m[:, 1] <= 256
+        weights = 12 * m[:, 0] + 49 * into.sum(axis=1) + products + 10 * m[:, -1]
+        ordered += len(m)
+        fitting.append(int((fits & (4 * weights <= 1_000_000)).sum()))
+        other += int((fits & (4 * (49 * m.sum(axis=1) + products + 10 * m[:, -1]) <= 1_000_000)).sum())
+    fs = solve(compile_space(load_space("convmixer_ordered"), SMALL))
+    assert list(fs.counts.values()) == fitting
+    assert (ordered, sum(fitting), other) == (487_311, 16_868, 17_153)
 
 
 def test_fourteen_pairs_of_the_running_example() -> None:
