@@ -22,6 +22,9 @@ __all__ = ["broken", "pack", "unpack"]
 #: Bytes that are decompressed at once.
 _PIECE = 1 << 16
 
+#: Bytes that one compressed byte can stand for, at most.
+_DENSEST = 1032
+
 #: numpy's names for the types that `solvers.sets.tree.smallest` gives to at most `MAX_NODES` nodes, byte order and all.
 _TYPES = ("|u1", "<u2", "<u4")
 
@@ -72,7 +75,10 @@ def unpack(
         if (rows, width) != (nodes + 1, widest) or kind not in _TYPES:
             sizes = f"{rows:,} x {width:,} of type {kind[:20]}"
             raise broken(f"a level of {nodes + 1:,} x {widest:,} is said to be {sizes}")
-        level = inflated.take(rows * width * np.dtype(kind).itemsize).view(kind).reshape(rows, width)
+        size = rows * width * np.dtype(kind).itemsize
+        if size > _DENSEST * len(data):
+            raise broken(f"a level is said to be larger than {len(data):,} compressed bytes can hold")
+        level = inflated.take(size).view(kind).reshape(rows, width)
         nodes = _named(level)
         _check_rows(level, nodes)
         levels.append(level)

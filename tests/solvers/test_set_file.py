@@ -172,6 +172,9 @@ class TestStructure:
         ):
             with pytest.raises(SetFileError, match=why):
                 unpack(told, memoryview(data), list(tree.roots), self.OPTIONS)
+        wide = [(2, 10**6, "|u1")]
+        with pytest.raises(SetFileError, match="larger than 20 compressed bytes can hold"):
+            unpack(wide, memoryview(bytes(20)), [(1, 1)], ((10**6,),))
         more = zlib.compress(zlib.decompress(payload) + b"x")
         with pytest.raises(SetFileError, match="something stands behind its levels"):
             unpack(told, memoryview(more), list(tree.roots), self.OPTIONS)
