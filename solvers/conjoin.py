@@ -1,0 +1,193 @@
+"""Diagrams of single limits conjoined: all are walked at once, and what none needs any more is given up at every step.
+
+A network fits when it fits every limit, so the nodes of the whole are tuples, a node of every diagram. Walked as they
+come, tuples keep a slack of one limit that another no longer lets them use, and many stand for the same completions.
+So every tuple is tightened before it is expanded: let F be the largest sum of one limit's costs over the completions
+that another diagram's node admits, a longest path through that diagram. Whatever the tuple admits never costs more, so
+its node of the first may be replaced by the one of least slack that still admits F. Equal tuples are one.
+
+Tuples are expanded in blocks, and a level is a table of 32-bit numbers, so that a step takes a few words a transition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from solvers.interval import Interval
+from solvers.part import Part, longest, row_blocks
+from solvers.sets.tree import Level, numbered, numbered_rows
+
+__all__ = ["conjoined", "conjoined_count"]
+
+_Columns = list[NDArray[np.int32]]  # one node per part and tuple
+_WORD = 62  # bits of a code
+_LIMB = 30  # bits of a count that are added up at once, so that billions of them cannot overflow
+
+
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """One decision of all tuples.
+
+    Args:
+        alive: bool [tuples, options].
+        columns: the distinct tuples that they lead to.
+        number: which of these, per living transition in order.
+    """
+
+    alive: NDArray[np.bool_]
+    columns: _Columns
+    number: NDArray[np.int32]
+
+
+def conjoined(parts: Sequence[Part]) -> tuple[list[Level], int]:
+    """The diagram of the networks that all parts admit, its equal sub-trees not merged yet.
+
+    Args:
+        parts: at least one, over the same states and decisions.
+
+    Returns:
+        (levels, root), as `solvers.sets.tree.reduce_chain` takes them.
+    """
+    if not all(part.root for part in parts):
+        return [np.zeros((1, level.shape[1]), np.int32) for level in parts[0].levels], 0
+    parts = _needed(parts)
+    if len(parts) == 1:
+        return list(parts[0].levels), parts[0].root
+    levels: list[Level] = []
+    for step in _steps(parts):
+        level = np.zeros((len(step.alive) + 1, step.alive.shape[1]), np.int32)
+        level[1:][step.alive] = step.number + 1
+        levels.append(level)
+    return levels, 1
+
+
+def conjoined_count(parts: Sequence[Part], size: int) -> int:
+    """How many networks all parts admit, without their diagram: prefixes are counted per tuple, a level at a time.
+
+    Args:
+        parts: at least one, over the same states and decisions.
+        size: how many networks there can be at most.
+    """
+    if not all(part.root for part in parts):
+        return 0
+    limbs = size.bit_length() // _LIMB + 1
+    counts = np.zeros((limbs, 1), np.int64)
+    counts[0] = 1
+    for step in _steps(_needed(parts)):
+        into = np.zeros((limbs, len(step.columns[0])), np.int64)
+        times = np.count_nonzero(step.alive, axis=1)
+        for limb, own in zip(into, counts, strict=True):
+            np.add.at(limb, step.number, np.repeat(own, times))
+        for limb, above in pairwise(into):
+            above += limb >> _LIMB
+            limb &= (1 << _LIMB) - 1
+        counts = into
+    return sum(int(own.sum()) << (_LIMB * k) for k, own in enumerate(counts))
+
+
+def _needed(parts: Sequence[Part]) -> list[Part]:
+    """Without the limits that another one implies."""
+    kept = sorted(parts, key=_nodes)
+    for part in kept[::-1]:
+        if isinstance(part, Interval) and any(
+            int(longest(other, part.columns)[0][other.root]) <= int(part.sums[0][part.root])
+            for other in kept
+            if other is not part
+        ):
+            kept.remove(part)
+    return kept
+
+
+def _nodes(part: Part) -> int:
+    return sum(map(len, part.levels))
+
+
+def _steps(parts: Sequence[Part]) -> Iterator[_Step]:
+    """All tuples, decision by decision."""
+    depth = len(parts[0].levels)
+    most = [
+        [_most(part, other) if isinstance(part, Interval) and part is not other else None for other in parts]
+        for part in parts
+    ]
+    columns: _Columns = [np.array([part.root], np.int32) for part in parts]
+    for t in range(depth):
+        width = parts[0].levels[t].shape[1]
+        alive = np.zeros((len(columns[0]), width), np.bool_)
+        codes = _Codes(parts, t + 1) if t + 1 < depth else None
+        words: list[list[NDArray[np.int64]]] = []
+        for rows in row_blocks(len(columns[0]), width):
+            children = [part.levels[t][column[rows]] for part, column in zip(parts, columns, strict=True)]
+            alive[rows] = np.logical_and.reduce([c > 0 for c in children])
+            if codes:
+                after = [c[alive[rows]] for c in children]
+                for k, bounds in enumerate(most):
+                    for other, bound in zip(after, bounds, strict=True):
+                        if bound is not None:
+                            np.minimum(after[k], bound[t + 1][other], out=after[k])
+                words.append(codes.of(after))
+        if codes:
+            joined = [np.concatenate(word) for word in zip(*words, strict=True)] or [np.zeros(0, np.int64)] * len(
+                codes.words
+            )
+            first, number = numbered(joined[0]) if len(joined) == 1 else numbered_rows(np.column_stack(joined))
+            columns = codes.nodes([word[first] for word in joined])
+        else:
+            columns, number = [np.zeros(1, np.int32)], np.zeros(np.count_nonzero(alive), np.int32)
+        yield _Step(alive, columns, number)
+
+
+def _most(part: Interval, other: Part) -> list[NDArray[np.int32]]:
+    """Per level and node of another diagram, the node of `part` that admits all that the other's node admits."""
+    sums = longest(other, part.columns)
+    return [part.admitting(t, other.states[t], sums[t]) for t in range(len(sums))]
+
+
+class _Codes:
+    """Tuples of a level as numbers of `_WORD` bits: the state, then each part's node among those of the state."""
+
+    def __init__(self, parts: Sequence[Part], t: int) -> None:
+        states = max(int(part.states[t].max(initial=0)) for part in parts) + 1
+        self.begins = [np.searchsorted(part.states[t][1:], np.arange(states + 1)) + 1 for part in parts]
+        self.local = [
+            (np.arange(len(part.states[t])) - begin[part.states[t]]).astype(np.int32)
+            for part, begin in zip(parts, self.begins, strict=True)
+        ]
+        self.states = parts[0].states[t]
+        self.sizes = [max(1, int(np.diff(begin).max())) for begin in self.begins]
+        # Which parts share a word; the first begins with the state.
+        self.words: list[list[int]] = [[]]
+        size = states
+        for k, own in enumerate(self.sizes):
+            if (size * own).bit_length() > _WORD:
+                self.words.append([])
+                size = 1
+            self.words[-1].append(k)
+            size *= own
+
+    def of(self, columns: _Columns) -> list[NDArray[np.int64]]:
+        """The words of tuples."""
+        code = self.states[columns[0]].astype(np.int64)
+        out: list[NDArray[np.int64]] = []
+        for members in self.words:
+            for k in members:
+                code *= self.sizes[k]
+                code += self.local[k][columns[k]]
+            out.append(code)
+            code = np.zeros(len(code), np.int64)
+        return out
+
+    def nodes(self, words: list[NDArray[np.int64]]) -> _Columns:
+        """The tuples of words."""
+        local: dict[int, NDArray[np.int64]] = {}
+        rest: list[NDArray[np.int64]] = []
+        for code, members in zip(words, self.words, strict=True):
+            for k in reversed(members):
+                code, local[k] = np.divmod(code, self.sizes[k])
+            rest.append(code)
+        state = rest[0]
+        return [(begin[state] + local[k]).astype(np.int32) for k, begin in enumerate(self.begins)]
