@@ -14,13 +14,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from solvers.interval import Interval
 from solvers.part import Part, longest, row_blocks
-from solvers.sets.tree import Level, numbered, numbered_rows
+from solvers.sets.tree import Level, few_codes, numbered, numbered_rows
 
 __all__ = ["conjoined", "conjoined_count"]
 
@@ -118,24 +119,20 @@ def _steps(parts: Sequence[Part]) -> Iterator[_Step]:
     for t in range(depth):
         width = parts[0].levels[t].shape[1]
         alive = np.zeros((len(columns[0]), width), np.bool_)
-        codes = _Codes(parts, t + 1) if t + 1 < depth else None
-        words: list[list[NDArray[np.int64]]] = []
-        for rows in row_blocks(len(columns[0]), width):
+        after = _Level(parts, t + 1, alive.size) if t + 1 < depth else None
+        for rows in row_blocks(*alive.shape):
             children = [part.levels[t][column[rows]] for part, column in zip(parts, columns, strict=True)]
-            alive[rows] = np.logical_and.reduce([c > 0 for c in children])
-            if codes:
-                after = [c[alive[rows]] for c in children]
-                for k, bounds in enumerate(most):
-                    for other, bound in zip(after, bounds, strict=True):
+            living = alive[rows]
+            np.logical_and.reduce([child > 0 for child in children], out=living)
+            if after:
+                nodes = [child[living] for child in children]
+                for node, bounds in zip(nodes, most, strict=True):
+                    for other, bound in zip(nodes, bounds, strict=True):
                         if bound is not None:
-                            np.minimum(after[k], bound[t + 1][other], out=after[k])
-                words.append(codes.of(after))
-        if codes:
-            joined = [np.concatenate(word) for word in zip(*words, strict=True)] or [np.zeros(0, np.int64)] * len(
-                codes.words
-            )
-            first, number = numbered(joined[0]) if len(joined) == 1 else numbered_rows(np.column_stack(joined))
-            columns = codes.nodes([word[first] for word in joined])
+                            np.minimum(node, bound[t + 1][other], out=node)
+                after.add(nodes)
+        if after:
+            columns, number = after.numbered()
         else:
             columns, number = [np.zeros(1, np.int32)], np.zeros(np.count_nonzero(alive), np.int32)
         yield _Step(alive, columns, number)
@@ -147,17 +144,23 @@ def _most(part: Interval, other: Part) -> list[NDArray[np.int32]]:
     return [part.admitting(t, other.states[t], sums[t]) for t in range(len(sums))]
 
 
-class _Codes:
-    """Tuples of a level as numbers of `_WORD` bits: the state, then each part's node among those of the state."""
+class _Level:
+    """The tuples of a level, collected as they come and then numbered, equal ones alike.
 
-    def __init__(self, parts: Sequence[Part], t: int) -> None:
-        states = max(int(part.states[t].max(initial=0)) for part in parts) + 1
-        self.begins = [np.searchsorted(part.states[t][1:], np.arange(states + 1)) + 1 for part in parts]
-        self.local = [
-            (np.arange(len(part.states[t])) - begin[part.states[t]]).astype(np.int32)
-            for part, begin in zip(parts, self.begins, strict=True)
-        ]
-        self.states = parts[0].states[t]
+    A tuple is written as a number: its state, then each part's node among those of the state; as several numbers where
+    one would have more than `_WORD` bits. While there are not many more possible numbers than tuples, a table of flags
+    finds the distinct ones faster than sorting.
+
+    Args:
+        parts: the diagrams.
+        t: which level.
+        room: how many tuples will come at most.
+    """
+
+    def __init__(self, parts: Sequence[Part], t: int, room: int) -> None:
+        owners = [part.states[t] for part in parts]
+        states = max(int(owner.max(initial=0)) for owner in owners) + 1
+        self.begins = [np.searchsorted(owner[1:], np.arange(states + 1)) + 1 for owner in owners]
         self.sizes = [max(1, int(np.diff(begin).max())) for begin in self.begins]
         # Which parts share a word; the first begins with the state.
         self.words: list[list[int]] = [[]]
@@ -168,26 +171,49 @@ class _Codes:
                 size = 1
             self.words[-1].append(k)
             size *= own
+        # What each node adds to its word.
+        self.adds: list[NDArray[np.int64]] = []
+        for k, (owner, begin) in enumerate(zip(owners, self.begins, strict=True)):
+            word = next(members for members in self.words if k in members)
+            unit = prod(self.sizes[other] for other in word if other > k)
+            add = (np.arange(len(owner)) - begin[owner]) * unit
+            if k == 0:
+                add += owner * (unit * self.sizes[0])
+            self.adds.append(add)
+        self.flags = np.zeros(size, np.bool_) if len(self.words) == 1 and few_codes(room, size) else None
+        kind = np.int64 if self.flags is None else np.int32
+        self.codes = np.empty((len(self.words), room), kind)
+        self.count = 0
 
-    def of(self, columns: _Columns) -> list[NDArray[np.int64]]:
-        """The words of tuples."""
-        code = self.states[columns[0]].astype(np.int64)
-        out: list[NDArray[np.int64]] = []
-        for members in self.words:
-            for k in members:
-                code *= self.sizes[k]
-                code += self.local[k][columns[k]]
-            out.append(code)
-            code = np.zeros(len(code), np.int64)
-        return out
+    def add(self, nodes: _Columns) -> None:
+        """More tuples, a node per part."""
+        block = slice(self.count, self.count + len(nodes[0]))
+        for code, members in zip(self.codes, self.words, strict=True):
+            own = self.adds[members[0]][nodes[members[0]]]
+            for k in members[1:]:
+                own += self.adds[k][nodes[k]]
+            code[block] = own
+            if self.flags is not None:
+                self.flags[own] = True
+        self.count = block.stop
 
-    def nodes(self, words: list[NDArray[np.int64]]) -> _Columns:
+    def numbered(self) -> tuple[_Columns, NDArray[np.int32]]:
+        """The distinct tuples, and the number of each that was added."""
+        codes = self.codes[:, : self.count]
+        if self.flags is not None:
+            places = np.cumsum(self.flags, dtype=np.int32)
+            places -= 1
+            return self._nodes([np.flatnonzero(self.flags)]), places[codes[0]]
+        first, number = numbered(codes[0]) if len(codes) == 1 else numbered_rows(codes.T)
+        return self._nodes([code[first] for code in codes]), number
+
+    def _nodes(self, words: list[NDArray[np.int64]]) -> _Columns:
         """The tuples of words."""
         local: dict[int, NDArray[np.int64]] = {}
-        rest: list[NDArray[np.int64]] = []
+        state = words[0]
         for code, members in zip(words, self.words, strict=True):
+            rest = code
             for k in reversed(members):
-                code, local[k] = np.divmod(code, self.sizes[k])
-            rest.append(code)
-        state = rest[0]
+                rest, local[k] = np.divmod(rest, self.sizes[k])
+            state = rest if 0 in members else state
         return [(begin[state] + local[k]).astype(np.int32) for k, begin in enumerate(self.begins)]

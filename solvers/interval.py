@@ -140,19 +140,24 @@ class _Trimming:
 
     def _arriving(self, t: int, slacks: _Sums) -> _Sums:
         """The slacks after decision t; those above every completion count as one, those below all as none."""
-        table, column, least, most = self.allowed[t], self.columns[t], self.least[t + 1], self.most[t + 1]
+        table, column = self.allowed[t], self.columns[t]
+        after = np.maximum(table, 0)
+        least = np.where(table >= 0, self.least[t + 1][after], _ENDLESS)
+        most = self.most[t + 1][after]
         size = int(most.max()) + 1
+        base = after.astype(np.int64) * size
 
         def blocks() -> Iterator[Ints]:
             for rows in row_blocks(len(slacks[0]), table.shape[1]):
-                state, slack = slacks[0][rows], slacks[1][rows]
-                after = table[state].astype(np.int64)
-                rest = slack[:, None] - column[state]
-                ok = (after >= 0) & (rest >= least[after])
-                after = after[ok]
-                yield after * size + np.minimum(rest[ok], most[after])
+                state = slacks[0][rows]
+                rest = slacks[1][rows][:, None] - column[state]
+                alive = rest >= least[state]
+                np.minimum(rest, most[state], out=rest)
+                rest += base[state]
+                yield rest[alive]
 
-        codes = distinct_in_blocks(blocks(), len(most) * size, len(slacks[0]) * table.shape[1])
+        states = len(self.most[t + 1])
+        codes = distinct_in_blocks(blocks(), states * size, len(slacks[0]) * table.shape[1])
         return codes // size, codes % size
 
     def _trimmed(self, slacks: _Sums, sums: _Sums) -> _Sums:
@@ -165,16 +170,17 @@ class _Trimming:
 
     def _maxima(self, t: int, slacks: _Sums, after: _Sums) -> _Sums:
         """The largest sum within each slack of level t, out of those of the next level."""
-        table, column = self.allowed[t], self.columns[t]
-        places = _Within(after, len(slacks[0]) * table.shape[1], self.least[t + 1])
+        column = self.columns[t]
+        within = _Within(self.allowed[t], column, after, slacks)
+        value = np.concatenate([[-_ENDLESS], after[1]])
         size = int(slacks[1].max()) + 1
         codes = np.empty(len(slacks[0]), np.int64)
-        for rows in row_blocks(len(codes), table.shape[1]):
+        for rows in row_blocks(len(codes), column.shape[1]):
             state, slack = slacks[0][rows], slacks[1][rows]
-            place, alive = places(table[state], slack[:, None] - column[state])
-            best = np.where(alive, column[state] + after[1][place], -1).max(axis=1)
-            codes[rows] = state * size + best
-        codes = distinct_in_blocks([codes], len(table) * size, len(codes))
+            best = value[within(state, slack)]
+            best += column[state]
+            codes[rows] = state * size + best.max(axis=1)
+        codes = distinct_in_blocks([codes], len(column) * size, len(codes))
         return codes // size, codes % size
 
     def _nodes(self, sums: list[_Sums], meeting: int) -> Interval:
@@ -184,12 +190,10 @@ class _Trimming:
         nodes = [kept]
         for t, table in enumerate(self.allowed):
             after = sums[t + 1]
-            places = _Within(after, len(kept[0]) * table.shape[1], self.least[t + 1])
+            within = _Within(table, self.columns[t], after, kept)
             level = np.zeros((len(kept[0]) + 1, table.shape[1]), np.int32)
             for rows in row_blocks(len(kept[0]), table.shape[1]):
-                state, slack = kept[0][rows], kept[1][rows]
-                place, alive = places(table[state], slack[:, None] - self.columns[t][state])
-                level[1:][rows] = np.where(alive, place + 1, 0)
+                level[1:][rows] = within(kept[0][rows], kept[1][rows])
             levels.append(level)
             kept = after
             if t + 1 == len(self.allowed):
@@ -209,19 +213,31 @@ class _Trimming:
 
 
 class _Within:
-    """Look up the largest sum of a state within a slack."""
+    """Per (state, slack) and option, the largest sum of the next level that the slack leaves: its place from 1, or 0.
 
-    def __init__(self, sums: _Sums, lookups: int, least: Ints) -> None:
-        self.size = int(sums[1].max(initial=0)) + 2
-        states = len(least)
-        self.count = Places(sums[0] * self.size + sums[1], states * self.size, lookups)
-        self.begins = np.searchsorted(sums[0], np.arange(states))
+    Args:
+        table: next state [states, options], -1 where there is none.
+        column: costs [states, options].
+        after: the sums of the next level.
+        slacks: what will be asked for.
+    """
 
-    def __call__(self, states: NDArray[Any], slacks: Ints) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Its place, and whether there is one; states -1 have none."""
-        after = states.astype(np.int64)
-        place = self.count(after * self.size + np.clip(slacks, -1, self.size - 1)) - 1
-        return place, (after >= 0) & (place >= self.begins[after])
+    def __init__(self, table: Table, column: Ints, after: _Sums, slacks: _Sums) -> None:
+        most = int(slacks[1].max(initial=0))
+        size = max(most, int(after[1].max(initial=0))) + 2
+        # Codes begin at 1 * size, so that what is over the slack stays above 0, and a dead option below all of them.
+        self.base = np.where((table >= 0) & (column <= most), (table.astype(np.int64) + 1) * size - column, 0)
+        states = int(table.max()) + 1
+        self.count = Places((after[0] + 1) * size + after[1], (states + 1) * size, len(slacks[0]) * table.shape[1])
+        begins = np.searchsorted(after[0], np.arange(states))
+        self.begin = begins[np.maximum(table, 0)].astype(np.int32)
+
+    def __call__(self, state: Ints, slack: Ints) -> NDArray[Any]:
+        code = self.base[state]
+        code += slack[:, None]
+        place = self.count(code)
+        place *= place > self.begin[state]
+        return place
 
 
 class _Spans:

@@ -30,15 +30,17 @@ def pingpong_part(chain: Chain, allowed: Sequence[Table], limit: int) -> Part | 
     if base[0] + base[1] > limit:
         return no_network([t.shape[1] for t in allowed])
     sizes = _sizes(columns, base)
+    ranks = [(np.searchsorted(sizes, even), np.searchsorted(sizes, odd)) for even, odd in columns]
+    rounding = _Rounding(allowed, ranks, np.searchsorted(sizes, limit - sizes, "right") - 1)
     state, even, odd = (np.array([v]) for v in (0, *(np.searchsorted(sizes, b) for b in base)))
     levels: list[Level] = []
     states: list[NDArray[Any]] = []
     binding = False
     for t, table in enumerate(allowed):
         after = table[state].astype(np.int64)
-        new_even = np.maximum(even[:, None], np.searchsorted(sizes, columns[t][0])[state])
-        new_odd = np.maximum(odd[:, None], np.searchsorted(sizes, columns[t][1])[state])
-        fits = sizes[new_even] + sizes[new_odd] <= limit
+        new_even = np.maximum(even[:, None], ranks[t][0][state])
+        new_odd = np.maximum(odd[:, None], ranks[t][1][state])
+        new_even, new_odd, fits = rounding.largest(t + 1, after, new_even, new_odd)
         binding |= bool((~fits & (after >= 0)).any())
         n = len(sizes)
         codes = np.where(fits & (after >= 0), 1 + (after * n + new_even) * n + new_odd, 0)
@@ -48,6 +50,43 @@ def pingpong_part(chain: Chain, allowed: Sequence[Table], limit: int) -> Part | 
         states.append(np.concatenate([[0], state]))
         state, even, odd = (distinct - 1) // (n * n), (distinct - 1) // n % n, (distinct - 1) % n
     return merged_within_states(Part(tuple(levels), tuple(states), 1)) if binding else None
+
+
+class _Rounding:
+    """Pairs of maxima that leave the same completions feasible, replaced by the same larger pair.
+
+    All sizes are given by their ranks, 0 being no more than any.
+
+    Args:
+        allowed: next state [states, options] per level.
+        ranks: even and odd outputs [states, options] per level.
+        fit: per size, the largest that fits beside it; -1 where none does.
+    """
+
+    def __init__(self, allowed: Sequence[Table], ranks: Sequence[tuple[Ints, Ints]], fit: Ints) -> None:
+        self.fit = fit
+        # Per parity and level: the least maximum that can follow each state, and the largest later size up to a size.
+        self.least: list[list[Ints]] = []
+        self.later: list[list[Ints]] = []
+        for parity in (0, 1):
+            least = [np.zeros(int(allowed[-1].max()) + 1, np.int64)] if allowed else []
+            met = np.zeros(len(fit), np.bool_)
+            later = [np.zeros(len(fit), np.int64)]
+            for table, columns in zip(reversed(allowed), reversed(ranks), strict=True):
+                own = columns[parity]
+                least.append(np.where(table >= 0, np.maximum(least[-1][table], own), len(fit)).min(axis=1))
+                met[own[table >= 0]] = True
+                later.append(np.maximum.accumulate(np.where(met, np.arange(len(fit)), 0)))
+            self.least.append(least[::-1])
+            self.later.append(later[::-1])
+
+    def largest(self, t: int, state: Ints, even: Ints, odd: Ints) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+        """The pair that stands for (even, odd) at a state of level t, and whether it fits whatever follows at least."""
+        even, odd = np.maximum(even, self.least[0][t][state]), np.maximum(odd, self.least[1][t][state])
+        fits = odd <= self.fit[even]
+        # An even maximum matters only as far as it fits beside the odd ones there can be, and the other way round.
+        even = self.fit[np.maximum(odd, self.later[1][t][self.fit[even]])]
+        return even, self.fit[np.maximum(even, self.later[0][t][self.fit[odd]])], fits
 
 
 def _sizes(columns: Sequence[tuple[Ints, Ints]], base: tuple[int, int]) -> Ints:

@@ -31,13 +31,13 @@ __all__ = [
     "Tree",
     "distinct_codes",
     "distinct_in_blocks",
+    "few_codes",
     "join",
     "member_counts",
     "merge_pairs",
     "numbered",
     "numbered_rows",
     "reduce_chain",
-    "sorted_order",
     "too_large",
     "unique_codes",
 ]
@@ -192,6 +192,7 @@ def join(chains: Sequence[tuple[Sequence[Level], int]]) -> Tree:
             stacked[at : at + len(level), : level.shape[1]] = numbers[v][level]
             at += len(level)
         level, number = _merge(stacked)
+        del stacked
         merged.append(level)
         at = 0
         for v, part in parts:
@@ -210,25 +211,26 @@ def _canonical(levels: list[Level], roots: list[Root]) -> Tree:
         here = [node for h, node in roots if h == height and node]
         nodes = 2 if height == 0 else len(levels[height - 1])
         order = _first_appearance(np.concatenate([seen, np.array(here, np.int64)]), nodes)
-        number = np.zeros(nodes, np.int64)
-        number[order] = np.arange(1, len(order) + 1)
+        number = np.zeros(nodes, np.int32)
+        number[order] = np.arange(1, len(order) + 1, dtype=np.int32)
         if out:
-            out[-1] = number[out[-1]]
+            out[-1] = smallest(number[out[-1]])
         roots = [(h, int(number[n])) if h == height else (h, n) for h, n in roots]
         if height:
-            out.append(
-                np.concatenate([np.zeros((1, levels[height - 1].shape[1]), np.int64), levels[height - 1][order]])
-            )
-    return Tree(tuple(smallest(level) for level in reversed(out)), tuple(roots))
+            level = np.zeros((len(order) + 1, levels[height - 1].shape[1]), np.int32)
+            level[1:] = levels[height - 1][order]
+            out.append(level)
+    return Tree(tuple(reversed(out)), tuple(roots))
 
 
-def _first_appearance(values: NDArray[Any], size: int) -> NDArray[np.int64]:
-    """The distinct non-zero values in order of first appearance."""
-    place = np.full(size, -1, np.int64)
-    place[values[::-1]] = np.arange(len(values))[::-1]
-    place[0] = -1
-    result = np.flatnonzero(place >= 0)
-    return result[np.argsort(place[result], kind="stable")]
+def _first_appearance(values: NDArray[Any], size: int) -> NDArray[Any]:
+    """The distinct non-zero values (all in 0..size-1) in order of first appearance."""
+    place = np.zeros(size, np.int64)
+    positions = np.arange(len(values) - 1, -1, -1)
+    place[values[::-1]] = positions
+    first = place[values] == positions[::-1]
+    first &= values > 0
+    return values[first]
 
 
 def distinct_codes(codes: NDArray[np.int64], size: int) -> NDArray[np.int64]:
@@ -244,7 +246,7 @@ def distinct_in_blocks(blocks: Iterable[NDArray[np.int64]], size: int, total: in
         size: one more than the largest code there can be.
         total: how many codes there are, about.
     """
-    if not _sparse(total, size):
+    if few_codes(total, size):
         # A table of flags is several times faster than sorting while it is not much larger than the codes themselves.
         flags = np.zeros(size, np.bool_)
         for codes in blocks:
@@ -265,40 +267,38 @@ def _distinct(codes: NDArray[np.int64]) -> NDArray[np.int64]:
     return ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])] if ordered.size else ordered
 
 
-def sorted_order(values: NDArray[Any]) -> NDArray[np.int64]:
-    """An order that sorts whole numbers from 0 up.
+def numbered(values: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Equal whole numbers (from 0 up) numbered alike: the place of one of each, by ascending value; all the numbers.
 
     As many leading bits as fit beside a position in 64 are sorted together with it, which takes a sixth of the time of
     `argsort`; what these bits do not tell apart is sorted again.
     """
-    bits = max(1, (len(values) - 1).bit_length())
-    dropped = np.uint64(max(0, int(values.max(initial=0)).bit_length() + bits - 64))
+    bits = np.uint64(max(1, (len(values) - 1).bit_length()))
+    dropped = np.uint64(max(0, int(values.max(initial=0)).bit_length() + int(bits) - 64))
     packed = values.astype(np.uint64)
     packed >>= dropped
-    packed <<= np.uint64(bits)
+    packed <<= bits
     packed |= np.arange(len(values), dtype=np.uint64)
     packed.sort()
-    packed &= np.uint64((1 << bits) - 1)
+    fresh = np.ones(len(values), np.bool_)
+    np.greater(packed[1:] ^ packed[:-1], (np.uint64(1) << bits) - np.uint64(1), out=fresh[1:])
+    packed &= (np.uint64(1) << bits) - np.uint64(1)
     order = packed.view(np.int64)
     if dropped:
         ordered = values[order]
-        same = ordered[1:].astype(np.uint64) >> dropped == ordered[:-1].astype(np.uint64) >> dropped
-        runs = np.concatenate([[0], np.cumsum(~same)])
-        mixed = np.zeros(len(values), np.bool_)
-        mixed[runs[1:][same & (ordered[1:] != ordered[:-1])]] = True
-        again = np.flatnonzero(mixed[runs])
-        order[again] = order[again][np.argsort(ordered[again], kind="stable")]
-    return order
-
-
-def numbered(values: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Equal whole numbers (from 0 up) numbered alike: the place of one of each, by ascending value; all the numbers."""
-    order = sorted_order(values)
-    ordered = values[order]
-    fresh = np.ones(len(values), np.bool_)
-    np.not_equal(ordered[1:], ordered[:-1], out=fresh[1:])
+        other = ordered[1:] != ordered[:-1]
+        if np.any(mixed := other & ~fresh[1:]):
+            run = np.cumsum(fresh) - 1
+            unsorted = np.zeros(int(run[-1]) + 1, np.bool_)
+            unsorted[run[1:][mixed]] = True
+            again = np.flatnonzero(unsorted[run])
+            order[again] = order[again][np.argsort(ordered[again], kind="stable")]
+            ordered = values[order]
+            np.not_equal(ordered[1:], ordered[:-1], out=fresh[1:])
     number = np.empty(len(values), np.int32)
-    number[order] = np.cumsum(fresh, dtype=np.int32) - 1
+    place = np.cumsum(fresh, dtype=np.int32)
+    place -= 1
+    number[order] = place
     return order[fresh], number
 
 
@@ -307,7 +307,7 @@ def unique_codes(codes: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64]
 
     Code 0 stands for a dead pair and keeps place 0.
     """
-    if _sparse(codes.size, size):
+    if not few_codes(codes.size, size):
         live = codes > 0
         alive = codes[live]
         first, number = numbered(alive)
@@ -322,7 +322,7 @@ def unique_codes(codes: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64]
 
 
 class Places:
-    """How many of some ascending, distinct keys are at most a code; 0 for negative codes.
+    """How many of some ascending, distinct keys are at most a code.
 
     The same as `searchsorted(keys, codes, "right")`, but mostly a look-up.
 
@@ -334,20 +334,21 @@ class Places:
 
     def __init__(self, keys: NDArray[np.int64], size: int, lookups: int) -> None:
         self.keys, self.table = keys, None
-        if not _sparse(lookups, size):
-            flags = np.zeros(size + 1, np.int32)
-            flags[keys + 1] = 1
+        if few_codes(lookups, size):
+            flags = np.zeros(size, np.int32)
+            flags[keys] = 1
             self.table = np.cumsum(flags, out=flags)
 
     def __call__(self, codes: NDArray[np.int64]) -> NDArray[Any]:
-        """The count of each code."""
+        """The count of each code; codes are in 0..size-1, too."""
         if self.table is None:
             return np.searchsorted(self.keys, codes, "right")
-        return self.table[np.maximum(codes, -1) + 1]
+        return self.table[codes]
 
 
-def _sparse(codes: int, size: int) -> bool:
-    return size > max(8 * codes, 1 << 22)
+def few_codes(codes: int, size: int) -> bool:
+    """Whether a table of all codes below `size` is not much larger than so many codes, nor than the cache."""
+    return size <= max(8 * codes, 1 << 22) and size < 2**31
 
 
 _Join = Callable[[Any, Any], Any]
