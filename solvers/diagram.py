@@ -48,7 +48,9 @@ def solve(program: Program, progress: Progress | None = None) -> FeasibleSet:
     for chain in program.chains:
         if progress:
             progress(f"variant {chain.variant.label}".strip(), len(trees))
-        trees.append(chain_tree(chain, program.ram_model))
+        # Of several variants each is merged before the next is made; `join` merges a single one itself.
+        parts = _parts(chain, program.ram_model)
+        trees.append(conjoined(parts) if len(program.chains) == 1 else reduce_chain(*conjoined(parts)))
     return FeasibleSet(program, join(trees), "diagram", perf_counter() - start)
 
 

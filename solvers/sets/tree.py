@@ -48,7 +48,8 @@ MAX_NODES = 20_000_000
 Level = NDArray[Any]  # unsigned or int32 [nodes + 1, options]
 Root = tuple[int, int]  # (height, node)
 
-_WAITING = 1 << 20
+#: Numbers that are looked at together.
+_BLOCK = 1 << 20
 _DRAWN = random.Random(20_26)  # numpy's own generator would take as long to load as all the rest of this file
 _MULTIPLIERS = np.array([_DRAWN.getrandbits(64) | 1 for _ in range(4096)], np.uint64)
 
@@ -136,6 +137,11 @@ def numbered_rows(rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     for x in range(rows.shape[1]):
         mixed += rows[:, x].astype(np.uint64) * _MULTIPLIERS[x]
     first, number = numbered(mixed)
+    # In order of appearance, so that neighbours stay neighbours.
+    met = np.zeros(len(rows), np.bool_)
+    met[first] = True
+    number = (np.cumsum(met, dtype=np.int32) - 1)[first][number]
+    first = np.flatnonzero(met)
     blocks = (slice(i, i + 65536) for i in range(0, len(rows), 65536))
     if all(np.array_equal(rows[first[number[block]]], rows[block]) for block in blocks):
         return first, number
@@ -205,12 +211,12 @@ def join(chains: Sequence[tuple[Sequence[Level], int]]) -> Tree:
 def _canonical(levels: list[Level], roots: list[Root]) -> Tree:
     """Renumber nodes in order of first appearance from above, dropping those that no root reaches."""
     out: list[Level] = []
-    order = np.zeros(0, np.int64)
+    order = np.zeros(0, np.int32)
     for height in range(len(levels), -1, -1):
         seen = out[-1].ravel() if out else order
         here = [node for h, node in roots if h == height and node]
         nodes = 2 if height == 0 else len(levels[height - 1])
-        order = _first_appearance(np.concatenate([seen, np.array(here, np.int64)]), nodes)
+        order = _first_appearance(np.concatenate([seen, np.array(here, np.int32)]), nodes)
         number = np.zeros(nodes, np.int32)
         number[order] = np.arange(1, len(order) + 1, dtype=np.int32)
         if out:
@@ -225,12 +231,19 @@ def _canonical(levels: list[Level], roots: list[Root]) -> Tree:
 
 def _first_appearance(values: NDArray[Any], size: int) -> NDArray[Any]:
     """The distinct non-zero values (all in 0..size-1) in order of first appearance."""
-    place = np.zeros(size, np.int64)
-    positions = np.arange(len(values) - 1, -1, -1)
-    place[values[::-1]] = positions
-    first = place[values] == positions[::-1]
-    first &= values > 0
-    return values[first]
+    seen = np.zeros(size, np.bool_)
+    seen[0] = True
+    place = np.empty(size, np.int32)
+    found: list[NDArray[Any]] = []
+    for begin in range(0, len(values), _BLOCK):
+        fresh = values[begin : begin + _BLOCK]
+        fresh = fresh[~seen[fresh]]
+        # Of several assignments to one place the last holds: written from behind, the first.
+        positions = np.arange(len(fresh), dtype=np.int32)
+        place[fresh[::-1]] = positions[::-1]
+        found.append(fresh[place[fresh] == positions])
+        seen[found[-1]] = True
+    return np.concatenate(found) if found else values
 
 
 def distinct_codes(codes: NDArray[np.int64], size: int) -> NDArray[np.int64]:
@@ -257,7 +270,7 @@ def distinct_in_blocks(blocks: Iterable[NDArray[np.int64]], size: int, total: in
     for codes in blocks:
         waiting.append(_distinct(codes.ravel()))
         many += waiting[-1].size
-        if many > max(known.size, _WAITING):
+        if many > max(known.size, _BLOCK):
             known, waiting, many = _distinct(np.concatenate([known, *waiting])), [], 0
     return _distinct(np.concatenate([known, *waiting])) if waiting else known
 

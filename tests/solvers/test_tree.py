@@ -55,7 +55,7 @@ def test_codes_by_flags_and_by_sorting(values: np.ndarray, sparse: bool, block: 
     known = sorted(set(values.tolist()))
     assert distinct_codes(values, size).tolist() == known
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tree, "_WAITING", 7)
+        patch.setattr(tree, "_BLOCK", 7)
         blocks = (values[i : i + block] for i in range(0, len(values), block))
         assert distinct_in_blocks(blocks, size, len(values)).tolist() == known
     distinct, place = unique_codes(values, size)
