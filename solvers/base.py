@@ -6,6 +6,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from solvers.memory import at_most
 from spaces.errors import EngineError, SetFileError, did_you_mean
 
 if TYPE_CHECKING:
@@ -27,16 +28,19 @@ def choose(program: Program) -> str:
     return "cp-sat" if any(chain.residual for chain in program.chains) else "diagram"
 
 
-def solve(program: Program, solver: str = "auto", progress: Progress | None = None) -> FeasibleSet:
+def solve(
+    program: Program, solver: str = "auto", progress: Progress | None = None, max_memory: int | None = None
+) -> FeasibleSet:
     """The exact feasible set of a program.
 
     Args:
         program: the compiled space.
         solver: `auto` or one of `SOLVERS`.
         progress: called now and then with what is being done and a count.
+        max_memory: bytes that the process may hold meanwhile; by default 60 % of what there is (`solvers.memory`).
 
     Raises:
-        EngineError: an unknown solver, or one that cannot handle this program.
+        EngineError: an unknown solver, or one that cannot handle this program, or not in this memory (`too-large`).
 
     Example:
         >>> from spaces.program.compile import compile_space
@@ -49,7 +53,8 @@ def solve(program: Program, solver: str = "auto", progress: Progress | None = No
     if name not in SOLVERS:
         hint = did_you_mean(name, ("auto", *SOLVERS))
         raise EngineError.of("unknown-solver", f"there is no solver `{solver}`", hint)
-    return import_module(SOLVERS[name]).solve(program, progress)
+    with at_most(max_memory):
+        return import_module(SOLVERS[name]).solve(program, progress)
 
 
 def verify(fs: FeasibleSet, solver: str = "auto") -> bool:

@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers.interval import Interval
-from solvers.part import Part, longest, row_blocks
-from solvers.sets.tree import Level, few_codes, numbered, numbered_rows
+from solvers.memory import need
+from solvers.part import Part, longest
+from solvers.sets.tree import Level, few_codes, numbered, numbered_rows, row_blocks
 
 __all__ = ["conjoined", "conjoined_count"]
 
@@ -61,6 +62,7 @@ def conjoined(parts: Sequence[Part]) -> tuple[list[Level], int]:
         return list(parts[0].levels), parts[0].root
     levels: list[Level] = []
     for step in _steps(parts):
+        need(4 * (step.alive.size + len(step.number)), len(step.alive))
         level = np.zeros((len(step.alive) + 1, step.alive.shape[1]), np.int32)
         level[1:][step.alive] = step.number + 1
         levels.append(level)
@@ -80,6 +82,7 @@ def conjoined_count(parts: Sequence[Part], size: int) -> int:
     counts = np.zeros((limbs, 1), np.int64)
     counts[0] = 1
     for step in _steps(_needed(parts)):
+        need(8 * (limbs * len(step.columns[0]) + len(step.alive) + len(step.number)))
         into = np.zeros((limbs, len(step.columns[0])), np.int64)
         times = np.count_nonzero(step.alive, axis=1)
         for limb, own in zip(into, counts, strict=True):
@@ -118,6 +121,7 @@ def _steps(parts: Sequence[Part]) -> Iterator[_Step]:
     columns: _Columns = [np.array([part.root], np.int32) for part in parts]
     for t in range(depth):
         width = parts[0].levels[t].shape[1]
+        need(len(columns[0]) * width)
         alive = np.zeros((len(columns[0]), width), np.bool_)
         after = _Level(parts, t + 1, alive.size) if t + 1 < depth else None
         for rows in row_blocks(*alive.shape):
@@ -171,6 +175,8 @@ class _Level:
                 size = 1
             self.words[-1].append(k)
             size *= own
+        few = len(self.words) == 1 and few_codes(room, size)
+        need(24 * sum(map(len, owners)) + (4 * room + size if few else 8 * room * len(self.words)))
         # What each node adds to its word.
         self.adds: list[NDArray[np.int64]] = []
         for k, (owner, begin) in enumerate(zip(owners, self.begins, strict=True)):
@@ -180,7 +186,7 @@ class _Level:
             if k == 0:
                 add += owner * (unit * self.sizes[0])
             self.adds.append(add)
-        self.flags = np.zeros(size, np.bool_) if len(self.words) == 1 and few_codes(room, size) else None
+        self.flags = np.zeros(size, np.bool_) if few else None
         kind = np.int64 if self.flags is None else np.int32
         self.codes = np.empty((len(self.words), room), kind)
         self.count = 0
@@ -201,6 +207,7 @@ class _Level:
         """The distinct tuples, and the number of each that was added."""
         codes = self.codes[:, : self.count]
         if self.flags is not None:
+            need(4 * len(self.flags) + 4 * self.count)
             places = np.cumsum(self.flags, dtype=np.int32)
             places -= 1
             return self._nodes([np.flatnonzero(self.flags)]), places[codes[0]]
@@ -209,6 +216,7 @@ class _Level:
 
     def _nodes(self, words: list[NDArray[np.int64]]) -> _Columns:
         """The tuples of words."""
+        need(len(words[0]) * (24 + 12 * len(self.begins)), len(words[0]))
         local: dict[int, NDArray[np.int64]] = {}
         state = words[0]
         for code, members in zip(words, self.words, strict=True):

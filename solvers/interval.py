@@ -22,8 +22,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from solvers.part import Part, Table, no_network, row_blocks
-from solvers.sets.tree import Level, Places, distinct_in_blocks
+from solvers.memory import need
+from solvers.part import Part, Table, no_network
+from solvers.sets.tree import ROW_BLOCK, Level, Places, distinct_in_blocks, row_blocks
 from spaces.program.graph import Limit
 
 __all__ = ["Interval", "interval_part"]
@@ -32,7 +33,6 @@ Ints = NDArray[np.int64]
 _Sums = tuple[Ints, Ints]  # (state, slack or sum) of each, ascending by both
 
 _ENDLESS = np.iinfo(np.int64).max // 4
-_BLOCK = 1 << 18
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +49,7 @@ class Interval(Part):
 
     def admitting(self, t: int, states: NDArray[Any], largest: Ints) -> NDArray[np.int32]:
         """Per (state, sum), the node of level t with the least slack that admits it; the state's last if none does."""
+        need(40 * len(states) + 32 * len(self.sums[t]))
         owner, sums = self.states[t][1:].astype(np.int64), self.sums[t][1:]
         size = int(sums.max(initial=0)) + 2
         wanted = states.astype(np.int64) * size + np.clip(largest, 0, size - 1)
@@ -134,8 +135,12 @@ class _Trimming:
             else:
                 sums.append(spans.sums())
         trimmed = [self._trimmed(slacks[-1], sums[-1])]
+        size = 0
         for t in range(meeting - 1, -1, -1):
             trimmed.append(self._maxima(t, slacks[t], trimmed[-1]))
+            # What the levels will take is known before any is made.
+            size += 4 * self.allowed[t].shape[1] * len(trimmed[-1][0])
+            need(size, len(trimmed[-1][0]))
         return self._nodes([*reversed(trimmed), *reversed(sums[:-1])], meeting)
 
     def _arriving(self, t: int, slacks: _Sums) -> _Sums:
@@ -157,12 +162,12 @@ class _Trimming:
                 yield rest[alive]
 
         states = len(self.most[t + 1])
-        codes = distinct_in_blocks(blocks(), states * size, len(slacks[0]) * table.shape[1])
-        return codes // size, codes % size
+        return _split(distinct_in_blocks(blocks(), states * size, len(slacks[0]) * table.shape[1]), size)
 
     def _trimmed(self, slacks: _Sums, sums: _Sums) -> _Sums:
         """Of the sums of a level, those that are the largest within some slack."""
         size = int(sums[1].max(initial=0)) + 2
+        need(26 * len(sums[0]) + 24 * len(slacks[0]))
         keys = sums[0] * size + sums[1]
         keep = np.zeros(len(keys), np.bool_)
         keep[np.searchsorted(keys, slacks[0] * size + np.minimum(slacks[1], size - 1), "right") - 1] = True
@@ -172,6 +177,7 @@ class _Trimming:
         """The largest sum within each slack of level t, out of those of the next level."""
         column = self.columns[t]
         within = _Within(self.allowed[t], column, after, slacks)
+        need(8 * len(after[0]) + 8 * len(slacks[0]))
         value = np.concatenate([[-_ENDLESS], after[1]])
         size = int(slacks[1].max()) + 1
         codes = np.empty(len(slacks[0]), np.int64)
@@ -180,8 +186,7 @@ class _Trimming:
             best = value[within(state, slack)]
             best += column[state]
             codes[rows] = state * size + best.max(axis=1)
-        codes = distinct_in_blocks([codes], len(column) * size, len(codes))
-        return codes // size, codes % size
+        return _split(distinct_in_blocks([codes], len(column) * size, len(codes)), size)
 
     def _nodes(self, sums: list[_Sums], meeting: int) -> Interval:
         """The nodes, first level first; those after the meeting that no node before them leads to are dropped."""
@@ -191,6 +196,7 @@ class _Trimming:
         for t, table in enumerate(self.allowed):
             after = sums[t + 1]
             within = _Within(table, self.columns[t], after, kept)
+            need(4 * (len(kept[0]) + 1) * table.shape[1], len(kept[0]))
             level = np.zeros((len(kept[0]) + 1, table.shape[1]), np.int32)
             for rows in row_blocks(len(kept[0]), table.shape[1]):
                 level[1:][rows] = within(kept[0][rows], kept[1][rows])
@@ -199,6 +205,7 @@ class _Trimming:
             if t + 1 == len(self.allowed):
                 np.minimum(level, 1, out=level)
             elif t >= meeting:
+                need(26 * len(after[0]))
                 used = np.zeros(len(after[0]) + 1, np.bool_)
                 used[level.ravel()] = True
                 used[0] = False
@@ -210,6 +217,11 @@ class _Trimming:
         owners = tuple(np.concatenate([[0], state]) for state, _ in nodes[:-1])
         values = tuple(np.concatenate([[-1], value]) for _, value in nodes[:-1])
         return Interval(tuple(levels), owners, 1, tuple(self.columns), values)
+
+
+def _split(codes: Ints, size: int) -> _Sums:
+    need(16 * len(codes), len(codes))
+    return codes // size, codes % size
 
 
 class _Within:
@@ -228,6 +240,7 @@ class _Within:
         # Codes begin at 1 * size, so that what is over the slack stays above 0, and a dead option below all of them.
         self.base = np.where((table >= 0) & (column <= most), (table.astype(np.int64) + 1) * size - column, 0)
         states = int(table.max()) + 1
+        need(24 * len(after[0]))
         self.count = Places((after[0] + 1) * size + after[1], (states + 1) * size, len(slacks[0]) * table.shape[1])
         begins = np.searchsorted(after[0], np.arange(states))
         self.begin = begins[np.maximum(table, 0)].astype(np.int32)
@@ -262,8 +275,8 @@ class _Spans:
     def sums(self) -> _Sums:
         """The distinct sums, none above the largest slack that arrives; of those that every slack covers, the last."""
         size = self.most + 1
-        codes = distinct_in_blocks(self._blocks(size), self.states * size, self.total)
-        owner, value = codes // size, codes % size
+        owner, value = _split(distinct_in_blocks(self._blocks(size), self.states * size, self.total), size)
+        need(28 * len(owner))
         covered = value <= self.low[owner]
         drop = np.zeros(len(value), np.bool_)
         drop[:-1] = covered[:-1] & covered[1:] & (owner[:-1] == owner[1:])
@@ -271,7 +284,7 @@ class _Spans:
 
     def _blocks(self, size: int) -> Iterator[Ints]:
         ends = np.cumsum(self.length)
-        marks = np.searchsorted(ends, np.arange(_BLOCK, self.total + _BLOCK, _BLOCK))
+        marks = np.searchsorted(ends, np.arange(ROW_BLOCK, self.total + ROW_BLOCK, ROW_BLOCK))
         first = 0
         for last in (marks + 1).tolist():
             last = min(last, len(ends))

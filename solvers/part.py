@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from solvers.sets.tree import Level, numbered_rows
+from solvers.memory import need
+from solvers.sets.tree import Level, numbered_rows, row_blocks
 
-__all__ = ["Part", "Table", "longest", "merged_within_states", "no_network", "row_blocks", "structure"]
+__all__ = ["Part", "Table", "longest", "merged_within_states", "no_network", "structure"]
 
 Table = NDArray[np.int32]  # next state [states, options], -1 where there is none
-
-_BLOCK = 1 << 18
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,12 +31,6 @@ class Part:
     levels: tuple[Level, ...]
     states: tuple[NDArray[Any], ...]
     root: int
-
-
-def row_blocks(rows: int, width: int) -> Iterator[slice]:
-    """Slices of so many rows that a temporary array [rows, width] stays in the processor's cache."""
-    step = max(1, _BLOCK // max(1, width))
-    return (slice(begin, min(rows, begin + step)) for begin in range(0, rows, step))
 
 
 def structure(allowed: Sequence[Table]) -> Part:
@@ -63,6 +56,7 @@ def longest(part: Part, columns: Sequence[NDArray[np.int64]]) -> list[NDArray[np
     below = np.array([-1, 0], np.int64)
     out: list[NDArray[np.int64]] = []
     for level, states, column in zip(reversed(part.levels), reversed(part.states), reversed(columns), strict=True):
+        need(8 * len(level))
         sums = np.empty(len(level), np.int64)
         for rows in row_blocks(*level.shape):
             down = below[level[rows]]
@@ -78,6 +72,7 @@ def merged_within_states(part: Part) -> Part:
     levels: list[Level] = []
     states: list[NDArray[Any]] = []
     for level, state in zip(reversed(part.levels), reversed(part.states), strict=True):
+        need(20 * level.size, len(level))
         rows = np.column_stack([state, number[level]])
         live = rows[:, 1:].any(axis=1)
         rows = rows[live]

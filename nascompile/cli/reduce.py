@@ -47,6 +47,7 @@ def reduce(
       nascompile reduce dscnn --ram 128KiB --rom 512KiB --flops 20M choices.M.step=56
     """
     with working(f"reducing {request.space}") as progress:
+        progress("compiling", 0)
         program = request.program()
         path = output or Path("-".join(filter(None, (program.space.name, program.target))) + ".nasset")
         if save:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,10 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.errors import EngineError
+from solvers.memory import need
 
 __all__ = [
-    "MAX_NODES",
     "Level",
     "Places",
     "Root",
@@ -38,16 +37,14 @@ __all__ = [
     "numbered",
     "numbered_rows",
     "reduce_chain",
-    "too_large",
     "unique_codes",
 ]
-
-#: Nodes of one level, at most; a level of this size takes about two gigabytes while it is made.
-MAX_NODES = 20_000_000
 
 Level = NDArray[Any]  # unsigned or int32 [nodes + 1, options]
 Root = tuple[int, int]  # (height, node)
 
+#: Entries of a block of rows.
+ROW_BLOCK = 1 << 18
 #: Numbers that are looked at together.
 _BLOCK = 1 << 20
 _DRAWN = random.Random(20_26)  # numpy's own generator would take as long to load as all the rest of this file
@@ -101,13 +98,6 @@ class Tree:
         return list(reversed(self.levels[:height])), node
 
 
-def too_large(nodes: int) -> EngineError:
-    """The error for a tree that would not fit into memory."""
-    message = f"a level of the decision diagram would have {nodes:,} nodes; at most {MAX_NODES:,} are kept"
-    hint = "use larger steps, or fewer budgets at once; `nascompile explain` still answers single questions"
-    return EngineError.of("too-large", message, hint)
-
-
 def member_counts(levels: Iterable[Level]) -> list[NDArray[Any]]:
     """Members below each node, by height from 0; the levels from below, equal sub-trees merged or not."""
     counts: list[NDArray[Any]] = [np.array([0, 1], np.int64)]
@@ -117,8 +107,18 @@ def member_counts(levels: Iterable[Level]) -> list[NDArray[Any]]:
         if most >= 2**62 and below.dtype != object:
             # This level, too: sums over the options of one node must not overflow either.
             below = counts[-1] = below.astype(object)
-        counts.append(below[level].sum(axis=1) if level.size else np.zeros(len(level), below.dtype))
+        need(len(level) * 8)
+        own = np.zeros(len(level), below.dtype)
+        for rows in row_blocks(*level.shape):
+            own[rows] = below[level[rows]].sum(axis=1)
+        counts.append(own)
     return counts
+
+
+def row_blocks(rows: int, width: int) -> Iterator[slice]:
+    """Slices of so many rows that a temporary array [rows, width] stays in the processor's cache."""
+    step = max(1, ROW_BLOCK // max(1, width))
+    return (slice(begin, min(rows, begin + step)) for begin in range(0, rows, step))
 
 
 def smallest(values: NDArray[Any]) -> NDArray[Any]:
@@ -133,14 +133,19 @@ def numbered_rows(rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """
     if rows.shape[1] > len(_MULTIPLIERS):
         return _exactly_numbered(rows)
+    need(24 * len(rows))
     mixed = np.zeros(len(rows), np.uint64)
     for x in range(rows.shape[1]):
         mixed += rows[:, x].astype(np.uint64) * _MULTIPLIERS[x]
     first, number = numbered(mixed)
+    del mixed
+    need(13 * len(rows) + 8 * len(first))
     # In order of appearance, so that neighbours stay neighbours.
     met = np.zeros(len(rows), np.bool_)
     met[first] = True
-    number = (np.cumsum(met, dtype=np.int32) - 1)[first][number]
+    place = np.cumsum(met, dtype=np.int32)
+    place -= 1
+    number = place[first][number]
     first = np.flatnonzero(met)
     blocks = (slice(i, i + 65536) for i in range(0, len(rows), 65536))
     if all(np.array_equal(rows[first[number[block]]], rows[block]) for block in blocks):
@@ -156,12 +161,16 @@ def _exactly_numbered(rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
 def _merge(rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Merge equal rows: the level (row 0 empty) and the new number of each row, 0 for rows without children."""
     live = rows.any(axis=1)
-    alive = rows[live]
+    need(rows.nbytes)
+    alive = rows if live.all() else rows[live]
     first, inverse = numbered_rows(alive)
+    width = rows.shape[1]
+    need(8 * len(rows) + 4 * width * (len(first) + 1), len(first))
     number = np.zeros(len(rows), np.int32)
-    number[live] = inverse + 1
-    level = np.zeros((len(first) + 1, rows.shape[1]), np.int32)
-    level[1:] = alive[first]
+    inverse += 1
+    number[live] = inverse
+    level = np.zeros((len(first) + 1, width), np.int32)
+    np.take(alive, first, axis=0, out=level[1:], mode="clip")
     return level, number
 
 
@@ -178,6 +187,7 @@ def reduce_chain(levels: Sequence[Level], root: int) -> tuple[list[Level], int]:
     number: NDArray[Any] = np.array([0, 1], np.int32)
     out: list[Level] = []
     for level in reversed(levels):
+        need(4 * level.size)
         merged, number = _merge(number[level])
         out.append(merged)
     return out[::-1], int(number[root])
@@ -192,7 +202,9 @@ def join(chains: Sequence[tuple[Sequence[Level], int]]) -> Tree:
         # Leaves come last in a chain, so the levels of one height stand at the same distance from the end.
         parts = [(v, c[0][len(c[0]) - height]) for v, c in enumerate(chains) if len(c[0]) >= height]
         width = max(level.shape[1] for _, level in parts)
-        stacked = np.zeros((sum(len(level) for _, level in parts), width), np.int32)
+        rows = sum(len(level) for _, level in parts)
+        need(4 * rows * width + 4 * max(level.size for _, level in parts), rows)
+        stacked = np.zeros((rows, width), np.int32)
         at = 0
         for v, level in parts:
             stacked[at : at + len(level), : level.shape[1]] = numbers[v][level]
@@ -216,6 +228,7 @@ def _canonical(levels: list[Level], roots: list[Root]) -> Tree:
         seen = out[-1].ravel() if out else order
         here = [node for h, node in roots if h == height and node]
         nodes = 2 if height == 0 else len(levels[height - 1])
+        need(4 * len(seen) + 13 * nodes + 24 * _BLOCK)
         order = _first_appearance(np.concatenate([seen, np.array(here, np.int32)]), nodes)
         number = np.zeros(nodes, np.int32)
         number[order] = np.arange(1, len(order) + 1, dtype=np.int32)
@@ -223,8 +236,10 @@ def _canonical(levels: list[Level], roots: list[Root]) -> Tree:
             out[-1] = smallest(number[out[-1]])
         roots = [(h, int(number[n])) if h == height else (h, n) for h, n in roots]
         if height:
-            level = np.zeros((len(order) + 1, levels[height - 1].shape[1]), np.int32)
-            level[1:] = levels[height - 1][order]
+            width = levels[height - 1].shape[1]
+            need(8 * width * (len(order) + 1), len(order))
+            level = np.zeros((len(order) + 1, width), np.int32)
+            np.take(levels[height - 1], order, axis=0, out=level[1:], mode="clip")
             out.append(level)
     return Tree(tuple(reversed(out)), tuple(roots))
 
@@ -261,9 +276,11 @@ def distinct_in_blocks(blocks: Iterable[NDArray[np.int64]], size: int, total: in
     """
     if few_codes(total, size):
         # A table of flags is several times faster than sorting while it is not much larger than the codes themselves.
+        need(size)
         flags = np.zeros(size, np.bool_)
         for codes in blocks:
             flags[codes.ravel()] = True
+        need(8 * int(np.count_nonzero(flags)))
         return np.flatnonzero(flags)
     # What is not sorted in yet never gets larger than what is.
     known, waiting, many = np.zeros(0, np.int64), list[NDArray[np.int64]](), 0
@@ -271,8 +288,14 @@ def distinct_in_blocks(blocks: Iterable[NDArray[np.int64]], size: int, total: in
         waiting.append(_distinct(codes.ravel()))
         many += waiting[-1].size
         if many > max(known.size, _BLOCK):
-            known, waiting, many = _distinct(np.concatenate([known, *waiting])), [], 0
-    return _distinct(np.concatenate([known, *waiting])) if waiting else known
+            known, waiting, many = _joined([known, *waiting]), [], 0
+    return _joined([known, *waiting]) if waiting else known
+
+
+def _joined(codes: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    total = sum(map(len, codes))
+    need(26 * total, total)
+    return _distinct(np.concatenate(codes))
 
 
 def _distinct(codes: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -286,6 +309,7 @@ def numbered(values: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int32]
     As many leading bits as fit beside a position in 64 are sorted together with it, which takes a sixth of the time of
     `argsort`; what these bits do not tell apart is sorted again.
     """
+    need(35 * len(values))
     bits = np.uint64(max(1, (len(values) - 1).bit_length()))
     dropped = np.uint64(max(0, int(values.max(initial=0)).bit_length() + int(bits) - 64))
     packed = values.astype(np.uint64)
@@ -348,6 +372,7 @@ class Places:
     def __init__(self, keys: NDArray[np.int64], size: int, lookups: int) -> None:
         self.keys, self.table = keys, None
         if few_codes(lookups, size):
+            need(4 * size)
             flags = np.zeros(size, np.int32)
             flags[keys] = 1
             self.table = np.cumsum(flags, out=flags)
@@ -388,7 +413,7 @@ def merge_pairs(
         Reduced (levels, root).
 
     Raises:
-        EngineError: a level would have more than `MAX_NODES` nodes.
+        EngineError: it would take more memory than is allowed.
     """
     follow, member = _OPERATIONS[operation]
     (a, root_a), (b, root_b) = left, right
@@ -396,6 +421,7 @@ def merge_pairs(
     pairs_a, pairs_b = np.array([root_a]), np.array([root_b])
     out: list[Level] = []
     for t in range(depth):
+        need(72 * len(pairs_a) * a[t].shape[1], len(pairs_a))
         next_a, next_b = a[t][pairs_a].astype(np.int64), b[t][pairs_b].astype(np.int64)
         if t + 1 == depth:
             children = member(next_a > 0, next_b > 0).astype(np.int32)
@@ -403,8 +429,6 @@ def merge_pairs(
             size_a, size_b = len(a[t + 1]), len(b[t + 1])
             codes = np.where(follow(next_a > 0, next_b > 0), next_a * size_b + next_b, 0)
             distinct, children = unique_codes(codes, size_a * size_b)
-            if len(distinct) > MAX_NODES:
-                raise too_large(len(distinct))
             pairs_a, pairs_b = distinct // size_b, distinct % size_b
         out.append(np.concatenate([np.zeros((1, a[t].shape[1]), children.dtype), children]))
     last = follow if depth else member

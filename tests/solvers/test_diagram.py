@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from solvers import conjoin, interval, part
+from solvers import conjoin, interval
 from solvers.conjoin import conjoined, conjoined_count
 from solvers.interval import Interval, interval_part
 from solvers.part import Part, structure
 from solvers.pingpong import pingpong_part
+from solvers.sets import tree
 from solvers.sets.tree import Tree, join, reduce_chain
 from spaces.program.graph import Chain, Limit
 
@@ -132,8 +133,8 @@ def listed(part: Part, t: int, node: int) -> list[tuple[int, ...]]:
 def sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """With blocks and words as they are, and so small that there are many of them."""
     if request.param == "in small blocks":
-        monkeypatch.setattr(part, "_BLOCK", 3)
-        monkeypatch.setattr(interval, "_BLOCK", 3)
+        monkeypatch.setattr(tree, "ROW_BLOCK", 3)
+        monkeypatch.setattr(interval, "ROW_BLOCK", 3)
     if request.param == "in several words":
         monkeypatch.setattr(conjoin, "_WORD", 3)
         monkeypatch.setattr(conjoin, "_LIMB", 2)
@@ -143,10 +144,10 @@ def sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
 class TestConjoined:
     @given(case=cases())
     def test_it_is_the_tree_of_the_listed_members(self, case: Case) -> None:
-        tree = join([conjoined(case.parts)])
+        made = join([conjoined(case.parts)])
         expected = tree_of(case.graph, case.members)
-        assert tree.roots == expected.roots
-        assert tree.digest == expected.digest
+        assert made.roots == expected.roots
+        assert made.digest == expected.digest
 
     @given(case=cases())
     def test_the_count_is_that_of_the_list(self, case: Case) -> None:
