@@ -19,6 +19,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from solvers.base import Progress
 from solvers.interval import Interval
 from solvers.memory import need
 from solvers.part import Part, longest
@@ -46,11 +47,12 @@ class _Step:
     number: NDArray[np.int32]
 
 
-def conjoined(parts: Sequence[Part]) -> tuple[list[Level], int]:
+def conjoined(parts: Sequence[Part], progress: Progress | None = None) -> tuple[list[Level], int]:
     """The diagram of the networks that all parts admit, its equal sub-trees not merged yet.
 
     Args:
         parts: at least one, over the same states and decisions.
+        progress: called once per level with the tuples so far.
 
     Returns:
         (levels, root), as `solvers.sets.tree.reduce_chain` takes them.
@@ -61,7 +63,7 @@ def conjoined(parts: Sequence[Part]) -> tuple[list[Level], int]:
     if len(parts) == 1:
         return list(parts[0].levels), parts[0].root
     levels: list[Level] = []
-    for step in _steps(parts):
+    for step in _steps(parts, progress):
         need(4 * (step.alive.size + len(step.number)), len(step.alive))
         level = np.zeros((len(step.alive) + 1, step.alive.shape[1]), np.int32)
         level[1:][step.alive] = step.number + 1
@@ -69,19 +71,20 @@ def conjoined(parts: Sequence[Part]) -> tuple[list[Level], int]:
     return levels, 1
 
 
-def conjoined_count(parts: Sequence[Part], size: int) -> int:
+def conjoined_count(parts: Sequence[Part], size: int, progress: Progress | None = None) -> int:
     """How many networks all parts admit, without their diagram: prefixes are counted per tuple, a level at a time.
 
     Args:
         parts: at least one, over the same states and decisions.
         size: how many networks there can be at most.
+        progress: called once per level with the tuples so far.
     """
     if not all(part.root for part in parts):
         return 0
     limbs = size.bit_length() // _LIMB + 1
     counts = np.zeros((limbs, 1), np.int64)
     counts[0] = 1
-    for step in _steps(_needed(parts)):
+    for step in _steps(_needed(parts), progress):
         need(8 * (limbs * len(step.columns[0]) + len(step.alive) + len(step.number)))
         into = np.zeros((limbs, len(step.columns[0])), np.int64)
         times = np.count_nonzero(step.alive, axis=1)
@@ -111,7 +114,7 @@ def _nodes(part: Part) -> int:
     return sum(map(len, part.levels))
 
 
-def _steps(parts: Sequence[Part]) -> Iterator[_Step]:
+def _steps(parts: Sequence[Part], progress: Progress | None) -> Iterator[_Step]:
     """All tuples, decision by decision."""
     depth = len(parts[0].levels)
     most = [
@@ -119,7 +122,11 @@ def _steps(parts: Sequence[Part]) -> Iterator[_Step]:
         for part in parts
     ]
     columns: _Columns = [np.array([part.root], np.int32) for part in parts]
+    done = 0
     for t in range(depth):
+        if progress:
+            progress("conjoining limits", done)
+        done += len(columns[0])
         width = parts[0].levels[t].shape[1]
         need(len(columns[0]) * width)
         alive = np.zeros((len(columns[0]), width), np.bool_)

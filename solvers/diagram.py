@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from solvers.base import Progress
 from solvers.conjoin import conjoined, conjoined_count
 from solvers.interval import interval_part
+from solvers.memory import need
 from solvers.part import Part, no_network, structure
 from solvers.pingpong import pingpong_part
 from solvers.sets.feasible_set import FeasibleSet
@@ -34,7 +35,7 @@ def solve(program: Program, progress: Progress | None = None) -> FeasibleSet:
 
     Args:
         program: the compiled space; every constraint must be local to the chain.
-        progress: called once per variant.
+        progress: called once per variant, step and level.
 
     Raises:
         EngineError: a constraint is not local, or the diagram would not fit into memory.
@@ -46,31 +47,43 @@ def solve(program: Program, progress: Progress | None = None) -> FeasibleSet:
             raise EngineError.of("not-local", message, "use --solver cp-sat")
     trees: list[ChainTree] = []
     for chain in program.chains:
-        if progress:
-            progress(f"variant {chain.variant.label}".strip(), len(trees))
         # Of several variants each is merged before the next is made; `join` merges a single one itself.
-        parts = _parts(chain, program.ram_model)
-        trees.append(conjoined(parts) if len(program.chains) == 1 else reduce_chain(*conjoined(parts)))
-    return FeasibleSet(program, join(trees), "diagram", perf_counter() - start)
+        make = chain_tree if len(program.chains) > 1 else _unmerged
+        trees.append(make(chain, program.ram_model, _saying(chain, progress)))
+    return FeasibleSet(program, join(trees, progress or _silent), "diagram", perf_counter() - start)
 
 
-def chain_tree(chain: Chain, ram_model: str) -> ChainTree:
+def chain_tree(chain: Chain, ram_model: str, progress: Progress | None = None) -> ChainTree:
     """The reduced diagram of one variant under all its limits."""
-    return reduce_chain(*conjoined(_parts(chain, ram_model)))
+    return reduce_chain(*_unmerged(chain, ram_model, progress))
 
 
-def chain_count(chain: Chain, ram_model: str) -> int:
+def _unmerged(chain: Chain, ram_model: str, progress: Progress | None) -> ChainTree:
+    return conjoined(_parts(chain, ram_model, progress), progress)
+
+
+def chain_count(chain: Chain, ram_model: str, progress: Progress | None = None) -> int:
     """How many networks of one variant satisfy all its limits; no tree is made for it."""
-    return conjoined_count(_parts(chain, ram_model), chain.variant.size)
+    return conjoined_count(_parts(chain, ram_model, progress), chain.variant.size, progress)
 
 
-def _parts(chain: Chain, ram_model: str) -> list[Part]:
+def _saying(chain: Chain, progress: Progress | None) -> Progress | None:
+    """Progress on one variant."""
+    label = f"variant {chain.variant.label}: " if chain.variant.label else ""
+    return (lambda what, done: progress(label + what, done)) if progress else None
+
+
+def _silent(what: str, done: int) -> None:
+    """Nobody wants to know."""
+
+
+def _parts(chain: Chain, ram_model: str, progress: Progress | None) -> list[Part]:
     """One diagram per limit that binds, its equal sub-trees not merged yet; together they are the variant's set."""
     nothing = no_network([len(d.options) for d in chain.variant.decisions])
     allowed = None if chain.impossible else _allowed(chain, ram_model)
     if allowed is None:
         return [nothing]
-    parts = [interval_part(allowed, limit) for limit in chain.limits]
+    parts = [interval_part(allowed, limit, progress) for limit in chain.limits]
     if ram_model == "pingpong" and chain.ram_limit is not None:
         parts.append(pingpong_part(chain, allowed, chain.ram_limit))
     return [p for p in parts if p is not None] or [structure(allowed)]
@@ -119,7 +132,9 @@ def _chain_of_rows(chain: Chain, rows: NDArray[Any]) -> ChainTree:
     for t, decision in enumerate(decisions):
         starts[1:] |= rows[1:, t] != rows[:-1, t]
         after = np.cumsum(starts)
-        level = np.zeros((int(group[-1]) + 1 if len(rows) else 1, len(decision.options)), np.int32)
+        nodes = int(group[-1]) if len(rows) else 0
+        need(4 * (nodes + 1) * len(decision.options) + 24 * len(rows), nodes)
+        level = np.zeros((nodes + 1, len(decision.options)), np.int32)
         level[group, rows[:, t]] = after if t + 1 < len(decisions) else 1
         levels.append(level)
         group = after

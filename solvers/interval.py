@@ -15,13 +15,14 @@ Levels are made in blocks of rows, so that they take little more memory than the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from solvers.base import Progress
 from solvers.memory import need
 from solvers.part import Part, Table, no_network
 from solvers.sets.tree import ROW_BLOCK, Level, Places, distinct_in_blocks, row_blocks
@@ -57,12 +58,13 @@ class Interval(Part):
         return np.minimum(np.searchsorted(owner * size + sums, wanted) + 1, last[states]).astype(np.int32)
 
 
-def interval_part(allowed: Sequence[Table], limit: Limit) -> Part | None:
+def interval_part(allowed: Sequence[Table], limit: Limit, progress: Progress | None = None) -> Part | None:
     """The diagram of an additive limit; None where every possible network satisfies it.
 
     Args:
         allowed: next state [states, options] per level, -1 where there is none; every state leads to the end.
         limit: the limit, with a column per level.
+        progress: called once per level.
 
     Raises:
         EngineError: it would take more memory than is allowed.
@@ -73,7 +75,8 @@ def interval_part(allowed: Sequence[Table], limit: Limit) -> Part | None:
         return None
     if least[0][0] > bound:
         return no_network([t.shape[1] for t in allowed])
-    return _Trimming(allowed, columns, bound, least, most).interval()
+    work = _Trimming(allowed, columns, bound, least, most)
+    return work.interval((lambda done: progress(f"sums of {limit.name}", done)) if progress else lambda done: None)
 
 
 def _scaled(allowed: Sequence[Table], limit: Limit) -> tuple[list[Ints], int]:
@@ -123,12 +126,13 @@ class _Trimming:
         low, high = _prefixes(allowed, columns)
         self.slack_low, self.slack_high = [bound - h for h in high], [bound - x for x in low]
 
-    def interval(self) -> Interval:
+    def interval(self, report: Callable[[int], None]) -> Interval:
         depth = len(self.allowed)
         slacks: list[_Sums] = [(np.zeros(1, np.int64), np.array([self.bound]))]
         final = len(self.least[-1])
         sums: list[_Sums] = [(np.arange(final), np.zeros(final, np.int64))]  # from the last level backwards
         while (meeting := len(slacks) - 1) < (t := depth - len(sums)) + 1:
+            report(len(slacks) + len(sums) - 2)
             spans = _Spans(self, t, sums[-1])
             if len(slacks[-1][0]) * self.allowed[meeting].shape[1] <= spans.total:
                 slacks.append(self._arriving(meeting, slacks[-1]))
@@ -137,11 +141,12 @@ class _Trimming:
         trimmed = [self._trimmed(slacks[-1], sums[-1])]
         size = 0
         for t in range(meeting - 1, -1, -1):
+            report(depth)
             trimmed.append(self._maxima(t, slacks[t], trimmed[-1]))
             # What the levels will take is known before any is made.
             size += 4 * self.allowed[t].shape[1] * len(trimmed[-1][0])
             need(size, len(trimmed[-1][0]))
-        return self._nodes([*reversed(trimmed), *reversed(sums[:-1])], meeting)
+        return self._nodes([*reversed(trimmed), *reversed(sums[:-1])], meeting, report)
 
     def _arriving(self, t: int, slacks: _Sums) -> _Sums:
         """The slacks after decision t; those above every completion count as one, those below all as none."""
@@ -188,12 +193,13 @@ class _Trimming:
             codes[rows] = state * size + best.max(axis=1)
         return _split(distinct_in_blocks([codes], len(column) * size, len(codes)), size)
 
-    def _nodes(self, sums: list[_Sums], meeting: int) -> Interval:
+    def _nodes(self, sums: list[_Sums], meeting: int, report: Callable[[int], None]) -> Interval:
         """The nodes, first level first; those after the meeting that no node before them leads to are dropped."""
         levels: list[Level] = []
         kept = sums[0]
         nodes = [kept]
         for t, table in enumerate(self.allowed):
+            report(len(self.allowed) + t)
             after = sums[t + 1]
             within = _Within(table, self.columns[t], after, kept)
             need(4 * (len(kept[0]) + 1) * table.shape[1], len(kept[0]))

@@ -1,8 +1,8 @@
 """Quantities as people write them: bytes, counts, times and clock rates, read exactly.
 
-`KiB`, `MiB` and `GiB` are powers of 1024, `kB`, `MB` and `GB` powers of 1000. `KB`, `K` and their kin are refused, since
-data sheets use them for both, and the difference decides whether a network fits. Numbers go through `Fraction`, so
-nothing is ever rounded: a quantity is a whole number of its smallest unit, or an error.
+`KiB`, `MiB` and `GiB` are powers of 1024, `kB`, `MB` and `GB` powers of 1000. `KB`, `K` and their kin are refused,
+since data sheets use them for both, and the difference decides whether a network fits. Numbers go through `Fraction`,
+so nothing is ever rounded: a quantity is a whole number of its smallest unit, or an error.
 """
 
 from __future__ import annotations

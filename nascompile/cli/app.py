@@ -154,7 +154,10 @@ def run() -> None:
         sys.stdout = None
         sys.exit(0)
     except MemoryError:
-        print("out of memory; use larger steps, fewer budgets, or a machine with more memory", file=sys.stderr)
+        print(
+            "out of memory; use larger steps, allow less with `--max-memory`, or take `--solver relaxed`",
+            file=sys.stderr,
+        )
         sys.exit(2)
 
 

@@ -193,12 +193,20 @@ def reduce_chain(levels: Sequence[Level], root: int) -> tuple[list[Level], int]:
     return out[::-1], int(number[root])
 
 
-def join(chains: Sequence[tuple[Sequence[Level], int]]) -> Tree:
-    """One canonical tree out of one (levels, root) per variant, as `reduce_chain` takes them."""
+def join(
+    chains: Sequence[tuple[Sequence[Level], int]], report: Callable[[str, int], None] = lambda what, done: None
+) -> Tree:
+    """One canonical tree out of one (levels, root) per variant, as `reduce_chain` takes them.
+
+    Args:
+        chains: the variants.
+        report: called once per level with what is being done and the nodes so far.
+    """
     tallest = max((len(levels) for levels, _ in chains), default=0)
     numbers: list[NDArray[Any]] = [np.array([0, 1], np.int32) for _ in chains]
     merged: list[Level] = []
     for height in range(1, tallest + 1):
+        report("merging equal sub-trees", sum(map(len, merged)))
         # Leaves come last in a chain, so the levels of one height stand at the same distance from the end.
         parts = [(v, c[0][len(c[0]) - height]) for v, c in enumerate(chains) if len(c[0]) >= height]
         width = max(level.shape[1] for _, level in parts)
@@ -217,6 +225,7 @@ def join(chains: Sequence[tuple[Sequence[Level], int]]) -> Tree:
             numbers[v] = number[at : at + len(part)]
             at += len(part)
     roots = [(len(levels), int(numbers[v][root])) for v, (levels, root) in enumerate(chains)]
+    report("numbering sub-trees", 0)
     return _canonical(merged, roots)
 
 
@@ -228,7 +237,7 @@ def _canonical(levels: list[Level], roots: list[Root]) -> Tree:
         seen = out[-1].ravel() if out else order
         here = [node for h, node in roots if h == height and node]
         nodes = 2 if height == 0 else len(levels[height - 1])
-        need(4 * len(seen) + 13 * nodes + 24 * _BLOCK)
+        need(4 * len(seen) + 13 * nodes + 24 * min(_BLOCK, len(seen)))
         order = _first_appearance(np.concatenate([seen, np.array(here, np.int32)]), nodes)
         number = np.zeros(nodes, np.int32)
         number[order] = np.arange(1, len(order) + 1, dtype=np.int32)
