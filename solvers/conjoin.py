@@ -214,16 +214,17 @@ class _Level:
         """The distinct tuples, and the number of each that was added."""
         codes = self.codes[:, : self.count]
         if self.flags is not None:
-            need(4 * len(self.flags) + 4 * self.count)
+            need(8 * len(self.flags) + 4 * self.count)
             places = np.cumsum(self.flags, dtype=np.int32)
             places -= 1
-            return self._nodes([np.flatnonzero(self.flags)]), places[codes[0]]
+            number = places[codes[0]]
+            return self._nodes([np.flatnonzero(self.flags)]), number
         first, number = numbered(codes[0]) if len(codes) == 1 else numbered_rows(codes.T)
         return self._nodes([code[first] for code in codes]), number
 
     def _nodes(self, words: list[NDArray[np.int64]]) -> _Columns:
         """The tuples of words."""
-        need(len(words[0]) * (24 + 12 * len(self.begins)), len(words[0]))
+        need(len(words[0]) * (48 + 12 * len(self.begins)), len(words[0]))
         local: dict[int, NDArray[np.int64]] = {}
         state = words[0]
         for code, members in zip(words, self.words, strict=True):

@@ -265,6 +265,7 @@ class _Spans:
     def __init__(self, work: _Trimming, t: int, after: _Sums) -> None:
         self.low, self.states = work.slack_low[t], len(work.allowed[t])
         self.state, option = np.nonzero(work.allowed[t] >= 0)
+        need(24 * len(after[0]) + 80 * len(self.state))
         into = work.allowed[t][self.state, option].astype(np.int64)
         self.cost, self.values = work.columns[t][self.state, option], after[1]
         size = int(after[1].max(initial=0)) + 2

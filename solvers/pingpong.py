@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from solvers.memory import need
 from solvers.part import Part, Table, merged_within_states, no_network
 from solvers.sets.tree import Level, distinct_codes, unique_codes
 from spaces.program.graph import Chain
@@ -37,6 +38,7 @@ def pingpong_part(chain: Chain, allowed: Sequence[Table], limit: int) -> Part | 
     states: list[NDArray[Any]] = []
     binding = False
     for t, table in enumerate(allowed):
+        need(80 * len(state) * table.shape[1], len(state))
         after = table[state].astype(np.int64)
         new_even = np.maximum(even[:, None], ranks[t][0][state])
         new_odd = np.maximum(odd[:, None], ranks[t][1][state])

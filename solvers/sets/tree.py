@@ -147,8 +147,7 @@ def numbered_rows(rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     place -= 1
     number = place[first][number]
     first = np.flatnonzero(met)
-    blocks = (slice(i, i + 65536) for i in range(0, len(rows), 65536))
-    if all(np.array_equal(rows[first[number[block]]], rows[block]) for block in blocks):
+    if all(np.array_equal(rows[first[number[block]]], rows[block]) for block in row_blocks(*rows.shape)):
         return first, number
     return _exactly_numbered(rows)
 
@@ -362,6 +361,7 @@ def unique_codes(codes: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64]
         return alive[first], place
     distinct = distinct_codes(codes, size)
     distinct = distinct[1:] if len(distinct) and distinct[0] == 0 else distinct
+    need(4 * size + 4 * len(distinct) + 4 * codes.size)
     place = np.zeros(size, np.int32)
     place[distinct] = np.arange(1, len(distinct) + 1, dtype=np.int32)
     return distinct, place[codes]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import nascompile as nc
-from solvers import conjoin, interval, memory, part
+from solvers import conjoin, interval, memory, part, pingpong
 from solvers import diagram as engine
 from solvers.base import SOLVERS, solve
 from solvers.sets import tree
@@ -111,7 +111,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[int, int]]]
         tracemalloc.reset_peak()
         last.update(said=size, held=tracemalloc.get_traced_memory()[0])
 
-    for module in (conjoin, engine, interval, part, tree):
+    for module in (conjoin, engine, interval, part, pingpong, tree):
         monkeypatch.setattr(module, "need", need)
     tracemalloc.start()
     try:
