@@ -7,8 +7,8 @@
 
 A cell is `nascompile count`, its CPU seconds and largest resident memory as the system counts them, Python's start and
 the compiler included. The spaces are chains of a convolution and depthwise-separable blocks on 96x96 pixels, int8;
-where no figure stands for a budget it is the median of 5,001 random networks. What does not fit `--max-memory` is said to be
-refused, and counts against nobody.
+where no figure stands for a budget it is the median of 5,001 random networks. What does not fit `--max-memory` is
+refused, with what it would have taken.
 
 Sections: `layers`, `widths` and `budgets` vary one of the three; `cases` are three chains with given budgets and known
 counts; `library` are two spaces of the library; `many` is a chain of up to 40 layers under six budgets within 1 GiB.

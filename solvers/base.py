@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from solvers.sets.feasible_set import FeasibleSet
     from spaces.program.graph import Program
 
-__all__ = ["SOLVERS", "Progress", "choose", "solve", "verify"]
+__all__ = ["SOLVERS", "Progress", "choose", "count", "solve", "verify"]
 
 #: Called now and then with what is being done and how many members or levels are done.
 Progress = Callable[[str, int], None]
@@ -49,12 +49,38 @@ def solve(
         >>> len(solve(compile_space(load_space("mlp2"), Budgets(rom=13_600))))
         14
     """
+    name = _named(program, solver)
+    with at_most(max_memory):
+        return import_module(SOLVERS[name]).solve(program, progress)
+
+
+def count(
+    program: Program, solver: str = "auto", progress: Progress | None = None, max_memory: int | None = None
+) -> list[int]:
+    """How many networks of each variant satisfy every limit; arguments and errors as for `solve`.
+
+    The diagram counts without holding its set, so this reaches further than `solve`.
+
+    Example:
+        >>> from spaces.program.compile import compile_space
+        >>> from spaces.program.graph import Budgets
+        >>> from spaces.language.reader import load_space
+        >>> count(compile_space(load_space("mlp2"), Budgets(rom=13_600)))
+        [14]
+    """
+    if _named(program, solver) == "diagram":
+        with at_most(max_memory):
+            return import_module(SOLVERS["diagram"]).count(program, progress)
+    tree = solve(program, solver, progress, max_memory).tree
+    return [tree.count(variant) for variant in range(len(program.chains))]
+
+
+def _named(program: Program, solver: str) -> str:
     name = choose(program) if solver == "auto" else solver
     if name not in SOLVERS:
         hint = did_you_mean(name, ("auto", *SOLVERS))
         raise EngineError.of("unknown-solver", f"there is no solver `{solver}`", hint)
-    with at_most(max_memory):
-        return import_module(SOLVERS[name]).solve(program, progress)
+    return name
 
 
 def verify(fs: FeasibleSet, solver: str = "auto") -> bool:

@@ -25,7 +25,7 @@ from solvers.sets.tree import Level, join, reduce_chain
 from spaces.errors import EngineError
 from spaces.program.graph import Chain, Program
 
-__all__ = ["chain_count", "chain_tree", "from_rows", "solve"]
+__all__ = ["chain_count", "chain_tree", "count", "from_rows", "solve"]
 
 ChainTree = tuple[list[Level], int]
 
@@ -41,16 +41,26 @@ def solve(program: Program, progress: Progress | None = None) -> FeasibleSet:
         EngineError: a constraint is not local, or the diagram would not fit into memory.
     """
     start = perf_counter()
-    for chain in program.chains:
-        if chain.residual:
-            message = f"the constraint `{chain.residual[0].expression}` is not local to the chain"
-            raise EngineError.of("not-local", message, "use --solver cp-sat")
+    _refuse_residual(program)
     trees: list[ChainTree] = []
     for chain in program.chains:
         # Of several variants each is merged before the next is made; `join` merges a single one itself.
         make = chain_tree if len(program.chains) > 1 else _unmerged
         trees.append(make(chain, program.ram_model, _saying(chain, progress)))
     return FeasibleSet(program, join(trees, progress or _silent), "diagram", perf_counter() - start)
+
+
+def count(program: Program, progress: Progress | None = None) -> list[int]:
+    """How many networks of each variant satisfy every limit; arguments and errors as for `solve`."""
+    _refuse_residual(program)
+    return [chain_count(chain, program.ram_model, _saying(chain, progress)) for chain in program.chains]
+
+
+def _refuse_residual(program: Program) -> None:
+    for chain in program.chains:
+        if chain.residual:
+            message = f"the constraint `{chain.residual[0].expression}` is not local to the chain"
+            raise EngineError.of("not-local", message, "use --solver cp-sat")
 
 
 def chain_tree(chain: Chain, ram_model: str, progress: Progress | None = None) -> ChainTree:
