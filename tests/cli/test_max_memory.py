@@ -48,7 +48,7 @@ def test_it_does_not_change_a_set_that_is_made(run: Run) -> None:
 def test_under_a_limit_of_the_system(tmp_path: Path) -> None:
     """What `ulimit -v` allows is seen, so that the process ends with a message, not for want of memory."""
     (tmp_path / "tight.yaml").write_text(TIGHT)
-    command = f"ulimit -v 600000; {sys.executable} -m nascompile count tight.yaml --rom 80kB --solver diagram"
+    command = f"ulimit -v 600000; {sys.executable} -m nascompile reduce tight.yaml --rom 80kB --solver diagram"
     done = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert "; 352 MiB are allowed [too-large]" in done.stderr
