@@ -23,7 +23,7 @@ from solvers.base import Progress
 from solvers.interval import Interval
 from solvers.memory import need
 from solvers.part import Part, longest
-from solvers.sets.tree import Level, few_codes, numbered, numbered_rows, row_blocks
+from solvers.sets.tree import Level, few_codes, numbered_in_parts, numbered_rows, row_blocks
 
 __all__ = ["conjoined", "conjoined_count"]
 
@@ -219,7 +219,10 @@ class _Level:
             places -= 1
             number = places[codes[0]]
             return self._nodes([np.flatnonzero(self.flags)]), number
-        first, number = numbered(codes[0]) if len(codes) == 1 else numbered_rows(codes.T)
+        if len(codes) == 1:
+            distinct, number = numbered_in_parts(codes[0])
+            return self._nodes([distinct]), number
+        first, number = numbered_rows(codes.T)
         return self._nodes([code[first] for code in codes]), number
 
     def _nodes(self, words: list[NDArray[np.int64]]) -> _Columns:
