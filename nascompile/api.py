@@ -102,12 +102,15 @@ def reduce(
     overrides: Iterable[str] = (),
     solver: str = "auto",
     progress: Progress | None = None,
+    max_memory: Quantity = None,
 ) -> FeasibleSet:
     """The exact feasible set of a space for an MCU and budgets; arguments as for `compile`.
 
     Args:
         solver: `auto` or one of `solvers.SOLVERS`; they agree.
         progress: called now and then with what is being done and a count.
+        max_memory: bytes that the process may hold meanwhile, or text such as `"4GiB"`; by default 60 % of the memory
+            of the machine, the container or `ulimit -v`, whichever is least.
 
     Raises:
         NascompileError: a malformed space, an unknown MCU, an unreadable quantity, an engine that cannot do it.
@@ -122,7 +125,7 @@ def reduce(
         space, mcu=mcu, rom=rom, ram=ram, flops=flops, macs=macs, latency=latency, latency_profile=latency_profile,
         ram_model=ram_model, runtime=runtime, overrides=overrides,
     )  # fmt: skip
-    return solve(program, solver, progress)
+    return solve(program, solver, progress, None if max_memory is None else parse_bytes(max_memory))
 
 
 def _profile(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from solvers.memory import at_most
 from spaces.errors import EngineError, SetFileError, did_you_mean
 from spaces.program.digests import tables_digest
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from solvers.sets.feasible_set import FeasibleSet
     from spaces.program.graph import Program
 
-__all__ = ["SOLVERS", "Progress", "choose", "mismatch", "solve", "verify"]
+__all__ = ["SOLVERS", "Progress", "choose", "count", "mismatch", "solve", "verify"]
 
 #: Called now and then with what is being done and how many members or levels are done.
 Progress = Callable[[str, int], None]
@@ -28,16 +29,19 @@ def choose(program: Program) -> str:
     return "cp-sat" if any(chain.residual for chain in program.chains) else "diagram"
 
 
-def solve(program: Program, solver: str = "auto", progress: Progress | None = None) -> FeasibleSet:
+def solve(
+    program: Program, solver: str = "auto", progress: Progress | None = None, max_memory: int | None = None
+) -> FeasibleSet:
     """The exact feasible set of a program.
 
     Args:
         program: the compiled space.
         solver: `auto` or one of `SOLVERS`.
         progress: called now and then with what is being done and a count.
+        max_memory: bytes that the process may hold meanwhile; by default 60 % of what there is (`solvers.memory`).
 
     Raises:
-        EngineError: an unknown solver, or one that cannot handle this program.
+        EngineError: an unknown solver, or one that cannot handle this program, or not in this memory (`too-large`).
 
     Example:
         >>> from spaces.program.compile import compile_space
@@ -46,11 +50,38 @@ def solve(program: Program, solver: str = "auto", progress: Progress | None = No
         >>> len(solve(compile_space(load_space("mlp2"), Budgets(rom=13_600))))
         14
     """
+    name = _named(program, solver)
+    with at_most(max_memory):
+        return import_module(SOLVERS[name]).solve(program, progress)
+
+
+def count(
+    program: Program, solver: str = "auto", progress: Progress | None = None, max_memory: int | None = None
+) -> list[int]:
+    """How many networks of each variant satisfy every limit; arguments and errors as for `solve`.
+
+    The diagram counts without holding its set, so this reaches further than `solve`.
+
+    Example:
+        >>> from spaces.program.compile import compile_space
+        >>> from spaces.program.graph import Budgets
+        >>> from spaces.language.reader import load_space
+        >>> count(compile_space(load_space("mlp2"), Budgets(rom=13_600)))
+        [14]
+    """
+    if _named(program, solver) == "diagram":
+        with at_most(max_memory):
+            return import_module(SOLVERS["diagram"]).count(program, progress)
+    tree = solve(program, solver, progress, max_memory).tree
+    return [tree.count(variant) for variant in range(len(program.variants))]
+
+
+def _named(program: Program, solver: str) -> str:
     name = choose(program) if solver == "auto" else solver
     if name not in SOLVERS:
         hint = did_you_mean(name, ("auto", *SOLVERS))
         raise EngineError.of("unknown-solver", f"there is no solver `{solver}`", hint)
-    return import_module(SOLVERS[name]).solve(program, progress)
+    return name
 
 
 def mismatch(fs: FeasibleSet, solver: str = "auto") -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from solvers.base import Progress
 from solvers.diagram import from_rows
+from solvers.memory import need
 from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import EngineError
 from spaces.program.breakdown import breakdown
@@ -32,7 +33,7 @@ def solve(program: Program, progress: Progress | None = None) -> FeasibleSet:
         progress: called once per block with the combinations tried.
 
     Raises:
-        EngineError: more than `MAX_COMBINATIONS` combinations.
+        EngineError: more than `MAX_COMBINATIONS` combinations, or more members than memory holds.
     """
     if program.size > MAX_COMBINATIONS:
         message = f"brute force over {program.size:,} combinations; at most {MAX_COMBINATIONS:,} are allowed"
@@ -45,6 +46,8 @@ def solve(program: Program, progress: Progress | None = None) -> FeasibleSet:
         for block in () if chain.impossible else _blocks([len(d.options) for d in chain.variant.decisions]):
             kept.append(_feasible(program, position, block))
             tried += len(block)
+            # What is kept so far is put together at the end.
+            need(sum(one.nbytes for one in kept))
             if progress:
                 progress("combinations tried", tried)
         rows.append(np.concatenate(kept))

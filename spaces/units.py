@@ -1,8 +1,8 @@
 """Quantities as people write them: bytes, counts, times and clock rates, read exactly.
 
-`KiB` and `MiB` are powers of 1024, `kB` and `MB` powers of 1000. `KB`, `K` and their kin are refused, since data
-sheets use them for both, and the difference decides whether a network fits. Numbers go through `Fraction`, so nothing
-is ever rounded: a quantity is a whole number of its smallest unit, or an error.
+`KiB`, `MiB` and `GiB` are powers of 1024, `kB`, `MB` and `GB` powers of 1000. `KB`, `K` and their kin are refused,
+since data sheets use them for both, and the difference decides whether a network fits. Numbers go through `Fraction`,
+so nothing is ever rounded: a quantity is a whole number of its smallest unit, or an error.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
     "parse_time_ns",
 ]
 
-UNITS: dict[str, int] = {"B": 1, "kB": 1000, "KiB": 1024, "MB": 1000**2, "MiB": 1024**2}
+UNITS: dict[str, int] = {"B": 1, "kB": 1000, "KiB": 1024, "MB": 1000**2, "MiB": 1024**2, "GB": 1000**3, "GiB": 1024**3}
 """Byte units, in bytes."""
 
 TIME_UNITS: dict[str, int] = {"us": 1000, "ms": 1000**2, "s": 1000**3}
@@ -51,6 +51,7 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+(?:_[0-9]+)*(?:\.[
 _AMBIGUOUS = {
     **dict.fromkeys(("k", "kb", "kbyte", "kbytes"), ("KiB", "kB")),
     **dict.fromkeys(("m", "mb", "mbyte", "mbytes"), ("MiB", "MB")),
+    **dict.fromkeys(("g", "gb", "gbyte", "gbytes"), ("GiB", "GB")),
 }
 
 

@@ -188,7 +188,10 @@ def run() -> None:
             raise KeyboardInterrupt from None
         raise
     except MemoryError:
-        print("out of memory; use larger steps, fewer budgets, or a machine with more memory", file=sys.stderr)
+        print(
+            "out of memory; use larger steps, allow less with `--max-memory`, or take `--solver relaxed`",
+            file=sys.stderr,
+        )
         sys.exit(2)
     finally:
         _flush()

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from nascompile.cli.options import Json, Limits, Request, is_set_file, takes_options
+from nascompile.cli.options import Json, Limits, MaxMemory, Request, is_set_file, takes_options
 from nascompile.cli.output import emit_json, out, share, table
 from nascompile.cli.report import budget_text, profile_data, profile_text, runtime_name
 from solvers.sets.feasible_set import FeasibleSet
@@ -27,6 +27,7 @@ def diff(
     ] = None,
     *,
     limits: Limits,
+    max_memory: MaxMemory = None,
     number: Annotated[int, typer.Option("-n", "--number", min=0, help="How many members of each side to show.")] = 3,
     as_json: Json = False,
 ) -> None:
@@ -40,7 +41,7 @@ def diff(
 
       nascompile diff a.nasset b.nasset
     """
-    names, (a, b) = _pair(first, rest or [], mcu or [], limits)
+    names, (a, b) = _pair(first, rest or [], mcu or [], limits, max_memory)
     parts = {"both": a & b, f"only {names[0]}": a - b, f"only {names[1]}": b - a}
     data = {
         "space": a.program.space.name,
@@ -60,7 +61,7 @@ def diff(
 
 
 def _pair(
-    first: str, rest: list[str], mcus: list[str], limits: Limits
+    first: str, rest: list[str], mcus: list[str], limits: Limits, max_memory: str | None
 ) -> tuple[tuple[str, str], tuple[FeasibleSet, FeasibleSet]]:
     """The two sets and their names."""
     if is_set_file(first):
@@ -71,7 +72,7 @@ def _pair(
         raise _usage(f"`{first}` is a space, so it needs --mcu twice")
     if mcus[0] == mcus[1]:
         raise _usage(f"both sides are `{mcus[0]}`")
-    sets = [Request(first, rest, mcu=name, limits=limits).feasible_set() for name in mcus]
+    sets = [Request(first, rest, mcu=name, limits=limits, max_memory=max_memory).feasible_set() for name in mcus]
     return (mcus[0], mcus[1]), (sets[0], sets[1])
 
 

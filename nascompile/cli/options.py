@@ -17,15 +17,17 @@ from typer.models import OptionInfo
 from nascompile.api import compile as compile_program
 from nascompile.cli.output import working
 from solvers.base import SOLVERS, solve
+from solvers.memory import at_most
 from solvers.sets.feasible_set import FeasibleSet
 from solvers.sets.restriction import parse_conditions
 from spaces.errors import NascompileError
 from spaces.program.graph import Program
 from spaces.runtimes.library import DEFAULT
+from spaces.units import parse_bytes
 
 __all__ = [
-    "Json", "Limits", "MembersRequest", "Request", "SetRequest", "Solver", "default_name", "file_name", "flag",
-    "is_set_file",
+    "Json", "Limits", "MaxMemory", "MembersRequest", "Request", "SetRequest", "Solver", "default_name", "file_name",
+    "flag", "is_set_file",
     "parameters", "takes_options",
 ]  # fmt: skip
 
@@ -41,6 +43,15 @@ Solver = Annotated[
         "--solver",
         help=f"auto, {', '.join(list(SOLVERS)[:-1])} or {list(SOLVERS)[-1]}. All are exact and give the same set.",
         metavar="NAME",
+    ),
+]
+MaxMemory = Annotated[
+    str | None,
+    typer.Option(
+        "--max-memory",
+        help="Memory that solving may take: 4GiB. Default: 60 % of the machine's, the container's or `ulimit -v`, "
+        "whichever is least.",
+        metavar="BYTES",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -111,6 +122,7 @@ class Request:
     rom: Annotated[str | None, typer.Option("--rom", help="ROM budget: 1MiB, 1MB, 1000000.", metavar="BYTES")] = None
     ram: Annotated[str | None, typer.Option("--ram", help="RAM budget: 256KiB, 256kB, 262144.", metavar="BYTES")] = None
     limits: Limits = Limits()
+    max_memory: MaxMemory = None
 
     def program(self) -> Program:
         """The space, compiled.
@@ -141,6 +153,7 @@ class Request:
         """
         if not is_set_file(self.space):
             with working(f"reducing {self.space}") as progress:
+                progress("compiling", 0)
                 return solve(self.program(), solver, progress)
         unset = {"mcu": None, "rom": None, "ram": None, **vars(Limits())}
         given = [f"--{n.replace('_', '-')}" for n, v in self._limits().items() if v != unset[n]]
@@ -201,7 +214,9 @@ def takes_options(function: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(function)
     def command(**given: object) -> None:
-        function(**{name: _value(name, kind, given) for name, kind in kinds.items() if name != "return"})
+        most = given.get("max_memory")
+        with at_most(parse_bytes(str(most)) if most else None):
+            function(**{name: _value(name, kind, given) for name, kind in kinds.items() if name != "return"})
 
     signature = inspect.Signature(sorted(own, key=lambda leaf: leaf.default is not leaf.empty))
     command.__signature__ = signature  # type: ignore[attr-defined]

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from nascompile.cli.options import Json, Request, SetRequest, Solver, takes_options
+from nascompile.cli.options import Json, Request, SetRequest, Solver, is_set_file, takes_options
 from nascompile.cli.output import emit_json, out, say, working
 from nascompile.cli.outputs import FILE
 from nascompile.cli.report import print_report, report
+from solvers.base import count as count_networks
 from solvers.base import solve
 from spaces.files import check_file
 from spaces.program.graph import Program
@@ -51,6 +52,7 @@ def reduce(
       nascompile reduce dscnn --ram 128KiB --rom 512KiB --flops 20M choices.M.step=56
     """
     with working(f"reducing {request.space}") as progress:
+        progress("compiling", 0)
         program = request.program()
         path = output or request.set_file(program)
         if save:
@@ -99,10 +101,18 @@ def count(
 
       nascompile count dscnn --mcu stm32f412
     """
-    fs = request.feasible_set(solver)
-    if as_json:
-        emit_json({"count": fs.size, "size": fs.program.size, "variants": fs.counts})
+    if is_set_file(request.space):
+        fs = request.feasible_set(solver)
+        program, counts = fs.program, fs.counts
     else:
-        print(fs.size)
-    if not fs:
+        with working(f"counting {request.space}") as progress:
+            progress("compiling", 0)
+            program = request.program()
+            counts = dict(zip(program.by_label, count_networks(program, solver, progress), strict=True))
+    total = sum(counts.values())
+    if as_json:
+        emit_json({"count": total, "size": program.size, "variants": counts})
+    else:
+        print(total)
+    if not total:
         raise typer.Exit(1)

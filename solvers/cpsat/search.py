@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers.cpsat.model import Model
+from solvers.memory import allowed, at_most, need
 from spaces.errors import EngineError
 
 __all__ = ["Counters", "enumerate_model", "solve_model"]
@@ -53,7 +54,7 @@ def enumerate_model(model: Model, progress: Callable[[int], None] | None = None)
         Option indices [n, decisions], sorted lexicographically; and the search's counters.
 
     Raises:
-        EngineError: CP-SAT gave up, or refused the model.
+        EngineError: CP-SAT gave up, or refused the model; or there are more solutions than memory holds.
     """
     solver = _solver()
     parameters = solver.parameters
@@ -64,7 +65,10 @@ def enumerate_model(model: Model, progress: Callable[[int], None] | None = None)
     parameters.linearization_level = 0
     found = array("i")
     callback = _collector(model, found, progress)
-    count = callback.count if _run(solver, model, callback) else 0
+    try:
+        count = callback.count if _run(solver, model, callback) else 0
+    except EngineError as error:
+        raise callback.too_many or error from None
     rows = np.frombuffer(found, np.int32).reshape(count, len(model.options)) if found else _empty(model, count)
     order = np.lexsort(rows.T[::-1]) if found else slice(None)
     return rows[order], Counters(solver.num_branches, solver.num_conflicts)
@@ -79,14 +83,26 @@ def _collector(model: Model, found: array[int], progress: Callable[[int], None] 
     """A callback that appends each solution's options to `found`."""
     from ortools.sat.python import cp_model
 
+    most = allowed()
+
     class Collector(cp_model.CpSolverSolutionCallback):
         count = 0
+        too_many: EngineError | None = None
 
         def on_solution_callback(self) -> None:
             found.extend(model.row(self.value))
             self.count += 1
-            if progress and self.count % _REPORT_EVERY == 0:
-                progress(self.count)
+            if self.count % _REPORT_EVERY == 0:
+                if progress:
+                    progress(self.count)
+                try:
+                    # What is found is sorted by every decision at the end. This is another thread than the caller's.
+                    with at_most(most):
+                        need(found.itemsize * len(found) + 16 * self.count)
+                except EngineError as error:
+                    # An error must not pass through CP-SAT's own code.
+                    self.too_many = error
+                    self.stop_search()
 
     return Collector()
 

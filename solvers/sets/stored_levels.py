@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from solvers.sets.tree import Level, Root, Tree, unique_rows
+from solvers.sets.tree import Level, Root, Tree, numbered_rows
 from spaces.errors import SetFileError
 
 __all__ = ["broken", "pack", "unpack"]
@@ -157,7 +157,7 @@ def _check_rows(level: Level, nodes: int) -> None:
     """That the first row is the empty node and the only one, that no two are equal, and the type is the smallest."""
     if level[0].any() or not level[1:].any(axis=1).all():
         raise broken("a node without children is not the empty one")
-    if level.dtype != np.min_scalar_type(nodes) or len(unique_rows(level)[0]) != len(level):
+    if level.dtype != np.min_scalar_type(nodes) or len(numbered_rows(level)[0]) != len(level):
         raise broken("its tree is not in canonical form")
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from solvers.base import SOLVERS, solve
+from solvers.base import SOLVERS, count, solve
 from solvers.sets.feasible_set import FeasibleSet
+from spaces.errors import EngineError
 from spaces.language.reader import load_space
 from spaces.program.compile import compile_space
 from spaces.program.graph import Program
-from tests.agreement import check_solvers
+from tests.agreement import LOCAL, check_solvers
 from tests.oracles import brute_force, count_by_sums
 from tests.program_strategies import programs
 
@@ -21,6 +22,17 @@ METRICS = ("rom", "ram", "params", "macs", "flops", "entropy")
 @given(program=programs())
 def test_a_solver_finds_what_a_walk_of_every_network_finds(solver: str, program: Program) -> None:
     check_solvers(program, [solver])
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@given(program=programs())
+def test_counting_needs_no_set(solver: str, program: Program) -> None:
+    tree = solve(program, "exhaustive").tree
+    if solver in LOCAL and any(chain.residual for chain in program.chains):
+        with pytest.raises(EngineError, match="not local"):
+            count(program, solver)
+    else:
+        assert count(program, solver) == [tree.count(v) for v in range(len(program.chains))]
 
 
 @given(programs())

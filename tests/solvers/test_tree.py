@@ -9,14 +9,17 @@ from hypothesis import strategies as st
 
 from solvers.sets import tree
 from solvers.sets.tree import (
+    Places,
     Tree,
-    count_up_to,
     distinct_codes,
+    distinct_in_blocks,
     join,
     merge_pairs,
+    numbered,
+    numbered_in_parts,
+    numbered_rows,
     reduce_chain,
     unique_codes,
-    unique_rows,
 )
 
 matrices = st.integers(0, 40).flatmap(
@@ -26,27 +29,52 @@ codes = st.lists(st.integers(0, 60), max_size=40).map(lambda values: np.array(va
 
 
 @given(matrices, st.booleans())
-def test_unique_rows(rows: np.ndarray, collide: bool) -> None:
+def test_numbered_rows(rows: np.ndarray, collide: bool) -> None:
     """Also when every hash collides."""
     with pytest.MonkeyPatch.context() as patch:
         if collide:
             patch.setattr(tree, "_MULTIPLIERS", np.zeros(4096, np.uint64))
-        distinct, inverse = unique_rows(rows)
-    assert np.array_equal(distinct[inverse], rows)
-    assert len({tuple(row) for row in rows.tolist()}) == len(distinct)
+        first, number = numbered_rows(rows)
+    assert np.array_equal(rows[first][number], rows)
+    assert len(first) == len({tuple(row) for row in rows.tolist()})
 
 
-@given(codes, st.booleans())
-def test_codes_by_flags_and_by_sorting(values: np.ndarray, sparse: bool) -> None:
+@given(st.lists(st.integers(0, 2**62) | st.integers(0, 9) | st.integers(2**61, 2**61 + 9), max_size=40))
+def test_numbered(values: list[int]) -> None:
+    """Also where values have so many bits that only some fit beside a position."""
+    for kind in (np.int64, np.uint64):
+        array = np.array(values, kind)
+        first, number = numbered(array)
+        assert array[first].tolist() == sorted(set(values))
+        assert array[first][number].tolist() == values
+
+
+@given(st.lists(st.integers(0, 2**62) | st.integers(0, 9), max_size=40), st.integers(1, 50))
+def test_numbers_in_parts(values: list[int], part: int) -> None:
+    """The same in one go and in several, however often a number comes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tree, "_PART", part)
+        distinct, number = numbered_in_parts(np.array(values, np.int64))
+    assert distinct.tolist() == sorted(set(values))
+    assert distinct[number].tolist() == values
+
+
+@given(codes, st.booleans(), st.integers(1, 10))
+def test_codes_by_flags_and_by_sorting(values: np.ndarray, sparse: bool, block: int) -> None:
     """The size of the code space decides between a table of flags and sorting; the answer is the same."""
     size = 2**40 if sparse else 61
-    assert distinct_codes(values, size).tolist() == sorted(set(values.tolist()))
+    known = sorted(set(values.tolist()))
+    assert distinct_codes(values, size).tolist() == known
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tree, "_BLOCK", 7)
+        blocks = (values[i : i + block] for i in range(0, len(values), block))
+        assert distinct_in_blocks(blocks, size, len(values)).tolist() == known
     distinct, place = unique_codes(values, size)
     assert distinct.tolist() == sorted(set(values.tolist()) - {0})
     assert [0 if p == 0 else int(distinct[p - 1]) for p in place] == values.tolist()
     keys = distinct_codes(values, size)
-    asked = np.arange(-3, 61)
-    assert count_up_to(keys, asked, size).tolist() == [int((keys <= a).sum()) for a in asked]
+    asked = np.arange(61)
+    assert Places(keys, size, len(asked))(asked).tolist() == [int((keys <= a).sum()) for a in asked]
 
 
 def listed(levels: list[np.ndarray], root: int) -> list[tuple[int, ...]]:

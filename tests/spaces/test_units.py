@@ -120,7 +120,13 @@ def test_an_ambiguous_size_proposes_only_whole_bytes() -> None:
     [
         (parse_bytes, "0.3 B", "unit-whole", "`0.3 B` is not a whole number of bytes", "the smallest is 1"),
         (parse_bytes, "1.5", "unit-whole", "`1.5` is not a whole number of bytes", "the nearest are 1 and 2"),
-        (parse_bytes, "1 GB", "unit-unknown", "`1 GB` has an unknown unit `GB`", "the units are B, kB, KiB, MB, MiB"),
+        (
+            parse_bytes,
+            "1 TB",
+            "unit-unknown",
+            "`1 TB` has an unknown unit `TB`",
+            "the units are B, kB, KiB, MB, MiB, GB, GiB",
+        ),
         (parse_bytes, "1 kib", "unit-unknown", "`1 kib` has an unknown unit `kib`", "write `KiB`"),
         (parse_bytes, "1,5 MB", "unit-number", "`1,5 MB` is not a number of bytes", None),
         (
