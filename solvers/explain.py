@@ -10,7 +10,7 @@ import numpy as np
 
 from solvers.conflicts import Conditions
 from solvers.cpsat.engine import feasible, optimum, smallest
-from spaces.language.space import METRICS
+from spaces.language.space import NETWORK_VALUES
 from spaces.program.candidate import candidate_of
 from spaces.program.compile import compile_space
 from spaces.program.graph import Chain, Program
@@ -45,7 +45,7 @@ class LimitReport:
         metric: the metric it bounds from above; empty for a constraint that is no such bound.
         budget: the bound; None where there is no metric.
         least: the least value of the metric of any network, all limits aside; None where there is no metric.
-        least_with_relations: the same of those that keep the relations, which are the constraints that name no metric;
+        least_with_relations: the same of those that keep the relations, which are the constraints that name no cost;
             None where there is none or no metric.
         least_with_others: the same of those that keep all other limits; None where there is none or no metric.
     """
@@ -201,8 +201,8 @@ class _Examiner:
         self.bounds = _bounds(self.chain)
         self.limits = Conditions(self.bounds, lambda names: feasible(program, variant, names) is not None)
         self.known: dict[tuple[str, frozenset[str]], int | None] = {}
-        on_costs = {c.text for c in program.space.constraints if c.names & set(METRICS)}
-        self.relations = [name for name in self.bounds if name not in on_costs and name not in METRICS]
+        on_costs = {c.text for c in program.space.constraints if c.names & set(NETWORK_VALUES)}
+        self.relations = [name for name in self.bounds if name not in on_costs and name not in NETWORK_VALUES]
 
     def report(self) -> VariantReport:
         label = self.chain.variant.label

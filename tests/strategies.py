@@ -23,7 +23,7 @@ from spaces.language.cell import Cell
 from spaces.language.expressions import parse
 from spaces.language.layer import Choice
 from spaces.language.reader import read_space
-from spaces.language.space import METRICS, Space
+from spaces.language.space import NETWORK_VALUES, Space
 from spaces.program.compile import compile_space
 from spaces.program.graph import Budgets, Program
 from tests.vocabulary import BARE, BLOCKS, CHOICES, COUNTS, IMAGE_OPERATORS, NUMERIC, OPERATORS, REPEATS, TO_VECTOR
@@ -328,7 +328,7 @@ def constrained_spaces(draw: st.DrawFn, max_size: int) -> Space:
     assert program is not None
     assume(program.size > 6 and len(program.chains) < 7)
     possible = sorted(set(_constraints(draw, program)))
-    on_costs = [c for c in possible if parse(c).names & set(METRICS)]
+    on_costs = [c for c in possible if parse(c).names & set(NETWORK_VALUES)]
     relations = sorted(set(possible) - set(on_costs))
     chosen = draw(st.lists(st.sampled_from(on_costs), min_size=0 if relations else 1, max_size=2, unique=True))
     chosen += draw(st.lists(st.sampled_from(relations), min_size=1, max_size=3, unique=True)) if relations else []

@@ -271,7 +271,9 @@ class Tabulation:
         table = self.table
         first, inverse = distinct_rows([run.kernels[here], called])
         pairs = [(table.kernels[run.kernels[here[at]]], table.kernels[called[at]]) for at in first]
-        run.sums["rom"][here] += np.array([table.runtime.code_bytes(new & ~old) for old, new in pairs])[inverse]
+        run.sums["rom"][here] += np.array([table.runtime.code_bytes(new & ~old) for old, new in pairs], np.int64)[
+            inverse
+        ]
         run.kernels[here] = np.array([table.kernel_set(old | new) for old, new in pairs])[inverse]
 
     # -- what follows --------------------------------------------------------------------------------------------------

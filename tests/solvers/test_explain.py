@@ -16,7 +16,7 @@ from solvers.explain import Explanation, LimitReport, Relaxation, VariantReport,
 from spaces.errors import EngineError, ExpressionError
 from spaces.language.expressions import evaluate
 from spaces.language.reader import load_space, read_space
-from spaces.language.space import METRICS, Space
+from spaces.language.space import NETWORK_VALUES, Space
 from spaces.program.breakdown import breakdown, totals
 from spaces.program.candidate import Candidate
 from spaces.program.compile import compile_space
@@ -25,8 +25,7 @@ from spaces.program.graph import Budgets, Program
 from spaces.program.terms import derived
 from spaces.tensors import Infeasible
 from tests.oracles import all_candidates
-from tests.spaces.test_latency_budget import profiles
-from tests.spaces.test_runtime import runtimes
+from tests.program_strategies import profiles, runtimes
 from tests.strategies import bounds, constrained_spaces
 
 SPACE = """
@@ -70,7 +69,9 @@ class Oracle:
     def __init__(self, free: Program, variant: int, space: Space) -> None:
         self.variant = free.chains[variant].variant
         self.trees = {c.text: trees for c in space.constraints if (trees := ground(c, self.variant))}
-        self.relations = {c.text for c in space.constraints if c.text in self.trees and not c.names & set(METRICS)}
+        self.relations = {
+            c.text for c in space.constraints if c.text in self.trees and not c.names & set(NETWORK_VALUES)
+        }
         self.costs: dict[str, dict[str, Any]] = {}
         self.satisfied: dict[str, set[str]] = {}
         for candidate in all_candidates(free):
@@ -392,3 +393,13 @@ def test_the_fewest_limits_to_relax_may_be_relations_and_budgets() -> None:
         ("M[1] < M[2]", "", None, None, "2"),
     ]
     check(program, why, oracles_of(program))
+
+
+def test_a_bound_on_the_entropy_is_no_relation() -> None:
+    program = compile_space(read_space(SPACE.format(constraints=["entropy >= 120", "M[2] < 12"])), Budgets(rom=2_000))
+    why = explain(program)
+    check(program, why, oracles_of(program))
+    assert not why.feasible
+    assert [limit.least_with_relations for limit in why.variants[0].limits if limit.metric] == [
+        why.variants[0].limits[0].least
+    ]
