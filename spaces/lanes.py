@@ -224,7 +224,8 @@ def each(function: Callable[..., Any], columns: Sequence[Ints]) -> list[tuple[ND
         except Infeasible as reason:
             result = reason
         except Split as ways:
-            todo += [lanes[part] for part in ways.parts]
+            # The first lane goes first: where one is a mistake, it is that which a loop over them would meet.
+            todo += sorted((lanes[part] for part in ways.parts), key=lambda part: -int(part[0]))
             continue
         parts.append((lanes, result))
     return sorted(parts, key=lambda part: int(part[0][0]))
