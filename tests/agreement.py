@@ -19,7 +19,7 @@ import pytest
 from solvers.base import SOLVERS, solve
 from spaces.errors import EngineError
 from spaces.language.space import Switch, has_decided_depth
-from spaces.program.constraints import may_fail
+from spaces.program.constraints import divisors
 from spaces.program.graph import Program
 from spaces.runtimes.ebs import Ebs
 from tests.oracles import brute_force
@@ -59,7 +59,7 @@ def features(program: Program) -> Iterator[str]:
         "in [...]": any(" in [" in text for text in texts),
         "slices": any(":" in text for text in texts),
         "entropy": any("entropy" in text for text in texts),
-        "guarded": any(may_fail(constraint.tree) for constraint in space.constraints),
+        "guarded": any(any(divisors(constraint.tree)) for constraint in space.constraints),
     }
     yield from (name for name, there in found.items() if there)
 

@@ -22,7 +22,7 @@ from solvers.sets.feasible_set import FeasibleSet
 from solvers.sets.metrics import check_sense
 from spaces.errors import EngineError, did_you_mean
 from spaces.language.layer import option_label
-from spaces.program.constraints import may_fail
+from spaces.program.constraints import divisors
 from spaces.program.graph import Chain, Program
 
 __all__ = ["Optimum", "enumerate_rows", "feasible", "model_text", "optimum", "reduced_bounds", "smallest", "solve"]
@@ -88,7 +88,7 @@ def _check_defined(chain: Chain, ram_model: str) -> None:
         ExpressionError: one divides by zero.
     """
     for position, relation in enumerate(chain.residual):
-        if may_fail(relation.tree) and solve_model(lower_undefined(chain, ram_model, position)) is not None:
+        if any(divisors(relation.tree)) and solve_model(lower_undefined(chain, ram_model, position)) is not None:
             raise relation.expression.division_by_zero()
 
 

@@ -13,7 +13,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
+from itertools import product
 from math import lcm, prod
+from typing import Any
 
 from spaces.errors import ExpressionError
 from spaces.language.expressions import (
@@ -28,6 +30,7 @@ from spaces.language.expressions import (
     Slice,
     Unary,
     children,
+    evaluate,
     plain,
     rewrite,
     walk,
@@ -42,9 +45,9 @@ __all__ = [
     "RamLimit",
     "Relation",
     "classify",
+    "divisors",
     "ground",
     "labels",
-    "may_fail",
     "relations",
 ]
 
@@ -140,14 +143,15 @@ def ground(expression: Expression, variant: Variant) -> list[Expr]:
             trees.append(_substitute(expression, variant, i))
         except _NotApplicable:
             continue
-    return [part for tree in trees for part in _conditions(tree)]
+    options = {d.label: d.options for d in variant.decisions}
+    return [part for tree in trees for part in _conditions(tree, options)]
 
 
-def _conditions(tree: Expr) -> Iterator[Expr]:
-    """What `and` joins, each on its own; a part that may have no value stays behind those that guard it."""
+def _conditions(tree: Expr, options: Mapping[str, tuple[Any, ...]]) -> Iterator[Expr]:
+    """What `and` joins, each on its own; a part that may divide by zero stays behind those that guard it."""
     before: list[Expr] = []
     for part in _conjuncts(tree):
-        guards = before if may_fail(part) else []
+        guards = before if any(_can_be_zero(divisor, options) for divisor in divisors(part)) else []
         yield reduce(lambda a, b: Binary("and", a, b), [*guards, part])
         before.append(part)
 
@@ -160,22 +164,38 @@ def _conjuncts(tree: Expr) -> Iterator[Expr]:
         yield tree
 
 
-def may_fail(tree: Expr) -> bool:
-    """Whether a tree can be without a value: where it divides by something, or takes a tuple apart.
+def divisors(tree: Expr) -> Iterator[Expr]:
+    """What a tree divides by, but for numbers other than zero.
 
     Example:
         >>> from spaces.language.expressions import parse
-        >>> may_fail(parse("M[1] // 2 > 1").tree), may_fail(parse("8 // M[1] > 1").tree)
-        (False, True)
+        >>> list(divisors(parse("M[1] // 2 > 8 % M[2]").tree))
+        [Index(name='M', position=Literal(value=2))]
     """
     match tree:
         case Binary("/" | "//" | "%", _, divisor) | FunctionCall("round_to", (_, divisor)):
-            fails = not isinstance(divisor, Literal) or divisor.value == 0
-        case FunctionCall("first" | "last"):
-            fails = True
+            if not (isinstance(divisor, Literal) and divisor.value):
+                yield divisor
         case _:
-            fails = False
-    return fails or any(map(may_fail, children(tree)))
+            pass
+    for child in children(tree):
+        yield from divisors(child)
+
+
+def _can_be_zero(tree: Expr, options: Mapping[str, tuple[Any, ...]]) -> bool:
+    """Whether a value may be zero; true where that is not seen at once."""
+    names = sorted(labels(tree))
+    if isinstance(tree, Name) and tree.name.partition("[")[0] in DERIVED:
+        return False
+    if any(name not in options for name in names) or prod(len(options[name]) for name in names) > MAX_CARRIED:
+        return True
+    try:
+        return any(
+            evaluate(tree, dict(zip(names, values, strict=True))) == 0
+            for values in product(*(options[name] for name in names))
+        )
+    except (ZeroDivisionError, TypeError, AttributeError, IndexError):
+        return True
 
 
 def _substitute(expression: Expression, variant: Variant, i: int) -> Expr:
@@ -279,12 +299,12 @@ def classify(tree: Expr, expression: Expression, variant: Variant) -> list[Condi
         return [limit]
     domains = {d.label: len(d.options) for d in variant.decisions}
     # A derived quantity may take many values; its number of values is bounded by the states themselves.
-    product = prod(domains.get(n, 8) for n in names)
+    combinations = prod(domains.get(n, 8) for n in names)
     linear = _linear_limits(tree, expression, variant)
     metrics = names & set(METRICS)
-    if linear is not None and (metrics or product > _FEW):
+    if linear is not None and (metrics or combinations > _FEW):
         return list(linear)
-    return [Relation(tree, expression, residual=bool(metrics) or product > MAX_CARRIED)]
+    return [Relation(tree, expression, residual=bool(metrics) or combinations > MAX_CARRIED)]
 
 
 def _ram_limit(tree: Expr, expression: Expression) -> RamLimit | None:
