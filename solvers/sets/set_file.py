@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -36,13 +37,15 @@ _MAGIC = b"nascompile-set "
 
 
 class StoredSet(NamedTuple):
-    """What a file holds of a set: the arguments of `FeasibleSet`."""
+    """What a file holds of a set: the arguments of `FeasibleSet`, or of a `RelaxedSet`."""
 
     program: Program
     tree: Tree
     engine: str
     seconds: float
     origin: str
+    #: Of a relaxed set, whose tree has the roots of its outer and then of its inner set: the quanta.
+    quanta: Mapping[str, int | None] | None = None
 
 
 def save(stored: StoredSet, path: Path) -> Path:
@@ -65,6 +68,7 @@ def save(stored: StoredSet, path: Path) -> Path:
         "engine": stored.engine,
         "seconds": stored.seconds,
         "origin": stored.origin,
+        "relaxed": stored.quanta,
         "count": str(sum(map(tree.count, range(len(program.chains))))),
         "roots": tree.roots,
         "levels": [[*level.shape, level.dtype.str] for level in levels],
@@ -130,7 +134,7 @@ def _opened(header: dict[str, Any], payload: bytes) -> StoredSet:
         latency=_profile(header.get("latency")),
     )
     tree = Tree(tuple(levels), tuple((height, node) for height, node in header["roots"]))
-    return StoredSet(program, tree, header["engine"], header["seconds"], header["origin"])
+    return StoredSet(program, tree, header["engine"], header["seconds"], header["origin"], header.get("relaxed"))
 
 
 def _profile(text: str | None) -> LatencyProfile | None:
