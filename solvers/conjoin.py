@@ -23,7 +23,7 @@ from solvers.base import Progress
 from solvers.interval import Interval
 from solvers.memory import need
 from solvers.part import Part, longest
-from solvers.sets.tree import Level, few_codes, numbered, numbered_rows, row_blocks
+from solvers.sets.tree import Level, few_codes, numbered_in_parts, numbered_rows, row_blocks
 
 __all__ = ["conjoined", "conjoined_count"]
 
@@ -211,25 +211,37 @@ class _Level:
         self.count = block.stop
 
     def numbered(self) -> tuple[_Columns, NDArray[np.int32]]:
-        """The distinct tuples, and the number of each that was added."""
-        codes = self.codes[:, : self.count]
+        """The distinct tuples, and the number of each that was added; what was collected is given up."""
+        codes, self.codes = self.codes[:, : self.count], self.codes[:0]
         if self.flags is not None:
             need(8 * len(self.flags) + 4 * self.count)
             places = np.cumsum(self.flags, dtype=np.int32)
             places -= 1
             number = places[codes[0]]
-            return self._nodes([np.flatnonzero(self.flags)]), number
-        first, number = numbered(codes[0]) if len(codes) == 1 else numbered_rows(codes.T)
-        return self._nodes([code[first] for code in codes]), number
+            words = [np.flatnonzero(self.flags)]
+            del places
+        elif len(codes) == 1:
+            distinct, number = numbered_in_parts(codes[0])
+            words = [distinct]
+        else:
+            first, number = numbered_rows(codes.T)
+            words = [code[first] for code in codes]
+        del codes
+        return self._nodes(words), number
 
     def _nodes(self, words: list[NDArray[np.int64]]) -> _Columns:
         """The tuples of words."""
-        need(len(words[0]) * (48 + 12 * len(self.begins)), len(words[0]))
-        local: dict[int, NDArray[np.int64]] = {}
-        state = words[0]
-        for code, members in zip(words, self.words, strict=True):
-            rest = code
-            for k in reversed(members):
-                rest, local[k] = np.divmod(rest, self.sizes[k])
-            state = rest if 0 in members else state
-        return [(begin[state] + local[k]).astype(np.int32) for k, begin in enumerate(self.begins)]
+        total = len(words[0])
+        need(4 * total * len(self.begins), total)
+        columns = [np.empty(total, np.int32) for _ in self.begins]
+        for rows in row_blocks(total, 1):
+            local: dict[int, NDArray[np.int64]] = {}
+            state = words[0][rows]
+            for code, members in zip(words, self.words, strict=True):
+                rest = code[rows]
+                for k in reversed(members):
+                    rest, local[k] = np.divmod(rest, self.sizes[k])
+                state = rest if 0 in members else state
+            for k, (column, begin) in enumerate(zip(columns, self.begins, strict=True)):
+                column[rows] = begin[state] + local[k]
+        return columns

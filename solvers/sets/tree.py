@@ -16,6 +16,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ __all__ = [
     "member_counts",
     "merge_pairs",
     "numbered",
+    "numbered_in_parts",
     "numbered_rows",
     "reduce_chain",
     "unique_codes",
@@ -47,6 +49,8 @@ Root = tuple[int, int]  # (height, node)
 ROW_BLOCK = 1 << 18
 #: Numbers that are looked at together.
 _BLOCK = 1 << 20
+#: Numbers that are sorted together.
+_PART = 1 << 22
 _DRAWN = random.Random(20_26)  # numpy's own generator would take as long to load as all the rest of this file
 _MULTIPLIERS = np.array([_DRAWN.getrandbits(64) | 1 for _ in range(4096)], np.uint64)
 
@@ -345,6 +349,31 @@ def numbered(values: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int32]
     place -= 1
     number[order] = place
     return order[fresh], number
+
+
+def numbered_in_parts(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """The distinct values of an array of whole numbers from 0 up, ascending; and which of these each one is.
+
+    So many numbers at once are sorted that the temporary arrays stay small beside the numbers themselves.
+    """
+    need(6 * len(values))
+    number = np.empty(len(values), np.int32)
+    parts = -(-len(values) // _PART)
+    sample = np.sort(values[:: max(1, len(values) // (64 * max(1, parts)))])
+    bounds = sample[len(sample) * np.arange(1, parts) // max(1, parts)]
+    found: list[NDArray[np.int64]] = []
+    many = 0
+    for low, high in pairwise([0, *bounds.tolist(), 2**63 - 1]):
+        inside = np.flatnonzero((values >= low) & (values < high)) if parts > 1 else slice(None)
+        own = values[inside]
+        own -= low
+        first, place = numbered(own)
+        place += many
+        number[inside] = place
+        found.append(own[first] + low)
+        many += len(first)
+    need(8 * many, many)
+    return np.concatenate(found), number
 
 
 def unique_codes(codes: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64], NDArray[Any]]:

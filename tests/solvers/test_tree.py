@@ -16,6 +16,7 @@ from solvers.sets.tree import (
     join,
     merge_pairs,
     numbered,
+    numbered_in_parts,
     numbered_rows,
     reduce_chain,
     unique_codes,
@@ -46,6 +47,16 @@ def test_numbered(values: list[int]) -> None:
         first, number = numbered(array)
         assert array[first].tolist() == sorted(set(values))
         assert array[first][number].tolist() == values
+
+
+@given(st.lists(st.integers(0, 2**62) | st.integers(0, 9), max_size=40), st.integers(1, 50))
+def test_numbers_in_parts(values: list[int], part: int) -> None:
+    """The same in one go and in several, however often a number comes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tree, "_PART", part)
+        distinct, number = numbered_in_parts(np.array(values, np.int64))
+    assert distinct.tolist() == sorted(set(values))
+    assert distinct[number].tolist() == values
 
 
 @given(codes, st.booleans(), st.integers(1, 10))
