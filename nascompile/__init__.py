@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from solvers.sets.relaxed_set import RelaxedSet
     from spaces.errors import NascompileError
     from spaces.language.reader import load_space, read_space
-    from spaces.program.candidate import Candidate
+    from spaces.program.candidate import Candidate, parse_candidate
     from spaces.program.graph import Budgets, Program
     from spaces.targets.catalogue import load_target
 
@@ -37,6 +37,7 @@ __all__ = [
     "load_set",
     "load_space",
     "load_target",
+    "parse_candidate",
     "read_space",
     "reduce",
 ]
@@ -49,7 +50,7 @@ __getattr__, __dir__ = face(
         "RelaxedSet": "solvers.sets.relaxed_set",
         "NascompileError": "spaces.errors",
         **dict.fromkeys(("load_space", "read_space"), "spaces.language.reader"),
-        "Candidate": "spaces.program.candidate",
+        **dict.fromkeys(("Candidate", "parse_candidate"), "spaces.program.candidate"),
         **dict.fromkeys(("Budgets", "Program"), "spaces.program.graph"),
         "load_target": "spaces.targets.catalogue",
     },

@@ -291,7 +291,7 @@ class Sampler(ABC):
         own = {"sampler": type(self).__name__, "parameters": _plain(self.parameters), "set": _identity(fs)}
         for key, value in own.items():
             if state.get(key) != value and not (key == "set" and state.get(key) is None):
-                message = f"the state is of another {key}: {state.get(key)!r}, not {value!r}"
+                message = f"the state is of {_OTHER[key]}{_told(key, state.get(key), value)}"
                 raise EngineError.of(
                     "other-state", message, "restore with the sampler, parameters and set that gave it"
                 )
@@ -334,9 +334,24 @@ class Learner(Sampler):
             raise EngineError.of("wrong-value", f"`direction` = {self.direction!r}", "it is `max` or `min`")
 
 
+#: What a state can be of that it should not.
+_OTHER = {"sampler": "another sampler", "parameters": "other parameters", "set": "another set"}
+
+
 def _identity(fs: AnySet) -> str:
     """Tells sets apart: a digest of the space and of the members."""
     return hashlib.sha256(f"{fs.program.space.text}\n{fs.digest}".encode()).hexdigest()
+
+
+def _told(key: str, state: Any, own: Any) -> str:
+    """What is another in a state, in words."""
+    if key == "sampler":
+        return f": `{state}`, not `{own}`"
+    if key == "set":
+        return ""
+    known = state if isinstance(state, Mapping) else {}
+    names = [name for name in {**own, **known} if known.get(name) != own.get(name)]
+    return ": " + ", ".join(f"`{name}` is {known.get(name)!r} there, {own.get(name)!r} here" for name in names[:3])
 
 
 def _plain(value: Any) -> Any:

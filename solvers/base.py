@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Literal, overload
 
 from solvers.memory import at_most
 from spaces.errors import EngineError, SetFileError, did_you_mean
+from spaces.program.digests import tables_digest
 
 if TYPE_CHECKING:
     from solvers.sets.feasible_set import FeasibleSet
     from solvers.sets.relaxed_set import AnySet
     from spaces.program.graph import Program
 
-__all__ = ["EXACT", "SOLVERS", "Progress", "choose", "count", "solve", "verify"]
+__all__ = ["EXACT", "SOLVERS", "Progress", "choose", "count", "mismatch", "solve", "verify"]
 
 #: Called now and then with what is being done and how many members or levels are done.
 Progress = Callable[[str, int], None]
@@ -112,8 +113,11 @@ def _named(program: Program, solver: str) -> str:
     return name
 
 
-def verify(fs: AnySet, solver: str = "auto") -> bool:
-    """Whether solving anew gives the same set: the check of one that was opened from a file.
+def mismatch(fs: AnySet, solver: str = "auto") -> str:
+    """What solving anew finds otherwise: the check of a set that was opened from a file.
+
+    Returns:
+        One sentence; empty where everything is as it was.
 
     Of a relaxed set, whether relaxing anew to the same quanta does.
 
@@ -126,5 +130,16 @@ def verify(fs: AnySet, solver: str = "auto") -> bool:
     from solvers.sets.feasible_set import FeasibleSet
 
     if isinstance(fs, FeasibleSet):
-        return solve(fs.program, solver).digest == fs.digest
-    return import_module(SOLVERS["relaxed"]).relax(fs.program, fs.quanta).digest == fs.digest
+        again = solve(fs.program, solver)
+    else:
+        again = import_module(SOLVERS["relaxed"]).relax(fs.program, fs.quanta)
+    if again.digest != fs.digest:
+        return "solving anew gives another set"
+    if fs.tables and tables_digest(fs.program) != fs.tables:
+        return "solving anew gives the same set, but its members had other costs when it was made"
+    return ""
+
+
+def verify(fs: AnySet, solver: str = "auto") -> bool:
+    """Whether solving anew gives the same set, and the same costs; see `mismatch`."""
+    return not mismatch(fs, solver)

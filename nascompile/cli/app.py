@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -105,6 +108,41 @@ class _Commands(TyperGroup):
         gc.enable()
         return name, command, rest
 
+    def make_context(self, *given: Any, **more: Any) -> Any:
+        with _reader():
+            return super().make_context(*given, **more)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _reader():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _reader() -> Iterator[None]:
+    """The reader of a pipe (`head`, say) may have seen enough: no mistake of anyone's, and nothing to say."""
+    try:
+        yield
+    except BrokenPipeError:
+        _let_go()
+        # Not to be caught by typer, which would end with 1, as if the answer were no.
+        raise SystemExit(0) from None
+
+
+def _let_go() -> None:
+    """What still waits to be written goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _flush() -> None:
+    """Short output is written only now."""
+    try:
+        sys.stdout.flush()
+    except OSError as cause:
+        _let_go()
+        if not isinstance(cause, BrokenPipeError):
+            print(f"error: cannot write the output: {cause.strerror}", file=sys.stderr)
+            sys.exit(2)
+
 
 app = typer.Typer(
     name="nascompile",
@@ -149,16 +187,14 @@ def run() -> None:
         if end.code == _INTERRUPTED and type(end) is SystemExit:
             raise KeyboardInterrupt from None
         raise
-    except BrokenPipeError:
-        # The reader (`head`, say) has seen enough; Python's own complaint at exit would only confuse.
-        sys.stdout = None
-        sys.exit(0)
     except MemoryError:
         print(
             "out of memory; use larger steps, allow less with `--max-memory`, or take `--solver relaxed`",
             file=sys.stderr,
         )
         sys.exit(2)
+    finally:
+        _flush()
 
 
 def _report(error: NascompileError) -> None:

@@ -77,10 +77,9 @@ def _lowering(emit: str) -> Callable[[Program, int], str]:
 
 
 def _position(program: Program, variant: str | None) -> int:
-    labels = ", ".join(program.by_label)
     if variant is None and len(program.chains) > 1:
         message = f"`{program.space.name}` has {len(program.chains)} variants, and a model holds one"
-        raise NascompileError.of("bad-option", message, f"add --variant with one of {labels}")
+        raise NascompileError.of("bad-option", message, f"add --variant with one of {', '.join(program.by_label)}")
     if variant is not None and variant not in program.by_label:
-        raise NascompileError.of("bad-option", f"there is no variant `{variant}`", f"there are {labels}")
+        raise NascompileError.of("bad-option", f"there is no variant `{variant}`", program.variants_hint)
     return program.by_label[variant or next(iter(program.by_label))]

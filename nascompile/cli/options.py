@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
@@ -25,9 +27,15 @@ from spaces.runtimes.library import DEFAULT
 from spaces.units import parse_bytes
 
 __all__ = [
-    "Json", "Limits", "MaxMemory", "Request", "SetRequest", "Solver", "default_name", "flag", "is_set_file",
-    "parameters", "takes_options",
+    "Json", "Limits", "MaxMemory", "Request", "SetRequest", "Solver", "default_name", "file_name", "flag",
+    "is_set_file", "parameters", "takes_options",
 ]  # fmt: skip
+
+#: A list of several values at the end of an override.
+_LIST = re.compile(r"=\[([^][]*,[^][]*)\]$")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._=,+@-]+")
+#: Characters of a name without its ending, at most: systems allow 255 bytes.
+_LONGEST = 150
 
 Solver = Annotated[
     str,
@@ -132,6 +140,12 @@ class Request:
             raise NascompileError.of("wrong-value", f"there is no RAM model `{model}`", hint)
         return compile_program(self.space, **self._limits(), overrides=self.overrides or ())
 
+    def set_file(self, program: Program) -> Path:
+        """What the set is called unless someone says: SPACE-MCU, and whatever else was asked for."""
+        unset = {"mcu": self.mcu, "rom": None, "ram": None, **vars(Limits())}
+        given = [f"{name.replace('_', '-')}={value}" for name, value in self._limits().items() if value != unset[name]]
+        return Path(file_name([program.space.name, program.target, *given, *(self.overrides or ())]) + ".nasset")
+
     def _limits(self) -> dict[str, Any]:
         return {"mcu": self.mcu, "rom": self.rom, "ram": self.ram, **vars(self.limits)}
 
@@ -223,6 +237,26 @@ def _value(name: str, kind: Any, given: Mapping[str, object]) -> object:
 def default_name(program: Program, sampler: str, seed: int) -> str:
     """What a search is called unless someone says: SPACE-MCU-SAMPLER-SEED."""
     return "-".join(filter(None, (program.space.name, program.target, sampler, str(seed))))
+
+
+def file_name(parts: Iterable[str]) -> str:
+    """A name for a file in any folder of any system, joined of parts; those that are empty are left out.
+
+    Where a part cannot be written as it is, or all together are too long, six digits of a digest tell the name from
+    others.
+
+    Example:
+        >>> file_name(["dscnn", "", "rom=64 KiB", "network.2.repeat=[4,5]"])
+        'dscnn-rom=64KiB-network.2.repeat=4,5'
+        >>> file_name(["dscnn", 'constraints=["depth <= 6"]'])
+        'dscnn-constraints=_depth_=6_-6b68c9'
+    """
+    told = [_LIST.sub(r"=\1", part.replace(" ", "")) for part in parts if part]
+    name = "-".join(_UNSAFE.sub("_", part) for part in told)
+    if name == "-".join(told) and len(name) <= _LONGEST:
+        return name
+    digest = hashlib.sha256("\n".join(told).encode()).hexdigest()[:6]
+    return f"{name[:_LONGEST]}-{digest}"
 
 
 def is_set_file(name: str) -> bool:

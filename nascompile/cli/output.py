@@ -34,8 +34,16 @@ def _width(piped: int | None) -> int | None:
     return 80 if columns.isdigit() and int(columns) == 0 else None
 
 
+class _Console(Console):
+    """One that leaves it to the command line what becomes of a pipe without a reader."""
+
+    def on_broken_pipe(self) -> None:
+        """Rich's own way ends with 1."""
+        raise BrokenPipeError
+
+
 #: Data. A pipe or a file has no width; then nothing should wrap.
-out = Console(highlight=False, width=_width(None if sys.stdout.isatty() else 200))
+out = _Console(highlight=False, width=_width(None if sys.stdout.isatty() else 200))
 #: Talk.
 err = Console(stderr=True, highlight=False, soft_wrap=True, width=_width(None))
 

@@ -33,7 +33,11 @@ def reduce(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", help="Where to write the set. Default: SPACE-MCU.nasset in this folder.", metavar="FILE"
+            "--out",
+            "-o",
+            help="Where to write the set. Default: SPACE-MCU.nasset in this folder; other limits and overrides are in "
+            "the name, too (dscnn-stm32f412-choices.M.step=56.nasset).",
+            metavar="FILE",
         ),
         FILE,
     ] = None,
@@ -54,7 +58,7 @@ def reduce(
     with working(f"reducing {request.space}") as progress:
         progress("compiling", 0)
         program = request.program()
-        path = output or Path("-".join(filter(None, (program.space.name, program.target))) + ".nasset")
+        path = output or request.set_file(program)
         if save:
             check_file(path, [Path(request.space)])
         fs = solve(program, solver, progress)
@@ -95,6 +99,8 @@ def count(
 
     Of a relaxed set, the two exact numbers between which it lies, and an estimate by draws.
 
+    Exit code 1 if it is 0, as with `reduce`.
+
     Example:
 
       nascompile count dscnn --mcu stm32f412
@@ -111,6 +117,8 @@ def count(
         print(f"{between_text(low, high)}, {estimate_text(found)}")
     else:
         print(low)
+    if not high:
+        raise typer.Exit(1)
 
 
 def _counted(request: SetRequest, progress: Progress) -> tuple[Program, dict[str, tuple[int, int]], Estimate | None]:

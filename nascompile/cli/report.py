@@ -37,7 +37,7 @@ def report(fs: AnySet, attribute: bool = True) -> dict[str, Any]:
         **count_data(low, high),
         **({"share": low / program.size} if low == high else {}),
         "exact": low == high,
-        "engine": fs.engine,
+        "engine": fs.engine or None,
         "seconds": fs.seconds,
         "origin": fs.origin or None,
         "variants": [_variant(fs, v) for v in range(len(program.chains))],

@@ -23,7 +23,7 @@ from nascompile.cli.output import emit_json, out, quantity, say, table, working
 from nascompile.cli.outputs import FILE
 from nascompile.cli.report import print_head, report
 from nascompile.cli.search.run_report import show_run
-from solvers.base import verify as verify_set
+from solvers.base import mismatch
 from solvers.sets.feasible_set import FeasibleSet
 from solvers.sets.relaxed_set import AnySet, RelaxedSet
 from spaces.errors import NascompileError
@@ -81,10 +81,10 @@ def show(request: SetRequest, options: ShowOptions) -> None:
     fs = request.feasible_set()
     with working("looking"):
         members = _members(fs, options)
-        same = verify_set(fs) if options.verify else None
+        otherwise = mismatch(fs) if options.verify else None
     data = {**report(fs, attribute=False), "members": _rows(fs, members)}
-    if same is not None:
-        data["verified"] = same
+    if otherwise is not None:
+        data["verified"] = not otherwise
     if options.as_json:
         emit_json(data)
     else:
@@ -92,9 +92,9 @@ def show(request: SetRequest, options: ShowOptions) -> None:
         if members:
             out.print()
             _print_members(data["members"])
-        if same is not None:
-            say("verified: solving anew gives the same set" if same else "NOT VERIFIED: solving anew gives another set")
-    if same is False:
+        if otherwise is not None:
+            say(f"NOT VERIFIED: {otherwise}" if otherwise else "verified: solving anew gives the same set")
+    if otherwise:
         raise typer.Exit(1)
 
 

@@ -23,6 +23,7 @@ from samplers.proxies.ensemble import evaluate
 from samplers.proxies.entropy import Entropy
 from samplers.scores.worker_pool import ParallelMap, ordered
 from spaces.errors import NascompileError
+from spaces.language.differences import differences
 from spaces.language.reader import read_space
 from spaces.program.candidate import Candidate, candidate_of
 from spaces.program.graph import Budgets, Chain, Program
@@ -153,7 +154,8 @@ class _Kept:
         for candidate in self._candidates:
             program = program or candidate.program
             if candidate.program is not program and candidate.program.space.text != program.space.text:
-                message = f"`{candidate}` and `{self._last}` are of different spaces"
+                told = differences(candidate.program.space, program.space)
+                message = f"`{candidate}` and `{self._last}` are of different spaces{told}"
                 raise ProxyError.of("different-spaces", message, "score the candidates of each on their own")
             self._last = candidate
             self._waiting.append(candidate)

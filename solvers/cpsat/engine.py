@@ -19,6 +19,7 @@ from solvers.base import Progress
 from solvers.cpsat.model import Model, lower
 from solvers.cpsat.search import enumerate_model, solve_model
 from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.metrics import check_sense
 from spaces.errors import EngineError, did_you_mean
 from spaces.language.layer import option_label
 from spaces.program.graph import Chain, Program
@@ -144,7 +145,7 @@ def optimum(
         None where the variant has no member.
 
     Raises:
-        EngineError: an unknown metric, or a decision that is not a number.
+        EngineError: an unknown metric or sense, or a decision that is not a number.
 
     Example:
         >>> from spaces.program.compile import compile_space
@@ -153,6 +154,7 @@ def optimum(
         >>> optimum(compile_space(load_space("mlp2"), Budgets(rom=13_600)), 0, "rom")
         Optimum(value=13568, row=(1, 3))
     """
+    check_sense(sense)
     chain = program.chains[variant]
     if chain.impossible:
         return None

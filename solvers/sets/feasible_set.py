@@ -20,8 +20,9 @@ from solvers.sets import set_file
 from solvers.sets.metrics import Metrics
 from solvers.sets.ranking import distinct_draws, list_rows, rank_row, unrank_rows
 from solvers.sets.restriction import histogram, option_masks, restrict
-from solvers.sets.tree import Level, Tree, join, merge_pairs
+from solvers.sets.tree import Level, Root, Tree, join, merge_pairs
 from spaces.errors import CandidateError, EngineError, SetFileError
+from spaces.language.differences import differences
 from spaces.program.candidate import Candidate, parse_candidate
 from spaces.program.graph import Program
 from spaces.units import format_time_ns
@@ -37,9 +38,10 @@ class FeasibleSet(Sequence[Candidate]):
     Args:
         program: what was solved.
         tree: the members.
-        engine: which solver made it.
-        seconds: how long that took.
+        engine: which solver made it; empty where it was opened from a file.
+        seconds: how long that took; None where it was opened from a file.
         origin: what the set is, where it is not simply the program's feasible set (`a & b`).
+        tables: the digest of the costs when the set was made, where it was opened from a file.
 
     Example:
         >>> from solvers.base import solve
@@ -60,12 +62,22 @@ class FeasibleSet(Sequence[Candidate]):
     #: Whether the set is known member by member, as it is here, or relaxed (`solvers.sets.relaxed_set`).
     exact: Literal[True] = True
 
-    def __init__(self, program: Program, tree: Tree, engine: str, seconds: float, origin: str = "") -> None:
+    def __init__(
+        self,
+        program: Program,
+        tree: Tree,
+        engine: str = "",
+        seconds: float | None = None,
+        origin: str = "",
+        *,
+        tables: str = "",
+    ) -> None:
         self.program = program
         self.tree = tree
         self.engine = engine
         self.seconds = seconds
         self.origin = origin
+        self.tables = tables
 
     # -- size ------------------------------------------------------------------------------------------------------
 
@@ -181,9 +193,12 @@ class FeasibleSet(Sequence[Candidate]):
     def _candidate(self, value: object) -> Candidate:
         if isinstance(value, str):
             return parse_candidate(self.program, value)
-        if not isinstance(value, Candidate) or value.program.space.text != self.program.space.text:
-            message = f"{value!r} is no candidate of `{self.program.space.name}`"
-            raise CandidateError.of("bad-candidate", message)
+        if not isinstance(value, Candidate):
+            raise CandidateError.of("bad-candidate", f"{value!r} is no candidate of `{self.program.space.name}`")
+        if value.program.space.text != self.program.space.text:
+            told = differences(value.program.space, self.program.space)
+            message = f"`{value}` is of `{value.space}`, and the set of another space `{self.program.space.name}`{told}"
+            raise CandidateError.of("bad-candidate", message, "its line, `str(candidate)`, is that of a candidate here")
         return value
 
     def _rank(self, candidate: Candidate) -> int | None:
@@ -329,7 +344,7 @@ class FeasibleSet(Sequence[Candidate]):
             sense: `max` or `min`.
 
         Raises:
-            EngineError: the set is empty, or the metric unknown.
+            EngineError: the set is empty, the metric unknown, or the sense another word.
         """
         return self.metrics.best(metric, sense)
 
@@ -355,8 +370,7 @@ class FeasibleSet(Sequence[Candidate]):
         """
         label = None if variant is None else str(variant)
         if label is not None and label not in self.program.by_label:
-            hint = f"its variants are {', '.join(self.program.by_label)}"
-            raise CandidateError.of("bad-candidate", f"there is no variant `{label}`", hint)
+            raise CandidateError.of("bad-candidate", f"there is no variant `{label}`", self.program.variants_hint)
         masks = option_masks([c.variant for c in self.program.chains], choices)
         chains: list[tuple[list[Level], int]] = []
         for v, chain in enumerate(self.program.chains):
@@ -367,14 +381,17 @@ class FeasibleSet(Sequence[Candidate]):
         return self._derived(join(chains), f"{self.description} where {', '.join(what)}")
 
     def _derived(self, tree: Tree, origin: str) -> FeasibleSet:
-        return FeasibleSet(self.program, tree, self.engine, self.seconds, origin)
+        return FeasibleSet(self.program, tree, self.engine, self.seconds, origin, tables=self.tables)
 
     def _combined(self, other: FeasibleSet, sign: str) -> FeasibleSet:
         if not isinstance(other, FeasibleSet):  # pyright: ignore[reportUnnecessaryIsInstance]
             return NotImplemented
         if self.program.space.text != other.program.space.text:
-            message = f"`{self.program.space.name}` and `{other.program.space.name}` are different spaces"
-            raise EngineError.of("different-spaces", message, "combine sets of one space file")
+            one, two = self.program.space, other.program.space
+            message = f"`{one.name}` and `{two.name}` are different spaces{differences(one, two)}"
+            raise EngineError.of(
+                "different-spaces", message, "combine sets of one space file, under the same overrides"
+            )
         chains = [merge_pairs(self.tree.chain(v), other.tree.chain(v), sign) for v in range(len(self.program.chains))]
         return self._derived(join(chains), f"({self.description}) {sign} ({other.description})")
 
@@ -390,11 +407,19 @@ class FeasibleSet(Sequence[Candidate]):
         """Members of this set that the other does not have."""
         return self._combined(other, "-")
 
-    # -- on disk ---------------------------------------------------------------------------------------------------
+    def __le__(self, other: object) -> bool:
+        """Whether every member is one of the other set of the same space."""
+        return not self - other if isinstance(other, FeasibleSet) else NotImplemented
+
+    def __lt__(self, other: object) -> bool:
+        """Whether every member is one of the other set, which has more."""
+        return self <= other and self.size < other.size if isinstance(other, FeasibleSet) else NotImplemented
+
+    # -- on disk, and in other processes -------------------------------------------------------------------------------
 
     def save(self, path: str | Path) -> Path:
         """Write the set to a checksummed file; see `solvers.sets.set_file`."""
-        stored = set_file.StoredSet(self.program, self.tree, self.engine, self.seconds, self.origin)
+        stored = set_file.StoredSet(self.program, self.tree, self.origin, self.tables)
         return set_file.save(stored, Path(path))
 
     @staticmethod
@@ -408,4 +433,14 @@ class FeasibleSet(Sequence[Candidate]):
         if stored.quanta is not None:
             message = "this file holds a relaxed set, not an exact one"
             raise SetFileError.of("relaxed-set", message, "open it with `nascompile.load_set`", Path(path))
-        return FeasibleSet(stored.program, stored.tree, stored.engine, stored.seconds, stored.origin)
+        return FeasibleSet(stored.program, stored.tree, origin=stored.origin, tables=stored.tables)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Without what was found out about the set since it was made."""
+        own = (self.engine, self.seconds, self.origin, self.tables)
+        return _unpickled, (self.program, self.tree.levels, self.tree.roots, *own)
+
+
+def _unpickled(program: Program, levels: tuple[Level, ...], roots: tuple[Root, ...], *own: Any) -> FeasibleSet:
+    engine, seconds, origin, tables = own
+    return FeasibleSet(program, Tree(levels, roots), engine, seconds, origin, tables=tables)

@@ -23,7 +23,7 @@ from spaces.errors import EngineError, did_you_mean
 from spaces.program.candidate import Candidate, candidate_of
 from spaces.program.graph import ADDITIVE_METRICS, Chain, Program
 
-__all__ = ["Lifted", "Metrics", "lift"]
+__all__ = ["Lifted", "Metrics", "check_sense", "lift"]
 
 Values = NDArray[Any]
 Edge = Callable[[int], Values]
@@ -90,6 +90,16 @@ def lift(program: Program, tree: Tree, variant: int) -> Lifted:
     return Lifted(chain, tuple(all_states), tuple(children))
 
 
+def check_sense(sense: str) -> None:
+    """Whether there is such a sense.
+
+    Raises:
+        EngineError: it is neither `max` nor `min`.
+    """
+    if sense not in ("max", "min"):
+        raise EngineError.of("wrong-value", f"`sense` = {sense!r}", "it is `max` or `min`")
+
+
 class Metrics:
     """Optima, extremes and the k best members of a set, by rom, ram, params, macs, flops, entropy, or a decision.
 
@@ -107,7 +117,8 @@ class Metrics:
     def _variants(self) -> list[int]:
         return [v for v, (_, node) in enumerate(self.tree.roots) if node]
 
-    def _check(self, metric: str, known: set[str]) -> None:
+    def _check(self, metric: str, known: set[str], sense: str) -> None:
+        check_sense(sense)
         if metric not in known:
             missing = "there are latencies only with a latency profile: --latency-profile NAME"
             hint = missing if metric == "latency" else did_you_mean(metric, known)
@@ -121,7 +132,7 @@ class Metrics:
 
     def best(self, metric: str, sense: str = "max") -> Candidate:
         """See `FeasibleSet.best`."""
-        self._check(metric, {*self._additive(), "ram"})
+        self._check(metric, {*self._additive(), "ram"}, sense)
         return self._ram(sense) if metric == "ram" else self.top(metric, 1, sense)[0]
 
     def extremes(self, metric: str) -> tuple[int | float, int | float]:
@@ -137,7 +148,9 @@ class Metrics:
         if metric == "ram":
             message = "the RAM is a maximum, not a sum: only the single best member by RAM can be asked for"
             raise EngineError.of("not-additive", message, "ask for one: `best`, or `--number 1`")
-        self._check(metric, self._additive())
+        self._check(metric, self._additive(), sense)
+        if k < 0:
+            raise EngineError.of("wrong-value", f"`k` = {k}", "it is 0 or more")
         streams = [s for v in self._variants() for s in self._ordered(v, metric, 1 if sense == "max" else -1)]
         merged = heapq.merge(*streams, key=lambda item: item[0])
         result = (candidate_of(self.program, v, row) for _, v, row in merged)

@@ -70,8 +70,9 @@ class RelaxedSet:
         inner: roots of the inner set in that tree, one per variant.
         quanta: name of a limit -> to multiples of what its costs were rounded; None where it was left out altogether.
             Limits that are not named were kept exactly.
-        seconds: how long it took.
+        seconds: how long it took; None where it was opened from a file.
         origin: what the set is, where it is not simply the program's feasible set.
+        tables: the digest of the costs when the set was made, where it was opened from a file.
 
     Example:
         >>> from solvers.relaxed import relax
@@ -98,8 +99,10 @@ class RelaxedSet:
         tree: Tree,
         inner: Sequence[Root],
         quanta: Mapping[str, int | None],
-        seconds: float,
+        seconds: float | None = None,
         origin: str = "",
+        *,
+        tables: str = "",
     ) -> None:
         self.program = program
         self.tree = tree
@@ -107,6 +110,7 @@ class RelaxedSet:
         self.quanta = dict(quanta)
         self.seconds = seconds
         self.origin = origin
+        self.tables = tables
 
     # -- how many --------------------------------------------------------------------------------------------------
 
@@ -282,7 +286,7 @@ class RelaxedSet:
         chains = [each.tree.chain(v) for each in (part, inner) for v in range(len(self.program.chains))]
         tree = join(chains)
         what = f"{self.description}{part.origin.removeprefix(self.outer.origin)}"
-        return RelaxedSet(self.program, *_split(tree), self.quanta, self.seconds, what)
+        return RelaxedSet(self.program, *_split(tree), self.quanta, self.seconds, what, tables=self.tables)
 
     @property
     def inner_set(self) -> FeasibleSet:
@@ -293,7 +297,7 @@ class RelaxedSet:
     def save(self, path: str | Path) -> Path:
         """Write the set to a checksummed file, which keeps both trees and the quanta; see `solvers.sets.set_file`."""
         both = Tree(self.tree.levels, (*self.tree.roots, *self.inner))
-        stored = set_file.StoredSet(self.program, both, self.engine, self.seconds, self.origin, self.quanta)
+        stored = set_file.StoredSet(self.program, both, self.origin, self.tables, self.quanta)
         return set_file.save(stored, Path(path))
 
     # -- what there is not -----------------------------------------------------------------------------------------
@@ -391,8 +395,9 @@ def load_set(path: str | Path) -> AnySet:
     """
     stored = set_file.load(Path(path))
     if stored.quanta is None:
-        return FeasibleSet(stored.program, stored.tree, stored.engine, stored.seconds, stored.origin)
-    return RelaxedSet(stored.program, *_split(stored.tree), stored.quanta, stored.seconds, stored.origin)
+        return FeasibleSet(stored.program, stored.tree, origin=stored.origin, tables=stored.tables)
+    outer, inner = _split(stored.tree)
+    return RelaxedSet(stored.program, outer, inner, stored.quanta, origin=stored.origin, tables=stored.tables)
 
 
 def exactly(fs: AnySet, what: str, hint: str = "") -> FeasibleSet:

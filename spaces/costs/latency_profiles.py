@@ -49,7 +49,8 @@ def load_profile(name_or_path: str | os.PathLike[str]) -> LatencyProfile:
     result = next((path for known, path in profiles().items() if plain_name(known) == plain_name(name)), None)
     if result is None:
         near = did_you_mean(name[:60], profiles())
-        hint = f"{near} `nascompile latency list` lists them; `nascompile latency fit` makes one from measurements"
+        end = "" if near.endswith("?") else ";"
+        hint = f"{near}{end} `nascompile latency list` lists them; `nascompile latency fit` makes one from measurements"
         raise LatencyError.of("unknown-latency-profile", f"there is no latency profile `{name[:60]}`", hint)
     return _read_file(result)
 

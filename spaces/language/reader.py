@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,14 @@ def read_space(text: str, file: str = "<text>", overrides: Iterable[str] = (), f
     """Read a space from YAML text; see `load_space`."""
     document = read_document(text, file, overrides, folder)
     return _SpaceReader(document).space()
+
+
+def _as_text(space: Space) -> tuple[Any, ...]:
+    return read_space, (space.text, space.document.source.file)
+
+
+# A space is pickled by whoever can read it again: no module reaches itself, so its own cannot.
+copyreg.pickle(Space, _as_text)
 
 
 class _SpaceReader(Reading):

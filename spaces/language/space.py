@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
 
 from spaces.errors import Span
 from spaces.language.document import Document
@@ -66,6 +67,8 @@ def has_decided_depth(items: tuple[Item, ...]) -> bool:
 class Space:
     """A search space: input, choices, network, constraints; and the overrides under which its networks are thin.
 
+    It pickles as its text, which `spaces.language.reader` reads again; nothing in it changes, so it is its own copy.
+
     Example:
         >>> from spaces.language.reader import load_space
         >>> load_space("dscnn").choices["M"].options[:3]
@@ -84,7 +87,16 @@ class Space:
     cells: Mapping[str, Cell] = field(default_factory=dict[str, "Cell"])
     thin: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def text(self) -> str:
         """Canonical text of the resolved document; two spaces with equal text are the same."""
         return self.document.text
+
+    def __repr__(self) -> str:
+        return f"<Space {self.name}: {self.settings.dtype}>"
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _: object) -> Self:
+        return self

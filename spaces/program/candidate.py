@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, total_ordering
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,15 +21,19 @@ if TYPE_CHECKING:
 __all__ = ["Candidate", "candidate_of", "parse_candidate"]
 
 
-@dataclass(frozen=True, order=True)
+@total_ordering
+@dataclass(frozen=True, eq=False)
 class Candidate:
     """One network of a compiled space. Hashable; ordered as the space is.
+
+    Networks of spaces that differ in anything, such as the data type, are different; what budgets and runtime they
+    were compiled for is not part of them.
 
     Args:
         space: name of the space.
         position: position of its variant among the program's chains.
         row: option index per decision.
-        program: the compiled space; not part of equality.
+        program: the compiled space.
 
     Example:
         >>> from spaces.program.compile import compile_space
@@ -42,7 +46,29 @@ class Candidate:
     space: str
     position: int
     row: tuple[int, ...]
-    program: Program = field(compare=False, repr=False)
+    program: Program
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Candidate):
+            return NotImplemented
+        return (self.row, self.position) == (other.row, other.position) and (
+            self.program is other.program or self.program.space.text == other.program.space.text
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.program.space.text, self.position, self.row))
+
+    def __lt__(self, other: object) -> bool:
+        if not isinstance(other, Candidate):
+            return NotImplemented
+        mine, others = ((c.space, c.position, c.row, c.program.space.text) for c in (self, other))
+        return mine < others
+
+    def __repr__(self) -> str:
+        return f"<Candidate {self}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Candidate, (self.space, self.position, self.row, self.program)
 
     @property
     def variant(self) -> Variant:
@@ -186,10 +212,8 @@ def parse_candidate(program: Program, text: str) -> Candidate:
 def _position(program: Program, text: str, label: str, words: int) -> int:
     variants = [chain.variant for chain in program.chains]
     if label and label not in program.by_label:
-        known = ", ".join(v.label for v in variants[:20])
-        raise CandidateError.of(
-            "bad-candidate", f"`{program.space.name}` has no variant `{label}`", f"its variants are {known}"
-        )
+        message = f"`{program.space.name}` has no variant `{label}`"
+        raise CandidateError.of("bad-candidate", message, program.variants_hint)
     lengths = [len(_words(program, v)) for v in variants]
     fitting = [v for v in range(len(variants)) if lengths[v] == words]
     if label:

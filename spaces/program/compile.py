@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copyreg
 import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ import numpy as np
 
 from spaces.errors import EngineError, SpaceError, Span
 from spaces.language.expressions import Expression
+from spaces.language.reader import read_space
 from spaces.language.space import Space
 from spaces.program.constraints import Linear, RamLimit, Relation, classify, ground
 from spaces.program.graph import ADDITIVE_METRICS, Budgets, Chain, Limit, Program, Stage
@@ -75,6 +78,23 @@ def compile_space(
         raise compiler.failure(chains)
     model = ram_model or runtime.ram_model or space.ram_model
     return Program(space, chains, budgets, target, model, runtime=runtime, latency=latency)
+
+
+@lru_cache(maxsize=4)
+def _compiled(text: str, file: str, budgets: Budgets, target: str, *given: Any) -> Program:
+    """A program that comes to another process: of the candidates that come one by one all have the same."""
+    ram_model, runtime, latency = given
+    space = read_space(text, file)
+    return compile_space(space, budgets, target=target, ram_model=ram_model, runtime=runtime, latency=latency)
+
+
+def _as_text(program: Program) -> tuple[Any, ...]:
+    own = (program.budgets, program.target, program.ram_model, program.runtime, program.latency)
+    return _compiled, (program.space.text, program.space.document.source.file, *own)
+
+
+# Its tables are made anew in less time than it takes to send them.
+copyreg.pickle(Program, _as_text)
 
 
 @contextmanager

@@ -163,6 +163,9 @@ class Chain:
 class Program:
     """A space compiled for budgets.
 
+    It pickles as the space's text with what was asked, and is compiled anew; nothing in it changes, so it is its own
+    copy.
+
     Args:
         space: what was compiled.
         chains: one per variant, in order.
@@ -191,10 +194,29 @@ class Program:
         """|X|, Eq. 1: the number of option combinations before any constraint."""
         return sum(chain.variant.size for chain in self.chains)
 
+    def __repr__(self) -> str:
+        limits = ", ".join(f"{name} <= {value:,}" for name, value in self.budgets.items())
+        target = f" on {self.target}" if self.target else ""
+        return f"<Program {self.space.name}{target}: {self.size:,} networks, {limits or 'no budgets'}>"
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _: object) -> Self:
+        return self
+
     @cached_property
     def by_label(self) -> dict[str, int]:
         """Position of each variant by its label."""
         return {chain.variant.label: v for v, chain in enumerate(self.chains)}
+
+    @property
+    def variants_hint(self) -> str:
+        """What to write where a variant is asked for that is not there."""
+        labels = list(self.by_label)
+        if labels == [""]:
+            return "it has a single variant, which needs no name"
+        return f"its variants are {', '.join(labels[:20])}{', ...' if len(labels) > 20 else ''}"
 
     def costs(self, variant: int, rows: NDArray[np.integer]) -> dict[str, NDArray[Any]]:
         """The costs of many candidates of a variant.

@@ -144,9 +144,27 @@ class NascompileC(Runtime):
 
     @classmethod
     def of_data(cls, data: Mapping[str, Any]) -> NascompileC:
-        """What `data` gave."""
+        """What `data` gave.
+
+        Raises:
+            RuntimeProfileError: it gave nothing like this.
+        """
+        if not _is_data(data):
+            message = f"these are no measurements of the runtime `{cls.name}`"
+            raise RuntimeProfileError.of("bad-runtime", message, "make the set anew with `nascompile reduce`")
         needs = {kernel: tuple(parts) for kernel, parts in data["needs"].items()}
         return cls(**{**{key: value for key, value in data.items() if key != "name"}, "needs": needs})
+
+
+def _is_data(data: Mapping[str, Any]) -> bool:
+    """Whether these are the keys and types of `NascompileC.data`."""
+    return (
+        data.keys() == {"name", *(f.name for f in fields(NascompileC))}
+        and all(isinstance(data[key], str) for key in ("name", "core", "dtype"))
+        and all(isinstance(data[key], dict) for key in ("code", "needs"))
+        and all(type(size) is int for size in (data["base"], data["call"], *data["code"].values()))
+        and all(isinstance(parts, list) and all(isinstance(p, str) for p in parts) for parts in data["needs"].values())
+    )
 
 
 def profile_text(runtimes: Iterable[NascompileC], compiler: str) -> str:

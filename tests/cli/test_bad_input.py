@@ -226,12 +226,12 @@ def test_a_damaged_set_file(damage: str, run: Run) -> None:
     damaged = {
         "cut": data[:-20],
         "altered": data[:-20] + bytes([data[-20] ^ 1]) + data[-19:],
-        "version": data.replace(b"set 1", b"set 2", 1),
+        "version": data.replace(b"set 2", b"set 1", 1),
     }
     (run.folder / "m.nasset").write_bytes(damaged[damage])
     code, out, err = run("show", "m.nasset")
     expected = {
-        "version": "a set file of version 2; this nascompile reads version 1 [wrong-version]\n"
+        "version": "a set file of version 1; this nascompile reads version 2 [wrong-version]\n"
         "  make it anew with `nascompile reduce`"
     }.get(
         damage,

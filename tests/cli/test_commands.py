@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +19,8 @@ from spaces.blocks import BLOCKS
 from spaces.language.library import library
 from spaces.language.reader import read_space
 from tests.cli.conftest import Run
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_reduce_reports_and_writes_the_set(run: Run) -> None:
@@ -54,11 +59,50 @@ def test_count(solver: str, run: Run) -> None:
 
 
 def test_a_set_file_takes_no_budgets(run: Run) -> None:
-    run("reduce", "mlp2", "--rom", "13600")
-    assert run("count", "mlp2.nasset")[1] == "14\n"
-    code, _, err = run("count", "mlp2.nasset", "--rom", "1MiB")
+    run("reduce", "mlp2", "--rom", "13600", "-o", "m.nasset")
+    assert run("count", "m.nasset")[1] == "14\n"
+    code, _, err = run("count", "m.nasset", "--rom", "1MiB")
     assert code == 2
-    assert "--rom cannot change a set that is already made (mlp2.nasset)" in err
+    assert "--rom cannot change a set that is already made (m.nasset)" in err
+
+
+def test_a_count_of_nothing_is_a_no(run: Run) -> None:
+    assert run("count", "mlp2", "--rom", "1") == (1, "0\n", "")
+    code, out, _ = run("count", "mlp2", "--rom", "1", "--json")
+    assert (code, json.loads(out)["count"]) == (1, 0)
+
+
+class TestDefaultName:
+    """No two of these write over each other, and each reads back as what it is of."""
+
+    @pytest.mark.parametrize(
+        ("arguments", "name"),
+        [
+            ((), "mlp2.nasset"),
+            (("--mcu", "stm32f412"), "mlp2-stm32f412.nasset"),
+            (("--rom", "64 KiB"), "mlp2-rom=64KiB.nasset"),
+            (("--mcu", "stm32f412", "--ram", "1MB", "--macs", "5k"), "mlp2-stm32f412-ram=1MB-macs=5k.nasset"),
+            (("--mcu", "stm32f412", "dtype=int8"), "mlp2-stm32f412-dtype=int8.nasset"),
+            (("--mcu", "STM32F412", "dtype=int8", "--runtime", "nascompile-c"),
+             "mlp2-stm32f412-runtime=nascompile-c-dtype=int8.nasset"),
+            (("--ram-model", "liveness", "choices.M.step=32"), "mlp2-ram-model=liveness-choices.M.step=32.nasset"),
+            (("choices.M=[16, 32, 48]",), "mlp2-choices.M=16,32,48.nasset"),
+            (('constraints=["M[1] <= M[2]"]',), "mlp2-constraints=_M_1_=M_2_-a6f036.nasset"),
+            (('constraints=["M[1] >= M[2]"]',), "mlp2-constraints=_M_1_=M_2_-f1536f.nasset"),
+        ],
+    )  # fmt: skip
+    def test_it_says_what_was_asked(self, arguments: tuple[str, ...], name: str, run: Run) -> None:
+        code, _, err = run("reduce", "mlp2", *arguments)
+        assert (code, [p.name for p in run.folder.iterdir()]) == (0, [name])
+        assert f"written: {name}" in err
+        assert run("count", name)[1] == run("count", "mlp2", *arguments)[1]
+
+    def test_it_fits_a_folder(self, run: Run) -> None:
+        assert run("reduce", "mlp2", f"doc={'a' * 300}")[0] == 0
+        assert run("reduce", "mlp2", f"doc={'a' * 301}")[0] == 0
+        names = [p.name for p in run.folder.iterdir()]
+        assert len(set(names)) == 2
+        assert all(len(name) < 200 for name in names)
 
 
 def test_check_prints_every_term(run: Run) -> None:
@@ -187,3 +231,38 @@ def test_the_solvers_are_named_wherever_they_can_be_chosen(run: Run) -> None:
     helped = " ".join(run("reduce", "--help").stdout.split())
     assert f"auto, {' or '.join(', '.join(SOLVERS).rsplit(', ', 1))}." in helped
     assert f"`--solver {'|'.join(SOLVERS)}`" in (Path(__file__).parents[2] / "README.md").read_text()
+
+
+def test_a_variant_of_a_space_with_one(run: Run) -> None:
+    code, _, err = run("compile", "mlp2", "--emit", "dot", "--variant", "9")
+    assert (code, err) == (
+        2,
+        "error: there is no variant `9` [bad-option]\n  it has a single variant, which needs no name\n",
+    )
+    assert "its variants are 6, 7, 8" in run("compile", "dscnn", "--emit", "dot", "--variant", "9").stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unbuffered"),
+    [
+        (("schema",), ""),
+        (("schema",), "1"),
+        (("--help",), ""),
+        (("latency", "list"), "1"),
+        (("show", "mlp2", "-n", "60"), ""),
+        (("export", "mlp2"), "1"),
+    ],
+)
+def test_a_reader_that_leaves_is_no_mistake(arguments: tuple[str, ...], unbuffered: str, tmp_path: Path) -> None:
+    """As in `nascompile schema | head -1`, where the reader may even be gone before anything is written."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "nascompile", *arguments],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered},
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")

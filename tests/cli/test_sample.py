@@ -99,8 +99,8 @@ def test_a_state_of_something_else_is_refused(run: Run) -> None:
     lines(run, *SMALL, "-n", "3", "--state", "s.json")
     before = (run.folder / "s.json").read_bytes()
     for arguments, text in (
-        ((*SMALL, "--seed", "1"), "of another parameters"),
-        ((*SMALL, "--sampler", "uniform"), "of another sampler"),
+        ((*SMALL, "--seed", "1"), "of other parameters: `seed` is 0 there, 1 here"),
+        ((*SMALL, "--sampler", "uniform"), "of another sampler: `EntropySampler`, not `UniformSampler`"),
         (("mlp2", "--rom", "13000"), "of another set"),
     ):
         code, out, err = run("sample", *arguments, "--state", "s.json")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import random
 import tracemalloc
+from functools import partial
 from itertools import islice
+from multiprocessing import get_context
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +18,12 @@ from hypothesis import strategies as st
 
 import nascompile as nc
 from solvers.base import solve
+from solvers.cpsat.engine import optimum
 from solvers.sets.feasible_set import FeasibleSet
 from solvers.sets.ranking import distinct_draws
 from spaces.errors import CandidateError, EngineError
 from spaces.language.reader import read_space
+from spaces.program.candidate import Candidate
 from spaces.program.compile import compile_space
 from spaces.program.graph import Program
 from tests.strategies import budgets_for, small_spaces
@@ -87,6 +94,116 @@ def test_set_algebra(a: FeasibleSet, other: FeasibleSet) -> None:
     if a.program.space.text != other.program.space.text:
         with pytest.raises(EngineError, match="different spaces"):
             a & other
+
+
+@given(sets(), st.data())
+def test_subsets(fs: FeasibleSet, data: st.DataObject) -> None:
+    everything = solve(compile_space(fs.program.space), "exhaustive")
+    part = fs.where(variant=data.draw(st.sampled_from(list(fs.program.by_label))))
+    for a, b in ((fs, everything), (part, fs), (everything, part), (fs, fs), (part, everything - part)):
+        mine, others = {str(c) for c in a}, {str(c) for c in b}
+        assert (a <= b, a < b, a >= b, a > b) == (mine <= others, mine < others, mine >= others, mine > others)
+
+
+def test_sets_compare_with_sets_of_their_space_only(dscnn: FeasibleSet) -> None:
+    with pytest.raises(EngineError, match="`dscnn` and `mlp2` are different spaces"):
+        dscnn <= nc.reduce("mlp2")  # noqa: B015 - it raises
+    with pytest.raises(TypeError):
+        dscnn <= 3  # noqa: B015
+
+
+@given(sets())
+def test_a_set_travels(fs: FeasibleSet) -> None:
+    if fs:
+        fs.best("entropy")
+        assert fs[0].steps
+    for again in (pickle.loads(pickle.dumps(fs)), copy.deepcopy(fs), copy.copy(fs)):
+        assert again == fs
+        assert [str(c) for c in again] == [str(c) for c in fs]
+        assert (again.description, again.engine, again.seconds) == (fs.description, fs.engine, fs.seconds)
+        assert list(again) == list(fs)
+        if fs:
+            assert again[0].costs == fs[0].costs
+
+
+class TestPickle:
+    """What goes to other processes is small, and candidates of one program share it."""
+
+    def test_candidates_share_their_program(self, dscnn: FeasibleSet) -> None:
+        one, many = (len(pickle.dumps(dscnn.sample(n, seed=0))) for n in (1, 101))
+        assert one < 1_500
+        assert many - one < 100 * 40
+        again = pickle.loads(pickle.dumps(dscnn.sample(5, seed=0)))
+        assert again == dscnn.sample(5, seed=0)
+        assert len({id(c.program) for c in again}) == 1
+
+    def test_those_that_come_one_by_one_share_it_too(self, dscnn: FeasibleSet) -> None:
+        again = [pickle.loads(pickle.dumps(c)) for c in dscnn.sample(5, seed=0)]
+        assert len({id(c.program) for c in again}) == 1
+
+    def test_a_program_is_compiled_as_it_was(self) -> None:
+        program = nc.compile("dscnn", mcu="stm32f412", latency="90ms", latency_profile="nascompile-c",
+                             runtime="nascompile-c", overrides=["dtype=int8"])  # fmt: skip
+        again = pickle.loads(pickle.dumps(program))
+        assert again.space.text == program.space.text
+        assert (again.runtime, again.latency) == (program.runtime, program.latency)
+        assert (again.budgets, again.target, again.ram_model) == (program.budgets, program.target, program.ram_model)
+        row = np.zeros((1, 6), np.int64)
+        assert again.costs(0, row) == program.costs(0, row)
+        assert copy.deepcopy(program) is program
+        assert copy.deepcopy(program.space) is program.space
+
+    @pytest.mark.parametrize("how", ["fork", "spawn"])
+    def test_a_pool(self, how: str) -> None:
+        drawn = nc.reduce("mlp2", rom=13_600).sample(8, seed=0)
+        with get_context(how).Pool(2) as pool:
+            assert pool.map(rom_of, drawn) == [c.costs["rom"] for c in drawn]
+
+
+def rom_of(candidate: Candidate) -> int | float:
+    return candidate.costs["rom"]
+
+
+def test_candidates_of_different_spaces_are_different(dscnn: FeasibleSet) -> None:
+    other = nc.reduce("dscnn", mcu="ebs-small", overrides=["dtype=int8", "choices.M.step=56"])
+    one, two = dscnn[0], nc.parse_candidate(other.program, str(dscnn[0]))
+    assert str(one) == str(two)
+    assert one != two
+    assert len({one, two, dscnn[0], pickle.loads(pickle.dumps(one))}) == 2
+    assert sorted([one, two]) == sorted([two, one])
+    assert two not in dscnn
+    assert one == nc.parse_candidate(nc.compile("dscnn", rom=1), str(one))
+    differ = r"they differ in `dtype` \(int8, float32\), `choices.M.step` \(56, 28\)"
+    with pytest.raises(CandidateError, match=f"another space `dscnn`: {differ}"):
+        dscnn.index(two)
+    with pytest.raises(EngineError, match=f"`dscnn` and `dscnn` are different spaces: {differ}"):
+        other & dscnn
+
+
+@pytest.mark.parametrize("sense", ["maximize", "minimum", "", "MAX", None])
+def test_a_sense_that_is_none(sense: Any, dscnn: FeasibleSet) -> None:
+    for ask in (dscnn.best, lambda metric, sense: dscnn.top(metric, 3, sense), partial(optimum, dscnn.program, 0)):
+        for metric in ("rom", "ram") if ask == dscnn.best else ("rom",):
+            with pytest.raises(EngineError) as caught:
+                ask(metric, sense)
+            assert str(caught.value) == f"`sense` = {sense!r} [wrong-value]\n  it is `max` or `min`"
+
+
+def test_a_metric_that_is_none(dscnn: FeasibleSet) -> None:
+    for ask in (dscnn.best, dscnn.metrics.extremes, lambda metric: dscnn.top(metric, 3)):
+        with pytest.raises(EngineError, match="there is no metric `foo` here"):
+            ask("foo")
+    with pytest.raises(EngineError, match="`k` = -1"):
+        dscnn.top("rom", -1)
+    assert dscnn.top("rom", 0) == []
+
+
+def test_what_they_are_at_a_glance(dscnn: FeasibleSet) -> None:
+    limits = "rom <= 1,000,000, ram <= 262,144"
+    assert repr(dscnn) == f"<FeasibleSet dscnn: 167,713 of 19,136,512 ({limits})>"
+    assert repr(dscnn.program) == f"<Program dscnn on ebs-small: 19,136,512 networks, {limits}>"
+    assert repr(dscnn.program.space) == "<Space dscnn: float32>"
+    assert repr(dscnn[0]) == "<Candidate dscnn/6: 84-84-84-84-84-84>"
 
 
 @given(sets())
