@@ -37,7 +37,7 @@ def members() -> set[str]:
 
 @pytest.fixture
 def file(run: Run) -> str:
-    assert run("reduce", *MLP2).code == 0
+    assert run("reduce", *MLP2, "-o", "mlp2.nasset").code == 0
     return "mlp2.nasset"
 
 
