@@ -17,6 +17,7 @@ from spaces.lazy import face  # noqa: E402
 if TYPE_CHECKING:
     from nascompile.api import compile, load_set, reduce
     from solvers.sets.feasible_set import FeasibleSet
+    from solvers.sets.relaxed_set import RelaxedSet
     from spaces.errors import NascompileError
     from spaces.language.reader import load_space, read_space
     from spaces.program.candidate import Candidate, parse_candidate
@@ -31,6 +32,7 @@ __all__ = [
     "FeasibleSet",
     "NascompileError",
     "Program",
+    "RelaxedSet",
     "compile",
     "load_set",
     "load_space",
@@ -45,6 +47,7 @@ __getattr__, __dir__ = face(
     {
         **dict.fromkeys(("compile", "load_set", "reduce"), "nascompile.api"),
         "FeasibleSet": "solvers.sets.feasible_set",
+        "RelaxedSet": "solvers.sets.relaxed_set",
         "NascompileError": "spaces.errors",
         **dict.fromkeys(("load_space", "read_space"), "spaces.language.reader"),
         **dict.fromkeys(("Candidate", "parse_candidate"), "spaces.program.candidate"),

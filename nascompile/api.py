@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from solvers.base import Progress, solve
-from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.relaxed_set import AnySet, load_set
 from spaces.errors import UnitError
 from spaces.language.reader import load_space
 from spaces.language.space import Space
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["budgets_of", "compile", "load_set", "reduce"]
 
 Quantity = int | str | None
-
-load_set = FeasibleSet.load
 
 
 def compile(
@@ -103,11 +101,12 @@ def reduce(
     solver: str = "auto",
     progress: Progress | None = None,
     max_memory: Quantity = None,
-) -> FeasibleSet:
+) -> AnySet:
     """The exact feasible set of a space for an MCU and budgets; arguments as for `compile`.
 
     Args:
-        solver: `auto` or one of `solvers.SOLVERS`; they agree.
+        solver: `auto` or one of `solvers.SOLVERS`; all but `relaxed` agree. `auto` gives a `RelaxedSet` where the exact
+            set is too large to hold.
         progress: called now and then with what is being done and a count.
         max_memory: bytes that the process may hold meanwhile, or text such as `"4GiB"`; by default 60 % of the memory
             of the machine, the container or `ulimit -v`, whichever is least.

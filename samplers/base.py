@@ -22,7 +22,8 @@ from typing import Any
 
 from sortedcontainers import SortedList
 
-from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.ranking import shuffled
+from solvers.sets.relaxed_set import AnySet
 from spaces.errors import EngineError
 from spaces.program.candidate import Candidate
 
@@ -36,6 +37,9 @@ WORST = 1e300
 class Run:
     """What a sampler has been asked and told on one feasible set.
 
+    Members go by their ranks in the set; those of a relaxed set by their ranks in its outer set, of which not every one
+    is a member.
+
     Args:
         fs: the set.
         seed: of the sampler.
@@ -43,19 +47,21 @@ class Run:
         taken: the ranks asked, ascending.
         values: rank -> what was told of it.
         events: every ask and tell in the order in which they came.
+        over: whether the last ask found nothing left.
     """
 
-    fs: FeasibleSet
+    fs: AnySet
     seed: int
     asked: dict[int, int] = field(default_factory=dict)
     taken: SortedList = field(default_factory=SortedList)
     values: dict[int, Mapping[str, float]] = field(default_factory=dict)
     events: list[list[Any]] = field(default_factory=list)
+    over: bool = False
 
     @property
     def left(self) -> int:
-        """How many members have not been asked yet."""
-        return self.fs.size - len(self.asked)
+        """How many members have not been asked yet; of a relaxed set, how many ranks, which is at least as many."""
+        return self.fs.outer.size - len(self.asked)
 
     @property
     def told(self) -> list[tuple[int, Mapping[str, float]]]:
@@ -71,7 +77,7 @@ class Run:
         return random.Random(f"{self.seed}/{len(self.asked)}")
 
     def untaken(self, position: int) -> int:
-        """The rank of a member that has not been asked yet, by its position among those, from 0 to below `left`.
+        """A rank that has not been asked yet, by its position among those, from 0 to below `left`.
 
         Example:
             >>> from solvers.base import solve
@@ -87,6 +93,14 @@ class Run:
         while (moved := position + self.taken.bisect_right(rank)) != rank:
             rank = moved
         return rank
+
+    def draws(self, source: random.Random) -> Iterator[int]:
+        """The members that have not been asked yet, in random order, each drawn when it is taken.
+
+        Raises:
+            EngineError: of a relaxed set, whose outer set has too few members to find them.
+        """
+        return self.fs.members(map(self.untaken, shuffled(self.left, source)))
 
     def take(self, rank: int) -> None:
         """Note that a member has been asked."""
@@ -125,10 +139,17 @@ class Sampler(ABC):
         return {}
 
     @abstractmethod
-    def propose(self, run: Run) -> int:
-        """The rank of the next candidate: one in the set that has not been asked. There is at least one."""
+    def propose(self, run: Run) -> int | None:
+        """The rank of the next candidate: a member that has not been asked, or None where there is none left.
 
-    def check(self, fs: FeasibleSet) -> None:  # noqa: B027 - nothing to check is fine
+        Of an exact set there is at least one.
+        """
+
+    def remark(self, fs: AnySet) -> str:
+        """What is to be said of how it works on a set, where that is not as usual; else empty."""
+        return ""
+
+    def check(self, fs: AnySet) -> None:  # noqa: B027 - nothing to check is fine
         """Whether the parameters, and the set, can be.
 
         Raises:
@@ -146,7 +167,7 @@ class Sampler(ABC):
 
     # -- asking and telling ----------------------------------------------------------------------------------------
 
-    def ask(self, fs: FeasibleSet, n: int = 1) -> Iterator[Candidate]:
+    def ask(self, fs: AnySet, n: int = 1) -> Iterator[Candidate]:
         """The next n candidates, each proposed when it is taken from the iterator; fewer where the set runs out.
 
         Args:
@@ -162,17 +183,24 @@ class Sampler(ABC):
         return self._asked(run, n)
 
     def _asked(self, run: Run, n: int) -> Iterator[Candidate]:
+        outer = run.fs.outer
         for _ in range(n):
-            if not run.left:
+            rank = self.propose(run) if run.left else None
+            run.over = rank is None
+            if rank is None:
                 return
-            rank = self.propose(run)
-            if not 0 <= rank < run.fs.size or rank in run.asked:
+            if not 0 <= rank < outer.size or rank in run.asked:
                 what = "repeats a candidate" if rank in run.asked else "leaves the set"
-                raise RuntimeError(f"{type(self).__name__} {what}: rank {rank} of {run.fs.size}")
+                raise RuntimeError(f"{type(self).__name__} {what}: rank {rank} of {outer.size}")
+            if not run.fs.holds([rank])[0]:
+                message = (
+                    f"`{type(self).__name__}` takes the relaxed set for an exact one: `{outer[rank]}` does not fit"
+                )
+                raise EngineError.of("relaxed-set", message, "let it take members from `run.draws`, or another sampler")
             run.take(rank)
-            yield run.fs[rank]
+            yield outer[rank]
 
-    def _start(self, fs: FeasibleSet) -> Run:
+    def _start(self, fs: AnySet) -> Run:
         run = self.run_
         if run is None:
             self.check(fs)
@@ -196,7 +224,7 @@ class Sampler(ABC):
             EngineError: it was never asked, was told before, or a value is missing or not finite.
         """
         run = self.run_
-        rank = run.fs.index(candidate) if run and candidate in run.fs else None
+        rank = run.fs.outer.index(candidate) if run and candidate in run.fs else None
         if run is None or rank not in run.asked:
             raise EngineError.of("never-asked", f"`{candidate}` was never asked", "tell of what `ask` has given")
         if rank in run.values:
@@ -215,8 +243,8 @@ class Sampler(ABC):
 
     @property
     def exhausted(self) -> bool:
-        """Whether every member of the set has been asked."""
-        return self.run_ is not None and not self.run_.left
+        """Whether every member of the set has been asked; of a relaxed set, known only once an ask finds none."""
+        return self.run_ is not None and (self.run_.over or not self.run_.left)
 
     # -- state -----------------------------------------------------------------------------------------------------
 
@@ -235,7 +263,7 @@ class Sampler(ABC):
             "events": [list(event) for event in run.events] if run else [],
         }
 
-    def restore(self, fs: FeasibleSet, state: Mapping[str, Any]) -> None:
+    def restore(self, fs: AnySet, state: Mapping[str, Any]) -> None:
         """Go on where a sampler with the same parameters stood when it gave its state.
 
         Args:
@@ -300,7 +328,7 @@ class Learner(Sampler):
         """By which a value is multiplied so that more is better."""
         return 1 if self.direction == "max" else -1
 
-    def check(self, fs: FeasibleSet) -> None:
+    def check(self, fs: AnySet) -> None:
         """Whether the direction can be."""
         if self.direction not in ("max", "min"):
             raise EngineError.of("wrong-value", f"`direction` = {self.direction!r}", "it is `max` or `min`")
@@ -310,7 +338,7 @@ class Learner(Sampler):
 _OTHER = {"sampler": "another sampler", "parameters": "other parameters", "set": "another set"}
 
 
-def _identity(fs: FeasibleSet) -> str:
+def _identity(fs: AnySet) -> str:
     """Tells sets apart: a digest of the space and of the members."""
     return hashlib.sha256(f"{fs.program.space.text}\n{fs.digest}".encode()).hexdigest()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 from sortedcontainers import SortedList
 
 from samplers.base import Run, Sampler, check_counts
-from samplers.entropy_order import EntropyOrder, by_bins, by_listing
+from samplers.entropy_order import EntropyOrder, by_bins, by_known, by_listing
 from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.relaxed_set import AnySet, exactly
 from spaces.errors import EngineError
 
 __all__ = ["AUTO_LISTED", "MAX_LISTED", "EntropySampler", "cluster_by_value", "cluster_shares"]
@@ -24,6 +26,9 @@ AUTO_LISTED = 1_000_000
 
 #: Members up to which `method="exact"` does so: half a minute, and half a gigabyte.
 MAX_LISTED = 20_000_000
+
+#: Members of a relaxed set by which it is known, where it is not listed.
+_KNOWN = 100_000
 
 #: Points that k-means tells apart, at most.
 _POINTS = 20_000
@@ -44,18 +49,22 @@ class EntropySampler(Sampler):
     (`solvers.sets.distribution`); a draw is then exactly uniform over the members whose *rounded* H is in the cluster.
     The error is at most log2(u_L) * layers * quantum / 2.
 
+    Of a relaxed set too large to list, clusters and draws are those of 100,000 of its members, drawn uniformly with the
+    sampler's seed; once these have been asked, all others are equally likely.
+
     Args:
         clusters: how many; fewer where there are fewer different entropies.
         p: of Eq. 7, between 0 and 1; the larger, the more often the first clusters are drawn.
         method: `exact` lists the set (up to 20 million members), `quantised` does not, `auto` lists up to a million.
         bins: how many sums of log-widths the quantised method tells apart, per variant.
-        seed: of the draws. The clusters do not depend on it.
+        seed: of the draws. The clusters do not depend on it, but those of a relaxed set.
 
     Attributes:
         order_: the members by falling entropy.
         bounds_: position in `order_` of the first member of each cluster, then the number of members.
         left_: members per cluster that had not been asked before the last proposal.
         taken_: positions that had been asked before it, ascending.
+        followed_: how many members had been asked before it.
 
     Example:
         >>> from solvers.base import solve
@@ -78,8 +87,9 @@ class EntropySampler(Sampler):
     bounds_: list[int] = field(default_factory=list, init=False, repr=False, compare=False)
     left_: list[int] = field(default_factory=list, init=False, repr=False, compare=False)
     taken_: SortedList = field(default_factory=SortedList, init=False, repr=False, compare=False)
+    followed_: int = field(default=0, init=False, repr=False, compare=False)
 
-    def check(self, fs: FeasibleSet) -> None:
+    def check(self, fs: AnySet) -> None:
         """Whether the parameters can be.
 
         Raises:
@@ -90,36 +100,60 @@ class EntropySampler(Sampler):
             raise EngineError.of("wrong-value", f"`p` = {self.p}", "it lies between 0 and 1; the paper takes 0.5")
         if self.method not in ("auto", "exact", "quantised"):
             raise EngineError.of("wrong-value", f"`method` = {self.method!r}", "it is `auto`, `exact` or `quantised`")
-        if self.method == "exact" and fs.size > MAX_LISTED:
-            message = f'`method` = "exact" lists the set, and {fs.size:,} members are too many'
-            raise EngineError.of("too-many", message, f'it lists up to {MAX_LISTED:,}; take `method` = "quantised"')
+        if self.method == "exact" and fs.outer.size > MAX_LISTED:
+            other = "quantised" if fs.exact else "auto"
+            message = f'`method` = "exact" lists the set, and {fs.outer.size:,} members are too many'
+            raise EngineError.of("too-many", message, f'it lists up to {MAX_LISTED:,}; take `method` = "{other}"')
+        if self.method == "quantised":
+            exactly(fs, '`method` = "quantised"', 'take `method` = "auto"')
+
+    def _lists(self, fs: AnySet) -> bool:
+        """Whether the members are listed one by one."""
+        return self.method == "exact" or (self.method == "auto" and fs.outer.size <= AUTO_LISTED)
+
+    def remark(self, fs: AnySet) -> str:
+        """Of a relaxed set, on which members the clusters stand."""
+        if fs.exact or self._lists(fs):
+            return ""
+        return f"clusters by entropy are those of {_KNOWN:,} members, drawn uniformly with seed {self.seed}"
 
     def begin(self, run: Run) -> None:
         """Sort the set by entropy and cluster it."""
-        listed = self.method == "exact" or (self.method == "auto" and run.fs.size <= AUTO_LISTED)
-        order = by_listing(run.fs) if listed else by_bins(run.fs, self.bins)
+        order = self._order(run.fs)
         first = cluster_by_value(order.values, np.diff(np.array(order.starts, object)), self.clusters)
         self.order_ = order
-        self.bounds_ = [order.starts[k] for k in first] + [run.fs.size]
+        self.bounds_ = [order.starts[k] for k in first] + [order.starts[-1]]
         self.left_ = [int(size) for size in np.diff(np.array(self.bounds_, object))]
-        self.taken_ = SortedList()
+        self.taken_, self.followed_ = SortedList(), 0
 
-    def propose(self, run: Run) -> int:
+    def _order(self, fs: AnySet) -> EntropyOrder:
+        listed = self._lists(fs)
+        if isinstance(fs, FeasibleSet):
+            return by_listing(fs) if listed else by_bins(fs, self.bins)
+        if listed:
+            return by_known(fs.outer, np.flatnonzero(fs.holds(range(fs.outer.size))).tolist())
+        return by_known(fs.outer, fs.draws(_KNOWN, random.Random(f"{self.seed}/known")))
+
+    def propose(self, run: Run) -> int | None:
         """A member of a cluster drawn by Eq. 7."""
         assert self.order_ is not None
         self._follow(run, self.order_)
         source = run.source
+        if not any(self.left_):
+            return None if self._lists(run.fs) else next(run.draws(source), None)
         c = source.choices(range(len(self.left_)), cluster_shares(self.left_, self.p))[0]
         position = _untaken(self.taken_, self.bounds_[c], source.randrange(self.left_[c]))
         return self.order_.rank(position)
 
     def _follow(self, run: Run, order: EntropyOrder) -> None:
         """Take note of what has been asked since the last proposal."""
-        fresh = len(run.asked) - len(self.taken_)
+        fresh = len(run.asked) - self.followed_
+        self.followed_ = len(run.asked)
         for rank in islice(reversed(run.asked), fresh):
             position = order.position(rank)
-            self.taken_.add(position)
-            self.left_[self.cluster_at(position)] -= 1
+            if position is not None:
+                self.taken_.add(position)
+                self.left_[self.cluster_at(position)] -= 1
 
     def cluster_at(self, position: int) -> int:
         """The cluster of the member at a position of `order_`."""

@@ -2,7 +2,8 @@
 
 Two ways to the same thing. A set that can be listed is sorted by the entropies of its members. Of any other set the
 distribution of the entropy comes out of dynamic programming, with entropies rounded to a stated error; members of one
-rounded entropy follow in the order in which `solvers.sets.distribution` counts them.
+rounded entropy follow in the order in which `solvers.sets.distribution` counts them. Of a relaxed set some members are
+known, which are sorted as if they were all.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from solvers.sets.distribution import Distribution, distribution
 from solvers.sets.feasible_set import FeasibleSet
 from spaces.program.candidate import candidate_of
 
-__all__ = ["Binned", "EntropyOrder", "Listed", "by_bins", "by_listing"]
+__all__ = ["Binned", "EntropyOrder", "Known", "Listed", "by_bins", "by_known", "by_listing"]
 
 #: Entropies are compared by so many decimals: the order in which logarithms are added moves the last bits.
 _DECIMALS = 9
@@ -48,8 +49,8 @@ class EntropyOrder(ABC):
         """The rank in the set of the member at a position."""
 
     @abstractmethod
-    def position(self, rank: int) -> int:
-        """The position of the member with this rank."""
+    def position(self, rank: int) -> int | None:
+        """The position of the member with this rank; None where it is not among them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,17 +90,65 @@ def by_listing(fs: FeasibleSet) -> Listed:
         >>> str(order.fs[order.rank(0)]), order.values[:2].round(2).tolist(), order.starts[:3]
         ('mlp2: 16-96', [69.7, 66.0], [0, 1, 2])
     """
-    entropies = np.zeros(fs.size)
-    for start in range(0, fs.size, 65536):
-        for positions, rows in fs.rows(range(start, min(fs.size, start + 65536))):
-            for v in np.unique(positions):
-                here = np.flatnonzero(positions == v)
-                own = rows[here, : len(fs.program.variants[v].decisions)]
-                entropies[start + here] = fs.program.costs(int(v), own)["entropy"]
-    entropies = entropies.round(_DECIMALS)
+    entropies = _entropies(fs, range(fs.size))
     ranks = np.argsort(-entropies, kind="stable")
-    values, first = np.unique(-entropies[ranks], return_index=True)
-    return Listed(fs, -values, [*first.tolist(), fs.size], 0.0, ranks)
+    return Listed(fs, *_values(entropies[ranks]), 0.0, ranks)
+
+
+@dataclass(frozen=True, eq=False)
+class Known(EntropyOrder):
+    """Some members of a set.
+
+    Args:
+        ranks: by position.
+    """
+
+    ranks: Sequence[int]
+
+    @cached_property
+    def _positions(self) -> dict[int, int]:
+        return {rank: position for position, rank in enumerate(self.ranks)}
+
+    def rank(self, position: int) -> int:
+        """The rank in the set of the member at a position."""
+        return self.ranks[position]
+
+    def position(self, rank: int) -> int | None:
+        """The position of the member with this rank; None where it is not among them."""
+        return self._positions.get(rank)
+
+
+def by_known(fs: FeasibleSet, ranks: Sequence[int]) -> Known:
+    """Sort some members of a set.
+
+    Example:
+        >>> from samplers.testing import example_set
+        >>> order = by_known(example_set("small"), [13, 0, 5])
+        >>> order.rank(0), order.values.round(2).tolist(), order.starts, order.position(1)
+        (5, [69.7, 41.29, 32.0], [0, 1, 2, 3], None)
+    """
+    entropies = _entropies(fs, ranks)
+    order = np.argsort(-entropies, kind="stable")
+    return Known(fs, *_values(entropies[order]), 0.0, [ranks[k] for k in order.tolist()])
+
+
+def _entropies(fs: FeasibleSet, ranks: Sequence[int]) -> NDArray[np.float64]:
+    """The entropies of members, rounded."""
+    result = np.zeros(len(ranks))
+    at = 0
+    for positions, rows in fs.rows(ranks):
+        for v in np.unique(positions):
+            here = np.flatnonzero(positions == v)
+            own = rows[here, : len(fs.program.variants[v].decisions)]
+            result[at + here] = fs.program.costs(int(v), own)["entropy"]
+        at += len(rows)
+    return result.round(_DECIMALS)
+
+
+def _values(entropies: NDArray[np.float64]) -> tuple[NDArray[np.float64], list[int]]:
+    """The different values of falling entropies, and where each begins; then how many there are."""
+    values, first = np.unique(-entropies, return_index=True)
+    return -values, [*first.tolist(), len(entropies)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from samplers.base import Learner, Run, check_counts
-from solvers.sets.feasible_set import FeasibleSet
 from solvers.sets.neighbours import counterparts, neighbours
+from solvers.sets.ranking import shuffled
+from solvers.sets.relaxed_set import AnySet
 
 __all__ = ["EvolutionSampler"]
+
+#: Draws from the counterparts of a parent in another variant.
+_TRIES = 1_000
 
 
 @dataclass
@@ -51,7 +56,7 @@ class EvolutionSampler(Learner):
     objective: str = field(default="accuracy", kw_only=True)
     direction: str = field(default="max", kw_only=True)
 
-    def check(self, fs: FeasibleSet) -> None:
+    def check(self, fs: AnySet) -> None:
         """Whether the parameters can be.
 
         Raises:
@@ -60,7 +65,7 @@ class EvolutionSampler(Learner):
         super().check(fs)
         check_counts(population=self.population, tournament=self.tournament)
 
-    def propose(self, run: Run) -> int:
+    def propose(self, run: Run) -> int | None:
         """A child of the best of a tournament."""
         source = run.source
         alive = run.told[-self.population :]
@@ -70,26 +75,31 @@ class EvolutionSampler(Learner):
                 child = next(_children(run, parent, source), None)
                 if child is not None:
                     return child
-        return run.untaken(source.randrange(run.left))
+        return next(run.draws(source), None)
 
 
 def _children(run: Run, parent: int, source: random.Random) -> Iterator[int]:
     """Members one decision away that have not been asked, in random order; lazily."""
-    fs = run.fs
-    member = fs[parent]
-    others = [v for v in range(len(fs.program.variants)) if v != member.position]
+    outer = run.fs.outer
+    member = outer[parent]
+    others = [v for v in range(len(outer.program.variants)) if v != member.position]
     first = bool(others) and source.randrange(len(member.row) + 1) == 0
     if first:
         yield from _elsewhere(run, parent, others, source)
-    near = [rank for rank in neighbours(fs, parent) if rank not in run.asked]
-    yield from source.sample(near, len(near))
+    near = [rank for rank in neighbours(outer, parent) if rank not in run.asked]
+    yield from run.fs.members(source.sample(near, len(near)))
     if not first:
         yield from _elsewhere(run, parent, others, source)
 
 
 def _elsewhere(run: Run, parent: int, others: list[int], source: random.Random) -> Iterator[int]:
-    """Counterparts in other variants: the variants in random order, one draw of each."""
+    """Counterparts in other variants: the variants in random order, one draw of each.
+
+    Of a relaxed set the draw is repeated until it is a member, but not more than `_TRIES` times.
+    """
     for variant in source.sample(others, len(others)):
-        kin = counterparts(run.fs, parent, variant)
-        if kin.size and (rank := kin.rank(source.randrange(kin.size))) not in run.asked:
+        kin = counterparts(run.fs.outer, parent, variant)
+        drawn = islice(map(kin.rank, shuffled(kin.size, source)), _TRIES)
+        rank = next(run.fs.members(drawn), None)
+        if rank is not None and rank not in run.asked:
             yield rank

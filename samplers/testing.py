@@ -50,8 +50,9 @@ def example_set(name: str) -> FeasibleSet:
     """
     if name == "large":
         space = load_space("dscnn", ["network.2.repeat=14"])
-        return solve(compile_space(space, Budgets(rom=3_000_000)))
-    return solve(compile_space(load_space("mlp2"), Budgets(rom={"empty": 1, "small": 13_600, "medium": None}[name])))
+        return solve(compile_space(space, Budgets(rom=3_000_000)), "diagram")
+    rom = {"empty": 1, "small": 13_600, "medium": None}[name]
+    return solve(compile_space(load_space("mlp2"), Budgets(rom=rom)), "diagram")
 
 
 class SamplerConformance:

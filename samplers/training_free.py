@@ -17,7 +17,7 @@ from spaces.errors import Diagnostic, EngineError
 if TYPE_CHECKING:
     from samplers.proxies.data import Data
     from samplers.scores.worker_pool import ParallelMap
-    from solvers.sets.feasible_set import FeasibleSet
+    from solvers.sets.relaxed_set import AnySet
     from spaces.program.candidate import Candidate
 
 __all__ = ["Means", "Measured", "Record", "RecordError", "TrainingFreeSearch"]
@@ -115,7 +115,7 @@ class TrainingFreeSearch(ABC, Generic[R]):
         """What its records depend on, as plain data; how many records there will be is not among it."""
 
     @abstractmethod
-    def check(self, fs: FeasibleSet | None = None) -> None:
+    def check(self, fs: AnySet | None = None) -> None:
         """Whether the parameters, and the set if there is one already, can be.
 
         Raises:
@@ -132,7 +132,7 @@ class TrainingFreeSearch(ABC, Generic[R]):
         return self
 
     @abstractmethod
-    def measure(self, fs: FeasibleSet, data: Data, done: Sequence[R], means: Means) -> Generator[R, None, None]:
+    def measure(self, fs: AnySet, data: Data, done: Sequence[R], means: Means) -> Generator[R, None, None]:
         """The records that follow on those done; none where the search is over.
 
         Args:
@@ -147,7 +147,7 @@ class TrainingFreeSearch(ABC, Generic[R]):
         """
 
     @abstractmethod
-    def choose(self, fs: FeasibleSet, n: int, measured: Measured[R]) -> list[Candidate]:
+    def choose(self, fs: AnySet, n: int, measured: Measured[R]) -> list[Candidate]:
         """Up to n different members that are worth training, the most promising first.
 
         Args:

@@ -24,6 +24,6 @@ class UniformSampler(Sampler):
         (14, 14, True)
     """
 
-    def propose(self, run: Run) -> int:
+    def propose(self, run: Run) -> int | None:
         """A uniform draw from what is left."""
-        return run.untaken(run.source.randrange(run.left))
+        return next(run.draws(run.source), None)

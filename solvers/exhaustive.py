@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +12,9 @@ from solvers.base import Progress
 from solvers.diagram import from_rows
 from solvers.memory import need
 from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.membership import fitting
 from spaces.errors import EngineError
-from spaces.program.breakdown import breakdown
-from spaces.program.candidate import candidate_of
-from spaces.program.graph import Chain, Program
-from spaces.program.terms import derived
+from spaces.program.graph import Program
 
 __all__ = ["MAX_COMBINATIONS", "solve"]
 
@@ -44,7 +41,7 @@ def solve(program: Program, progress: Progress | None = None) -> FeasibleSet:
     for position, chain in enumerate(program.chains):
         kept = [np.zeros((0, len(chain.variant.decisions)), np.int64)]
         for block in () if chain.impossible else _blocks([len(d.options) for d in chain.variant.decisions]):
-            kept.append(_feasible(program, position, block))
+            kept.append(block[fitting(program, position, block)])
             tried += len(block)
             # What is kept so far is put together at the end.
             need(sum(one.nbytes for one in kept))
@@ -63,30 +60,3 @@ def _blocks(sizes: list[int]) -> Iterator[NDArray[np.int64]]:
         for t in range(len(sizes) - 1, -1, -1):
             rest, rows[:, t] = np.divmod(rest, sizes[t])
         yield rows
-
-
-def _feasible(program: Program, position: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The rows of a block that satisfy every limit and relation."""
-    chain = program.chains[position]
-    rows = rows[(chain.states(rows) >= 0).all(axis=1)]
-    for limit in chain.limits:
-        rows = rows[_sums(chain, limit.columns, rows) <= limit.bound]
-    if chain.ram_limit is not None:
-        rows = rows[program.costs(position, rows)["ram"] <= chain.ram_limit]
-    if chain.residual:
-        rows = rows[np.array([_holds(program, position, row) for row in rows], np.bool_)]
-    return rows
-
-
-def _sums(chain: Chain, columns: Sequence[NDArray[np.int64]], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    states = chain.states(rows)
-    total = np.zeros(len(rows), np.int64)
-    for t, column in enumerate(columns):
-        total += column[states[:, t], rows[:, t]]
-    return total
-
-
-def _holds(program: Program, position: int, row: NDArray[np.int64]) -> bool:
-    candidate = candidate_of(program, position, row)
-    names: dict[str, Any] = {**candidate.values, **candidate.costs, **derived(breakdown(candidate))}
-    return all(relation.holds(names) for relation in program.chains[position].residual)

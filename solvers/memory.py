@@ -16,7 +16,7 @@ from pathlib import Path
 
 from spaces.errors import EngineError
 
-__all__ = ["MAX_NODES", "allowed", "at_most", "available", "in_use", "need", "reach"]
+__all__ = ["MAX_NODES", "allowed", "at_most", "available", "in_use", "need", "reach", "stated"]
 
 #: Nodes of one level, at most: they are numbered by 32 bits.
 MAX_NODES = 2**31 - 2
@@ -39,16 +39,21 @@ def at_most(size: int | None) -> Generator[None]:
         ...     allowed()
         4294967296
     """
-    token = _limit.set(allowed() if size is None else size)
+    token = _limit.set(_limit.get() if size is None else size)
     try:
         yield
     finally:
         _limit.reset(token)
 
 
+def stated() -> int | None:
+    """Bytes that someone said the process may hold; None where nobody did."""
+    return _limit.get()
+
+
 def allowed() -> int:
     """Bytes that the process may hold while it solves."""
-    limit = _limit.get()
+    limit = stated()
     return available() * _SHARE // 100 if limit is None else limit
 
 

@@ -76,7 +76,9 @@ class _Rounding:
             later = [np.zeros(len(fit), np.int64)]
             for table, columns in zip(reversed(allowed), reversed(ranks), strict=True):
                 own = columns[parity]
-                least.append(np.where(table >= 0, np.maximum(least[-1][table], own), len(fit)).min(axis=1))
+                lowest = np.where(table >= 0, np.maximum(least[-1][table], own), len(fit)).min(axis=1)
+                # Of a state that leads nowhere, which is looked up in place of none, any size will do.
+                least.append(np.minimum(lowest, len(fit) - 1))
                 met[own[table >= 0]] = True
                 later.append(np.maximum.accumulate(np.where(met, np.arange(len(fit)), 0)))
             self.least.append(least[::-1])

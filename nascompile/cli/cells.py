@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from nascompile.cli.output import out, quantity, table
 from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.relaxed_set import AnySet, exactly
 from spaces.errors import NascompileError
 from spaces.language.cell import Cell, live_edges
 from spaces.language.numbering import index_of
@@ -127,19 +128,21 @@ def number_columns(program: Program, candidates: Sequence[Candidate]) -> dict[st
     return {"index": indices, "duplicate_of": originals(cell)[indices]}
 
 
-def refuse_distinct(fs: FeasibleSet) -> None:
-    """Refuse `--distinct` where it means nothing, or takes too long.
+def refuse_distinct(fs: AnySet) -> FeasibleSet:
+    """The set, but where `--distinct` means nothing, or takes too long.
 
     Raises:
-        NascompileError: a space without cells, or a set of too many members.
+        NascompileError: a space without cells, or a set of too many members, or a relaxed one.
     """
     name = fs.program.space.name
     if not fs.program.space.cells:
         message = f"--distinct is for cells that compute the same, and `{name}` has no cells"
         raise NascompileError.of("bad-option", message, "leave it out: all its networks differ")
+    fs = exactly(fs, "--distinct", "leave it out")
     if fs.size > MOST_CELLS:
         message = f"--distinct compares all members, and {fs.size:,} are too many; at most {MOST_CELLS:,}"
         raise NascompileError.of("too-many", message, "tighten the budgets")
+    return fs
 
 
 def distinct_members(members: Iterable[Candidate]) -> Iterator[Candidate]:

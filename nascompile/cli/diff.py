@@ -11,6 +11,7 @@ from nascompile.cli.options import Json, Limits, MaxMemory, Request, is_set_file
 from nascompile.cli.output import emit_json, out, share, table
 from nascompile.cli.report import budget_text, profile_data, profile_text, runtime_name
 from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.relaxed_set import AnySet, exactly, load_set
 from spaces.errors import NascompileError
 
 __all__ = ["diff"]
@@ -67,13 +68,19 @@ def _pair(
     if is_set_file(first):
         if len(rest) != 1 or mcus or limits != Limits():
             raise _usage(f"`{first}` is a set file, so the other side must be one too, and no budgets apply")
-        return (first, rest[0]), (FeasibleSet.load(first), FeasibleSet.load(rest[0]))
+        return (first, rest[0]), (_exact(load_set(first)), _exact(load_set(rest[0])))
     if len(mcus) != 2:
         raise _usage(f"`{first}` is a space, so it needs --mcu twice")
     if mcus[0] == mcus[1]:
         raise _usage(f"both sides are `{mcus[0]}`")
-    sets = [Request(first, rest, mcu=name, limits=limits, max_memory=max_memory).feasible_set() for name in mcus]
+    sets = [
+        _exact(Request(first, rest, mcu=name, limits=limits, max_memory=max_memory).feasible_set()) for name in mcus
+    ]
     return (mcus[0], mcus[1]), (sets[0], sets[1])
+
+
+def _exact(fs: AnySet) -> FeasibleSet:
+    return exactly(fs, "comparing two sets", "ask of single networks with `check`")
 
 
 def _usage(message: str) -> NascompileError:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from samplers.proxies.base import Proxy
-from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.relaxed_set import AnySet
 from spaces.errors import NascompileError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["check_batch_norm", "check_device", "data_record", "labelled_examples"]
 
 
-def labelled_examples(fs: FeasibleSet, proxies: Sequence[Proxy], path: Path | None, batch: int, seed: int) -> Data:
+def labelled_examples(fs: AnySet, proxies: Sequence[Proxy], path: Path | None, batch: int, seed: int) -> Data:
     """The user's examples, or noise: two batches, or one where the file has no more and no proxy needs them.
 
     Args:
@@ -33,7 +33,7 @@ def labelled_examples(fs: FeasibleSet, proxies: Sequence[Proxy], path: Path | No
     from samplers.proxies.data import Data
     from spaces.program.breakdown import outputs
 
-    shape, classes = fs.program.space.input.dims, outputs(fs[0])
+    shape, classes = fs.program.space.input.dims, outputs(fs.outer[0])
     if path is None:
         return Data.gaussian(shape, classes, 2 * batch, seed)
     try:

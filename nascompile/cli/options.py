@@ -15,10 +15,12 @@ import typer
 from typer.models import OptionInfo
 
 from nascompile.api import compile as compile_program
+from nascompile.api import load_set
+from nascompile.cli.counts import say_relaxed
 from nascompile.cli.output import working
 from solvers.base import SOLVERS, solve
 from solvers.memory import at_most
-from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.relaxed_set import AnySet
 from solvers.sets.restriction import parse_conditions
 from spaces.errors import NascompileError
 from spaces.program.graph import Program
@@ -41,7 +43,8 @@ Solver = Annotated[
     str,
     typer.Option(
         "--solver",
-        help=f"auto, {', '.join(list(SOLVERS)[:-1])} or {list(SOLVERS)[-1]}. All are exact and give the same set.",
+        help=f"auto, {', '.join(list(SOLVERS)[:-1])} or {list(SOLVERS)[-1]}. All but relaxed are exact and give the "
+        "same set; relaxed gives bounds, draws and membership, and auto takes it where no exact set can be held.",
         metavar="NAME",
     ),
 ]
@@ -124,6 +127,9 @@ class Request:
     limits: Limits = Limits()
     max_memory: MaxMemory = None
 
+    #: Where it is not an option.
+    solver = "auto"
+
     def program(self) -> Program:
         """The space, compiled.
 
@@ -145,8 +151,8 @@ class Request:
     def _limits(self) -> dict[str, Any]:
         return {"mcu": self.mcu, "rom": self.rom, "ram": self.ram, **vars(self.limits)}
 
-    def feasible_set(self, solver: str = "auto") -> FeasibleSet:
-        """The set in a file, or the feasible set of the space.
+    def feasible_set(self) -> AnySet:
+        """The set in a file, or the feasible set of the space, relaxed where that is too large to hold.
 
         Raises:
             NascompileError: any mistake, or limits on a set that is already made.
@@ -154,14 +160,16 @@ class Request:
         if not is_set_file(self.space):
             with working(f"reducing {self.space}") as progress:
                 progress("compiling", 0)
-                return solve(self.program(), solver, progress)
+                fs = solve(self.program(), self.solver, progress)
+            say_relaxed(fs, self.solver)
+            return fs
         unset = {"mcu": None, "rom": None, "ram": None, **vars(Limits())}
         given = [f"--{n.replace('_', '-')}" for n, v in self._limits().items() if v != unset[n]]
         given += self.overrides or []
         if given:
             message = f"{given[0]} cannot change a set that is already made ({self.space})"
             raise NascompileError.of("bad-option", message, "give the space instead of the set file")
-        return FeasibleSet.load(self.space)
+        return load_set(self.space)
 
 
 @dataclass(frozen=True)
@@ -174,6 +182,7 @@ class SetRequest(Request):
             metavar="SET|SPACE", help="A set file made by `reduce`, or a space, which is then reduced first."
         ),
     ]
+    solver: Solver = "auto"
 
 
 @dataclass(frozen=True)
@@ -190,14 +199,14 @@ class MembersRequest(SetRequest):
         ),
     ] = None
 
-    def feasible_set(self, solver: str = "auto") -> FeasibleSet:
+    def feasible_set(self) -> AnySet:
         """The set, or the part of it that was asked for.
 
         Raises:
             NascompileError: see `Request.feasible_set`; a condition that the space cannot have.
         """
         conditions = parse_conditions(self.where or ())
-        fs = super().feasible_set(solver)
+        fs = super().feasible_set()
         return fs.where(**conditions) if conditions else fs
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from nascompile.cli.counts import between_text, count_data, estimate_text, say_relaxed
 from nascompile.cli.options import Json, Request, SetRequest, Solver, is_set_file, takes_options
 from nascompile.cli.output import emit_json, out, say, working
 from nascompile.cli.outputs import FILE
 from nascompile.cli.report import print_report, report
+from solvers.base import Progress, solve
 from solvers.base import count as count_networks
-from solvers.base import solve
+from solvers.sets.relaxed_set import AnySet, Estimate, RelaxedSet
+from spaces.errors import EngineError
 from spaces.files import check_file
 from spaces.program.graph import Program
 
@@ -59,6 +63,7 @@ def reduce(
             check_file(path, [Path(request.space)])
         fs = solve(program, solver, progress)
         data = report(fs)
+    say_relaxed(fs, solver)
     written = fs.save(path) if save and fs else None
     data["file"] = str(written) if written else None
     if as_json:
@@ -90,10 +95,11 @@ def _explain(program: Program) -> None:
 @takes_options
 def count(
     request: SetRequest,
-    solver: Solver = "auto",
     as_json: Json = False,
 ) -> None:
     """Print the exact number of feasible networks, and nothing else.
+
+    Of a relaxed set, the two exact numbers between which it lies, and an estimate by draws.
 
     Exit code 1 if it is 0, as with `reduce`.
 
@@ -101,18 +107,38 @@ def count(
 
       nascompile count dscnn --mcu stm32f412
     """
-    if is_set_file(request.space):
-        fs = request.feasible_set(solver)
-        program, counts = fs.program, fs.counts
-    else:
-        with working(f"counting {request.space}") as progress:
-            progress("compiling", 0)
-            program = request.program()
-            counts = dict(zip(program.by_label, count_networks(program, solver, progress), strict=True))
-    total = sum(counts.values())
+    with working(f"counting {request.space}") as progress:
+        progress("compiling", 0)
+        program, counts, found = _counted(request, progress)
+    low, high = (sum(ends) for ends in zip(*counts.values(), strict=True))
     if as_json:
-        emit_json({"count": total, "size": program.size, "variants": counts})
+        estimate = {"count_estimate": asdict(found)} if found else {}
+        variants = {label: least if least == most else [least, most] for label, (least, most) in counts.items()}
+        emit_json({**count_data(low, high), **estimate, "size": program.size, "variants": variants})
+    elif found:
+        print(f"{between_text(low, high)}, {estimate_text(found)}")
     else:
-        print(total)
-    if not total:
+        print(low)
+    if not high:
         raise typer.Exit(1)
+
+
+def _counted(request: SetRequest, progress: Progress) -> tuple[Program, dict[str, tuple[int, int]], Estimate | None]:
+    """The program, per variant the least and the largest number of networks, and an estimate where these differ."""
+    fs: AnySet
+    if is_set_file(request.space):
+        fs = request.feasible_set()
+    else:
+        program = request.program()
+        try:
+            if request.solver != "relaxed":
+                counts = count_networks(program, request.solver, progress)
+                return program, {label: (n, n) for label, n in zip(program.by_label, counts, strict=True)}, None
+        except EngineError as error:
+            if request.solver != "auto" or error.diagnostics[0].code != "too-large":
+                raise
+        fs = solve(program, "relaxed", progress)
+        say_relaxed(fs, request.solver)
+    if isinstance(fs, RelaxedSet):
+        return fs.program, fs.counts_between, fs.estimate() if len(set(fs.between)) > 1 else None
+    return fs.program, {label: (n, n) for label, n in fs.counts.items()}, None

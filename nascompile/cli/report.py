@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
+from nascompile.cli.counts import between_text, count_data, estimate_text
 from nascompile.cli.output import out, share, span_text, table, two_digits
 from solvers.attribution import RELATIONS, counts_alone
-from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.relaxed_set import AnySet, Estimate, RelaxedSet
 from spaces.language.layer import option_label
 from spaces.program.graph import Program
 from spaces.runtimes.library import RUNTIMES
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["print_report", "profile_data", "profile_text", "report", "runtime_name"]
 
 
-def report(fs: FeasibleSet, attribute: bool = True) -> dict[str, Any]:
+def report(fs: AnySet, attribute: bool = True) -> dict[str, Any]:
     """All that a reduction found, as plain data."""
     program = fs.program
+    low, high = fs.between
     data: dict[str, Any] = {
         "space": program.space.name,
         "target": program.target or None,
@@ -32,9 +34,9 @@ def report(fs: FeasibleSet, attribute: bool = True) -> dict[str, Any]:
         "ram_model": program.ram_model,
         "runtime": runtime_name(program),
         "size": program.size,
-        "count": fs.size,
-        "share": fs.size / program.size,
-        "exact": True,
+        **count_data(low, high),
+        **({"share": low / program.size} if low == high else {}),
+        "exact": low == high,
         "engine": fs.engine or None,
         "seconds": fs.seconds,
         "origin": fs.origin or None,
@@ -44,6 +46,9 @@ def report(fs: FeasibleSet, attribute: bool = True) -> dict[str, Any]:
     }
     if program.latency:
         data["latency_profile"] = profile_data(program.latency)
+    if isinstance(fs, RelaxedSet):
+        about = {"quanta": fs.quanta, "left_out": fs.left_out, "text": fs.rounding}
+        return data | {"relaxed": about, "count_estimate": asdict(fs.estimate())}
     if attribute and not fs.origin:
         data["limits"] = [_limit(program, name, count) for name, count in counts_alone(program).items()]
     if attribute and program.space.cells:
@@ -76,18 +81,19 @@ def profile_text(data: dict[str, Any]) -> str:
     return f"latencies are estimates by the profile {data['name']}: {wrong}{moved}"
 
 
-def _variant(fs: FeasibleSet, position: int) -> dict[str, Any]:
-    variant = fs.program.variants[position]
-    count = fs.counts[variant.label]
-    # Numbers by their least and largest, everything else by the options in use.
-    ranges = {label: list(ends) for label, ends in fs.ranges(variant.label).items()}
-    histograms = fs.histograms(variant.label) if count else {}
+def _variant(fs: AnySet, position: int) -> dict[str, Any]:
+    variant, outer = fs.program.variants[position], fs.outer
+    count = outer.counts[variant.label]
+    least = fs.counts_between[variant.label][0] if isinstance(fs, RelaxedSet) else count
+    # Numbers by their least and largest, everything else by the options in use; of a relaxed set, at most these.
+    ranges = {label: list(ends) for label, ends in outer.ranges(variant.label).items()}
+    histograms = outer.histograms(variant.label) if count else {}
     ranges |= {d.label: list(histograms[d.label]) for d in variant.decisions if not d.numeric and count}
     return {
         "variant": variant.label,
         "depth": variant.depth,
         "size": variant.size,
-        "count": count,
+        **count_data(least, count),
         # Of a set with members no table is made for it.
         "impossible": (fs.program.chains[position].impossible or None) if not count else None,
         "ranges": {label: [_value(option) for option in options] for label, options in ranges.items()},
@@ -122,12 +128,13 @@ def print_report(data: dict[str, Any]) -> None:
 
         print_function_counts(data["functions"])
     out.print()
-    depths = table("variant", ">networks", ">feasible", ">share", "~reduced ranges")
+    wide = "~reduced ranges, at the most" if "relaxed" in data else "~reduced ranges"
+    depths = table("variant", ">networks", ">feasible", ">share", wide)
     for row in data["variants"]:
         ranges = span_text({label: _range_text(options) for label, options in row["ranges"].items()})
         reason = escape(f"none: {row['impossible']}" if row["impossible"] else ranges or "none fits")
         label = row["variant"] or "-"
-        depths.add_row(label, f"{row['size']:,}", f"{row['count']:,}", share(row["count"], row["size"]), reason)
+        depths.add_row(label, f"{row['size']:,}", between_text(*_ends(row)), _share(row), reason)
     out.print(depths)
     if data.get("limits"):
         out.print()
@@ -144,8 +151,25 @@ def print_head(data: dict[str, Any]) -> None:
     out.print(f"[bold]{data['space']}[/bold]{target}: {limits}")
     width = len(f"{data['size']:,}")
     out.print(f"|X|   = {data['size']:>{width},}  networks in the space")
-    share_text = share(data["count"], data["size"])
-    out.print(f"|X^f| = {data['count']:>{width},}  feasible, exactly ({share_text})")
+    low, high = _ends(data)
+    if low == high:
+        out.print(f"|X^f| = {low:>{width},}  feasible, exactly ({_share(data)})")
+        return
+    out.print(f"|X^f|: {between_text(low, high)} feasible ({_share(data)})", soft_wrap=True)
+    out.print(f"       {estimate_text(Estimate(**data['count_estimate']))}", soft_wrap=True)
+    out.print(f"the set is relaxed: {escape(data['relaxed']['text'])}", soft_wrap=True)
+
+
+def _ends(data: dict[str, Any]) -> tuple[int, int]:
+    """The least and the largest that a count can be."""
+    count = data["count"]
+    return (data["count_at_least"], data["count_at_most"]) if count is None else (count, count)
+
+
+def _share(data: dict[str, Any]) -> str:
+    """The share of what there is."""
+    low, high = (share(end, data["size"]) for end in _ends(data))
+    return low if low == high else f"{low} to {high}"
 
 
 def runtime_name(program: Program) -> str:
@@ -181,4 +205,5 @@ def print_limits(data: dict[str, Any]) -> None:
 
 
 def _engine(name: str) -> str:
-    return {"diagram": "by decision diagram", "cp-sat": "by CP-SAT", "exhaustive": "by brute force"}.get(name, name)
+    words = {"diagram": "by decision diagram", "cp-sat": "by CP-SAT", "exhaustive": "by brute force"}
+    return {**words, "relaxed": "by decision diagrams of rounded costs"}.get(name, name)

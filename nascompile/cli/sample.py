@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nascompile.cli.counts import count_data
 from nascompile.cli.options import Json, MembersRequest, takes_options
 from nascompile.cli.output import emit_json, say, working
 from nascompile.cli.outputs import CONTINUED
@@ -17,7 +18,7 @@ from nascompile.records.sampler_state import resume, save_state
 from samplers.base import Sampler
 from samplers.registry import SAMPLERS
 from samplers.registry import sampler as sampler_of
-from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.relaxed_set import AnySet
 from spaces.errors import NascompileError
 from spaces.program.candidate import Candidate
 
@@ -91,28 +92,30 @@ def sample(
     _remark(fs, sampler, chosen, before, number)
 
 
-def _data(fs: FeasibleSet, name: str, sampler: Sampler, members: Sequence[Candidate]) -> dict[str, Any]:
+def _data(fs: AnySet, name: str, sampler: Sampler, members: Sequence[Candidate]) -> dict[str, Any]:
     run = sampler.run_
     return {
         "space": fs.program.space.name,
         "budgets": dict(fs.program.budgets.items()),
         "target": fs.program.target or None,
-        "count": fs.size,
+        **count_data(*fs.between),
         "sampler": {"name": name, "parameters": sampler.parameters},
         "asked": len(run.asked) if run else 0,
-        "left": run.left if run else fs.size,
+        "left": (run.left if run else fs.between[1]) if fs.exact else None,
         "members": [
             {"candidate": str(c), **({} if c.number is None else {"index": c.number}), **c.costs} for c in members
         ],
     }
 
 
-def _remark(fs: FeasibleSet, name: str, sampler: Sampler, before: int, wanted: int) -> None:
+def _remark(fs: AnySet, name: str, sampler: Sampler, before: int, wanted: int) -> None:
     """Say what the list does not show."""
     asked = len(sampler.run_.asked) if sampler.run_ else 0
     if asked - before < wanted:
         earlier = f", {before:,} of them earlier" if before else ""
-        say(f"{asked - before:,} instead of {wanted:,}: all {fs.size:,} members have been given{earlier}")
+        say(f"{asked - before:,} instead of {wanted:,}: all {asked:,} members have been given{earlier}")
+    if remark := sampler.remark(fs):
+        say(remark)
     if sampler.objectives:
         learned = ", ".join(f"`{objective}`" for objective in sampler.objectives)
         say(f"`{name}` learns from {learned}, of which it is told nothing here; these are what it begins with")

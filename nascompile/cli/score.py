@@ -18,6 +18,7 @@ import typer
 
 from nascompile import __version__
 from nascompile.cli.cells import Distinct, distinct_members, refuse_distinct
+from nascompile.cli.counts import between_text
 from nascompile.cli.engines import Device
 from nascompile.cli.examples import check_batch_norm, check_device, data_record, labelled_examples
 from nascompile.cli.options import Json, SetRequest, takes_options
@@ -28,8 +29,8 @@ from nascompile.cli.score_report import Report, print_scores, scores_data
 from samplers.proxies.base import PROXIES, Proxy
 from samplers.scores.score_file import ScoreFile
 from samplers.scores.worker_pool import default_jobs
-from solvers.sets.feasible_set import FeasibleSet
 from solvers.sets.ranking import distinct_draws
+from solvers.sets.relaxed_set import AnySet
 from spaces.errors import NascompileError
 from spaces.files import write_atomically
 from spaces.program.candidate import Candidate
@@ -143,7 +144,7 @@ def _proxies(options: ScoreOptions) -> list[Proxy]:
     return batched(wanted, options.batch)
 
 
-def _members(request: SetRequest) -> FeasibleSet:
+def _members(request: SetRequest) -> AnySet:
     fs = request.feasible_set()
     if not fs:
         hint = "`nascompile explain` says what the budgets lack"
@@ -153,19 +154,23 @@ def _members(request: SetRequest) -> FeasibleSet:
     return fs
 
 
-def _selection(fs: FeasibleSet, options: ScoreOptions) -> tuple[Sequence[int], str]:
+def _selection(fs: AnySet, options: ScoreOptions) -> tuple[Sequence[int], str]:
     """The ranks of the members to score, and in words which these are."""
-    ranks: Sequence[int] = range(fs.size)
-    what, limit, seed = "candidates", options.limit, options.seed
+    limit, source, drawn = options.limit, random.Random(options.seed), f"drawn uniformly with seed {options.seed}"
     if options.distinct:
-        refuse_distinct(fs)
+        exact = refuse_distinct(fs)
         with working("comparing cells"):
-            ranks = [fs.index(member) for member in distinct_members(fs)]
-        what = "distinct functions"
-    if len(ranks) <= limit:
-        return ranks, f"all {len(ranks):,} {what}"
-    drawn = distinct_draws(len(ranks), limit, random.Random(seed))
-    return [ranks[k] for k in drawn], f"{limit:,} of {len(ranks):,} {what}, drawn uniformly with seed {seed}"
+            ranks = [exact.index(member) for member in distinct_members(exact)]
+        if len(ranks) <= limit:
+            return ranks, f"all {len(ranks):,} distinct functions"
+        chosen = distinct_draws(len(ranks), limit, source)
+        return [ranks[k] for k in chosen], f"{limit:,} of {len(ranks):,} distinct functions, {drawn}"
+    if fs.exact and fs.between[1] <= limit:
+        return range(fs.between[1]), f"all {fs.between[1]:,} candidates"
+    ranks = fs.draws(limit, source)
+    if len(ranks) < limit:
+        return ranks, f"all {len(ranks):,} candidates"
+    return ranks, f"{limit:,} of {between_text(*fs.between)} candidates, {drawn}"
 
 
 # -- the table ---------------------------------------------------------------------------------------------------------
@@ -181,9 +186,7 @@ def _columns(program: Program, proxies: Sequence[Proxy]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(["candidate", *index, *(p.name for p in proxies), *_costs(program)]))
 
 
-def _run_of(
-    fs: FeasibleSet, selection: str, proxies: Sequence[Proxy], data: Data, options: ScoreOptions
-) -> dict[str, Any]:
+def _run_of(fs: AnySet, selection: str, proxies: Sequence[Proxy], data: Data, options: ScoreOptions) -> dict[str, Any]:
     """All that the table depends on. The number of processes is not among it."""
     import torch
 
@@ -205,7 +208,7 @@ def _run_of(
 
 
 def _fill(
-    table: ScoreFile, fs: FeasibleSet, ranks: Sequence[int], proxies: Sequence[Proxy], data: Data,
+    table: ScoreFile, fs: AnySet, ranks: Sequence[int], proxies: Sequence[Proxy], data: Data,
     options: ScoreOptions,
 ) -> None:  # fmt: skip
     """Add the rows that the table lacks."""
@@ -217,7 +220,7 @@ def _fill(
             say(f"{there:,} of {len(ranks):,} candidates are in {table.path} already")
         left = len(ranks) - there
         jobs = max(1, min(options.jobs or default_jobs(left, options.device), left))
-        remaining = fs.at(ranks[there:])
+        remaining = fs.outer.at(ranks[there:])
         settings = {"batch_norm": options.batch_norm, "device": options.device, "jobs": jobs}
         pace = Pace(progress, there, len(ranks))
         try:
@@ -232,10 +235,10 @@ def _fill(
             raise Interrupted from None
 
 
-def _there(table: ScoreFile, fs: FeasibleSet, ranks: Sequence[int]) -> int:
+def _there(table: ScoreFile, fs: AnySet, ranks: Sequence[int]) -> int:
     """How many rows there are, which must be those of the first candidates."""
     rows = [row["candidate"] for row in table.rows()]
-    expected = [str(c) for c in fs.at(ranks[: len(rows)])]
+    expected = [str(c) for c in fs.outer.at(ranks[: len(rows)])]
     for k, line in enumerate(rows):
         if k >= len(expected) or line != expected[k]:
             message = f"`{table.path}`, line {k + 2}: `{line}` is not the candidate that belongs there"

@@ -25,7 +25,7 @@ from nascompile.cli.report import print_head, report
 from nascompile.cli.search.run_report import show_run
 from solvers.base import mismatch
 from solvers.sets.feasible_set import FeasibleSet
-from solvers.sets.ranking import distinct_draws
+from solvers.sets.relaxed_set import AnySet, RelaxedSet
 from spaces.errors import NascompileError
 from spaces.files import write_atomically
 from spaces.program.candidate import Candidate
@@ -62,7 +62,8 @@ class ShowOptions:
 def show(request: MembersRequest, options: ShowOptions) -> None:
     """Look into a set: its counts, and some members with their costs; or into the folder of a run.
 
-    Without --top, --least or --seed the first members in order are listed. All answers are exact.
+    Without --top, --least or --seed the first members in order are listed. All answers are exact. Of a relaxed set
+    members are drawn: with --seed, or with seed 0.
 
     Examples:
 
@@ -102,13 +103,18 @@ def show(request: MembersRequest, options: ShowOptions) -> None:
         raise typer.Exit(1)
 
 
-def _members(fs: FeasibleSet, options: ShowOptions) -> list[Candidate]:
+def _members(fs: AnySet, options: ShowOptions) -> list[Candidate]:
     number = options.number
     if options.distinct:
         # What comes first in the order asked for; how far down that reaches shows only on the way.
-        refuse_distinct(fs)
-        listed = _listed(fs, min(number, 1) if number < 2 else fs.size, options)
+        exact = refuse_distinct(fs)
+        listed = _listed(exact, min(number, 1) if number < 2 else exact.size, options)
         return list(islice(distinct_members(listed), number))
+    if isinstance(fs, RelaxedSet):
+        if options.top or options.least:
+            fs.best(options.top or options.least or "")
+        ranks = fs.draws(number, random.Random(options.seed or 0)) if number else []
+        return list(fs.outer.at(ranks))
     return _listed(fs, min(number, fs.size), options)
 
 
@@ -121,7 +127,7 @@ def _listed(fs: FeasibleSet, number: int, options: ShowOptions) -> list[Candidat
     return fs.sample(number, seed) if seed is not None else list(fs.at(range(number)))
 
 
-def _rows(fs: FeasibleSet, members: list[Candidate]) -> list[dict[str, Any]]:
+def _rows(fs: AnySet, members: list[Candidate]) -> list[dict[str, Any]]:
     numbers = {name: column.tolist() for name, column in number_columns(fs.program, members).items()}
     columns = _columns(fs.program)
     return [
@@ -177,8 +183,11 @@ def export(
     if form not in ("csv", "json", "npz") or (form == "npz" and output is None):
         hint = "use csv, json or npz" if form != "npz" else "npz needs a file: --out members.npz"
         raise NascompileError.of("bad-option", f"cannot export as `{form}` here", hint)
-    fs = request.feasible_set()
-    ranks = _distinct_ranks(fs, number, seed) if distinct else _ranks(fs, number, seed)
+    given = request.feasible_set()
+    if isinstance(given, RelaxedSet) and not distinct and (number is None or seed is None):
+        given.refuse("an export of the members", "draw some: --number 10000 --seed 0")
+    ranks = _distinct_ranks(given, number, seed) if distinct else _ranks(given, number, seed)
+    fs = given.outer
     with working("exporting") as progress:
         text = {"csv": _csv, "json": _json}
         if form == "npz":
@@ -194,19 +203,20 @@ def export(
     say(f"written: {output} ({len(ranks):,} members, {len(data):,} bytes)")
 
 
-def _ranks(fs: FeasibleSet, number: int | None, seed: int | None) -> range | list[int]:
-    count = fs.size if number is None else min(number, fs.size)
+def _ranks(fs: AnySet, number: int | None, seed: int | None) -> range | list[int]:
+    most = fs.between[1]
+    count = most if number is None else min(number, most)
     if count > _LIMIT:
         message = f"{count:,} members are too many to list; at most {_LIMIT:,}"
         hint = "draw some: --number 10000 --seed 0; or take a part: --where M[1]=84"
         raise NascompileError.of("too-many", message, hint)
-    return distinct_draws(fs.size, count, random.Random(seed)) if seed is not None else range(count)
+    return fs.draws(count, random.Random(seed)) if seed is not None else range(count)
 
 
-def _distinct_ranks(fs: FeasibleSet, number: int | None, seed: int | None) -> list[int]:
-    refuse_distinct(fs)
-    members = fs.at(_ranks(fs, None, seed))
-    return [fs.index(c) for c in islice(distinct_members(members), number)]
+def _distinct_ranks(fs: AnySet, number: int | None, seed: int | None) -> list[int]:
+    exact = refuse_distinct(fs)
+    members = exact.at(_ranks(exact, None, seed))
+    return [exact.index(c) for c in islice(distinct_members(members), number)]
 
 
 def _columns(program: Program) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from samplers.base import Sampler
-from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.relaxed_set import AnySet
 from spaces.errors import FileError, NascompileError, Span
 from spaces.files import write_atomically
 
@@ -17,7 +17,7 @@ __all__ = ["resume", "save_state"]
 _ELSE = "name another file, or delete this one to begin anew"
 
 
-def resume(sampler: Sampler, fs: FeasibleSet, path: Path) -> int:
+def resume(sampler: Sampler, fs: AnySet, path: Path) -> int:
     """Let a new sampler go on from the state in a file, if there is one.
 
     Args:
@@ -41,7 +41,7 @@ def resume(sampler: Sampler, fs: FeasibleSet, path: Path) -> int:
         ) from None
     except ValueError:
         raise FileError.of("bad-state", "this is no state of a sampler", _ELSE, path) from None
-    if not _well_formed(state, fs.size):
+    if not _well_formed(state, fs.outer.size):
         message = "this is no state of a sampler, or a damaged one, or that of another set"
         raise FileError.of("bad-state", message, _ELSE, path)
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from samplers.training_free import Means, Record, RecordError, TrainingFreeSearch
-from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.relaxed_set import AnySet
 from spaces.errors import FileError, Span
 from spaces.record_file import RecordFile, differing
 
@@ -46,7 +46,7 @@ class SearchLog(RecordFile, Generic[R]):
         self.records: list[R] = []
         super().__init__(path, _line(settings), self._read, force=force, failed=_unwritable)
 
-    def follow(self, fs: FeasibleSet, data: Data, means: Means) -> Generator[R, None, None]:
+    def follow(self, fs: AnySet, data: Data, means: Means) -> Generator[R, None, None]:
         """Bring the search to its end: the records that it lacks, each on disk once it is handed on.
 
         Raises:

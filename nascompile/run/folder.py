@@ -24,7 +24,7 @@ from pathlib import Path
 from nascompile.run.errors import RunError
 from nascompile.run.settings import RunSettings
 from nascompile.run.trials import Trials
-from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.relaxed_set import AnySet, load_set
 from spaces.errors import FileError, Span
 from spaces.files import check_folder, write_atomically
 from spaces.locks import lock
@@ -43,7 +43,7 @@ class RunFolder:
     path: Path
 
     @classmethod
-    def create(cls, path: Path, settings: RunSettings, fs: FeasibleSet) -> RunFolder:
+    def create(cls, path: Path, settings: RunSettings, fs: AnySet) -> RunFolder:
         """A new run, or the one that is there if it has the same settings and set.
 
         Raises:
@@ -128,9 +128,9 @@ class RunFolder:
         return RunSettings.from_json(text, self.config)
 
     @cached_property
-    def fs(self) -> FeasibleSet:
+    def fs(self) -> AnySet:
         """The feasible set."""
-        return FeasibleSet.load(self.set_file)
+        return load_set(self.set_file)
 
     def trials(self) -> Trials:
         """The trials; each caller has a connection of its own."""
@@ -193,12 +193,12 @@ class RunFolder:
             trials.note("set", base64.b64encode(self.set_file.read_bytes()).decode())
             trials.note("config", text)
 
-    def _compare(self, settings: RunSettings, fs: FeasibleSet) -> None:
+    def _compare(self, settings: RunSettings, fs: AnySet) -> None:
         hint = f"`nascompile resume {self.path}` goes on with that run; for another one give another --out"
         if self.fs.digest != fs.digest:
-            message = (
-                f"`{self.path}` holds a run on another set: {self.fs.size:,} members of `{self.fs.program.space.name}`"
-            )
+            low, high = self.fs.between
+            size = f"{low:,}" if low == high else f"between {low:,} and {high:,}"
+            message = f"`{self.path}` holds a run on another set: {size} members of `{self.fs.program.space.name}`"
             raise RunError.of("other-run", message, hint)
         old, new = _flat(self.settings), _flat(settings)
         for key in new:

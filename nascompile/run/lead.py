@@ -86,10 +86,13 @@ class _Leader:
         """Train what the sampler asks for."""
         settings, fs = self.folder.settings, self.folder.fs
         sampler = named_sampler(settings.sampler, metric=self.metric, **settings.parameters, seed=settings.seed)
-        total = min(settings.samples, fs.size)
+        total = min(settings.samples, fs.between[1])
         while len(self.asked) < total:
             lacking = total - len(self.asked)
             batch = list(sampler.ask(fs, min(ROUND, lacking) if sampler.objectives else lacking))
+            if not batch:
+                # A relaxed set may have fewer members than was known.
+                return
             for number, candidate in zip(self.train(batch, total), batch, strict=True):
                 sampler.tell(candidate, {self.metric: score(self.results[number], self.metric)})
 

@@ -65,4 +65,4 @@ def proxy_choice(folder: RunFolder, dataset: Dataset, means: Means) -> list[Cand
                 pass
         return log.records
 
-    return search.limited(len(data) // 2).choose(fs, min(settings.samples, fs.size), measured)
+    return search.limited(len(data) // 2).choose(fs, min(settings.samples, fs.between[1]), measured)

@@ -159,13 +159,13 @@ def _prepared(shared: Any) -> tuple[Program, TaskContext]:
     """The program and the setting of a run, made once in each process."""
     import ray
 
-    from solvers.sets.feasible_set import FeasibleSet
+    from solvers.sets.relaxed_set import load_set
 
     context: TaskContext = ray.get(shared)
     with TemporaryDirectory(prefix="nascompile-") as folder:
         path = Path(folder) / "set.nasset"
         path.write_bytes(context.set_file)
-        return FeasibleSet.load(path).program, context
+        return load_set(path).program, context
 
 
 def _node() -> str:

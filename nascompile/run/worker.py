@@ -144,7 +144,7 @@ def load_data(folder: RunFolder) -> Dataset:
     from nascompile.data.load import load_dataset
     from spaces.networks.detection_head import detection_head
 
-    given, space, first = folder.settings.data, folder.fs.program.space, folder.fs[0]
+    given, space, first = folder.settings.data, folder.fs.program.space, folder.fs.outer[0]
     head = detection_head(first)
     classes = None if given.task == "anomaly" else head.classes if head else outputs(first)
     anchors = {"anchors": head.anchors} if head else {}

@@ -10,6 +10,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import nlargest
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +19,8 @@ from samplers.base import Learner, Run, check_counts
 from samplers.bayesian.features import Features
 from samplers.bayesian.gaussian_process import GaussianProcess, fit_gaussian_process
 from samplers.entropy import EntropySampler
-from solvers.sets.feasible_set import FeasibleSet
 from solvers.sets.neighbours import counterparts, neighbours
+from solvers.sets.relaxed_set import AnySet
 
 __all__ = ["AdaptiveSampler", "expected_improvement", "normal_scores"]
 
@@ -41,7 +42,8 @@ class AdaptiveSampler(Learner):
     mean that the process predicts for them.
 
     Sets of up to 20,000 members are searched completely. Of a larger one, `pool` uniform draws are, and the members
-    one decision away from the best of them and the best told so far, three steps on.
+    one decision away from the best of them and the best told so far, three steps on. So it is with a relaxed set, whose
+    size is then that of its outer set.
 
     Args:
         objective: what `tell` is given.
@@ -71,7 +73,7 @@ class AdaptiveSampler(Learner):
     first_: EntropySampler | None = field(default=None, init=False, repr=False, compare=False)
     columns_: NDArray[np.float64] | None = field(default=None, init=False, repr=False, compare=False)
 
-    def check(self, fs: FeasibleSet) -> None:
+    def check(self, fs: AnySet) -> None:
         """Whether the parameters can be.
 
         Raises:
@@ -80,13 +82,20 @@ class AdaptiveSampler(Learner):
         super().check(fs)
         check_counts(start=self.start, pool=self.pool)
 
+    def remark(self, fs: AnySet) -> str:
+        """That of the entropy sampler."""
+        return self._first().remark(fs)
+
     def begin(self, run: Run) -> None:
         """Prepare the entropy sampler."""
-        # Where the set cannot be listed, a coarse count of its entropies is enough to start from, and much faster.
-        self.first_ = EntropySampler(seed=self.seed, bins=512)
+        self.first_ = self._first()
         self.first_.begin(run)
 
-    def propose(self, run: Run) -> int:
+    def _first(self) -> EntropySampler:
+        # Where the set cannot be listed, a coarse count of its entropies is enough to start from, and much faster.
+        return EntropySampler(seed=self.seed, bins=512)
+
+    def propose(self, run: Run) -> int | None:
         """The member of greatest expected improvement, once there is something to learn from."""
         told = run.told
         if len(run.asked) < self.start or len(told) < 2:
@@ -98,38 +107,48 @@ class AdaptiveSampler(Learner):
         with threadpool_limits(1):
             return self._learned(run, told)
 
-    def _learned(self, run: Run, told: list[tuple[int, Mapping[str, float]]]) -> int:
+    def _learned(self, run: Run, told: list[tuple[int, Mapping[str, float]]]) -> int | None:
         scores = normal_scores(np.array([self.sign * values[self.objective] for _, values in told]))
         groups = self._prepared(run.fs)
         process = fit_gaussian_process(self._columns([rank for rank, _ in told]), scores, groups)
         waiting = [rank for rank in run.asked if rank not in run.values]
         process = process.believing(self._columns(waiting)) if waiting else process
         best = float(scores.max())
-        if run.fs.size <= _ALL:
-            value = self._acquisition(process, best, range(run.fs.size))
+        if self.columns_ is not None:
+            value = self._acquisition(process, best, range(run.fs.outer.size))
             value[list(run.asked)] = -np.inf
-            return int(np.argmax(value))
+            value[~run.fs.holds(range(run.fs.outer.size))] = -np.inf
+            chosen = int(np.argmax(value))
+            return chosen if value[chosen] > -np.inf else None
         leaders = [told[k][0] for k in np.argsort(-scores, kind="stable")[:_BEST]]
         return self._searched(run, process, best, leaders)
 
-    def _prepared(self, fs: FeasibleSet) -> tuple[slice, ...]:
+    def _prepared(self, fs: AnySet) -> tuple[slice, ...]:
         """The groups of features; made once."""
         if self.features_ is None:
             self.features_ = Features(fs)
-            self.columns_ = self.features_(range(fs.size)) if fs.size <= _ALL else None
+            size = fs.outer.size
+            self.columns_ = self.features_(range(size)) if size <= _ALL else None
         return tuple(self.features_.groups.values())
 
-    def _searched(self, run: Run, process: GaussianProcess, best: float, leaders: list[int]) -> int:
+    def _searched(self, run: Run, process: GaussianProcess, best: float, leaders: list[int]) -> int | None:
         """The untaken member of greatest acquisition among draws from a large set, climbing on from the best."""
         source = run.source
-        fresh = {run.untaken(source.randrange(run.left)) for _ in range(self.pool)}
+        fresh = self._drawn(run, source)
         fresh.update(rank for leader in leaders for rank in _around(run.fs, leader, source))
         known: dict[int, float] = {}
         for _ in range(1 + _CLIMBS):
             ranks = sorted(fresh - known.keys() - run.asked.keys())
             known.update(zip(ranks, self._acquisition(process, best, ranks).tolist(), strict=True))
-            fresh = {rank for top in nlargest(_BEST, known, key=known.__getitem__) for rank in neighbours(run.fs, top)}
-        return max(known, key=known.__getitem__)
+            tops = nlargest(_BEST, known, key=known.__getitem__)
+            fresh = {rank for top in tops for rank in _near(run.fs, top)}
+        return max(known, key=known.__getitem__, default=None)
+
+    def _drawn(self, run: Run, source: random.Random) -> set[int]:
+        """Uniform draws from the members that have not been asked: from an exact set, with replacement."""
+        if run.fs.exact:
+            return {run.untaken(source.randrange(run.left)) for _ in range(self.pool)}
+        return set(islice(run.draws(source), self.pool))
 
     def _acquisition(self, process: GaussianProcess, best: float, ranks: Sequence[int]) -> NDArray[np.float64]:
         if not len(ranks):
@@ -144,13 +163,18 @@ class AdaptiveSampler(Learner):
         return self.columns_ if len(ranks) == len(self.columns_) else self.columns_[list(ranks)]
 
 
-def _around(fs: FeasibleSet, rank: int, source: random.Random) -> Iterator[int]:
+def _near(fs: AnySet, rank: int) -> Iterator[int]:
+    """The members of the same variant one decision away from a member."""
+    return fs.members(neighbours(fs.outer, rank))
+
+
+def _around(fs: AnySet, rank: int, source: random.Random) -> Iterator[int]:
     """The members one decision away from a member, and for each other variant one that agrees with it, if any does."""
-    yield from neighbours(fs, rank)
-    own = fs[rank].position
+    yield from _near(fs, rank)
+    own = fs.outer[rank].position
     for variant in range(len(fs.program.variants)):
-        if variant != own and (kin := counterparts(fs, rank, variant)).size:
-            yield kin.rank(source.randrange(kin.size))
+        if variant != own and (kin := counterparts(fs.outer, rank, variant)).size:
+            yield from fs.members([kin.rank(source.randrange(kin.size))])
 
 
 def normal_scores(values: NDArray[np.float64]) -> NDArray[np.float64]:

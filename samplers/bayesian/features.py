@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from solvers.sets.feasible_set import FeasibleSet
-from solvers.sets.ranking import distinct_draws
+from solvers.sets.relaxed_set import AnySet
 from spaces.program.variants import Decision
 
 __all__ = ["COSTS", "Features"]
@@ -57,14 +56,13 @@ class Features:
         (14, 7)
     """
 
-    def __init__(self, fs: FeasibleSet) -> None:
-        self._fs = fs
+    def __init__(self, fs: AnySet) -> None:
+        self._fs = fs.outer
         decisions = [(v, t, d) for v, own in enumerate(fs.program.variants) for t, d in enumerate(own.decisions)]
         self._options = _columns([(v, t, d) for v, t, d in decisions if not d.numeric])
         self._sizes = _columns([(v, t, d) for v, t, d in decisions if d.numeric])
-        size = min(fs.size, _REFERENCE)
         # Always the same draws: what a set's features are must not depend on a sampler's seed.
-        parts = self._parts(distinct_draws(fs.size, size, random.Random(0)))
+        parts = self._parts(fs.draws(_REFERENCE, random.Random(0)))
         self._kept = {name: part.std(axis=0) > 1e-9 for name, part in parts.items()}
         self._shift = {name: part[:, self._kept[name]].mean(axis=0) for name, part in parts.items()}
         self._scale = {name: self._scales(name, part[:, self._kept[name]]) for name, part in parts.items()}
@@ -73,7 +71,7 @@ class Features:
         self.groups = {name: slice(int(e) - w, int(e)) for (name, w), e in zip(widths.items(), ends, strict=True)}
 
     def __call__(self, ranks: Sequence[int]) -> Columns:
-        """The features of the members with these ranks, float64 [n, columns]."""
+        """The features of the members with these ranks, of a relaxed set in its outer set; float64 [n, columns]."""
         parts = self._parts(ranks)
         return np.concatenate(
             [(p[:, self._kept[name]] - self._shift[name]) * self._scale[name] for name, p in parts.items()], axis=1

@@ -8,7 +8,7 @@ from typing import Any
 
 from networkx import all_simple_paths
 
-from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.relaxed_set import AnySet
 from spaces.language.cell import Cell
 
 __all__ = ["Operators", "connected", "removable", "within", "without"]
@@ -32,7 +32,7 @@ def without(remaining: Operators, edge: str, operator: str) -> Operators:
     return {**remaining, edge: tuple(o for o in remaining[edge] if o != operator)}
 
 
-def within(fs: FeasibleSet, remaining: Operators) -> FeasibleSet:
+def within(fs: AnySet, remaining: Operators) -> AnySet:
     """The members of a feasible set whose edges have only these operators."""
     choices: dict[str, Any] = {}
     for label, names in remaining.items():
@@ -41,14 +41,14 @@ def within(fs: FeasibleSet, remaining: Operators) -> FeasibleSet:
     return fs.where(None, **choices)
 
 
-def connected(fs: FeasibleSet, remaining: Operators) -> bool:
+def connected(fs: AnySet, remaining: Operators) -> bool:
     """Whether a feasible cell with these operators has a path from each cell's input to its output.
 
     A cell without such a path gives the same output whatever it is shown, and costs least.
     """
     left = within(fs, remaining)
-    return left.size > 0 and any(
-        within(left, {**remaining, **_nonzero(cells, remaining)}).size > 0
+    return bool(left) and any(
+        within(left, {**remaining, **_nonzero(cells, remaining)})
         for cells in product(*(_paths(cell) for cell in fs.program.space.cells.values()))
         if all(_nonzero(cells, remaining).values())
     )

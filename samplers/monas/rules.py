@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from samplers.monas.cell_sets import Operators, removable, within, without
 from samplers.training_free import Record
-from solvers.sets.feasible_set import FeasibleSet
-from solvers.sets.ranking import distinct_draws
+from solvers.sets.relaxed_set import AnySet
 from spaces.program.candidate import Candidate
 
 if TYPE_CHECKING:
@@ -87,7 +86,7 @@ class Rule(ABC):
         mu: weight of latency.
     """
 
-    fs: FeasibleSet
+    fs: AnySet
     indicators: Indicators
     lam: float
     mu: float
@@ -159,10 +158,10 @@ class Cells(Rule):
         """Measure cells drawn uniformly from the feasible ones that are left, without repeating any."""
         left = within(self.fs, remaining)
         drawn = random.Random(self.seed * 1000 + number)
-        count = min(self.draws, left.size)
-        for k, cell in enumerate(left.at(distinct_draws(left.size, count, drawn))):
+        ranks = left.draws(self.draws, drawn)
+        for k, cell in enumerate(left.outer.at(ranks)):
             if progress:
-                progress(number, str(cell), k, count)
+                progress(number, str(cell), k, len(ranks))
             if cell not in self.seen:
                 operators = {label: (name,) for label, name in cell.values.items() if label in remaining}
                 self.seen[cell] = self.indicators.measure(operators)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from samplers.monas.cell_sets import Operators, connected, within, without
 from samplers.monas.rules import Cells, Paper, Progress, Round, Rule, ScoreRow
 from samplers.training_free import Means, Measured, TrainingFreeSearch
-from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.relaxed_set import AnySet
 from spaces.errors import EngineError
 from spaces.program.candidate import Candidate
 from spaces.program.graph import Chain
@@ -83,7 +83,7 @@ class MonasSampler(TrainingFreeSearch[Round]):
         """By mu."""
         return self.mu > 0
 
-    def measure(self, fs: FeasibleSet, data: Data, done: Sequence[Round], means: Means) -> Generator[Round, None, None]:
+    def measure(self, fs: AnySet, data: Data, done: Sequence[Round], means: Means) -> Generator[Round, None, None]:
         """The rounds that follow; see `search`, and `TrainingFreeSearch.measure`."""
         from samplers.scores.scoring import one_thread
 
@@ -94,7 +94,7 @@ class MonasSampler(TrainingFreeSearch[Round]):
         with one_thread():
             yield from self.search(fs, data.images, done, show)
 
-    def choose(self, fs: FeasibleSet, n: int, measured: Measured[Round]) -> list[Candidate]:
+    def choose(self, fs: AnySet, n: int, measured: Measured[Round]) -> list[Candidate]:
         """Up to n different cells, each found by a search with a seed of its own: `seed`, `seed + 1`, ...
 
         Fewer come where n more searches find nothing new.
@@ -109,7 +109,7 @@ class MonasSampler(TrainingFreeSearch[Round]):
         return result
 
     def search(
-        self, fs: FeasibleSet, images: torch.Tensor, done: Sequence[Round] = (), progress: Progress | None = None
+        self, fs: AnySet, images: torch.Tensor, done: Sequence[Round] = (), progress: Progress | None = None
     ) -> Iterator[Round]:
         """The rounds of one search; the last one leaves one operator on each edge, a member of the feasible set.
 
@@ -124,7 +124,7 @@ class MonasSampler(TrainingFreeSearch[Round]):
         """
         return self.search_with(fs, self.indicators(fs, images), done, progress)
 
-    def indicators(self, fs: FeasibleSet, images: torch.Tensor) -> Indicators:
+    def indicators(self, fs: AnySet, images: torch.Tensor) -> Indicators:
         """What measures for this sampler; it remembers, so that searches that differ in weights can share it."""
         from samplers.monas.indicators import Indicators
 
@@ -134,7 +134,7 @@ class MonasSampler(TrainingFreeSearch[Round]):
         return Indicators(fs.program, images, repeats, self.seed, thin, common=cells, meco=cells)
 
     def search_with(
-        self, fs: FeasibleSet, indicators: Indicators, done: Sequence[Round] = (), progress: Progress | None = None
+        self, fs: AnySet, indicators: Indicators, done: Sequence[Round] = (), progress: Progress | None = None
     ) -> Iterator[Round]:
         """`search`, with indicators that may already know some measurements."""
         self.check(fs)
@@ -150,12 +150,12 @@ class MonasSampler(TrainingFreeSearch[Round]):
             remaining = found.after
             yield found
 
-    def _rule(self, fs: FeasibleSet, indicators: Indicators) -> Rule:
+    def _rule(self, fs: AnySet, indicators: Indicators) -> Rule:
         if self.rule == "paper":
             return Paper(fs, indicators, self.lam, self.mu)
         return Cells(fs, indicators, self.lam, self.mu, draws=self.cells, seed=self.seed)
 
-    def check(self, fs: FeasibleSet | None = None) -> None:
+    def check(self, fs: AnySet | None = None) -> None:
         """Whether this sampler can search, and search this set.
 
         Raises:
@@ -176,7 +176,7 @@ class MonasSampler(TrainingFreeSearch[Round]):
             raise EngineError.of("no-latency-profile", "the weight mu needs a latency profile", hint)
 
 
-def _pruned(fs: FeasibleSet, remaining: Operators, rows: list[ScoreRow], most: int) -> list[ScoreRow]:
+def _pruned(fs: AnySet, remaining: Operators, rows: list[ScoreRow], most: int) -> list[ScoreRow]:
     """The rows with their fates: lowest score first, at most so many per edge, and never to an empty set."""
     left = dict(remaining)
     fates: dict[tuple[str, str], str] = {}
@@ -193,12 +193,13 @@ def _pruned(fs: FeasibleSet, remaining: Operators, rows: list[ScoreRow], most: i
     return [replace(row, fate=fates.get((row.edge, row.operator), "kept")) for row in rows]
 
 
-def found_cell(fs: FeasibleSet, rounds: Sequence[Round]) -> Candidate:
+def found_cell(fs: AnySet, rounds: Sequence[Round]) -> Candidate:
     """The cell that the last round of a search has left."""
-    return within(fs, rounds[-1].after)[0]
+    (member,) = within(fs, rounds[-1].after).sample(1, seed=0)
+    return member
 
 
-def _chain(fs: FeasibleSet) -> Chain:
+def _chain(fs: AnySet) -> Chain:
     """The one chain of a set of cells."""
     space = fs.program.space
     if len(fs.program.variants) != 1 or any(d.choice not in space.cells for d in fs.program.variants[0].decisions):

@@ -15,6 +15,7 @@ from optuna.samplers import BaseSampler, TPESampler
 
 from samplers.optuna_studies.suggestions import NEVER, VariantMembers, is_same, value_of
 from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.relaxed_set import AnySet, RelaxedSet
 from spaces.errors import EngineError
 from spaces.program.candidate import Candidate, candidate_of
 
@@ -38,6 +39,9 @@ class FeasibleOptunaSampler(BaseSampler):
     nothing in it; where it suggests none, the variant is one that agrees with as many of them as any does. Parameters
     enqueued with `study.enqueue_trial` are known from the beginning of the trial; those of a `PartialFixedSampler` only
     once they are suggested, so suggest them first, or fix them by `feasible_set.where`.
+
+    With a relaxed set suggestions stay within its inner set: all of these are members, but not all members are among
+    them.
 
     Args:
         feasible_set: the set; not empty.
@@ -67,13 +71,15 @@ class FeasibleOptunaSampler(BaseSampler):
 
     def __init__(
         self,
-        feasible_set: FeasibleSet,
+        feasible_set: AnySet,
         base: BaseSampler | None = None,
         variant: str = "variant",
         seed: int | None = None,
     ) -> None:
         if not feasible_set:
             raise EngineError.of("empty-set", "the feasible set is empty", "`nascompile explain` says what would fit")
+        if isinstance(feasible_set, RelaxedSet):
+            feasible_set = _inner(feasible_set)
         self._fs = feasible_set
         self._base = base or TPESampler(seed=seed)
         self._variant = variant
@@ -222,6 +228,14 @@ class FeasibleOptunaSampler(BaseSampler):
         own = {d.label: d.options[x] for d, x in zip(chain.decisions, row, strict=True)}
         own[self._variant] = chain.label
         return {name: value_of(own[name], space[name]) if name in own else value for name, value in wish.items()}
+
+
+def _inner(fs: RelaxedSet) -> FeasibleSet:
+    """The part of a relaxed set that is known member by member."""
+    if not fs.between[0]:
+        message = f"the set is relaxed, and none of its members is known beforehand ({fs.rounding})"
+        raise EngineError.of("relaxed-set", message, "take an `OptunaSampler`, or round less, with more memory")
+    return fs.inner_set
 
 
 def _nothing_left(name: str, distribution: BaseDistribution, made: Mapping[str, Any]) -> EngineError:

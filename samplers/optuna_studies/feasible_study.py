@@ -22,7 +22,7 @@ from optuna.samplers import BaseSampler
 
 from samplers.base import WORST, Run
 from samplers.optuna_studies.genes import Genes
-from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.relaxed_set import AnySet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,7 @@ class FeasibleStudy:
         study: Optuna's, for its plots; the user attribute `candidate` of a trial is its member's line.
     """
 
-    def __init__(self, fs: FeasibleSet, objectives: Mapping[str, str], sampler: BaseSampler) -> None:
+    def __init__(self, fs: AnySet, objectives: Mapping[str, str], sampler: BaseSampler) -> None:
         self._objectives = tuple(objectives)
         self._genes = Genes(fs)
         self._nearest = _Nearest(sampler, self._genes)
@@ -59,16 +59,19 @@ class FeasibleStudy:
                 directions=["maximize" if sense == "max" else "minimize" for sense in objectives.values()],
             )
 
-    def propose(self, run: Run) -> int:
+    def propose(self, run: Run) -> int | None:
         """The rank of a member that has not been asked; what was told since the last proposal is passed on first."""
         if not self._genes.space:
-            return run.untaken(0)
+            return next(run.draws(run.source), None)
         self._pass_on(run)
         self._nearest.run = run
         with quiet():
-            trial = self.study.ask(self._genes.space)
+            try:
+                trial = self.study.ask(self._genes.space)
+            except _NothingLeftError:
+                return None
             rank = self._nearest.rank
-            trial.set_user_attr("candidate", str(run.fs[rank]))
+            trial.set_user_attr("candidate", str(run.fs.outer[rank]))
         self._waiting[rank] = trial
         return rank
 
@@ -78,6 +81,10 @@ class FeasibleStudy:
             values = [_unbounded(run.values[rank][name]) for name in self._objectives]
             with quiet():
                 self.study.tell(self._waiting.pop(rank), values)
+
+
+class _NothingLeftError(Exception):
+    """All members have been asked."""
 
 
 class _Nearest(BaseSampler):
@@ -101,11 +108,15 @@ class _Nearest(BaseSampler):
         proposed: dict[str, Any] = {}
         for _ in range(ATTEMPTS):
             proposed = self._proposed(study, trial)
-            self.rank, values = self._genes.member(proposed, source)
-            if self.rank not in run.asked:
+            found = self._genes.member(proposed, source)
+            if found is not None and found[0] not in run.asked:
+                self.rank, values = found
                 return values
-        self.rank = run.untaken(source.randrange(run.left))
-        return self._genes.values(self.rank, proposed)
+        drawn = next(run.draws(source), None)
+        if drawn is None:
+            raise _NothingLeftError
+        self.rank = drawn
+        return self._genes.values(drawn, proposed)
 
     def _proposed(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
         """What the other one samples, whether jointly or one by one."""

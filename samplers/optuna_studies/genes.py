@@ -14,11 +14,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from samplers.optuna_studies.completion import distances, nearest
 from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.neighbours import rank_rows
 from solvers.sets.ranking import rank_row
+from solvers.sets.relaxed_set import AnySet
 from spaces.language.layer import option_label
 from spaces.program.variants import Decision
 
@@ -64,6 +68,8 @@ class Genes:
     rising order. So is the variant, where its labels are numbers. Any other parameter is categorical. A decision's
     parameter is called as its label, `M[3]`; where variants give it different options, `M[3] (VARIANT)`.
 
+    Of a relaxed set the options are those of its outer set.
+
     Args:
         fs: the set; not empty.
 
@@ -80,45 +86,84 @@ class Genes:
         ('mlp2: 32-64', {'M[1]': 1, 'M[2]': 3})
     """
 
-    def __init__(self, fs: FeasibleSet) -> None:
+    def __init__(self, fs: AnySet) -> None:
         self.fs = fs
-        labels = [label for label, size in fs.counts.items() if size]
+        labels = [label for label, size in fs.outer.counts.items() if size]
         whole = all(label.isdecimal() for label in labels)
         self._variant = Gene(tuple(sorted(labels, key=int) if whole else labels), whole)
-        self._names = _names(fs, labels)
-        self._genes = _genes(fs, self._names)
+        self._names = _names(fs.outer, labels)
+        self._genes = _genes(fs.outer, self._names)
         self.space: dict[str, BaseDistribution] = {
             name: gene.distribution
             for name, gene in {_VARIANT: self._variant, **self._genes}.items()
             if len(gene.options) > 1
         }
 
-    def member(self, proposed: Mapping[str, Any], source: random.Random) -> tuple[int, dict[str, Any]]:
+    def member(self, proposed: Mapping[str, Any], source: random.Random) -> tuple[int, dict[str, Any]] | None:
         """The nearest member of the proposed variant.
+
+        Of a relaxed set that is the nearest of the outer set where it is a member; else the nearest of the inner set,
+        moved on towards the proposal, one decision after another, as long as it stays a member.
 
         Args:
             proposed: a value for every name of `space`.
             source: decides between members that are equally near.
 
         Returns:
-            Its rank, and all parameters: its own, and those that it does not have as they were proposed.
+            Its rank, and all parameters: its own, and those that it does not have as they were proposed. None where no
+            member is known, which happens with relaxed sets only.
         """
         label = self._variant.option(proposed[_VARIANT]) if _VARIANT in proposed else self._variant.options[0]
         position = self.fs.program.by_label[label]
         decisions = self._decisions(position)
         wish = [self._wished(d, name, proposed) for d, name in zip(decisions, self._names[label], strict=True)]
-        levels, root = self.fs.tree.chain(position)
-        row: Sequence[int] = wish
-        if rank_row(levels, root, self.fs.tree.counts, wish) is None:
-            row = nearest(levels, root, [distances(d, x) for d, x in zip(decisions, wish, strict=True)], source)
-        rank = rank_row(levels, root, self.fs.tree.counts, row)
+        row = self._near(position, wish, [distances(d, x) for d, x in zip(decisions, wish, strict=True)], source)
+        return None if row is None else (self._rank(position, row), self._values(position, row, proposed))
+
+    def _near(
+        self, position: int, wish: Sequence[int], costs: Sequence[NDArray[np.int64]], source: random.Random
+    ) -> Sequence[int] | None:
+        levels, root = self.fs.outer.tree.chain(position)
+        row = wish
+        if rank_row(levels, root, self.fs.outer.tree.counts, wish) is None:
+            row = nearest(levels, root, costs, source)
+        if isinstance(self.fs, FeasibleSet) or self.fs.holds([self._rank(position, row)])[0]:
+            return row
+        levels, root = self.fs.inner_set.tree.chain(position)
+        return self._moved_on(position, nearest(levels, root, costs, source), costs) if root else None
+
+    def _moved_on(self, position: int, row: list[int], costs: Sequence[NDArray[np.int64]]) -> list[int]:
+        """A member moved to the nearest of those one decision away that are nearer, until there is none."""
+        outer, start = self.fs.outer, self._start(position)
+        levels, root = outer.tree.chain(position)
+        while True:
+            nearer = [
+                (int(cost[x] - cost[own]), t, x)
+                for t, (cost, own) in enumerate(zip(costs, row, strict=True))
+                for x in np.flatnonzero(cost < cost[own]).tolist()
+            ]
+            rows = np.array([[*row[:t], x, *row[t + 1 :]] for _, t, x in sorted(nearer)], np.int64)
+            ranks = (
+                [start + int(r) for r in rank_rows(levels, root, outer.tree.counts, rows) if r >= 0] if nearer else []
+            )
+            found = next(self.fs.members(ranks), None)
+            if found is None:
+                return row
+            row = list(outer[found].row)
+
+    def _rank(self, position: int, row: Sequence[int]) -> int:
+        levels, root = self.fs.outer.tree.chain(position)
+        rank = rank_row(levels, root, self.fs.outer.tree.counts, row)
         assert rank is not None
-        before = list(self.fs.counts.values())[:position]
-        return sum(before) + rank, self._values(position, row, proposed)
+        return self._start(position) + rank
+
+    def _start(self, position: int) -> int:
+        """The rank of the first member of a variant."""
+        return sum(list(self.fs.outer.counts.values())[:position])
 
     def values(self, rank: int, proposed: Mapping[str, Any]) -> dict[str, Any]:
         """All parameters of a member; those that it does not have are as proposed."""
-        candidate = self.fs[rank]
+        candidate = self.fs.outer[rank]
         return self._values(candidate.position, candidate.row, proposed)
 
     def _decisions(self, position: int) -> tuple[Decision, ...]:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from samplers.base import Run, Sampler
-from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.relaxed_set import AnySet
 from spaces.errors import EngineError, did_you_mean
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class OptunaSampler(_Directed):
         """What Optuna's class is given beside the seed."""
         return dict(self.options)
 
-    def check(self, fs: FeasibleSet) -> None:
+    def check(self, fs: AnySet) -> None:
         """Whether there are such a method, such options and such objectives."""
         check_objectives(self.objectives)
         self._optuna_sampler()
@@ -99,7 +99,7 @@ class OptunaSampler(_Directed):
 
             self.study_ = FeasibleStudy(run.fs, self.objectives, self._optuna_sampler())
 
-    def propose(self, run: Run) -> int:
+    def propose(self, run: Run) -> int | None:
         """Optuna's next proposal."""
         assert self.study_ is not None
         return self.study_.propose(run)
@@ -108,7 +108,8 @@ class OptunaSampler(_Directed):
         """Proposes again."""
         again = self.propose(run)
         if again != rank:
-            message = f"Optuna proposes `{run.fs[again]}` now where the state has `{run.fs[rank]}`"
+            proposed = "nothing" if again is None else f"`{run.fs.outer[again]}`"
+            message = f"Optuna proposes {proposed} now where the state has `{run.fs.outer[rank]}`"
             raise EngineError.of(
                 "other-state", message, "restore with the version of Optuna, and the method, as before"
             )
@@ -118,7 +119,7 @@ class OptunaSampler(_Directed):
         state = super().state()
         return {**state, "parameters": {**state["parameters"], "method": self._method_name}}
 
-    def restore(self, fs: FeasibleSet, state: Mapping[str, Any]) -> None:
+    def restore(self, fs: AnySet, state: Mapping[str, Any]) -> None:
         """As of every sampler; takes as long as the proposals did."""
         parameters = dict(state["parameters"])
         if parameters.get("method") == self._method_name:

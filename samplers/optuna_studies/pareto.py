@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from samplers.base import WORST, Run
 from samplers.optuna_studies.optuna_sampler import METHODS, OptunaSampler, check_objectives
 from samplers.subset.dominance import non_dominated
-from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.relaxed_set import AnySet
 from spaces.errors import EngineError, did_you_mean
 from spaces.program.candidate import Candidate
 
@@ -74,7 +74,7 @@ class ParetoSampler(OptunaSampler):
         size = {"population_size": self.population} if self.method in _EVOLUTIONARY else {}
         return {**self.options, **size}
 
-    def check(self, fs: FeasibleSet) -> None:
+    def check(self, fs: AnySet) -> None:
         """Whether there are such a method, such options and such objectives, and a population."""
         if self.population < 2:
             raise EngineError.of("bad-population", f"`population` = {self.population}", "it is 2 or more")
@@ -97,10 +97,10 @@ class ParetoSampler(OptunaSampler):
         if self.method != "uniform":
             super().begin(run)
 
-    def propose(self, run: Run) -> int:
+    def propose(self, run: Run) -> int | None:
         """Optuna's next proposal, or a uniform draw."""
         if self.method == "uniform":
-            return run.untaken(run.source.randrange(run.left))
+            return next(run.draws(run.source), None)
         return super().propose(run)
 
     def tell_scores(self, candidate: Candidate, scores: Mapping[str, float]) -> None:
@@ -130,7 +130,7 @@ class ParetoSampler(OptunaSampler):
         ranks = [told[k][0] for k in sound_front([values for _, values in told], self.objectives)]
         return [
             Point(candidate, {name: run.values[rank][name] for name in self.objectives})
-            for rank, candidate in zip(ranks, run.fs.at(ranks), strict=True)
+            for rank, candidate in zip(ranks, run.fs.outer.at(ranks), strict=True)
         ]
 
 

@@ -16,7 +16,7 @@ from samplers.proxies.base import COSTS, Proxy
 from samplers.scores.worker_pool import default_jobs
 from samplers.subset.hypervolume import HypervolumeSelector
 from samplers.training_free import Means, Measured, Record, RecordError, TrainingFreeSearch
-from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.relaxed_set import AnySet
 from spaces.errors import EngineError
 from spaces.program.candidate import Candidate, parse_candidate
 
@@ -108,7 +108,7 @@ class ParetoSearch(TrainingFreeSearch[Trial]):
         """Those of the sampler."""
         return self.sampler().state()["parameters"]
 
-    def check(self, fs: FeasibleSet | None = None) -> None:
+    def check(self, fs: AnySet | None = None) -> None:
         """Whether the set has members, and the costs that are objectives; the rest when the set is there, too."""
         if fs is None:
             return
@@ -124,13 +124,15 @@ class ParetoSearch(TrainingFreeSearch[Trial]):
         """With smaller batches."""
         return replace(self, batch=batch)
 
-    def measure(self, fs: FeasibleSet, data: Data, done: Sequence[Trial], means: Means) -> Generator[Trial, None, None]:
+    def measure(self, fs: AnySet, data: Data, done: Sequence[Trial], means: Means) -> Generator[Trial, None, None]:
         """The trials that follow; see `TrainingFreeSearch.measure`."""
-        sampler, total, number, asking = self.sampler(), min(self.trials, fs.size), 0, 0.0
+        sampler, total, number, asking = self.sampler(), min(self.trials, fs.between[1]), 0, 0.0
         while number < total:
             start = time.monotonic()
             asked = list(sampler.ask(fs, min(self.population, total - number)))
             asking += time.monotonic() - start
+            if not asked:
+                return
             with closing(self._trials(asked, number, data, done, means)) as found:
                 for candidate, trial in zip(asked, found, strict=True):
                     sampler.tell_scores(candidate, trial.values)
@@ -171,7 +173,7 @@ class ParetoSearch(TrainingFreeSearch[Trial]):
             for one in found:
                 yield dict(one.scores)
 
-    def front(self, fs: FeasibleSet, trials: Sequence[Trial]) -> list[tuple[int, Point]]:
+    def front(self, fs: AnySet, trials: Sequence[Trial]) -> list[tuple[int, Point]]:
         """The trials that no other dominates, with their numbers, the best by the first objective first."""
         values = [[float(trial.values[name]) for name in self.objectives] for trial in trials]
         sign = 1 if next(iter(self.objectives.values())) == "min" else -1
@@ -179,7 +181,7 @@ class ParetoSearch(TrainingFreeSearch[Trial]):
         result = {k: parse_candidate(fs.program, trials[k].candidate) for k in chosen}
         return [(k, Point(one, dict(zip(self.objectives, values[k], strict=True)))) for k, one in result.items()]
 
-    def choose(self, fs: FeasibleSet, n: int, measured: Measured[Trial]) -> list[Candidate]:
+    def choose(self, fs: AnySet, n: int, measured: Measured[Trial]) -> list[Candidate]:
         """Those of the front with the largest hypervolume, the best by the first objective first."""
         trials = measured(self, "trials", "")[: self.trials]
         front = self.front(fs, trials)

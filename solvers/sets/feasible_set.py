@@ -7,11 +7,11 @@ algebra all work on the tree, so a set of 10^13 members is as handy as one of fo
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from solvers.sets.metrics import Metrics
 from solvers.sets.ranking import distinct_draws, list_rows, rank_row, unrank_rows
 from solvers.sets.restriction import condition_text, histogram, option_masks, restrict
 from solvers.sets.tree import Level, Root, Tree, join, merge_pairs
-from spaces.errors import CandidateError, EngineError
+from spaces.errors import CandidateError, EngineError, SetFileError
 from spaces.language.differences import differences
 from spaces.program.candidate import Candidate, parse_candidate
 from spaces.program.graph import Program
@@ -58,6 +58,9 @@ class FeasibleSet(Sequence[Candidate]):
         >>> fs.where(M={1: 32}).to_numpy().tolist()
         [[32, 16], [32, 32], [32, 48], [32, 64]]
     """
+
+    #: Whether the set is known member by member, as it is here, or relaxed (`solvers.sets.relaxed_set`).
+    exact: Literal[True] = True
 
     def __init__(
         self,
@@ -278,6 +281,30 @@ class FeasibleSet(Sequence[Candidate]):
         """
         return list(self.at(distinct_draws(self.size, n, random.Random(seed))))
 
+    # -- as a relaxed set has it, too --------------------------------------------------------------------------------
+
+    @property
+    def between(self) -> tuple[int, int]:
+        """How many members there are at least and at most: exactly so many."""
+        return self.size, self.size
+
+    @property
+    def outer(self) -> FeasibleSet:
+        """The set by whose ranks members go: this one."""
+        return self
+
+    def holds(self, ranks: Sequence[int]) -> NDArray[np.bool_]:
+        """Which of these ranks are those of members; bool [n], all true."""
+        return np.ones(len(ranks), np.bool_)
+
+    def members(self, ranks: Iterable[int]) -> Iterator[int]:
+        """Of these ranks those of members: all."""
+        return iter(ranks)
+
+    def draws(self, n: int, source: random.Random) -> list[int]:
+        """The ranks of n different members, uniformly and in random order; of all, where there are fewer."""
+        return distinct_draws(self.size, min(n, self.size), source)
+
     # -- views of the whole set ------------------------------------------------------------------------------------
 
     def ranges(self, variant: str) -> dict[str, tuple[Any, Any]]:
@@ -362,6 +389,8 @@ class FeasibleSet(Sequence[Candidate]):
         return FeasibleSet(self.program, tree, self.engine, self.seconds, origin, tables=self.tables)
 
     def _combined(self, other: FeasibleSet, sign: str) -> FeasibleSet:
+        if not isinstance(other, FeasibleSet):  # pyright: ignore[reportUnnecessaryIsInstance]
+            return NotImplemented
         if self.program.space.text != other.program.space.text:
             one, two = self.program.space, other.program.space
             message = f"`{one.name}` and `{two.name}` are different spaces{differences(one, two)}"
@@ -400,8 +429,15 @@ class FeasibleSet(Sequence[Candidate]):
 
     @staticmethod
     def load(path: str | Path) -> FeasibleSet:
-        """Open a set file; see `solvers.sets.set_file`."""
+        """Open a set file; see `solvers.sets.set_file`.
+
+        Raises:
+            SetFileError: it is none, or damaged, or holds a relaxed set.
+        """
         stored = set_file.load(Path(path))
+        if stored.quanta is not None:
+            message = "this file holds a relaxed set, not an exact one"
+            raise SetFileError.of("relaxed-set", message, "open it with `nascompile.load_set`", Path(path))
         return FeasibleSet(stored.program, stored.tree, origin=stored.origin, tables=stored.tables)
 
     def __reduce__(self) -> tuple[Any, ...]:

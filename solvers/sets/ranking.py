@@ -7,7 +7,7 @@ members below each node by height. Members are rows of option indices in lexicog
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from solvers.sets.tree import Level
 
-__all__ = ["distinct_draws", "list_rows", "rank_row", "unrank_rows"]
+__all__ = ["distinct_draws", "list_rows", "rank_row", "shuffled", "unrank_rows"]
 
 Counts = Sequence[NDArray[Any]]
 
@@ -123,3 +123,23 @@ def distinct_draws(count: int, n: int, source: random.Random) -> list[int]:
     while len(drawn) < n:
         drawn[source.randrange(count)] = None
     return list(drawn)
+
+
+def shuffled(count: int, source: random.Random) -> Iterator[int]:
+    """All whole numbers below `count` in random order, each drawn when it is taken; `count` may be of any size.
+
+    A Fisher-Yates shuffle that remembers only what it has moved. The first number is `source.randrange(count)`.
+
+    Example:
+        >>> sorted(shuffled(5, random.Random(0)))
+        [0, 1, 2, 3, 4]
+        >>> next(shuffled(10**30, random.Random(0))) == random.Random(0).randrange(10**30)
+        True
+    """
+    moved: dict[int, int] = {}
+    first = 0
+    while first < count:
+        place = source.randrange(first, count)
+        yield moved.get(place, place)
+        moved[place] = moved.pop(first, first)
+        first += 1

@@ -61,12 +61,14 @@ class StoredSet(NamedTuple):
         tree: the members.
         origin: what the set is, where it is not simply the program's feasible set.
         tables: `tables_digest` of the program when the set was made.
+        quanta: of a relaxed set, whose tree has the roots of its outer and then of its inner set; None of an exact one.
     """
 
     program: Program
     tree: Tree
     origin: str
     tables: str
+    quanta: Mapping[str, int | None] | None = None
 
 
 def save(stored: StoredSet, path: Path) -> Path:
@@ -89,6 +91,7 @@ def save(stored: StoredSet, path: Path) -> Path:
         "tables": stored.tables or tables_digest(program),
         "count": str(_count(tree)),
         "digest": tree.digest,
+        "quanta": stored.quanta,
         "roots": tree.roots,
         "levels": shapes,
     }
@@ -174,12 +177,14 @@ def _opened(body: memoryview) -> StoredSet:
     header = _header(bytes(body[8 : 8 + size]))
     program = _program(header)
     options = [[len(d.options) for d in variant.decisions] for variant in program.variants]
+    if header["quanta"] is not None:
+        options *= 2
     tree = unpack(header["levels"], body[8 + size :], [(h, n) for h, n in header["roots"]], options)
     if str(_count(tree)) != header["count"]:
         raise broken(f"it has {_count(tree):,} members, and its header says {header['count'][:40]}")
     if tree.digest != header["digest"]:
         raise broken("its members are not those that were saved")
-    return StoredSet(program, tree, header["origin"], header["tables"])
+    return StoredSet(program, tree, header["origin"], header["tables"], header["quanta"])
 
 
 def _header(text: bytes) -> dict[str, Any]:
@@ -252,6 +257,10 @@ def _naturals(value: Any) -> bool:
     return is_mapping(value) and all(map(_natural, value.values()))
 
 
+def _quanta(value: Any) -> bool:
+    return is_mapping(value) and all(one is None or (_natural(one) and one > 0) for one in value.values())
+
+
 def _ram_model(value: Any) -> bool:
     return _text(value) and value in RAM_PARTS
 
@@ -294,6 +303,7 @@ _KEYS: dict[str, Callable[[Any], bool]] = {
     "origin": _text,
     "count": _text,
     "digest": _text,
+    "quanta": lambda value: value is None or _quanta(value),
     "roots": _roots,
     "levels": _levels,
 }

@@ -9,16 +9,13 @@ from functools import lru_cache
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from spaces.errors import EngineError, SpaceError, Span
 from spaces.language.expressions import Expression
 from spaces.language.reader import read_space
 from spaces.language.space import Space
 from spaces.program.constraints import EntropyLimit, Linear, RamLimit, Relation, classify, ground
 from spaces.program.entropy import entropy_limit
-from spaces.program.graph import ADDITIVE_METRICS, Budgets, Chain, Limit, Program, Stage
+from spaces.program.graph import ADDITIVE_METRICS, Budgets, Chain, Limit, Program, Stage, Weighted
 from spaces.program.layer_table import LayerTable
 from spaces.program.tabulate import Tabulation
 from spaces.program.variants import Variant, unroll
@@ -235,34 +232,11 @@ def _limit(linear: Linear, stages: Sequence[Stage], base: Mapping[str, int], spa
     fixed = sum(factor * base.get(name, 0) for name, factor in linear.coefficients.items())
     return Limit(
         linear.text,
-        _Weighted(linear.coefficients, stages),
+        Weighted(linear.coefficients, stages),
         linear.bound - fixed,
         budget=linear.bound,
         metric=linear.metric,
     )
-
-
-@dataclass(frozen=True, eq=False)
-class _Weighted(Sequence[NDArray[np.int64]]):
-    """A weighted sum of metrics and decisions: [states, options] per stage, made when it is asked for."""
-
-    coefficients: Mapping[str, int]
-    stages: Sequence[Stage]
-
-    def __len__(self) -> int:
-        return len(self.stages)
-
-    def __getitem__(self, t: Any) -> Any:
-        stage = self.stages[t]
-        total = np.zeros(len(stage.table["rom"]), np.int64)
-        for name, factor in self.coefficients.items():
-            if name in ADDITIVE_METRICS:
-                total += factor * stage.table[name]
-        column = total[stage.rows]
-        if stage.decision.label in self.coefficients:
-            factor = self.coefficients[stage.decision.label]
-            column += np.array([int(factor * v) for v in stage.decision.options], np.int64)[None, :]
-        return column
 
 
 def _reach(linear: Linear, stages: Sequence[Stage]) -> int:

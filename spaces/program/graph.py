@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import log2
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,18 @@ if TYPE_CHECKING:
     from spaces.costs.latency import LatencyProfile
     from spaces.runtimes.base import Runtime
 
-__all__ = ["ADDITIVE_METRICS", "MAXIMA", "RAM_PARTS", "Budgets", "Chain", "Limit", "Program", "Stage", "log2_sizes"]
+__all__ = [
+    "ADDITIVE_METRICS",
+    "MAXIMA",
+    "RAM_PARTS",
+    "Budgets",
+    "Chain",
+    "Limit",
+    "Program",
+    "Stage",
+    "Weighted",
+    "log2_sizes",
+]
 
 Ints = NDArray[np.int64]
 
@@ -137,6 +148,49 @@ class _Columns(Mapping[str, Ints]):
 
 
 @dataclass(frozen=True, eq=False)
+class Weighted(Sequence[Ints]):
+    """A weighted sum of metrics and decisions: int64 [states, options] per stage, each made when it is asked for.
+
+    Args:
+        coefficients: by metric or decision label.
+        stages: of the variant.
+    """
+
+    coefficients: Mapping[str, int]
+    stages: Sequence[Stage]
+
+    def __len__(self) -> int:
+        return len(self.stages)
+
+    @overload
+    def __getitem__(self, index: int) -> Ints: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Ints]: ...
+    def __getitem__(self, index: int | slice) -> Ints | list[Ints]:
+        """The column of a stage."""
+        if isinstance(index, slice):
+            return [self[t] for t in range(*index.indices(len(self)))]
+        costs, chosen = self._parts(index)
+        return costs[self.stages[index].rows] + chosen
+
+    def at(self, t: int, states: NDArray[np.integer[Any]], options: NDArray[np.integer[Any]]) -> Ints:
+        """Entries of the column of a stage: [n], [n] -> [n]."""
+        costs, chosen = self._parts(t)
+        return costs[self.stages[t].rows[states, options]] + chosen[options]
+
+    def _parts(self, t: int) -> tuple[Ints, Ints]:
+        """What the rows of a stage's table add, and what its options do."""
+        stage = self.stages[t]
+        costs = np.zeros(len(stage.table["rom"]), np.int64)
+        for name, factor in self.coefficients.items():
+            if name in ADDITIVE_METRICS:
+                costs += factor * stage.table[name]
+        factor = self.coefficients.get(stage.decision.label)
+        options = stage.decision.options
+        return costs, np.array([int(factor * v) if factor else 0 for v in options], np.int64)
+
+
+@dataclass(frozen=True, eq=False)
 class Limit:
     """An additive limit: base + sum over stages of columns[t][state, option] <= bound.
 
@@ -153,6 +207,11 @@ class Limit:
     bound: int
     budget: int
     metric: str
+
+    def at(self, t: int, states: NDArray[np.integer[Any]], options: NDArray[np.integer[Any]]) -> Ints:
+        """Entries of the column of a stage: [n], [n] -> [n]."""
+        columns = self.columns
+        return columns.at(t, states, options) if isinstance(columns, Weighted) else columns[t][states, options]
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,13 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from solvers import conjoin, interval
+from solvers.base import solve
 from solvers.conjoin import conjoined, conjoined_count
 from solvers.interval import Interval, interval_part
 from solvers.part import Part, structure
 from solvers.pingpong import pingpong_part
 from solvers.sets import tree
 from solvers.sets.tree import Tree, join, reduce_chain
-from spaces.program.graph import Chain, Limit
+from spaces.language.reader import read_space
+from spaces.program.compile import compile_space
+from spaces.program.graph import Budgets, Chain, Limit
 
 
 @dataclass
@@ -211,3 +214,16 @@ class TestTightening:
         levels, root = conjoined([loose, tight])
         assert root == tight.root
         assert all(np.array_equal(a, b) for a, b in zip(levels, tight.levels, strict=True))
+
+
+def test_states_that_lead_nowhere_ask_for_no_size() -> None:
+    """The last state of a level is looked up in place of none, where an option is impossible."""
+    text = """
+space: small
+input: {channels: 1, height: 3, width: 3}
+choices: {K: [[3, 1], [3, 2]], A: [relu, none]}
+network:
+  - {conv: {filters: 2, groups: last(K), activation: A}, batch_norm: false}
+"""
+    program = compile_space(read_space(text), Budgets(ram=108), ram_model="pingpong")
+    assert solve(program, "diagram") == solve(program, "exhaustive")

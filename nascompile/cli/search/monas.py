@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
+from nascompile.cli.counts import between_text, count_data
 from nascompile.cli.output import err, out, quantity, table
 from nascompile.cli.report import budget_text, profile_data, profile_text, runtime_name
 from nascompile.cli.search.untrained import Untrained
@@ -58,7 +59,7 @@ class MonasSearch(Untrained[MonasSampler]):
             "candidate": str(member),
             "index": member.number,
             "costs": member.costs,
-            "feasible": self.fs.size,
+            **count_data(*self.fs.between, "feasible"),
             "size": program.size,
             "budgets": dict(program.budgets.items()),
             "ram_model": program.ram_model,
@@ -78,7 +79,8 @@ class MonasSearch(Untrained[MonasSampler]):
         target = f" on {found['target']}" if found["target"] else ""
         limits = budget_text(found["budgets"], found["ram_model"], found["runtime"])
         out.print(
-            f"{index}one of {found['feasible']:,} feasible of {found['size']:,}{target}: {limits}", soft_wrap=True
+            f"{index}one of {between_text(*self.fs.between)} feasible of {found['size']:,}{target}: {limits}",
+            soft_wrap=True,
         )
         out.print()
         rows = table("cost", ">value")

@@ -80,7 +80,7 @@ class FrontSearch(Untrained[ParetoSearch]):
     @property
     def total(self) -> int:
         """How many trials there will be."""
-        return min(self.search.trials, self.fs.size)
+        return min(self.search.trials, self.fs.between[1])
 
     def on_progress(self, progress: Progress, what: str, asking: float) -> None:
         """The pace says more."""

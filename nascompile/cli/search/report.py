@@ -10,12 +10,13 @@ from typing import Any
 
 from rich.markup import escape
 
+from nascompile.cli.counts import between_text, count_data
 from nascompile.cli.output import out, quantity, table
 from nascompile.cli.report import budget_text, profile_data, runtime_name
 from nascompile.records.search_log import SearchLog
 from samplers.optuna_studies.pareto import Point
 from samplers.optuna_studies.pareto_search import ParetoSearch, Trial
-from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.relaxed_set import AnySet
 
 __all__ = ["Found", "found_data", "print_found"]
 
@@ -38,7 +39,7 @@ class Found:
         output: the file of trials, if any.
     """
 
-    fs: FeasibleSet
+    fs: AnySet
     search: ParetoSearch
     log: SearchLog[Trial]
     trials: int
@@ -68,7 +69,7 @@ def found_data(found: Found) -> dict[str, Any]:
     program = found.fs.program
     return {
         "space": program.space.name,
-        "feasible": found.fs.size,
+        **count_data(*found.fs.between, "feasible"),
         "size": program.size,
         "target": program.target or None,
         "budgets": dict(program.budgets.items()),
@@ -102,8 +103,9 @@ def print_found(found: Found) -> None:
     target = f" on {program.target}" if program.target else ""
     limits = budget_text(dict(program.budgets.items()), program.ram_model, runtime_name(program))
     draws = "uniform draws" if found.search.method == "uniform" else f"trials by {found.search.method}"
+    feasible = between_text(*found.fs.between)
     out.print(
-        f"{escape(program.space.name)}{target}: {found.trials:,} {draws} from {found.fs.size:,} feasible of "
+        f"{escape(program.space.name)}{target}: {found.trials:,} {draws} from {feasible} feasible of "
         f"{program.size:,} ({limits})", soft_wrap=True,
     )  # fmt: skip
     out.print(f"data: {escape(found.source)}", soft_wrap=True)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
+from nascompile.cli.counts import between_text
 from nascompile.cli.output import emit_json, out, quantity, table
 from nascompile.cli.report import budget_text, runtime_name
+from samplers.registry import registered, sampler
 
 if TYPE_CHECKING:
     from nascompile.run.folder import RunFolder
@@ -34,7 +36,7 @@ def show_run(path: Path, as_json: bool) -> None:
         else:
             print_outcome(folder, found)
         return
-    results, total = folder.trials().results(), min(folder.settings.samples, folder.fs.size)
+    results, total = folder.trials().results(), min(folder.settings.samples, folder.fs.between[1])
     if as_json:
         networks = [{"number": number, **result} for number, result in sorted(results.items())]
         emit_json({"run": str(path), "trained": len(results), "samples": total, "networks": networks})
@@ -79,12 +81,15 @@ def print_outcome(folder: RunFolder, outcome: Outcome) -> None:
     failed = [row for row in outcome.rows if "error" in row]
     out.print(
         f"{escape(program.space.name)}{target}: {len(outcome.rows):,} networks by {settings.sampler} from "
-        f"{folder.fs.size:,} feasible of {program.size:,} ({limits})", soft_wrap=True,
+        f"{between_text(*folder.fs.between)} feasible of {program.size:,} ({limits})", soft_wrap=True,
     )  # fmt: skip
     how = "not quantised" if settings.quantise == "none" else f"int8 by {settings.quantise}"
     recipe = settings.recipe
     training = f"{recipe.optimiser} {recipe.lr:g}, {recipe.epochs} epochs, {how}"
     out.print(f"data: {escape(Path(settings.data.path).name)}; {training}", soft_wrap=True)
+    if not registered(settings.sampler).training_free:
+        remark = sampler(settings.sampler, **settings.parameters, seed=settings.seed).remark(folder.fs)
+        out.print(remark, soft_wrap=True, end="\n" if remark else "")
     for row in failed:
         out.print(f"not trained: {escape(row['candidate'])}: {escape(row['error'])}", soft_wrap=True)
     out.print()

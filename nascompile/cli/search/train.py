@@ -76,7 +76,7 @@ class TrainSearch:
             )
         if search:
             search.check(fs)
-        if training.cost not in fs[0].costs:
+        if training.cost not in fs.outer[0].costs:
             message = f"--cost {training.cost} needs a latency profile"
             raise NascompileError.of(
                 "no-latency-profile", message, "name one with --latency-profile (`nascompile latency list`)"
@@ -223,7 +223,7 @@ def finish_run(folder: RunFolder, resources: Resources, as_json: bool) -> None:
             draw_front(folder, outcome)
             write_timing(folder, clock, results)
     except KeyboardInterrupt:
-        total = min(settings.samples, folder.fs.size)
+        total = min(settings.samples, folder.fs.between[1])
         say(f"interrupted: {done:,} of {total:,} networks are trained; `nascompile resume {folder.path}` goes on")
         raise Interrupted from None
     if as_json:

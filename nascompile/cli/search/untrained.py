@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from rich.markup import escape
 
+from nascompile.cli.counts import count_data
 from nascompile.cli.engines import check_engine, spreading
 from nascompile.cli.examples import labelled_examples
 from nascompile.cli.options import SetRequest, default_name, is_set_file
@@ -20,7 +21,7 @@ from nascompile.cli.search.options import SearchOptions
 from nascompile.records.search_log import SearchLog
 from samplers.training_free import Means, Record, TrainingFreeSearch
 from solvers.base import Progress
-from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.relaxed_set import AnySet
 
 if TYPE_CHECKING:
     from samplers.proxies.data import Data
@@ -45,7 +46,7 @@ class Untrained(ABC, Generic[S]):
 
     options: SearchOptions
     search: S
-    fs: FeasibleSet = field(init=False)
+    fs: AnySet = field(init=False)
     asking: float = field(default=0.0, init=False)
 
     def run(self, request: SetRequest) -> None:
@@ -141,7 +142,7 @@ class AnySearch(Untrained[TrainingFreeSearch[Record]]):
         chosen = self.search.choose(self.fs, self.options.training.select, lambda *_: log.records)
         return {
             "space": self.fs.program.space.name,
-            "feasible": self.fs.size,
+            **count_data(*self.fs.between, "feasible"),
             "sampler": self.search.parameters,
             "data": data.source,
             "records": [record.plain() for record in log.records],
