@@ -26,6 +26,7 @@ from solvers.base import Progress
 from solvers.memory import need
 from solvers.part import Part, Table, no_network
 from solvers.sets.tree import ROW_BLOCK, Level, Places, distinct_in_blocks, row_blocks
+from spaces.errors import EngineError
 from spaces.program.graph import Limit
 
 __all__ = ["Interval", "interval_part"]
@@ -67,7 +68,7 @@ def interval_part(allowed: Sequence[Table], limit: Limit, progress: Progress | N
         progress: called once per level.
 
     Raises:
-        EngineError: it would take more memory than is allowed.
+        EngineError: it would take more memory than is allowed, or sums are too large to be told apart by state.
     """
     columns, bound = _scaled(allowed, limit)
     least, most = _completions(allowed, columns)
@@ -75,6 +76,11 @@ def interval_part(allowed: Sequence[Table], limit: Limit, progress: Progress | N
         return None
     if least[0][0] > bound:
         return no_network([t.shape[1] for t in allowed])
+    states = max(len(column) for column in (*allowed, least[-1]))
+    if (states + 2) * (int(most[0][0]) + 2) >= 2**62:
+        # A state and a sum are written as one number.
+        message = f"`{limit.name}` has sums up to {int(most[0][0]):,} in {states:,} states, which 62 bits cannot hold"
+        raise EngineError.of("too-large", message, "use smaller sizes, or take `--solver relaxed`")
     work = _Trimming(allowed, columns, bound, least, most)
     return work.interval((lambda done: progress(f"sums of {limit.name}", done)) if progress else lambda done: None)
 

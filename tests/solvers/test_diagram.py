@@ -20,6 +20,7 @@ from solvers.part import Part, structure
 from solvers.pingpong import pingpong_part
 from solvers.sets import tree
 from solvers.sets.tree import Tree, join, reduce_chain
+from spaces.errors import EngineError
 from spaces.language.reader import read_space
 from spaces.program.compile import compile_space
 from spaces.program.graph import Budgets, Chain, Limit
@@ -176,6 +177,23 @@ class TestInterval:
         limit = data.draw(limits_of(graph))
         sums = [sum(graph.along(limit.columns, p)) for p in graph.paths]
         assert (interval_part(graph.allowed, limit) is None) == (max(sums) <= limit.bound)
+
+
+class TestLargeSums:
+    def test_what_64_bits_cannot_tell_apart_is_refused(self) -> None:
+        """Where the state and the sum together are too large; with fewer states the same sums are fine."""
+        for states in (8, 4096):
+            allowed = [np.arange(states, dtype=np.int32).reshape(1, -1), np.zeros((states, 3), np.int32)]
+            columns = tuple(np.arange(t.size).reshape(t.shape) % 5 * (2**51 + 1) + t % 7 for t in allowed)
+            limit = Limit("rom", columns, 2**52, 2**52)
+            if states == 8:
+                made = interval_part(allowed, limit)
+                assert made is not None
+                sums = [int(columns[0][0, x] + columns[1][x, y]) for x in range(8) for y in range(3)]
+                assert conjoined_count([made], 24) == sum(value <= 2**52 for value in sums)
+            else:
+                with pytest.raises(EngineError, match="62 bits"):
+                    interval_part(allowed, limit)
 
 
 class TestTightening:
