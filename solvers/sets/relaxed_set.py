@@ -168,7 +168,7 @@ class RelaxedSet:
             fits = np.zeros(len(rows), np.bool_)
             for v in map(int, np.unique(positions)):
                 here = np.flatnonzero(positions == v)
-                own = rows[here, : len(self.program.chains[v].variant.decisions)]
+                own = rows[here, : len(self.program.variants[v].decisions)]
                 fits[here] = fitting(self.program, v, own)
             parts.append(fits)
         return np.concatenate(parts)
