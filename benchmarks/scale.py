@@ -132,7 +132,7 @@ def print_medians(names: list[str]) -> None:
 
     profile = PROFILE if "latency" in names else None
     program = nc.compile(read_space(sys.stdin.read()), latency_profile=profile)
-    sizes = [len(decision.options) for decision in program.chains[0].variant.decisions]
+    sizes = [len(decision.options) for decision in program.variants[0].decisions]
     costs = program.costs(0, np.random.default_rng(0).integers(0, sizes, (5001, len(sizes))))
     print(json.dumps({name: int(np.median(costs[name])) for name in names}))
 

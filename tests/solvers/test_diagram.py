@@ -185,7 +185,7 @@ class TestLargeSums:
         for states in (8, 4096):
             allowed = [np.arange(states, dtype=np.int32).reshape(1, -1), np.zeros((states, 3), np.int32)]
             columns = tuple(np.arange(t.size).reshape(t.shape) % 5 * (2**51 + 1) + t % 7 for t in allowed)
-            limit = Limit("rom", columns, 2**52, 2**52)
+            limit = Limit("rom", columns, 2**52, budget=2**52, metric="rom")
             if states == 8:
                 made = interval_part(allowed, limit)
                 assert made is not None

@@ -267,7 +267,7 @@ class TestWhere:
     def test_restricts_all_three_sets(self, name: str) -> None:
         fs = small(name)
         exact = solve(fs.program, "exhaustive")
-        variant = exact.program.chains[-1].variant
+        variant = exact.program.variants[-1]
         decision = variant.decisions[0]
         for option in decision.options:
             choices = {decision.choice: {1: [option]}}

@@ -25,7 +25,7 @@ from spaces.language.reader import load_space
 from spaces.language.space import Space
 from spaces.program.breakdown import totals
 from spaces.program.candidate import Candidate
-from spaces.program.graph import Budgets, Chain, Program
+from spaces.program.graph import Budgets, Program
 from spaces.program.variants import unroll
 from spaces.runtimes.base import Runtime
 from spaces.runtimes.ebs import Ebs
@@ -60,8 +60,7 @@ def digest(space: Space, runtime: Runtime, profile: str | None) -> str:
     if clocked and clocked.unit == "instructions":
         clocked = clocked.at_clock(100_000_000)
     variants = unroll(space)
-    chains = tuple(Chain.untabulated(v, "not compiled") for v in variants)
-    program = Program(space, chains, Budgets(), "", space.ram_model, runtime=runtime, latency=clocked)
+    program = Program(space, variants, Budgets(), "", space.ram_model, runtime=runtime, latency=clocked)
     source = random.Random(0)
     found = [
         _costs(
