@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
 from nascompile.cli.cells import cell_data, print_cells
-from nascompile.cli.options import Json, Request, takes_options
+from nascompile.cli.options import Json, Request, split_line, takes_options
 from nascompile.cli.output import emit_json, out, quantity, table
 from nascompile.cli.report import profile_data, profile_text, runtime_name
 from spaces.errors import CandidateError
 from spaces.language.expressions import evaluate
 from spaces.program.breakdown import breakdown, totals
-from spaces.program.candidate import Candidate, parse_candidate
+from spaces.program.candidate import Candidate, chosen_candidate
 from spaces.program.constraints import ground
 from spaces.program.terms import LayerTerms, derived, shared_code
 from spaces.runtimes.library import RUNTIMES
@@ -25,8 +26,14 @@ __all__ = ["check", "verdict"]
 
 @takes_options
 def check(
+    *,
+    candidate: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="CANDIDATE", help="Its line: `dscnn/6: 84-112-84-84-84-196`. A single network needs none."
+        ),
+    ] = None,
     request: Request,
-    candidate: Annotated[str, typer.Argument(metavar="CANDIDATE", help="Its line: `dscnn/6: 84-112-84-84-84-196`.")],
     as_json: Json = False,
 ) -> None:
     """Check one network: every term of its costs, both RAM models, and which limit it breaks by how much.
@@ -40,8 +47,9 @@ def check(
 
       nascompile check nasbench201 13714 --mcu stm32f746
     """
-    program = request.program()
-    member = parse_candidate(program, candidate)
+    line, overrides = split_line(candidate, request.overrides)
+    program = replace(request, overrides=overrides).program()
+    member = chosen_candidate(program, line)
     try:
         layers = breakdown(member)
     except Infeasible as reason:

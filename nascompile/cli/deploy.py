@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from nascompile.cli.options import Json
+from nascompile.cli.options import Json, split_line
 from nascompile.cli.output import emit_json, out, table, working
 from nascompile.cli.outputs import FOLDER
 from spaces.errors import NascompileError
@@ -32,7 +32,10 @@ def deploy(
         ),
     ],
     candidate: Annotated[
-        str | None, typer.Argument(metavar="[CANDIDATE]", help="Of a space: its line. Its weights will be random.")
+        str | None,
+        typer.Argument(
+            metavar="[CANDIDATE]", help="Of a space: its line; a single network needs none. Its weights will be random."
+        ),
     ] = None,
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Override keys of the space.")
@@ -126,15 +129,13 @@ def _of_space(
 ) -> tuple[Deployable, Target, str]:
     from nascompile.api import compile as compile_program
     from nascompile.deploy.deployable import untrained
-    from spaces.program.candidate import parse_candidate
+    from spaces.program.candidate import chosen_candidate
 
-    if line is None:
-        hint = "`nascompile deploy dscnn 84-112-84-84-84-196 --mcu stm32f412`, or a network of a run: RUN#K"
-        raise NascompileError.of("no-candidate", f"which network of `{space}`?", hint)
     if mcu is None:
         raise NascompileError.of("no-mcu", "for which chip?", "name one with --mcu (`nascompile mcus` lists them)")
     target = load_target(mcu)
-    candidate = parse_candidate(compile_program(space, mcu=target, overrides=overrides), line)
+    line, overrides = split_line(line, overrides)
+    candidate = chosen_candidate(compile_program(space, mcu=target, overrides=overrides, tables=False), line)
     return untrained(candidate, dtype), target, f"deploy-{candidate.space}"
 
 

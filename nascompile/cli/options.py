@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
@@ -30,7 +30,7 @@ from spaces.units import parse_bytes
 __all__ = [
     "Json", "Limits", "MaxMemory", "MembersRequest", "Request", "SetRequest", "Solver", "default_name", "file_name",
     "flag", "is_set_file",
-    "parameters", "takes_options",
+    "parameters", "split_line", "takes_options",
 ]  # fmt: skip
 
 #: A list of several values at the end of an override.
@@ -208,6 +208,17 @@ class MembersRequest(SetRequest):
         conditions = parse_conditions(self.where or ())
         fs = super().feasible_set()
         return fs.where(**conditions) if conditions else fs
+
+
+def split_line(line: str | None, overrides: Sequence[str] | None) -> tuple[str | None, list[str]]:
+    """The candidate and the overrides of a command where the former may be left out.
+
+    Example:
+        >>> split_line("84-112", ["dtype=int8"]), split_line("dtype=int8", None)
+        (('84-112', ['dtype=int8']), (None, ['dtype=int8']))
+    """
+    given = list(overrides or ())
+    return (None, [line, *given]) if line and "=" in line else (line, given)
 
 
 def takes_options(function: Callable[..., None]) -> Callable[..., None]:

@@ -130,18 +130,52 @@ def print_report(data: dict[str, Any]) -> None:
     out.print()
     wide = "~reduced ranges, at the most" if "relaxed" in data else "~reduced ranges"
     depths = table("variant", ">networks", ">feasible", ">share", wide)
-    for row in data["variants"]:
+    rows = _by_depth(data["variants"])
+    for row in rows:
         ranges = span_text({label: _range_text(options) for label, options in row["ranges"].items()})
         reason = escape(f"none: {row['impossible']}" if row["impossible"] else ranges or "none fits")
         label = row["variant"] or "-"
         depths.add_row(label, f"{row['size']:,}", between_text(*_ends(row)), _share(row), reason)
     out.print(depths)
+    if len(rows) < len(data["variants"]):
+        out.print(f"{len(data['variants'])} variants, by their number of layers; --json lists each")
     if data.get("limits"):
         out.print()
         print_limits(data)
     out.print()
     tree, seconds = data["tree"], two_digits(data["seconds"])
     out.print(f"tree: {tree['nodes']:,} nodes, {tree['bytes']:,} bytes; {_engine(data['engine'])}, {seconds} s")
+
+
+#: Variants that a table lists one by one, at most.
+_MANY = 24
+
+
+def _by_depth(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The variants of a table; where they are many, those of one depth together, with the ranges of all of them."""
+    if len(rows) <= _MANY:
+        return rows
+    groups: dict[int, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(row["depth"], []).append(row)
+    result: list[dict[str, Any]] = []
+    for depth, some in sorted(groups.items()):
+        ranges: dict[str, list[Any]] = {}
+        for label, options in (pair for row in some for pair in row["ranges"].items()):
+            ranges.setdefault(label, []).extend(options)
+        low, high = (sum(ends) for ends in zip(*map(_ends, some), strict=True))
+        result.append({
+            "variant": f"{len(some)} of {depth} layers", "size": sum(row["size"] for row in some),
+            **count_data(low, high), "impossible": some[0]["impossible"] if len(some) == 1 else None,
+            "ranges": {label: _ends_of(options) for label, options in ranges.items()},
+        })  # fmt: skip
+    return result
+
+
+def _ends_of(options: list[Any]) -> list[Any]:
+    """The least and the largest of numbers; other options once each."""
+    numeric = all(isinstance(o, int | float) and not isinstance(o, bool) for o in options)
+    return [min(options), max(options)] if numeric else list(dict.fromkeys(options))
 
 
 def print_head(data: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ from spaces.tensors import Infeasible
 if TYPE_CHECKING:
     from spaces.networks.network import Network
 
-__all__ = ["Candidate", "candidate_of", "parse_candidate"]
+__all__ = ["Candidate", "candidate_of", "chosen_candidate", "parse_candidate"]
 
 
 @total_ordering
@@ -190,6 +190,28 @@ def _word(program: Program, name: str, values: list[Any]) -> str:
 def candidate_of(program: Program, position: int, row: Any) -> Candidate:
     """The candidate of a variant with these option indices."""
     return Candidate(program.space.name, position, tuple(int(x) for x in row), program)
+
+
+def chosen_candidate(program: Program, text: str | None) -> Candidate:
+    """The candidate of a line; a space with a single network needs none.
+
+    Raises:
+        CandidateError: see `parse_candidate`; or there is no line, and more than one network.
+
+    Example:
+        >>> from spaces.program.compile import compile_space
+        >>> from spaces.language.reader import load_space
+        >>> program = compile_space(load_space("mlp2", ["choices.M=[48]"]), tables=False)
+        >>> program.size, str(chosen_candidate(program, None))
+        (1, 'mlp2: 48-48')
+    """
+    if text is not None:
+        return parse_candidate(program, text)
+    first = candidate_of(program, 0, [0] * len(program.variants[0].decisions))
+    if program.size > 1:
+        message = f"which network of `{program.space.name}`? There are {program.size:,}"
+        raise CandidateError.of("no-candidate", message, f"give its line, such as `{first}`")
+    return first
 
 
 def parse_candidate(program: Program, text: str) -> Candidate:

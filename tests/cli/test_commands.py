@@ -117,6 +117,29 @@ def test_check_prints_every_term(run: Run) -> None:
     assert run("check", "dscnn", "84-112-84-84-84-84", "--mcu", "stm32f412")[0] == 0
 
 
+def test_a_single_network_needs_no_candidate(run: Run) -> None:
+    code, out, _ = run("check", "mlp2", "choices.M=[48]", "dtype=int8", "--json")
+    assert (code, json.loads(out)["candidate"]) == (0, "mlp2: 48-48")
+    code, out, _ = run("deploy", "mlp2", "choices.M=[48]", "--mcu", "stm32f412", "-o", "one", "--json")
+    assert (code, json.loads(out)["candidate"]) == (0, "mlp2: 48-48")
+    code, _, err = run("check", "mlp2", "dtype=int8")
+    assert code == 2
+    assert "which network of `mlp2`? There are 64 [no-candidate]\n  give its line, such as `mlp2: 16-16`" in err
+
+
+def test_many_variants_are_listed_by_depth(run: Run) -> None:
+    text = "space: deep\ninput: {channels: 2}\nchoices:\n  M: [2, 4]\n  N: [3, 5]\nnetwork:\n"
+    text += "".join(f"  - linear: {{units: {c}}}\n    repeat: [1, 2, 3, 4, 5, 6]\n" for c in "MN")
+    (run.folder / "deep.yaml").write_text(text)
+    _, out, _ = run("reduce", "deep.yaml", "--no-save")
+    rows = [line.split() for line in out.splitlines() if " layers " in line]
+    counts = {int(row[2]): (int(row[0]), int(row[4].replace(",", ""))) for row in rows}
+    assert counts == {depth: (6 - abs(depth - 7), (6 - abs(depth - 7)) * 2**depth) for depth in range(2, 13)}
+    assert "36 variants, by their number of layers; --json lists each" in out
+    _, out, _ = run("reduce", "deep.yaml", "--no-save", "--json")
+    assert len(json.loads(out)["variants"]) == 36
+
+
 def test_check_names_a_broken_constraint(run: Run) -> None:
     code, out, _ = run("check", "autoencoder", "autoencoder/6: 32-48-32-32")
     assert code == 1

@@ -161,7 +161,10 @@ def test_a_network_that_a_run_has_trained(runs: Run) -> None:
         (("plain#0",), "`plain` did not quantise network 0 [no-int8]\n  deploy it with --dtype float32"),
         (("r#0", "4-4", "--mcu", "stm32f412"), "`4-4` says nothing about a network of a run [bad-option]"),
         (("none#3", "--mcu", "stm32f412"), "there is no run in `none` [not-a-run]"),
-        (("mlp2", "--mcu", "stm32f412"), "which network of `mlp2`? [no-candidate]"),
+        (
+            ("mlp2", "--mcu", "stm32f412"),
+            "which network of `mlp2`? There are 64 [no-candidate]\n  give its line, such as `mlp2: 16-16`",
+        ),
         (("mlp2", "32-16"), "for which chip? [no-mcu]\n  name one with --mcu"),
         (("mlp2", "32-17", "--mcu", "stm32f412"), "M[2] cannot be 17 [bad-candidate]"),
         (("mlp2", "32-16", "--mcu", "stm23f412"), "unknown MCU `stm23f412` [unknown-mcu]"),
