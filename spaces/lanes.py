@@ -233,6 +233,8 @@ def each(function: Callable[..., Any], columns: Sequence[Ints]) -> list[tuple[ND
 
 def largest(*values: Number) -> Any:
     """The largest number of each lane."""
+    if not any(isinstance(value, Lanes) for value in values):
+        return max(values)
     return reduce(_larger, values)
 
 

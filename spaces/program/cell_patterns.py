@@ -8,14 +8,15 @@ Cells that agree in this are one pattern, which is walked once, in units of a te
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.costs.layer import LAYER_COSTS, layer_cost
+from spaces.costs.layer import LAYER_COSTS, layer_cost, peak_bytes
 from spaces.program.codes import distinct_rows
-from spaces.tensors import Infeasible, Tensor
+from spaces.tensors import DTYPES, Infeasible, Tensor
 
 if TYPE_CHECKING:
     from spaces.blocks.base import Edges
@@ -41,6 +42,7 @@ class CellPatterns:
     def __init__(self, edges: Edges, settings: Settings, runtime: Runtime) -> None:
         self._edges, self._settings, self._runtime = edges, settings, runtime
         self._known: dict[bytes, list[int]] = {}
+        self._joints: dict[tuple[str, ...], list[int]] = {}
 
     def costs(self, x: Tensor, chosen: Ints) -> tuple[Ints, NDArray[np.float64], NDArray[np.bool_]] | None:
         """The costs of cells on an input whose data type is as wide as that of their weights.
@@ -64,7 +66,7 @@ class CellPatterns:
         table, log_widths = np.array([costs for costs, _ in own]), np.array([width for _, width in own])
         like = _first_alike(made)
         first, inverse = distinct_rows(list((like[chosen] + 1).T))
-        walked = np.array([self._walk(x, like[chosen[at]], table) for at in first])
+        walked = np.array([self._walk(x, like[chosen[at]]) for at in first])
         costs = table[chosen].sum(axis=1) + walked[inverse]
         costs[:, _PEAK] = walked[inverse, _PEAK] * x.nbytes
         costs[:, _OUT] = x.nbytes
@@ -77,16 +79,22 @@ class CellPatterns:
         cost = layer_cost(ops, x, x._replace(dtype=self._settings.dtype), self._settings, self._runtime)
         return [getattr(cost, name) for name in LAYER_COSTS], cost.log_width
 
-    def _walk(self, x: Tensor, chosen: Ints, table: Ints) -> list[int]:
+    def _walk(self, x: Tensor, chosen: Ints) -> list[int]:
         """What a cell costs beyond its operators, for sums and zeros; and its peak, in tensors."""
         known = self._known.get(chosen.tobytes())
         if known is None:
             ops = self._edges.lower(x.shape, chosen.tolist())
-            whole, _ = self._cost(x, ops)
-            known = [total - part for total, part in zip(whole, table[chosen].sum(axis=0).tolist(), strict=True)]
-            known[_PEAK] = whole[_PEAK] // x.nbytes
+            known = [*self._between(x, tuple([op for op in ops if not op.origin]))]
+            known[_PEAK] = peak_bytes(ops, x.nbytes, DTYPES[x.dtype]) // x.nbytes
             self._known[chosen.tobytes()] = known
         return known
+
+    def _between(self, x: Tensor, ops: Ops) -> list[int]:
+        """What operators between the edges cost: sums, zeros, copies. They have no weights, so their kinds tell."""
+        kinds = tuple([op.kind for op in ops])
+        if kinds not in self._joints:
+            self._joints[kinds] = self._cost(x, tuple([replace(op, inputs=(0,)) for op in ops]))[0]
+        return self._joints[kinds]
 
 
 def _first_alike(made: list[Ops]) -> Ints:

@@ -82,6 +82,7 @@ class LayerTable:
     tensors: list[Tensor] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     kernels: list[int] = field(default_factory=lambda: [0])
+    _reason_numbers: dict[str, int] = field(default_factory=dict)
     _tensor_numbers: dict[Tensor, int] = field(default_factory=dict)
     _kernel_numbers: dict[int, int] = field(default_factory=lambda: {0: 0})
     _values: dict[Hashable, Any] = field(default_factory=dict)
@@ -197,9 +198,10 @@ class LayerTable:
     def _reason(self, reason: Infeasible, spec: LayerSpec) -> int:
         text = str(reason)
         self.places.setdefault(text, spec.span)
-        if text not in self.reasons:
+        number = self._reason_numbers.setdefault(text, len(self.reasons))
+        if number == len(self.reasons):
             self.reasons.append(text)
-        return -1 - self.reasons.index(text)
+        return -1 - number
 
     def _alike(self, spec: LayerSpec, form: _Form, numbers: Ints) -> Ints:
         """The rows of layers of one form: [n, numbers of the form] -> [n]."""

@@ -29,8 +29,9 @@ from spaces.tensors import Infeasible
 
 __all__ = ["MAX_STATES", "Tabulation"]
 
-#: States of one stage, at most.
+#: States of one stage, at most; and transitions, which take some 60 bytes each while they are made.
 MAX_STATES = 100_000
+MAX_TRANSITIONS = 16_000_000
 
 Ints = NDArray[np.int64]
 
@@ -167,10 +168,13 @@ class Tabulation:
 
         Raises:
             Infeasible: none of its options can be taken.
-            EngineError: more than `MAX_STATES` states.
+            EngineError: more than `MAX_STATES` states, or `MAX_TRANSITIONS` transitions.
         """
         decision, states = self.variant.decisions[t], self.states
         n = len(decision.options)
+        if len(states) * n > MAX_TRANSITIONS:
+            message = f"{decision.label} has {n:,} options in {len(states):,} states; at most {MAX_TRANSITIONS:,} pairs"
+            raise EngineError.of("too-many-states", f"{message} are supported", "use larger steps, or share decisions")
         if t in self.layers:
             read = {label for layer in self.layers[t] for label in layer.labels} & set(states.kept)
             first, situation = distinct_rows([*states.situation, *(states.kept[name] for name in sorted(read))])

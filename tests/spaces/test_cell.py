@@ -30,6 +30,7 @@ from spaces.program.graph import Budgets, Program
 from spaces.program.isomorphism import representatives
 from spaces.program.variants import unroll
 from spaces.program.with_overrides import with_overrides
+from spaces.runtimes.ebs import Ebs
 from spaces.tensors import Infeasible, Shape
 from tests.agreement import check_solvers
 from tests.strategies import budgets_for, cell_documents, compiled, edges_of, possible_rows, to_yaml
@@ -243,6 +244,18 @@ def test_tables_are_sums_over_the_network(document: dict[str, Any], data: st.Dat
             assert walked.pop("entropy") == pytest.approx(candidate.costs["entropy"], rel=1e-12)
             assert walked == {name: cost for name, cost in candidate.costs.items() if name != "entropy"}
             assert parse_candidate(program, str(candidate)) == candidate
+
+
+@pytest.mark.parametrize("name", ["nasbench201", "nasbench201_benchmark"])
+def test_cells_of_one_pattern_differ_by_their_operators(name: str) -> None:
+    """With code bytes for every kind, those between the edges too."""
+    code = {kind: 10 * k + 1 for k, kind in enumerate(("conv", "add", "zeros", "identity", "relu", "avg_pool"))}
+    program = compile_space(load_space(name), runtime=Ebs(code))
+    rows = np.random.default_rng(0).integers(0, 5, (60, 6))
+    costs = program.costs(0, rows)
+    for k, row in enumerate(rows.tolist()):
+        walked = totals(candidate_of(program, 0, row))
+        assert {name: column[k] for name, column in costs.items()} == walked
 
 
 CONSTRAINTS = [
