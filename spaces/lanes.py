@@ -8,6 +8,7 @@ follow is slow, never wrong.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import reduce
@@ -38,23 +39,8 @@ class Split(Exception):  # noqa: N818 - a signal, not an error
         self.parts = parts
 
 
-class _Truth:
-    """A condition of many lanes; true or false where they agree."""
-
-    __slots__ = ("values",)
-
-    def __init__(self, values: NDArray[np.bool_]) -> None:
-        self.values = values
-
-    def __bool__(self) -> bool:
-        first = bool(self.values[0])
-        if (self.values == first).all():
-            return first
-        raise Split([np.flatnonzero(self.values), np.flatnonzero(~self.values)])
-
-
 class Lanes:
-    """A whole number per lane; computes as `int` does.
+    """A whole number per lane; computes as `int` does, and a condition is 1 or 0.
 
     Args:
         values: int64 [lanes], or Python's integers where these are too large.
@@ -81,6 +67,9 @@ class Lanes:
         return (other, abs(other)) if isinstance(other, int) else None
 
     def _with(self, other: object, operation: Any, most: Callable[[int, int], int], swap: bool = False) -> Any:
+        if isinstance(other, Fraction):
+            # Arrays have no fractions.
+            return operation(other, self._one()) if swap else operation(self._one(), other)
         right = self._other(other)
         if right is None:
             return NotImplemented
@@ -95,16 +84,16 @@ class Lanes:
         return Lanes(operation(b, a) if swap else operation(a, b), bound)
 
     def __add__(self, other: object) -> Any:
-        return self._with(other, np.add, int.__add__)
+        return self._with(other, operator.add, int.__add__)
 
     def __sub__(self, other: object) -> Any:
-        return self._with(other, np.subtract, int.__add__)
+        return self._with(other, operator.sub, int.__add__)
 
     def __rsub__(self, other: object) -> Any:
-        return self._with(other, np.subtract, int.__add__, swap=True)
+        return self._with(other, operator.sub, int.__add__, swap=True)
 
     def __mul__(self, other: object) -> Any:
-        return self._with(other, np.multiply, int.__mul__)
+        return self._with(other, operator.mul, int.__mul__)
 
     __radd__, __rmul__ = __add__, __mul__
 
@@ -112,16 +101,16 @@ class Lanes:
         return Lanes(-self.values, self.most)
 
     def __floordiv__(self, other: object) -> Any:
-        return self._divided(other, np.floor_divide, swap=False)
+        return self._divided(other, operator.floordiv, swap=False)
 
     def __rfloordiv__(self, other: object) -> Any:
-        return self._divided(other, np.floor_divide, swap=True)
+        return self._divided(other, operator.floordiv, swap=True)
 
     def __mod__(self, other: object) -> Any:
-        return self._divided(other, np.remainder, swap=False)
+        return self._divided(other, operator.mod, swap=False)
 
     def __rmod__(self, other: object) -> Any:
-        return self._divided(other, np.remainder, swap=True)
+        return self._divided(other, operator.mod, swap=True)
 
     def _divided(self, other: object, operation: Any, swap: bool) -> Any:
         below = self if swap else other
@@ -132,29 +121,34 @@ class Lanes:
     # -- conditions ------------------------------------------------------------------------------------------------
 
     def _against(self, other: object, operation: Any) -> Any:
+        if isinstance(other, Fraction):
+            return operation(self._one(), other)
         right = self._other(other)
-        return NotImplemented if right is None else _Truth(operation(self.values, right[0]))
+        return NotImplemented if right is None else Lanes(operation(self.values, right[0]).astype(np.int64), 1)
 
     def __eq__(self, other: object) -> Any:
-        return self._against(other, np.equal)
+        return self._against(other, operator.eq)
 
     def __ne__(self, other: object) -> Any:
-        return self._against(other, np.not_equal)
+        return self._against(other, operator.ne)
 
     def __lt__(self, other: object) -> Any:
-        return self._against(other, np.less)
+        return self._against(other, operator.lt)
 
     def __le__(self, other: object) -> Any:
-        return self._against(other, np.less_equal)
+        return self._against(other, operator.le)
 
     def __gt__(self, other: object) -> Any:
-        return self._against(other, np.greater)
+        return self._against(other, operator.gt)
 
     def __ge__(self, other: object) -> Any:
-        return self._against(other, np.greater_equal)
+        return self._against(other, operator.ge)
 
     def __bool__(self) -> bool:
-        return bool(_Truth(self.values != 0))
+        true = self.values != 0
+        if true.all() or not true.any():
+            return bool(true[0])
+        raise Split([np.flatnonzero(true), np.flatnonzero(~true)])
 
     # -- where every value goes its own way --------------------------------------------------------------------------
 

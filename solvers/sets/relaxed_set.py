@@ -283,7 +283,7 @@ class RelaxedSet:
             CandidateError: an unknown variant, choice, use or option.
         """
         part, inner = (each.where(variant, **choices) for each in (self.outer, self.inner_set))
-        chains = [each.tree.chain(v) for each in (part, inner) for v in range(len(self.program.chains))]
+        chains = [each.tree.chain(v) for each in (part, inner) for v in range(len(self.program.variants))]
         tree = join(chains)
         what = f"{self.description}{part.origin.removeprefix(self.outer.origin)}"
         return RelaxedSet(self.program, *_split(tree), self.quanta, self.seconds, what, tables=self.tables)
@@ -291,7 +291,9 @@ class RelaxedSet:
     @property
     def inner_set(self) -> FeasibleSet:
         """The smaller set: members only, but not all."""
-        tree = Tree(self.tree.levels, self.inner)
+        both = Tree(self.tree.levels, self.inner)
+        # Numbered anew, for in the tree of both its nodes stand among those of the larger.
+        tree = join([both.chain(v) for v in range(len(self.inner))])
         return FeasibleSet(self.program, tree, self.engine, self.seconds, f"a subset of {self.description}")
 
     def save(self, path: str | Path) -> Path:

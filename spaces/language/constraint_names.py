@@ -150,7 +150,8 @@ class _Checker:
         if self.kind(choice) == "words":
             words = [str(option) for option in options]
             text = option_label(value.value) if isinstance(value, Literal) else ""
-            return _told(choice, op, f'"{text if text in words else words[0]}"', turned=turned)
+            equal = op if op in ("==", "!=") else "=="
+            return _told(choice, equal, f'"{text if text in words else words[0]}"', turned=turned)
         return "compare numbers with numbers, and words with words"
 
     def kind(self, tree: Expr) -> str:

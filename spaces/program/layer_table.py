@@ -22,7 +22,7 @@ from spaces.language.space import Space
 from spaces.program.cell_patterns import CellPatterns
 from spaces.program.codes import distinct_rows
 from spaces.program.growing import Growing
-from spaces.program.lowering import Arguments, lower
+from spaces.program.lowering import Arguments, check_rank, lower
 from spaces.tensors import DTYPES, Infeasible, Shape, Tensor
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ class LayerTable:
         reduced = edges.reduced(chosen)
         first, inverse = distinct_rows([x, *(reduced + 1).T])
         rows = np.zeros(len(first), np.int64)
-        for number in np.unique(x[first]).tolist():
+        for number in dict.fromkeys(x[first].tolist()):
             here = np.flatnonzero(x[first] == number)
             rows[here] = self._cells_on(spec, edges, number, reduced[first[here]])
         self._last_cells[id(spec.block), spec.bias, spec.batch_norm] = (x, chosen, rows[inverse])
@@ -232,6 +232,7 @@ class LayerTable:
     def _cells_on(self, spec: LayerSpec, edges: Edges, number: int, chosen: Ints) -> Ints:
         """The rows of cells on one input: [n, edges] -> [n]."""
         x, own = self.tensors[number], self.space.settings.dtype
+        check_rank(spec, x)
         alike = None
         if self.runtime.per_operator and not self.latency and DTYPES[x.dtype] == DTYPES[own]:
             self._check_dtype(spec, own)

@@ -15,7 +15,7 @@ from spaces.operators import Ops
 from spaces.program.variants import Layer, Variant
 from spaces.tensors import Shape, Tensor
 
-__all__ = ["LoweredLayer", "lower", "lower_chain", "lower_layer"]
+__all__ = ["LoweredLayer", "check_rank", "lower", "lower_chain", "lower_layer"]
 
 #: A layer's data type, or None for that of the space, and its block's arguments.
 Arguments = tuple[str | None, dict[str, Any]]
@@ -52,6 +52,21 @@ def _remembered(block: Block, x: Shape, arguments: dict[str, Any]) -> Ops:
     return _known(block, x, tuple(arguments.items()))
 
 
+def check_rank(spec: LayerSpec, x: Tensor) -> None:
+    """Whether a block takes such an input.
+
+    Raises:
+        SpaceError: it does not.
+    """
+    block = spec.block
+    if x.rank not in block.ranks:
+        kinds = {0: "a vector", 1: "a series", 2: "an image"}
+        wanted = " or ".join(kinds[r] for r in block.ranks)
+        message = f"`{block.name}` takes {wanted}, but its input is {kinds[x.rank]} ({x.shape})"
+        hint = "put a `flatten` or a global pooling before it" if x.rank else "vectors go into `linear`"
+        raise SpaceError.of("wrong-rank", message, hint, spec.span)
+
+
 def lower(
     space: Space, spec: LayerSpec, x: Tensor, arguments: Arguments, operators: Operators = _plainly
 ) -> tuple[Tensor, Ops]:
@@ -69,12 +84,7 @@ def lower(
         SpaceError: the block does not take such an input.
     """
     block = spec.block
-    if x.rank not in block.ranks:
-        kinds = {0: "a vector", 1: "a series", 2: "an image"}
-        wanted = " or ".join(kinds[r] for r in block.ranks)
-        message = f"`{block.name}` takes {wanted}, but its input is {kinds[x.rank]} ({x.shape})"
-        hint = "put a `flatten` or a global pooling before it" if x.rank else "vectors go into `linear`"
-        raise SpaceError.of("wrong-rank", message, hint, spec.span)
+    check_rank(spec, x)
     dtype, named = arguments
     ops = spec.own(operators(block, x.shape, named))
     # A view or a pooling keeps the type of what it reads; layers with weights have their own.

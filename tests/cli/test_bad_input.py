@@ -171,7 +171,7 @@ def test_every_mistake_is_reported_at_once(run: Run) -> None:
         ),
         (
             ("--solver", "gurobi"),
-            "there is no solver `gurobi` [unknown-solver]\n  known: auto, cp-sat, diagram, exhaustive",
+            "there is no solver `gurobi` [unknown-solver]\n  known: auto, cp-sat, diagram, exhaustive, relaxed",
         ),
         (("--ram-model", "both"), "there is no RAM model `both` [wrong-value]\n  it is `pingpong` or `liveness`"),
         (("choices.N=3",), "a.yaml"),

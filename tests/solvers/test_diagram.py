@@ -106,7 +106,8 @@ def cases(draw: st.DrawFn, most: int = 5) -> Case:
         even, odd = (tuple(np.maximum(c, 0) for c in columns) for columns in (even, odd))
         rams = {p: max(0, *graph.along(even, p)) + max(2, *graph.along(odd, p)) for p in graph.paths}
         limit = draw(st.sampled_from(sorted(rams.values()))) - draw(st.integers(0, 1))
-        stages = [SimpleNamespace(even=e, odd=o) for e, o in zip(even, odd, strict=True)]
+        columns = [{"even": e, "odd": o} for e, o in zip(even, odd, strict=True)]
+        stages = [SimpleNamespace(column=own.__getitem__) for own in columns]
         chain = cast("Chain", SimpleNamespace(stages=stages, base={"even": 0, "odd": 2}))
         parts.append(pingpong_part(chain, graph.allowed, limit))
         members = [p for p in members if rams[p] <= limit]

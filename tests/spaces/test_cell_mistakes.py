@@ -83,7 +83,7 @@ CONSTRAINTS = [
     ('cell[1] == conv', ["19:5 unknown-name: unknown name `conv` in `cell[1] == conv`; write an option that is a word in quotes: `\"conv\"`"]),
     ('cell[4] == "conv"', ["19:5 no-such-index: `cell[4] == \"conv\"` applies to no network of the space; its indices are outside every variant"]),
     ('cel[1] == "conv"', ["19:5 unknown-name: unknown name `cel` in `cel[1] == \"conv\"`; did you mean `cell`?"]),
-    ('cell[1] >= 2', ["19:5 wrong-type: cannot compute `cell[1] >= 2` from values of these types; a tuple has `first(x)` and `last(x)`; text only compares"]),
+    ('cell[1] >= 2', ['19:5 wrong-type: `cell` is a choice of words, and `2` is a number; write `cell[1] == "none"`']),
     ('sum(cell) <= 3', ["19:5 wrong-type: cannot compute `sum(cell) <= 3` from values of these types; a tuple has `first(x)` and `last(x)`; text only compares"]),
 ]  # fmt: skip
 

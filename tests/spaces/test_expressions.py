@@ -95,7 +95,7 @@ def test_a_suffix_is_never_a_choice() -> None:
         ("macs <= 10 M", "unit-unknown: `10 M` is not a quantity; write `10M`; a product needs a `*`"),
         ("macs <= 10K", "unit-unknown: `10K` has an unknown unit `K`; write `k`"),
         ("ram <= 10 kib", "unit-unknown: `10 kib` has an unknown unit `kib`; write `KiB`"),
-        ("ram <= 10 apples", "unit-unknown: `10 apples` has an unknown unit `apples`; the units are B, kB, KiB, MB, MiB"),
+        ("ram <= 10 apples", "unit-unknown: `10 apples` has an unknown unit `apples`; the units are B, kB, KiB, MB, MiB, GB, GiB"),
         ("x <= 5 msec", "unit-unknown: `5 msec` has an unknown unit `msec`; the units are us, ms, s"),
         ("rom <= 1,000", "not-allowed: a comma is not allowed here; write large numbers as 10_000_000"),
     ],

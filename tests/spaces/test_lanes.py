@@ -37,6 +37,7 @@ FUNCTIONS: list[Callable[..., Any]] = [
     lambda a, b, c: a * a * b * b * c * c,
     lambda a, b, c: (a == b, (a, b) == (b, c), not a, a >= c, a < 3, a != b, int(a), float(b)),
     lambda a, b, c: sum([a, b, c]) if a and b else 2 * c,
+    lambda a, b, c: (Fraction(1, 2) * a + b, c - Fraction(3, 2), 1 if a < Fraction(1, 3) else b),
     lambda a, b, c: (ratio(a * 6, 3), ratio(b, abs(int(c)) + 1)),
 ]
 
