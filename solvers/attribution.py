@@ -14,11 +14,15 @@ __all__ = ["RELATIONS", "counts_alone"]
 RELATIONS = "structure"
 
 
-def counts_alone(program: Program) -> dict[str, int | None]:
+def counts_alone(program: Program, feasible: int | None = None) -> dict[str, int | None]:
     """Per limit, the exact number of networks that satisfy it, all other limits set aside.
 
     Relations between neighbouring decisions are part of the compiled graph; they count together under `structure`, and
     every limit is counted on top of them. None for constraints that are not local, which only CP-SAT could count.
+
+    Args:
+        program: the compiled space.
+        feasible: how many networks satisfy every limit, where that is known.
 
     Example:
         >>> from spaces.program.compile import compile_space
@@ -32,8 +36,15 @@ def counts_alone(program: Program) -> dict[str, int | None]:
     structure = _count(program, [_only(chain, None) for chain in program.chains])
     if structure != program.size:
         counts[RELATIONS] = structure
-    for name in names:
-        counts[name] = _count(program, [_only(chain, name) for chain in program.chains])
+    found: dict[str, int] = {}
+    ram = {name for chain in program.chains for name, _ in chain.ram_limits}
+    for name in sorted(names, key=lambda name: name not in ram):
+        # Where no other limit removes anything, this one leaves what all leave. Those on the RAM are counted fast.
+        last = feasible is not None and len(found) == len(names) - 1 and set(found.values()) <= {structure}
+        alone = feasible if last else _count(program, [_only(chain, name) for chain in program.chains])
+        assert alone is not None
+        found[name] = alone
+    counts |= {name: found[name] for name in names}
     for chain in program.chains:
         counts |= {str(relation.expression): None for relation in chain.residual}
     return counts

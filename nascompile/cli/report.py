@@ -50,7 +50,8 @@ def report(fs: AnySet, attribute: bool = True) -> dict[str, Any]:
         about = {"quanta": fs.quanta, "left_out": fs.left_out, "text": fs.rounding}
         return data | {"relaxed": about, "count_estimate": asdict(fs.estimate())}
     if attribute and not fs.origin:
-        data["limits"] = [_limit(program, name, count) for name, count in counts_alone(program).items()]
+        exact = None if any(chain.residual for chain in program.chains) else fs.size
+        data["limits"] = [_limit(program, name, count) for name, count in counts_alone(program, exact).items()]
     if attribute and program.space.cells:
         from nascompile.cli.cells import function_counts
 
