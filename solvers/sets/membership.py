@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.program.breakdown import breakdown
 from spaces.program.candidate import candidate_of
 from spaces.program.graph import RAM_PARTS, Chain, Limit, Program
-from spaces.program.terms import derived
+from spaces.program.terms import derived, layer_terms
 
 __all__ = ["fitting"]
 
@@ -71,5 +70,5 @@ def _ram(chain: Chain, ram_model: str, states: NDArray[np.int32], rows: NDArray[
 
 def _holds(program: Program, position: int, row: NDArray[np.integer[Any]]) -> bool:
     candidate = candidate_of(program, position, row)
-    names: dict[str, Any] = {**candidate.values, **candidate.costs, **derived(breakdown(candidate))}
+    names: dict[str, Any] = {**candidate.values, **candidate.costs, **derived(layer_terms(program, candidate.steps))}
     return all(relation.holds(names) for relation in program.chains[position].residual)
