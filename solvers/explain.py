@@ -12,7 +12,7 @@ from solvers.conflicts import Conditions
 from solvers.cpsat.engine import feasible, optimum, smallest
 from spaces.language.space import NETWORK_VALUES
 from spaces.program.candidate import candidate_of
-from spaces.program.compile import compile_space
+from spaces.program.compile import recompiled
 from spaces.program.graph import Chain, Program
 
 __all__ = [
@@ -132,7 +132,7 @@ def explain(program: Program) -> Explanation:
         EngineError: a constraint that CP-SAT cannot take, or CP-SAT gave up.
 
     Example:
-        >>> from spaces.program.compile import compile_space
+        >>> from spaces.program.compile import recompiled
         >>> from spaces.program.graph import Budgets
         >>> from spaces.language.reader import load_space
         >>> why = explain(compile_space(load_space("mlp2"), Budgets(rom=2_000, macs=1_000)))
@@ -154,15 +154,7 @@ def relations_apart(program: Program) -> Program:
     """The program that `explain` asks about: with no relation in its graph, where none could be set aside."""
     if not any(chain.local for chain in program.chains):
         return program
-    return compile_space(
-        program.space,
-        program.budgets,
-        target=program.target,
-        ram_model=program.ram_model,
-        runtime=program.runtime,
-        latency=program.latency,
-        apart=True,
-    )
+    return recompiled(program, program.space, apart=True)
 
 
 def _least(offers: Iterable[Relaxation]) -> tuple[Relaxation, ...]:

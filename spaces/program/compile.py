@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from spaces.costs.latency import LatencyProfile
     from spaces.runtimes.base import Runtime
 
-__all__ = ["compile_space"]
+__all__ = ["compile_space", "recompiled"]
 
 _MAX_SUM = 2**62
 
@@ -85,6 +85,27 @@ def compile_space(
     if tables:
         program.chains  # noqa: B018 - the errors are wanted here
     return program
+
+
+def recompiled(program: Program, space: Space, *, tables: bool = True, apart: bool = False) -> Program:
+    """A space compiled as a program was: for its budgets, by its RAM model, runtime and latency profile.
+
+    Args:
+        program: what was compiled.
+        space: its space, or another.
+        tables: see `compile_space`.
+        apart: see `compile_space`.
+    """
+    return compile_space(
+        space,
+        program.budgets,
+        target=program.target,
+        ram_model=program.ram_model,
+        runtime=program.runtime,
+        latency=program.latency,
+        tables=tables,
+        apart=apart,
+    )
 
 
 @lru_cache(maxsize=4)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from spaces.errors import CandidateError
 from spaces.language.reader import read_space
 from spaces.program.candidate import Candidate
-from spaces.program.compile import compile_space
+from spaces.program.compile import recompiled
 from spaces.program.variants import Variant, unroll
 
 __all__ = ["with_overrides"]
@@ -39,15 +39,7 @@ def with_overrides(candidate: Candidate, overrides: Iterable[str]) -> Candidate:
     if list(map(_decided, variants)) != list(map(_decided, program.variants)):
         message = f"{', '.join(given)} changes what a network of `{program.space.name}` decides"
         raise CandidateError.of("bad-override", message, "compile the space with the overrides")
-    there = compile_space(
-        space,
-        program.budgets,
-        target=program.target,
-        ram_model=program.ram_model,
-        runtime=program.runtime,
-        latency=program.latency,
-        tables=False,
-    )
+    there = recompiled(program, space, tables=False)
     return Candidate(space.name, candidate.position, candidate.row, there)
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
-from solvers.explain import Explanation, LimitReport, Relaxation, VariantReport, explain
+from solvers.explain import Explanation, LimitReport, Relaxation, VariantReport, explain, relations_apart
 from spaces.errors import EngineError, ExpressionError
 from spaces.language.expressions import evaluate
 from spaces.language.reader import load_space, read_space
@@ -403,3 +403,10 @@ def test_a_bound_on_the_entropy_is_no_relation() -> None:
     assert [limit.least_with_relations for limit in why.variants[0].limits if limit.metric] == [
         why.variants[0].limits[0].least
     ]
+
+
+def test_relations_are_set_apart_under_the_same_ram_model() -> None:
+    space = load_space("mlp2", ['constraints=["M[1] >= M[2]"]'])
+    program = compile_space(space, Budgets(ram=400), ram_model="liveness")
+    assert program.ram_model != space.ram_model
+    assert relations_apart(program).ram_model == "liveness"
