@@ -135,6 +135,7 @@ def explain(program: Program) -> Explanation:
         >>> from spaces.program.compile import recompiled
         >>> from spaces.program.graph import Budgets
         >>> from spaces.language.reader import load_space
+        >>> from spaces.program.compile import compile_space
         >>> why = explain(compile_space(load_space("mlp2"), Budgets(rom=2_000, macs=1_000)))
         >>> why.variants[0].conflict, why.variants[0].limits[0].least, why.variants[0].smallest.text
         (('rom',), 2944, 'mlp2: 16-16')
