@@ -132,7 +132,6 @@ def explain(program: Program) -> Explanation:
         EngineError: a constraint that CP-SAT cannot take, or CP-SAT gave up.
 
     Example:
-        >>> from spaces.program.compile import recompiled
         >>> from spaces.program.graph import Budgets
         >>> from spaces.language.reader import load_space
         >>> from spaces.program.compile import compile_space
