@@ -11,6 +11,7 @@ from nascompile.data.dataset import Task
 from nascompile.data.examples import Examples
 from nascompile.data.numbering import normal_class, numbered
 from nascompile.data.split import PART_NAMES, Shares, split_anomalies, split_parts, subset
+from nascompile.data.target_scale import TargetScale, check_finite_targets
 
 __all__ = ["Assignment", "assign"]
 
@@ -23,7 +24,7 @@ class Assignment:
     """The examples that are used, in parts.
 
     Args:
-        names: of the classes found in the data.
+        names: of the classes found in the data; of outputs or labels their numbers.
         y: [examples], their numbers, of all examples.
         kept: positions of the examples that are used, sorted.
         members: of training, validation and test part, as positions in `kept`.
@@ -36,18 +37,38 @@ class Assignment:
     members: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
     normal: int | None
 
-    def targets(self, found: Examples, part: int) -> NDArray[np.int64] | tuple[NDArray[np.float32], ...]:
+    def scale(self, source: str, found: Examples) -> TargetScale:
+        """Of numbers to predict; of other tasks one that changes nothing.
+
+        Raises:
+            FileError: a number is none, or all are the same.
+        """
+        if found.values is None or found.task != "regression":
+            return TargetScale()
+        check_finite_targets(found.values[self.kept], lambda k: found.where(int(self.kept[k])))
+        return TargetScale.measured(found.values[self.kept[self.members[0]]], source)
+
+    def targets(
+        self, found: Examples, part: int, scale: TargetScale
+    ) -> NDArray[np.int64] | NDArray[np.float32] | tuple[NDArray[np.float32], ...]:
         """What `Part.y` is for one part."""
         chosen = self.kept[self.members[part]]
+        if found.values is not None:
+            return scale.apply(found.values[chosen])
         if found.boxes is not None:
             return tuple(found.boxes[i] for i in chosen)
         return self.y[chosen] if self.normal is None else (self.y[chosen] != self.normal).astype(np.int64)
 
     def counts(self, found: Examples) -> dict[str, dict[str, int]]:
-        """Part -> class -> number of examples, or of boxes."""
+        """Part -> class -> number of examples, or of boxes; -> label -> number for which it holds."""
         counted: dict[str, dict[str, int]] = {}
         for name, members in zip(PART_NAMES, self.members, strict=True):
             chosen = self.kept[members]
+            if found.values is not None:
+                many = found.task == "regression"
+                held = [len(chosen)] * len(self.names) if many else found.values[chosen].sum(0).astype(int).tolist()
+                counted[name] = dict(zip(self.names, held, strict=True))
+                continue
             numbers = self.y[chosen]
             if found.boxes is not None:
                 numbers = np.concatenate([found.boxes[i][:, 0] for i in chosen] or [np.zeros(0, np.float32)])
@@ -73,16 +94,18 @@ def assign(
         official = np.array([g == "train" for g in given], bool)
         one = normal_class(source, names, y[kept], official, normal)
         parts = split_anomalies(y[kept], one, given, shares, seed, names=names)
-    elif task == "detection":
-        parts = _spread_boxes(y[kept], given, shares, seed)
+    elif task in ("detection", "multi-label"):
+        parts = _spread_rare(y[kept], given, shares, seed)
     else:
         parts = split_parts(y[kept], given, shares, seed, names)
+    if found.values is not None:
+        names = tuple(str(k) for k in range(found.values.shape[1]))
     train, valid, test = (np.flatnonzero(parts == p) for p in range(3))
     return Assignment(names, y, kept, (train, valid, test), one)
 
 
-def _spread_boxes(y: NDArray[np.int64], given: list[str], shares: Shares, seed: int) -> NDArray[np.int8]:
-    """`split_parts` by the rarest class of each image, where that has images enough; else the image is learnt from."""
+def _spread_rare(y: NDArray[np.int64], given: list[str], shares: Shares, seed: int) -> NDArray[np.int8]:
+    """`split_parts` by the rarest class of each example, where that has enough of them; else it is learnt from."""
     numbers, counts = np.unique(y, return_counts=True)
     few = np.isin(y, numbers[counts < _FEW])
     parts = split_parts(np.where(few, numbers[counts.argmax()], y), given, shares, seed)

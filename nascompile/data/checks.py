@@ -14,6 +14,11 @@ from nascompile.data.numbering import numbered
 __all__ = ["check_classes", "check_finite", "check_parts", "task_of"]
 
 _BLOCK = 1024
+#: What else data would have to be.
+_HINTS = {
+    "regression": "give numbers to predict: `y` of an .npz file, or a .ts file with `@targetLabel true`",
+    "multi-label": "give `y` of an .npz file as a table of 0 and 1, [examples, labels]",
+}
 
 
 def task_of(source: str, found: Examples, task: Task | None, normal: str | None) -> Task:
@@ -22,12 +27,12 @@ def task_of(source: str, found: Examples, task: Task | None, normal: str | None)
     Raises:
         FileError: another one is asked for.
     """
-    natural: Task = "classification" if found.boxes is None else "detection"
+    natural = found.task
     if task is None:
         task = natural
-    if (task == "detection") != (natural == "detection"):
+    if task != natural and (task, natural) != ("anomaly", "classification"):
         message = f"`{source}` is for {natural}, not for {task}"
-        raise bad_data(message, "leave `task` out, or give other data", "bad-option")
+        raise bad_data(message, _HINTS.get(task, "leave `task` out, or give other data"), "bad-option")
     if normal is not None and task != "anomaly":
         raise bad_data("`normal` names the class of the task `anomaly`", "give `task`, or leave it out", "bad-option")
     return task
@@ -44,6 +49,9 @@ def check_classes(source: str, task: Task, found: Examples, classes: int | None)
             message = "`classes` is the number of classes that a network tells apart, and `anomaly` has none"
             raise bad_data(message, "leave `classes` out", "bad-option")
         return
+    if found.values is not None:
+        _check_outputs(source, task, found.values.shape[1], classes)
+        return
     names = numbered(found.labels, found.order)[1]
     if task == "classification" and len(names) == 1:
         message = f"`{source}` has one class only, `{names[0]}`"
@@ -51,6 +59,13 @@ def check_classes(source: str, task: Task, found: Examples, classes: int | None)
     if classes is not None and classes != len(names):
         listed = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
         message = f"`{source}` has {len(names)} classes ({listed}), the network tells {classes} apart"
+        raise bad_data(message, "change the units of the network's last layer, or the data", "bad-classes")
+
+
+def _check_outputs(source: str, task: Task, outputs: int, wanted: int | None) -> None:
+    things = "numbers to predict" if task == "regression" else "labels"
+    if wanted not in (None, outputs):
+        message = f"`{source}` has {outputs} {things} for each example, the network has {wanted} outputs"
         raise bad_data(message, "change the units of the network's last layer, or the data", "bad-classes")
 
 
@@ -62,6 +77,9 @@ def check_parts(source: str, task: Task, counts: Mapping[str, Mapping[str, int]]
     """
     for part, of_class in counts.items():
         if not sum(of_class.values()):
+            if task == "multi-label":
+                message = f"no label holds in the {part} part of `{source}`"
+                raise bad_data(message, "give more examples for which one does", "few-examples")
             raise bad_data(f"the {part} part of `{source}` is empty", "give more examples", "few-examples")
     if task == "anomaly":
         test = counts["test"]

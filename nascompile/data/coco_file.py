@@ -94,6 +94,7 @@ def read_coco(tree: FileTree, files: Mapping[str, Mapping[str, Any]], wanted: Wa
         read=read,
         order=order,
         boxes=boxes,
+        task="detection",
         notes={key: value for key, value in notes.items() if value},
     )
 

@@ -12,8 +12,8 @@ from nascompile.data.anchors import Anchors
 
 __all__ = ["Dataset", "Part", "Task"]
 
-#: What is learnt: a class, what is normal, or boxes with classes.
-Task = Literal["classification", "anomaly", "detection"]
+#: What is learnt: a class, what is normal, boxes with classes, numbers, or which of several labels hold.
+Task = Literal["classification", "anomaly", "detection", "regression", "multi-label"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,11 +23,14 @@ class Part:
     Args:
         x: float32 [n, channels, height, width], or [n, channels, length] for series; normalised.
         y: int64 [n], the class; for `anomaly` 1 where an example is not normal, else 0; for `detection` a tuple of
-            n float32 arrays [boxes, 5]: class, then centre x, centre y, width, height as shares of the image.
+            n float32 arrays [boxes, 5]: class, then centre x, centre y, width, height as shares of the image; for
+            `regression` float32 [n, outputs], at mean 0 and deviation 1; for `multi-label` float32 [n, labels], 0 or 1.
+        units: for `regression`, how much 1 of each output is in the data's own unit; empty for 1 each.
     """
 
     x: NDArray[np.float32]
-    y: NDArray[np.int64] | tuple[NDArray[np.float32], ...]
+    y: NDArray[np.int64] | NDArray[np.float32] | tuple[NDArray[np.float32], ...]
+    units: tuple[float, ...] = ()
 
     def __len__(self) -> int:
         return len(self.x)
@@ -42,7 +45,8 @@ class Dataset:
         train: to learn from.
         valid: to choose networks and to stop by.
         test: untouched until the end.
-        classes: names, in the order of their numbers; `normal` and `anomaly` for `anomaly`.
+        classes: names, in the order of their numbers; `normal` and `anomaly` for `anomaly`; of outputs for
+            `regression`, of labels for `multi-label`.
         prepared: how the inputs were made and normalised, as it is written into a run: plain values, fit for JSON.
         anchors: for `detection`, the sizes of boxes from which a network predicts all others.
     """

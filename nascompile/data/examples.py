@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nascompile.data.audio_features import AudioFeatures
+from nascompile.data.dataset import Task
 from spaces.errors import FileError, Span
 
 __all__ = ["Decoded", "Examples", "Kind", "Wanted", "bad_data", "sides"]
@@ -26,11 +27,13 @@ class Wanted:
         shape: of one input: (channels, height, width), (channels, length) or (features,).
         features: how sound becomes an input; None leaves it to the shape.
         rate: samples per second of sound whose file does not say it.
+        task: what is to be learnt; None where the data say it.
     """
 
     shape: tuple[int, ...]
     features: AudioFeatures | None = None
     rate: int | None = None
+    task: Task | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,12 +60,15 @@ class Examples:
     Args:
         format: `images`, `npz`, `ts`, `wav` or `coco`.
         kind: what an example is.
-        labels: a word or whole number per example; for boxes the rarest class of the image, empty without boxes.
+        labels: a word or whole number per example; for boxes the rarest class of the image, empty without boxes; with
+            `values` by what parts are drawn: the rarest label that holds, or empty.
         parts: `train`, `valid` or `test` per example, where the source says it, else empty.
         where: names one example in a message.
         read: decodes the examples of these positions, in this order.
         order: names of the classes, where the source declares them.
         boxes: per example [boxes, 5] as in `Part.y`; None for other tasks than detection.
+        values: [examples, outputs], numbers to predict or 0 and 1 of labels; None for other tasks.
+        task: that the data are for; what is for `classification` may be learnt as `anomaly` too.
         notes: what was found or left out, for the record.
     """
 
@@ -74,6 +80,8 @@ class Examples:
     read: Callable[[NDArray[np.intp]], Decoded]
     order: tuple[str, ...] = ()
     boxes: tuple[NDArray[np.float32], ...] | None = None
+    values: NDArray[np.float64] | None = None
+    task: Task = "classification"
     notes: dict[str, Any] = field(default_factory=dict)
 
 

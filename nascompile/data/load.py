@@ -42,8 +42,9 @@ def load_dataset(
         path: a folder or archive (.zip, .tar, .tar.gz, ...) of images, .wav clips, .ts series or COCO annotations, or
             an .npz, .ts or .json file. `ARCHIVE:NAME` chooses a set of series, or a folder, inside.
         shape: of the network's input: (channels, height, width), (channels, length) or (features,).
-        classes: number of classes that the network tells apart, to be checked; None for no check.
-        task: `anomaly` to learn one class; else it follows from the data.
+        classes: number of classes that the network tells apart, or of its outputs, to be checked; None for no check.
+        task: `anomaly` to learn one class, `regression` to predict numbers, `multi-label` where each row of `y` says of
+            every label whether it holds; else it follows from the data.
         normal: the class that is not anomalous, where it is not obvious; only for `anomaly`.
         seed: decides what is drawn into parts and by `limit`.
         split: shares of training, validation and test part. An official test part stays what it is, and so does an
@@ -67,8 +68,8 @@ def load_dataset(
     check_shares(split)
     if anchors < 1:
         raise bad_data(f"`anchors` is {anchors}", "a detector predicts 1 box or more at every place", "bad-option")
-    source, wanted = str(path), Wanted(tuple(shape), _features(features), rate)
-    found = read_examples(source, wanted, boxes=None if task is None else task == "detection")
+    source, wanted = str(path), Wanted(tuple(shape), _features(features), rate, task)
+    found = read_examples(source, wanted)
     task = task_of(source, found, task, normal)
     check_classes(source, task, found, classes)
     plan = assign(source, found, task, normal, seed, shares=split, limit=limit)
@@ -77,8 +78,9 @@ def load_dataset(
     decoded = found.read(plan.kept)
     check_finite(found, decoded, plan.kept)
     normalisation = Normalisation.measured(decoded, plan.members[0])
+    scale = plan.scale(source, found)
     parts = [
-        Part(normalisation.apply(decoded, m).reshape(-1, *wanted.shape), plan.targets(found, p))
+        Part(normalisation.apply(decoded, m).reshape(-1, *wanted.shape), plan.targets(found, p, scale), scale.units)
         for p, m in enumerate(plan.members)
     ]
     sizes = fit_anchors(parts[0].y, anchors, seed) if isinstance(parts[0].y, tuple) else ()
@@ -89,6 +91,7 @@ def load_dataset(
         "class counts": counts,
         "normalisation": normalisation.record(),
         **({"anchors": [list(size) for size in sizes]} if sizes else {}),
+        **({"targets": scale.record()} if scale.units else {}),
         **found.notes,
         **decoded.notes,
     }
@@ -127,7 +130,8 @@ def _inputs(source: str, found: Examples, wanted: Wanted) -> dict[str, Any]:
 def _choices(found: Examples, plan: Assignment, seed: int, split: Shares, limit: int | None) -> dict[str, Any]:
     """What the record says of classes and parts."""
     number = {name: i for i, name in enumerate(plan.names)}
-    labels = {} if found.boxes is not None else {str(label): number[str(label)] for label in found.labels}
+    classes = found.boxes is None and found.values is None
+    labels = {str(label): number[str(label)] for label in found.labels} if classes else {}
     mapped = any(word != str(i) for word, i in labels.items())
     return {
         "seed": seed,

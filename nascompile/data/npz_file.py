@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nascompile.data.examples import Decoded, Examples, Kind, Wanted, bad_data, sides
+from nascompile.data.npz_targets import read_targets
 from nascompile.data.sound import scaled, sound_input
 from spaces.npz import UNREADABLE
 
@@ -28,7 +29,7 @@ def read_npz(path: Path, wanted: Wanted) -> Examples:
 
     Other names are taken, too: `label`, `labels`, `target` for `y`, `data`, `images` for `x`, and `train_images`,
     `train_labels`. A boolean `is_test` marks the official test part of `x`. `rate` says the samples per second of
-    sound. Images may have their channels last, or none.
+    sound. Images may have their channels last, or none. What `y` says: `nascompile.data.npz_targets`.
 
     Raises:
         FileError: the file is broken, an array is missing, or does not fit the network's input.
@@ -41,9 +42,7 @@ def read_npz(path: Path, wanted: Wanted) -> Examples:
     if x.dtype.kind not in "iufb" or x.ndim < 2:
         message = f"the inputs of `{path}` are {sides(x.shape)} of type {x.dtype}"
         raise bad_data(message, "store numbers, [examples, ...]")
-    if y.shape != x.shape[:1]:
-        message = f"`{path}` has {len(x)} inputs and labels of the shape {sides(y.shape)}"
-        raise bad_data(message, "store one label for each input")
+    learnt = read_targets(path, y, len(x), wanted.task)
     kind = _kind(path, x, wanted, rate)
 
     def read(chosen: NDArray[np.intp]) -> Decoded:
@@ -52,7 +51,10 @@ def read_npz(path: Path, wanted: Wanted) -> Examples:
         inputs = _fitted(path, x, wanted.shape)[chosen]
         return Decoded(inputs if inputs.dtype == np.uint8 else _float32(inputs))
 
-    return Examples("npz", kind, _labels(path, y), parts, lambda i: f"row {i} of `{path}`", read=read)
+    return Examples(
+        "npz", kind, learnt.labels, parts, lambda i: f"row {i} of `{path}`", read=read, values=learnt.values,
+        task=learnt.task,
+    )  # fmt: skip
 
 
 def _load(path: Path) -> Arrays:
@@ -108,17 +110,6 @@ def _marked(path: Path, is_test: NDArray[Any] | None, n: int) -> list[str]:
     if is_test.shape != (n,) or is_test.dtype.kind not in "biu" or not np.isin(is_test, (0, 1)).all():
         raise bad_data(f"`is_test` of `{path}` is no truth value for each of {n} inputs", "store booleans, [examples]")
     return ["test" if test else "train" for test in is_test.tolist()]
-
-
-def _labels(path: Path, y: NDArray[Any]) -> list[int | str]:
-    if y.dtype.kind == "f" and np.isfinite(y).all() and (y == np.floor(y)).all():
-        y = y.astype(np.int64)
-    if y.dtype.kind not in "biuUS":
-        message = f"the labels of `{path}` are of type {y.dtype}"
-        raise bad_data(message, "store `y` as whole numbers or as words; values to predict are no classes")
-    if y.dtype.kind == "S":
-        y = np.char.decode(y, "utf-8", "replace")
-    return (y.astype(np.int64) if y.dtype.kind == "b" else y).tolist()
 
 
 def _kind(path: Path, x: NDArray[Any], wanted: Wanted, rate: int | None) -> Kind:

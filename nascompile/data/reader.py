@@ -18,19 +18,20 @@ __all__ = ["read_examples"]
 _KINDS = "images, .wav, .ts, or a .json of COCO annotations with its images; or an .npz file"
 
 
-def read_examples(text: str, wanted: Wanted, boxes: bool | None = None) -> Examples:
+def read_examples(text: str, wanted: Wanted) -> Examples:
     """The examples at a path.
 
     Args:
         text: a path, or `ARCHIVE:NAME`.
-        wanted: the network's input.
-        boxes: whether annotations are looked for; None takes them where they are.
+        wanted: the network's input, and what it learns: annotations of boxes are looked for where that is `detection`,
+            taken where it is left open.
 
     Raises:
         FileError: nothing is there, it is none of the formats, or its reader refuses it.
     """
     path, choice = _chosen(text)
     arrays = path.suffix.lower() == ".npz"
+    boxes = None if wanted.task is None else wanted.task == "detection"
     result = read_npz(path, wanted) if arrays else _read_tree(path, choice, wanted, boxes)
     if not result.labels:
         raise bad_data(f"`{text}` has no examples", f"give {_KINDS}", "no-data")

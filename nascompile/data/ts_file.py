@@ -1,4 +1,4 @@
-"""Series in the .ts format of the UCR and UEA archives: a header, then `channel:channel:label` per line."""
+"""Series in the .ts format of the UCR, UEA and TSER archives: a header, then `channel:channel:label` per line."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ Series = list[NDArray[np.float32]]
 
 @dataclass(frozen=True, eq=False)
 class _File:
-    """The series of one file, [channels][length], with their labels and the classes that the header declares."""
+    """The series of one file, [channels][length], with their labels and the classes that the header declares.
+
+    None declared: the labels are numbers to predict.
+    """
 
     series: list[Series]
     labels: list[str]
-    classes: tuple[str, ...]
+    classes: tuple[str, ...] | None
 
 
 def read_ts(tree: FileTree, wanted: Wanted, choice: str | None) -> Examples:
@@ -45,7 +48,10 @@ def read_ts(tree: FileTree, wanted: Wanted, choice: str | None) -> Examples:
     series = [s for file in read.values() for s in file.series]
     labels = [label for file in read.values() for label in file.labels]
     parts = [part for part, file in read.items() for _ in file.series]
-    order = next(iter(read.values())).classes
+    order, *others = (file.classes for file in read.values())
+    if any((other is None) != (order is None) for other in others):
+        raise bad_data(f"of the parts of `{tree.source}` one has classes and one numbers", "give both the same")
+    values = np.array([[float(label)] for label in labels]) if order is None else None
     unequal = _check(tree.source, series, wanted.shape)
     lengths = np.array([len(s[0]) for s in series], np.int64)
 
@@ -61,7 +67,10 @@ def read_ts(tree: FileTree, wanted: Wanted, choice: str | None) -> Examples:
     def where(i: int) -> str:
         return f"series {i - first[parts[i]] + 1} of `{tree.place(files[parts[i]])}`"
 
-    return Examples("ts", "series", labels, parts, where, read=decode, order=order)
+    if values is not None:
+        none = [""] * len(labels)
+        return Examples("ts", "series", none, parts, where, read=decode, values=values, task="regression")
+    return Examples("ts", "series", labels, parts, where, read=decode, order=order or ())
 
 
 def _chosen(tree: FileTree, choice: str | None) -> dict[str, str]:
@@ -87,6 +96,7 @@ def _chosen(tree: FileTree, choice: str | None) -> dict[str, str]:
 def _parsed(tree: FileTree, name: str) -> _File:
     place = tree.place(name)
     lines = tree.content(name).decode("utf-8", "replace").splitlines()
+    declared = False
     classes: tuple[str, ...] | None = None
     series: list[Series] = []
     labels: list[str] = []
@@ -97,35 +107,53 @@ def _parsed(tree: FileTree, name: str) -> _File:
             continue
         span = Span(place, number, 1, 1, line)
         if not in_data:
-            in_data, classes = _header(line, classes, span)
+            in_data, told = _header(line, span)
+            if told is not None and declared:
+                message = "the header says twice what a line ends in"
+                raise bad_data(
+                    message, "keep `@classLabel` for classes, `@targetLabel` for numbers", "bad-series", span
+                )
+            declared, classes = (True, told or None) if told is not None else (declared, classes)
             continue
         *channels, label = line.split(":")
-        if not channels or label not in (classes or ()):
-            message = f"`{label[:40]}` is none of the classes {', '.join(classes or ())}"
-            raise bad_data(message, "a line is `values:values:class`", "bad-series", span)
+        if not channels or not _is_label(label, classes, declared):
+            kind = f"none of the classes {', '.join(classes or ())}" if classes or not declared else "no number"
+            raise bad_data(f"`{label[:40]}` is {kind}", "a line is `values:values:class`", "bad-series", span)
         series.append(_values(channels, span))
         labels.append(label)
-    if classes is None or not series:
-        missing = "series after `@data`" if classes else "line `@classLabel true CLASS CLASS ...`"
+    if not declared or not series:
+        missing = "series after `@data`" if declared else "line `@classLabel true CLASS CLASS ...`"
         raise bad_data(f"`{place}` has no {missing}", "the file may be truncated: fetch it again", "bad-series")
     return _File(series, labels, classes)
 
 
-def _header(line: str, classes: tuple[str, ...] | None, span: Span) -> tuple[bool, tuple[str, ...] | None]:
-    """Whether the data begin after a line of the header, and the classes known so far."""
+def _is_label(label: str, classes: tuple[str, ...] | None, declared: bool) -> bool:
+    """Whether it is one of the classes, or, of a file that declares numbers to predict, a number."""
+    if classes or not declared:
+        return label in (classes or ())
+    try:
+        return bool(np.isfinite(float(label)))
+    except ValueError:
+        return False
+
+
+def _header(line: str, span: Span) -> tuple[bool, tuple[str, ...] | None]:
+    """Whether the data begin after a line of the header; the classes that it declares, none for numbers to predict."""
     key, *words = line.split()
     match key.lower(), [word.lower() for word in words[:1]]:
         case "@data", _:
-            return True, classes
+            return True, None
         case "@classlabel", ["true"]:
             return False, tuple(words[1:])
-        case (("@timestamps" | "@targetlabel"), ["true"]):
+        case "@targetlabel", ["true"]:
+            return False, ()
+        case "@timestamps", ["true"]:
             hint = "give series of equal steps, with classes"
             raise bad_data(f"series with `{key} true` are not read", hint, "bad-series", span)
         case _ if not key.startswith("@"):
             hint = "lines before `@data` begin with `@` or `#`"
             raise bad_data("this is no line of a header", hint, "bad-series", span)
-    return False, classes
+    return False, None
 
 
 def _values(channels: list[str], span: Span) -> Series:
