@@ -18,8 +18,8 @@ from nascompile.data.anchors import Anchors
 from nascompile.data.dataset import Dataset, Part, Task
 from nascompile.training.history import Epoch
 from nascompile.training.loop import Trained, train
+from nascompile.training.metrics import metrics
 from nascompile.training.recipes import Recipe
-from nascompile.training.tasks import metrics
 from spaces.networks.network import Network
 
 __all__ = ["QAT_EPOCHS", "Quantised", "evaluate_int8", "quantise_after_training", "quantise_in_training"]
@@ -98,7 +98,7 @@ def quantise_in_training(
 
 
 def evaluate_int8(network: QuantisedNetwork, part: Part, task: Task, anchors: Anchors = ()) -> dict[str, float]:
-    """How well an integer network does on some examples; see `nascompile.training.tasks.metrics`.
+    """How well an integer network does on some examples; see `nascompile.training.metrics.metrics`.
 
     Raises:
         TrainingError: the task cannot be evaluated.

@@ -21,8 +21,8 @@ from nascompile.compression.unpruned import thin_graph, unpruned_graph
 from nascompile.data.dataset import Dataset
 from nascompile.training.history import Epoch
 from nascompile.training.loop import Trained, train
+from nascompile.training.metrics import evaluate
 from nascompile.training.recipes import Recipe
-from nascompile.training.tasks import evaluate
 from spaces.networks.network import Network
 from spaces.operators import OPERATORS
 from spaces.program.candidate import Candidate

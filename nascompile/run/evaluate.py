@@ -13,6 +13,7 @@ from nascompile.compression.errors import CompressionError
 from nascompile.data.dataset import Dataset
 from nascompile.run.settings import RunSettings
 from nascompile.training.errors import TrainingError
+from nascompile.training.objective import METRICS
 from samplers.scores.scoring import weight_seed
 from spaces.errors import FileError
 from spaces.files import write_atomically
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["METRIC", "evaluate_candidate", "initial_network", "read_result", "score"]
 
 #: What is maximised, by task.
-METRIC = {"classification": "accuracy", "anomaly": "auc", "detection": "map50"}
+METRIC = {task: names[0] for task, names in METRICS.items()}
 
 
 #: Called with what has just ended, such as "epoch 3 of 20".
@@ -177,7 +178,7 @@ def _int8(
     Training on is a chance, no promise: if the network was better before, by the validation part, that one is kept.
     """
     from nascompile.compression.int8 import quantise_after_training, quantise_in_training
-    from nascompile.training.tasks import better
+    from nascompile.training.objective import better, epoch_metric
 
     start = time.monotonic()
     chosen = quantise_after_training(network, dataset)
@@ -189,7 +190,7 @@ def _int8(
             progress=lambda epoch: on_progress(f"epoch {epoch.number + 1} of {settings.qat_epochs} in int8"),
         )  # fmt: skip
         result |= {"int8_qat": trained.valid, "seconds_qat": _since(start)}
-        chosen = trained if better(trained.valid, chosen.valid) else chosen
+        chosen = trained if better(trained.valid, chosen.valid, epoch_metric(dataset.task, recipe.metric)) else chosen
     chosen.network.save(folder / "int8.safetensors")
     return {**result, "int8": chosen.valid}
 

@@ -196,7 +196,7 @@ class _Ending:
 
     def _test(self, number: int) -> float:
         from nascompile.run.weights import load_weights
-        from nascompile.training.tasks import evaluate
+        from nascompile.training.metrics import evaluate
 
         network = load_weights(self.folder.network(number) / "float.safetensors", self.candidate(number))
         return evaluate(network, self.dataset.test, self.dataset.task, self.dataset.anchors)[self.metric]

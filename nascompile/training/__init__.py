@@ -15,7 +15,7 @@ from spaces.lazy import face
 if TYPE_CHECKING:
     from nascompile.training.loop import Trained, train
     from nascompile.training.many import train_many
-    from nascompile.training.tasks import evaluate
+    from nascompile.training.metrics import evaluate
 
 __all__ = [
     "RECIPES",
@@ -35,6 +35,6 @@ __getattr__, __dir__ = face(
         "Trained": "nascompile.training.loop",
         "train": "nascompile.training.loop",
         "train_many": "nascompile.training.many",
-        "evaluate": "nascompile.training.tasks",
+        "evaluate": "nascompile.training.metrics",
     },
 )

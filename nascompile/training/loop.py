@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
-from math import isfinite
+from math import inf, isfinite, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,19 @@ from torch import nn
 from nascompile.data.augment import augment
 from nascompile.data.boxes import augment_with_boxes
 from nascompile.data.dataset import Dataset
+from nascompile.training.balance import check_balance, drawing_weights, loss_weights
 from nascompile.training.checkpoint import State, load_state, run_of, save_state
 from nascompile.training.errors import TrainingError
 from nascompile.training.history import Epoch
+from nascompile.training.metrics import evaluate, guess
+from nascompile.training.objective import better, check_metric, epoch_metric
 from nascompile.training.recipes import Recipe
-from nascompile.training.tasks import better, check_head, check_task, evaluate, loss_of, targets
+from nascompile.training.tasks import check_outputs, loss_of, targets
 
 __all__ = ["Trained", "train"]
+
+#: So many times the loss of guessing, and a network has learnt nothing but large numbers.
+_RUNAWAY = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,16 +70,18 @@ def train(
 
     Args:
         network: its weights are the first ones; it stays as it is.
-        dataset: `classification`; `anomaly`, where the network reconstructs its input; or `detection`, where it ends in
-            a `yolo_head`.
+        dataset: `classification`, `regression` or `multi-label`, where the network gives a number for each class,
+            target or label; `anomaly`, where it reconstructs its input; or `detection`, where it ends in a `yolo_head`.
         recipe: how.
         checkpoint: a file that is written at the end of each epoch; if it is there, training goes on from it, and if
             all epochs are done, nothing is trained.
         progress: called at the end of each epoch, when the checkpoint is written.
 
     Raises:
-        TrainingError: the task cannot be trained, or not by this network; there is no example, the loss is no number
-            any more, or the checkpoint is that of another training.
+        TrainingError: the task cannot be trained, or not by this network or recipe; there is no example; the training
+            has diverged: the loss is no number any more, or after the best epoch it is more than three times as large
+            as that of the best constant answer, and the network tells classes no better than chance; the checkpoint is
+            that of another training.
         FileError: the checkpoint is damaged, or cannot be written.
 
     Example:
@@ -85,9 +93,8 @@ def train(
         >>> train(nn.Linear(1, 2), data, Recipe(lr=0.1, epochs=9)).valid["accuracy"]
         1.0
     """
-    _check(dataset)
-    if dataset.task == "detection":
-        check_head(network, dataset)
+    _check(dataset, recipe)
+    check_outputs(network, dataset)
     with _surroundings(recipe):
         run = _Run(deepcopy(network), dataset, recipe)
         about = run_of(network, dataset, recipe) if checkpoint else {}
@@ -102,8 +109,9 @@ def train(
         return run.trained()
 
 
-def _check(dataset: Dataset) -> None:
-    check_task(dataset.task)
+def _check(dataset: Dataset, recipe: Recipe) -> None:
+    check_metric(dataset.task, recipe.metric)
+    check_balance(dataset.task, recipe.balance)
     if not len(dataset.train) or not len(dataset.valid):
         raise TrainingError.of("no-examples", "training needs examples to learn from and others to choose by")
     if dataset.task == "anomaly" and np.all(dataset.valid.y):
@@ -149,7 +157,10 @@ class _Run:
         self.network = network.to(self.device)
         self.x = torch.from_numpy(dataset.train.x).to(self.device)
         self.y = targets(dataset.train).to(self.device)
-        self.loss = loss_of(dataset.task, dataset.anchors)
+        weights = loss_weights(dataset.train, dataset.task).to(self.device) if recipe.balance == "weights" else None
+        self.loss = loss_of(dataset.task, dataset.anchors, weights)
+        self.drawn = drawing_weights(dataset.train, dataset.task) if recipe.balance == "batches" else None
+        self.metric = epoch_metric(dataset.task, recipe.metric)
         self.optimiser = _optimiser(self.network, recipe)
         self.history: list[Epoch] = []
         self.best = 0
@@ -168,7 +179,10 @@ class _Run:
         loss = self._pass()
         valid = evaluate(self.network, self.dataset.valid, self.dataset.task, self.dataset.anchors)
         epoch = Epoch(len(self.history), rate, loss, valid, time.perf_counter() - start)
-        if better(valid, self.history[self.best].valid if self.history else None):
+        if self.metric is not None and self.metric not in valid and isfinite(valid["loss"]):
+            message = f"the validation part has no `{self.metric}`: it lacks examples of two kinds"
+            raise TrainingError.of("no-examples", message, "give it more, or choose another metric")
+        if better(valid, self.history[self.best].valid if self.history else None, self.metric):
             self.best = epoch.number
             self.best_weights = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         self.history.append(epoch)
@@ -178,7 +192,7 @@ class _Run:
         """One pass over the examples; the mean loss."""
         self.network.train()
         total = torch.zeros((), dtype=torch.float64, device=self.device)
-        for rows in _batches(len(self.x), self.recipe.batch):
+        for rows in _batches(self._order(), self.recipe.batch):
             there = rows.to(self.device)
             x, y = self._augmented(self.x[there], self.y[there])
             self.optimiser.zero_grad()
@@ -192,6 +206,12 @@ class _Run:
             message = f"the loss of epoch {len(self.history)} is {mean}: training has diverged"
             raise TrainingError.of("diverged", message, "use a lower `lr`")
         return mean
+
+    def _order(self) -> torch.Tensor:
+        """The examples of an epoch; torch's global generator decides."""
+        if self.drawn is None:
+            return torch.randperm(len(self.x))
+        return torch.multinomial(self.drawn, len(self.x), replacement=True)
 
     def _augmented(self, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """A batch to learn from; the global generator of its device decides."""
@@ -223,9 +243,27 @@ class _Run:
         self.best_weights = {k: v.to(self.device) for k, v in state.best_weights.items()}
 
     def trained(self) -> Trained:
+        self._check_learnt()
         self.network.load_state_dict(self.best_weights)
         seconds = sum(epoch.seconds for epoch in self.history)
         return Trained(self.network.cpu().eval(), tuple(self.history), self.best, seconds)
+
+    def _check_learnt(self) -> None:
+        """Raises where the network of the best epoch is worse than any guess: its weights have run away."""
+        epoch, data = self.history[self.best], self.dataset
+        valid = epoch.valid
+        if not isfinite(valid["loss"]):
+            message = f"what the network gives after epoch {self.best} is no number: training has diverged"
+            raise TrainingError.of("diverged", message, "use a lower `lr`")
+        if data.task == "detection":
+            return
+        least = guess(data.train, data.valid, data.task)["loss"]
+        # Of classes loud mistakes make a large loss too: it must also tell them no better than chance does.
+        chance = 0.5 + 1 / sqrt(len(data.valid)) if data.task in ("classification", "multi-label") else inf
+        if valid["loss"] <= _RUNAWAY * least or epoch.loss <= least or valid.get("auc", 0.5) > chance:
+            return
+        message = f"the loss is {valid['loss']:.3g}, that of guessing {least:.3g}: training has diverged"
+        raise TrainingError.of("diverged", message, "use a lower `lr`")
 
 
 def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -235,9 +273,9 @@ def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.SGD(parameters, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
 
 
-def _batches(examples: int, batch: int) -> list[torch.Tensor]:
-    """The examples in random order, in batches; a single one left over joins the last, as a batch norm needs two."""
-    batches = list(torch.randperm(examples).split(batch))
+def _batches(order: torch.Tensor, batch: int) -> list[torch.Tensor]:
+    """The examples in batches; a single one left over joins the last, as a batch norm needs two."""
+    batches = list(order.split(batch))
     if len(batches) > 1 and len(batches[-1]) == 1:
         batches[-2:] = [torch.cat(batches[-2:])]
     return batches

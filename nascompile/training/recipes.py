@@ -19,7 +19,11 @@ __all__ = ["RECIPES", "Augmentation", "Recipe", "recipe"]
 #: are.
 Augmentation = Callable[["torch.Tensor"], "torch.Tensor"]
 
-_WORDS = {"optimiser": ("adam", "sgd"), "schedule": ("constant", "cosine")}
+_WORDS = {
+    "optimiser": ("adam", "sgd"),
+    "schedule": ("constant", "cosine"),
+    "balance": ("none", "weights", "batches"),
+}
 _LEAST = {"batch": 1, "epochs": 1, "threads": 1, "patience": 0}
 
 
@@ -39,6 +43,10 @@ class Recipe:
         patience: epochs without a better validation after which training stops; 0: never.
         weight_decay: L2 penalty.
         augment: name of an augmentation (`nascompile.data.augment`), or a function of your own.
+        balance: of classes of different sizes: `weights` in the loss, or `batches` in which all are equally likely, n
+            examples an epoch, some more than once (`nascompile.training.balance`).
+        metric: of the validation part, by which the best epoch is chosen; None for the task's own
+            (`nascompile.training.metrics`). An autoencoder goes by its loss in any case.
         seed: of the order of the examples and of augmentation; the first weights are the network's own.
         mixed_precision: bfloat16 where it is safe; on CUDA only.
         device: `cpu`, `cuda`, `cuda:1`, ...
@@ -61,6 +69,8 @@ class Recipe:
     patience: int = 0
     weight_decay: float = 0.0
     augment: str | Augmentation = "none"
+    balance: Literal["none", "weights", "batches"] = "none"
+    metric: str | None = None
     seed: int = 0
     mixed_precision: bool = False
     device: str = "cpu"
