@@ -1,6 +1,6 @@
 """Decisions completed to members: the nearest member to a wish, and what a decision can still be once others are made.
 
-Both work on one chain of a set's tree, `levels` from the first decision to the last and the `root`, without listing it.
+All work on one chain of a set's tree, `levels` from the first decision to the last and the `root`, without listing it.
 An optimiser that knows nothing of constraints proposes a row of options; the nearest member is what it gets instead.
 """
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from solvers.sets.tree import Level
 from spaces.program.variants import Decision
 
-__all__ = ["FAR", "distances", "nearest", "possible"]
+__all__ = ["FAR", "distances", "nearest", "possible", "without"]
 
 #: The distance between the two ends of a decision. Divisible by all numbers up to 16, so that steps of decisions with
 #: up to 17 options are whole numbers, and members equally near are equally near exactly.
@@ -108,13 +108,15 @@ def _greedy_distance(levels: Sequence[Level], root: int, costs: Sequence[NDArray
     return total
 
 
-def possible(levels: Sequence[Level], root: int, made: Mapping[int, int], decision: int) -> NDArray[np.bool_]:
-    """Which options a decision can have in members that agree with the decisions made, whichever come before it.
+def possible(
+    levels: Sequence[Level], root: int, allowed: Mapping[int, NDArray[np.bool_]], decision: int
+) -> NDArray[np.bool_]:
+    """Which options a decision can have in members whose other options are allowed, whichever come before it.
 
     Args:
         levels: first decision first.
         root: the root; 0 allows nothing.
-        made: number of a decision, from 0 -> index of its option; its own entry is ignored.
+        allowed: number of a decision, from 0 -> which of its options are allowed; the entry of `decision` is ignored.
         decision: the number of the decision.
 
     Returns:
@@ -124,26 +126,67 @@ def possible(levels: Sequence[Level], root: int, made: Mapping[int, int], decisi
         >>> from samplers.testing import example_set
         >>> levels, root = example_set("small").tree.chain(0)
         >>> options = example_set("small").program.variants[0].decisions[0].options
-        >>> [o for o, can in zip(options, possible(levels, root, {1: 3}, 0)) if can]  # M[1] where M[2] = 64
+        >>> last = np.arange(len(options)) == 3
+        >>> [o for o, can in zip(options, possible(levels, root, {1: last}, 0)) if can]  # M[1] where M[2] = 64
         [16, 32]
     """
-    last = max((t for t in made if t != decision), default=-1)
+    last = max((t for t in allowed if t != decision), default=-1)
     nodes = np.array([root] if root else [], np.intp)
     passed: list[NDArray[np.intp]] = []
     for t in range(max(last, decision) + 1):
         passed.append(nodes)
-        nodes = np.unique(_allowed(levels[t], nodes, made, t, decision))
+        nodes = np.unique(_allowed(levels[t], nodes, allowed, t, decision))
         nodes = nodes[nodes != 0].astype(np.intp)
     live = nodes
     for t in range(last, decision, -1):
-        leads_on = np.isin(_allowed(levels[t], passed[t], made, t, decision), live[live != 0])
+        leads_on = np.isin(_allowed(levels[t], passed[t], allowed, t, decision), live[live != 0])
         live = passed[t][leads_on.any(axis=1)]
     children = levels[decision][passed[decision]]
     return np.asarray(np.isin(children, live[live != 0]).any(axis=0))
 
 
 def _allowed(
-    level: Level, nodes: NDArray[np.intp], made: Mapping[int, int], t: int, decision: int
+    level: Level, nodes: NDArray[np.intp], allowed: Mapping[int, NDArray[np.bool_]], t: int, decision: int
 ) -> NDArray[np.uint32]:
-    """The children of nodes by the option that was decided, or by all."""
-    return level[nodes] if t == decision or t not in made else level[nodes][:, [made[t]]]
+    """The children of nodes by the options that are allowed."""
+    return level[nodes] if t == decision or t not in allowed else level[nodes][:, np.flatnonzero(allowed[t])]
+
+
+def without(levels: Sequence[Level], root: int, rows: NDArray[np.int64]) -> tuple[list[Level], int]:
+    """The chain without some of its members: the nodes on their ways are copied, and lead to them no more.
+
+    Args:
+        levels: first decision first.
+        root: the root.
+        rows: option indices of members; int64 [n, decisions].
+
+    Returns:
+        Levels and root; equal sub-trees are not merged again.
+
+    Example:
+        >>> from samplers.testing import example_set
+        >>> levels, root = example_set("small").tree.chain(0)
+        >>> levels, root = without(levels, root, np.array([[0, 0], [0, 1]]))  # 16-16 and 16-32
+        >>> np.flatnonzero(possible(levels, root, {0: np.arange(6) == 0}, 1)).tolist()
+        [2, 3, 4, 5]
+        >>> without([], 1, np.zeros((1, 0), np.int64))  # of the one network of a space without decisions
+        ([], 0)
+    """
+    if not len(rows):
+        return list(levels), root
+    firsts, groups, at = [], [], np.full(len(rows), root)
+    for t, level in enumerate(levels):
+        _, first, group = np.unique(rows[:, :t], axis=0, return_index=True, return_inverse=True)
+        firsts.append(at[first])
+        groups.append(group.ravel())
+        at = level[at, rows[:, t]].astype(np.intp)
+    result: list[Level] = []
+    number = np.zeros(len(rows), np.int64)  # per row, the new number of the node behind it: nothing, at the end
+    for t in range(len(levels) - 1, -1, -1):
+        level = levels[t].astype(np.int64)
+        copies = level[firsts[t]]
+        copies[groups[t], rows[:, t]] = number
+        own = np.where(copies.any(axis=1), len(level) + np.arange(len(copies)), 0)
+        result.append(np.concatenate([level, copies]))
+        number = own[groups[t]]
+    return result[::-1], int(number[0])

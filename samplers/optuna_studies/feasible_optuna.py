@@ -6,39 +6,61 @@ This module loads Optuna.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, TPESampler
+from optuna.trial import Trial, TrialState
 
-from samplers.optuna_studies.suggestions import NEVER, VariantMembers, is_same, value_of
+from samplers.optuna_studies.held import Held, Network
+from samplers.optuna_studies.left import Left
 from solvers.sets.feasible_set import FeasibleSet
 from solvers.sets.relaxed_set import AnySet, RelaxedSet
-from spaces.errors import EngineError
+from spaces.errors import EngineError, did_you_mean
 from spaces.program.candidate import Candidate, candidate_of
 
 if TYPE_CHECKING:
     from optuna.study import Study
-    from optuna.trial import FrozenTrial, Trial, TrialState
+    from optuna.trial import FrozenTrial
 
-__all__ = ["FeasibleOptunaSampler"]
+__all__ = ["FeasibleOptunaSampler", "NoneLeftError"]
+
+_INDEXED = re.compile(r"(.+)\[(\d+)\]")
+#: Trials without a new network, one after another, after which a study stops.
+_IN_VAIN = 10
+_NONE_LEFT = "all networks that it could have were had by other trials"
+
+
+class NoneLeftError(optuna.TrialPruned):
+    """Every network that a trial could have was had by another trial; Optuna records the trial as pruned."""
 
 
 class FeasibleOptunaSampler(BaseSampler):
-    """Samples as another Optuna sampler does, but never leaves a feasible set.
+    """Samples as another Optuna sampler does, but never leaves a feasible set, and takes no network twice.
 
-    An objective suggests decisions by their labels (`M[1]`), and the variant by the name `variant`, in any order and as
+    An objective suggests decisions by their labels (`M[1]`, or `M1` as `reduce` prints it), the variant by the name
+    `variant`, and what shapes variants by its own name (a switch, or a choice that is a `repeat`), in any order and as
     whatever distribution fits: whole numbers, floats, or categories, which may be numbers or texts (`3x2`). Each
     suggestion is the other sampler's, moved to the nearest option that some member has together with everything
     suggested in the trial before; what that sampler proposes jointly is moved jointly, to the nearest member.
-    `candidate` then gives the trial's member. Parameters of other names are the other sampler's alone.
+    `candidate` then gives the trial's member. Parameters that are not the network's are named by `own`, and are the
+    other sampler's alone; any other name is an error.
 
     Decisions that a trial does not suggest are free. Where it suggests a variant, decisions of other variants mean
     nothing in it; where it suggests none, the variant is one that agrees with as many of them as any does. Parameters
     enqueued with `study.enqueue_trial` are known from the beginning of the trial; those of a `PartialFixedSampler` only
     once they are suggested, so suggest them first, or fix them by `feasible_set.where`.
+
+    With `distinct`, members only count that no other trial of the study has, whether that trial runs, in any process,
+    or is done, pruned or failed by an exception. The study stops when all have been had that the distributions
+    suggested so far allow; a trial that begins later than that is pruned (`NoneLeftError`). What is enqueued is taken
+    as it is. A trial whose process was killed keeps its network while Optuna calls it running, and gives it back once
+    it is failed (as the heartbeat of a storage does).
 
     With a relaxed set suggestions stay within its inner set: all of these are members, but not all members are among
     them.
@@ -48,6 +70,8 @@ class FeasibleOptunaSampler(BaseSampler):
         base: the other sampler; by default a TPESampler.
         variant: the name of the variant's parameter.
         seed: of the default `base`, and of choices between options that are equally near.
+        distinct: whether no network is taken twice.
+        own: names of parameters that are not the network's, such as `["rate", "augment_*"]`.
 
     Raises:
         EngineError: the set is empty.
@@ -56,16 +80,17 @@ class FeasibleOptunaSampler(BaseSampler):
         >>> import optuna
         >>> import nascompile as nc
         >>> fs = nc.reduce("dscnn", mcu="ebs-small")
-        >>> sampler = FeasibleOptunaSampler(fs, seed=0)
+        >>> sampler = FeasibleOptunaSampler(fs, seed=0, own=["rate"])
         >>> def objective(trial):
         ...     depth = trial.suggest_int("variant", 6, 8)
         ...     widths = [trial.suggest_int(f"M[{k}]", 84, 280, step=28) for k in range(1, depth + 1)]
+        ...     rate = trial.suggest_float("rate", 1e-4, 1e-2, log=True)
         ...     candidate = sampler.candidate(trial)
         ...     assert candidate["M"] == tuple(widths) and candidate in fs
         ...     return candidate.costs["entropy"]
         >>> study = optuna.create_study(direction="maximize", sampler=sampler)
         >>> study.optimize(objective, n_trials=20)
-        >>> len(study.trials)
+        >>> len({sampler.candidate(trial) for trial in study.trials})
         20
     """
 
@@ -75,6 +100,9 @@ class FeasibleOptunaSampler(BaseSampler):
         base: BaseSampler | None = None,
         variant: str = "variant",
         seed: int | None = None,
+        *,
+        distinct: bool = True,
+        own: Collection[str] = (),
     ) -> None:
         if not feasible_set:
             raise EngineError.of("empty-set", "the feasible set is empty", "`nascompile explain` says what would fit")
@@ -84,12 +112,13 @@ class FeasibleOptunaSampler(BaseSampler):
         self._base = base or TPESampler(seed=seed)
         self._variant = variant
         self._source = random.Random(seed)
-        variants = zip(feasible_set.program.variants, feasible_set.counts.values(), strict=True)
-        self._live = [VariantMembers(feasible_set, v, own.label) for v, (own, size) in enumerate(variants) if size]
-        self._names = {label for chain in self._live for label in chain.places}
-        if len(feasible_set.counts) > 1:
-            self._names.add(variant)
+        self._distinct = distinct
+        self._own = [own] if isinstance(own, str) else list(own)
+        self._every = Left.of(feasible_set, variant)
+        self._labels = _names(self._every, len(feasible_set.counts))
+        self._held = Held(feasible_set, lambda params: self._every.settled(self._canonical(params)))
         self._joint: dict[int, dict[str, Any]] = {}
+        self._in_vain = 0
 
     # -- what Optuna asks for --------------------------------------------------------------------------------------
 
@@ -102,24 +131,60 @@ class FeasibleOptunaSampler(BaseSampler):
     ) -> dict[str, Any]:
         """What the other sampler proposes jointly, moved to the nearest member."""
         result = dict(self._base.sample_relative(study, trial, search_space))
-        wish = {name: value for name, value in result.items() if name in self._names}
+        wish = self._canonical(result)
         if not wish:
             return result
-        moved = self._moved(wish, search_space, self._made(trial))
+        space = self._canonical(search_space)
+        made = self._made(trial)
+        moved: dict[str, Any] = {}
+
+        def choose(left: Left) -> Network | None:
+            found = left.moved(wish, space, made, self._source)
+            moved.clear()
+            moved.update(found[1] if found else {})
+            return found[0] if found else None
+
+        self._take(study, trial, choose)
         self._joint[trial.number] = moved
-        return {name: moved.get(name, value) for name, value in result.items() if name in moved or name not in wish}
+        foreign = {name: value for name, value in result.items() if name not in self._labels}
+        return foreign | {name: moved[self._labels[name]] for name in result if self._labels.get(name) in moved}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """What the other sampler proposes, moved to the nearest option that is possible."""
+        """What the other sampler proposes, moved to the nearest option that is possible.
+
+        Raises:
+            EngineError: a name that is no decision and not among `own`; or the distribution has no option that fits.
+            NoneLeftError: networks that fit are left, but other trials have them all.
+        """
+        label = self._label(param_name)
         wish = self._base.sample_independent(study, trial, param_name, param_distribution)
-        made = {name: value for name, value in self._made(trial).items() if name != param_name}
-        if param_name not in self._names or self._is_idle(param_name, made):
+        if label is None:
             return wish
-        allowed = self._possible(param_name, param_distribution, made)
+        settled = self._canonical(trial.params)  # the decision itself only by its other name
+        made = {name: value for name, value in self._made(trial).items() if name != label or name in settled}
+        if self._every.is_idle(label, made):
+            return wish
+        values: list[Any] = []
+
+        def choose(left: Left) -> Network | None:
+            if left.is_idle(label, made):
+                values.append(wish)
+                return self._near_own(study, trial, made, left)
+            allowed = left.possible(label, param_distribution, made)
+            if not allowed:
+                return None
+            values.append(self._closest(wish, allowed))
+            return self._near_own(study, trial, {**made, label: values[-1]}, left)
+
+        if self._take(study, trial, choose) is not None:
+            return values[-1]
+        allowed = self._every.possible(label, param_distribution, made)
         if not allowed:
             raise _nothing_left(param_name, param_distribution, made)
+        if not self._is_enqueued(trial):
+            raise self._none_left(study, trial)
         return self._closest(wish, allowed)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
@@ -127,8 +192,16 @@ class FeasibleOptunaSampler(BaseSampler):
         self._base.before_trial(study, trial)
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
-        """As the other sampler."""
+        """As the other sampler; notes the network, and stops the study where it was the last."""
         self._joint.pop(trial.number, None)
+        if self._distinct:
+            self._note(study, trial, state)
+            trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
+            waiting = any(one.state is TrialState.WAITING for one in trials)
+            if not waiting and not self._left(
+                study, {network for one in trials for network in self._held.of(one) or ()}
+            ):
+                _stop(study)
         self._base.after_trial(study, trial, state, values)
 
     def reseed_rng(self) -> None:
@@ -145,57 +218,50 @@ class FeasibleOptunaSampler(BaseSampler):
         trial.
 
         Raises:
-            EngineError: there is none, because parameters were fixed to what does not fit.
+            EngineError: there is none, because parameters were fixed to what does not fit; or a parameter has a name
+                that is no decision and not among `own`.
+            NoneLeftError: other trials had all networks that the trial could have.
         """
-        made = {name: value for name, value in trial.params.items() if name in self._names}
-        source = random.Random(trial.number)
-        for chain in self._agreeing(made):
-            costs = [np.where(mask, 0, NEVER) for mask in chain.masks(made)]
-            row = chain.nearest(costs, source)
-            if row is not None:
-                return candidate_of(self._fs.program, chain.position, row)
-        what = ", ".join(f"`{name}` = {value}" for name, value in made.items())
-        raise EngineError.of("no-member", f"no member has {what}", "fix parameters to what `feasible_set.where` allows")
+        for name in trial.params:
+            self._label(name)
+        made = self._canonical(trial.params)
+        noted = self._held.of(trial) if self._distinct and not isinstance(trial, Trial) else None
+        if self._distinct and isinstance(trial, Trial):
+            network = self._network(trial, made)
+        elif noted:
+            network = noted[-1]
+        elif noted is not None:
+            raise NoneLeftError(_NONE_LEFT)
+        else:
+            network = self._every.drawn(made, random.Random(trial.number))
+        if network is None:
+            raise _no_member(made)
+        return candidate_of(self._fs.program, *network)
 
-    # -- decisions -------------------------------------------------------------------------------------------------
+    # -- names -----------------------------------------------------------------------------------------------------
+
+    def _label(self, name: str) -> str | None:
+        """The decision or trait that a parameter means; None for one of the user's own."""
+        if name in self._labels:
+            return self._labels[name]
+        if any(fnmatchcase(name, pattern) for pattern in self._own):
+            return None
+        message = f"`{name}` is no decision of `{self._fs.program.space.name}`"
+        own = f'a parameter that is not the network\'s is named to the sampler: own=["{name}"]'
+        near = did_you_mean(name, self._labels)
+        raise EngineError.of("bad-parameter", message, f"{near}; {own}" if near else own)
+
+    def _canonical(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """What is the network's, by its labels."""
+        return {self._labels[name]: value for name, value in params.items() if name in self._labels}
 
     def _made(self, trial: FrozenTrial) -> dict[str, Any]:
         """The decisions of a trial so far, and those that are settled and come later."""
-        enqueued = trial.system_attrs.get("fixed_params", {})
-        made = {**self._joint.get(trial.number, {}), **enqueued, **trial.params}
-        return {name: value for name, value in made.items() if name in self._names}
+        enqueued = self._canonical(trial.system_attrs.get("fixed_params", {}))
+        return {**self._joint.get(trial.number, {}), **enqueued, **self._canonical(trial.params)}
 
-    def _agreeing(self, made: Mapping[str, Any]) -> list[VariantMembers]:
-        """The variant that was decided; else those that agree with as many decisions as any does."""
-        if self._variant in made:
-            return [chain for chain in self._live if is_same(chain.label, made[self._variant])]
-        if len(self._live) == 1:
-            return self._live
-        agreeing = [chain for chain in self._live if chain.has(made)]
-        most = max((len(made.keys() & chain.places) for chain in agreeing), default=0)
-        return [chain for chain in agreeing if len(made.keys() & chain.places) == most]
-
-    def _is_idle(self, name: str, made: Mapping[str, Any]) -> bool:
-        """Whether a decision means nothing in the variants that are left."""
-        chains = self._agreeing(made)
-        return name != self._variant and bool(chains) and all(name not in chain.places for chain in chains)
-
-    def _possible(self, name: str, distribution: BaseDistribution, made: Mapping[str, Any]) -> dict[Any, float | None]:
-        """Values that a decision can have, and their numbers where they are numbers."""
-        result: dict[Any, float | None] = {}
-        if name == self._variant and name in self._names:
-            for chain in self._live:
-                value = value_of(chain.label, distribution)
-                if value is not None and chain.has(made):
-                    result[value] = float(chain.label) if chain.label.isdecimal() else None
-            return result
-        for chain in (chain for chain in self._agreeing(made) if name in chain.places):
-            decision, mask = chain.possible(name, made)
-            for option, can in zip(decision.options, mask, strict=False):
-                value = value_of(option, distribution) if can else None
-                if value is not None:
-                    result[value] = float(option) if decision.numeric else None
-        return result
+    def _is_enqueued(self, trial: FrozenTrial) -> bool:
+        return bool(self._canonical(trial.system_attrs.get("fixed_params", {})))
 
     def _closest(self, wish: Any, allowed: Mapping[Any, float | None]) -> Any:
         if wish in allowed:
@@ -206,28 +272,64 @@ class FeasibleOptunaSampler(BaseSampler):
             values = [value for value, gap in zip(values, gaps, strict=True) if gap == min(gaps)]
         return self._source.choice(values)
 
-    def _moved(
-        self, wish: Mapping[str, Any], space: Mapping[str, BaseDistribution], made: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """The wished decisions as the nearest member has them; empty where no member is in reach."""
-        best: tuple[int, VariantMembers, list[int]] | None = None
-        for chain in self._agreeing(made):
-            if self._variant in wish and value_of(chain.label, space[self._variant]) is None:
-                continue
-            costs = chain.costs(wish, space, made)
-            row = chain.nearest(costs, self._source)
-            if row is not None:
-                other = self._variant in wish and not is_same(chain.label, wish[self._variant])
-                far = NEVER // 2 if other else 0
-                total = far + sum(int(cost[x]) for cost, x in zip(costs, row, strict=True))
-                if best is None or total < best[0]:
-                    best = total, chain, row
-        if best is None:
-            return {}
-        _, chain, row = best
-        own = {d.label: d.options[x] for d, x in zip(chain.decisions, row, strict=True)}
-        own[self._variant] = chain.label
-        return {name: value_of(own[name], space[name]) if name in own else value for name, value in wish.items()}
+    # -- networks that no other trial has --------------------------------------------------------------------------
+
+    def _take(self, study: Study, trial: FrozenTrial, choose: Callable[[Left], Network | None]) -> Network | None:
+        """A network for a trial; with `distinct` one that no other trial has."""
+        if not self._distinct:
+            return choose(self._every)
+        return self._held.take(study, trial, lambda taken: choose(self._left(study, taken)))
+
+    def _left(self, study: Study, taken: Collection[Network]) -> Left:
+        """Members but some, as far as the distributions suggested so far allow them."""
+        spaces: dict[int, dict[str, BaseDistribution]] = {}
+        traits: dict[str, BaseDistribution] = {}
+        for trial in study._storage.get_all_trials(study._study_id, deepcopy=False):
+            own = self._canonical(trial.distributions)
+            traits.update((name, one) for name, one in own.items() if name in self._every.trait_names)
+            if networks := self._held.of(trial):
+                spaces.setdefault(networks[-1][0], {}).update(own)
+        return self._every.without(taken, spaces, traits)
+
+    def _near_own(self, study: Study, trial: FrozenTrial, made: Mapping[str, Any], left: Left) -> Network | None:
+        """The network that a trial has if it agrees with what was made, else one drawn of those that do."""
+        own = (self._held.own(study, trial) if self._distinct else None) or []
+        return next((one for one in own if left.agrees(one, made)), None) or left.drawn(made, self._source)
+
+    def _network(self, trial: Trial, made: Mapping[str, Any]) -> Network | None:
+        """The network of a running trial, taken now if it has none that agrees with all that was suggested."""
+        study, frozen = trial.study, trial._get_latest_trial()
+        taken = self._take(study, frozen, lambda left: self._near_own(study, frozen, made, left))
+        if taken is not None:
+            return taken
+        again = self._every.drawn(made, self._source)
+        if again is not None:
+            if not self._is_enqueued(frozen) and self._every.settled(made) is None:
+                raise self._none_left(study, frozen)
+            self._held.note(study, frozen, [again])
+        return again
+
+    def _note(self, study: Study, trial: FrozenTrial, state: TrialState) -> None:
+        """Write which network a trial had in the end, if any."""
+        own, made = self._held.own(study, trial), self._canonical(trial.params)
+        if own == [] or (own is None and not made):
+            return
+        self._in_vain = 0
+        if own is None or not self._every.agrees(own[-1], made):
+            found = self._take(study, trial, lambda left: self._near_own(study, trial, made, left))
+            found = found or self._every.drawn(made, self._source)
+            self._held.note(study, trial, [found] if found else [])
+        if state is TrialState.FAIL:
+            self._held.note_tried(study, trial)
+
+    def _none_left(self, study: Study, trial: FrozenTrial) -> NoneLeftError:
+        """Write that a trial has no network; stops the study where none will have one."""
+        self._held.note(study, trial, [])
+        self._in_vain += 1
+        taken = {network for _, networks in self._held.others(study, trial) for network in networks}
+        if self._in_vain >= _IN_VAIN or not self._left(study, taken):
+            _stop(study)
+        return NoneLeftError(_NONE_LEFT)
 
 
 def _inner(fs: RelaxedSet) -> FeasibleSet:
@@ -238,8 +340,27 @@ def _inner(fs: RelaxedSet) -> FeasibleSet:
     return fs.inner_set
 
 
+def _names(left: Left, variants: int) -> dict[str, str]:
+    """Name of a parameter -> label of the decision or trait that it means."""
+    own = {label for chain in left.chains for label in chain.places}
+    own |= left.trait_names if variants > 1 else left.trait_names - {left.variant}
+    matches = [(_INDEXED.fullmatch(label), label) for label in sorted(own)]
+    return {match[1] + match[2]: label for match, label in matches if match} | {label: label for label in own}
+
+
+def _stop(study: Study) -> None:
+    """End the study's loop, if there is one."""
+    with suppress(RuntimeError):  # of ask and tell: there is none
+        study.stop()
+
+
 def _nothing_left(name: str, distribution: BaseDistribution, made: Mapping[str, Any]) -> EngineError:
     given = ", ".join(f"`{other}` = {value}" for other, value in made.items())
     message = f"no member has `{name}` in {distribution}" + (f" together with {given}" if given else "")
     hint = "let the distribution hold every option of the decision, and fix parameters to what fits"
     return EngineError.of("no-member", message, hint)
+
+
+def _no_member(made: Mapping[str, Any]) -> EngineError:
+    what = ", ".join(f"`{name}` = {value}" for name, value in made.items())
+    return EngineError.of("no-member", f"no member has {what}", "fix parameters to what `feasible_set.where` allows")

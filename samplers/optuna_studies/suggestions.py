@@ -6,17 +6,21 @@ This module loads Optuna.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from samplers.optuna_studies.completion import distances, nearest, possible
+from samplers.optuna_studies.completion import distances, nearest, possible, without
 from solvers.sets.feasible_set import FeasibleSet
+from solvers.sets.tree import Level
 from spaces.language.layer import option_label
-from spaces.program.variants import Decision
+from spaces.program.variants import Decision, Variant
 
 __all__ = ["NEVER", "VariantMembers", "is_same", "value_of"]
 
@@ -24,33 +28,87 @@ __all__ = ["NEVER", "VariantMembers", "is_same", "value_of"]
 NEVER = 1 << 40
 
 
+@dataclass(frozen=True, eq=False)
 class VariantMembers:
-    """One variant of the set."""
+    """Members of one variant of the set.
 
-    def __init__(self, fs: FeasibleSet, position: int, label: str) -> None:
-        self.position, self.label = position, label
-        self.decisions = fs.program.variants[position].decisions
-        self.places = {decision.label: t for t, decision in enumerate(self.decisions)}
-        self._tree, self._root = fs.tree.chain(position)
+    Args:
+        position: of the variant in the program.
+        variant: the variant.
+        traits: what is the same for all its members, name -> value: its label, and the choices that shape it.
+        levels: of the tree, first decision first.
+        root: of the tree; 0 where there are no members.
+    """
 
-    def nearest(self, costs: Sequence[NDArray[np.int64]], source: random.Random) -> list[int] | None:
-        """The member of least distance, or None where all are ruled out."""
-        row = nearest(self._tree, self._root, costs, source)
-        return row if all(cost[x] < NEVER for cost, x in zip(costs, row, strict=True)) else None
+    position: int
+    variant: Variant
+    traits: Mapping[str, Any]
+    levels: Sequence[Level]
+    root: int
 
-    def masks(self, made: Mapping[str, Any]) -> list[NDArray[np.bool_]]:
-        """Per decision, which options agree with what was made."""
+    @classmethod
+    def of(cls, fs: FeasibleSet, position: int, name: str) -> Self:
+        """All members of a variant.
+
+        Args:
+            fs: the set.
+            position: of the variant.
+            name: of the trait that is the variant's label.
+        """
+        variant = fs.program.variants[position]
+        return cls(position, variant, {name: variant.label, **variant.constants}, *fs.tree.chain(position))
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """Of the variant."""
+        return self.variant.decisions
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Label of a decision -> its number."""
+        return {decision.label: t for t, decision in enumerate(self.decisions)}
+
+    def without(self, rows: Collection[tuple[int, ...]]) -> Self:
+        """The members but some."""
+        if not rows:
+            return self
+        array = np.array(list(rows), np.int64).reshape(len(rows), len(self.decisions))
+        levels, root = without(self.levels, self.root, array)
+        return replace(self, levels=levels, root=root)
+
+    def has_traits(self, made: Mapping[str, Any]) -> bool:
+        """Whether no trait is otherwise than it was made."""
+        return all(name not in made or is_same(value, made[name]) for name, value in self.traits.items())
+
+    def known(self, made: Mapping[str, Any]) -> int:
+        """How many of the names mean something in this variant."""
+        return sum(name in self.traits or name in self.places for name in made)
+
+    def agrees(self, row: Sequence[int], made: Mapping[str, Any]) -> bool:
+        """Whether a member has what was made."""
+        masks = self.masks(made)
+        return self.has_traits(made) and all(mask[x] for mask, x in zip(masks, row, strict=True))
+
+    def masks(
+        self, made: Mapping[str, Any], space: Mapping[str, BaseDistribution] = MappingProxyType({})
+    ) -> list[NDArray[np.bool_]]:
+        """Per decision, which options agree with what was made, and else with the distribution where there is one."""
         return [
-            np.array([d.label not in made or is_same(option, made[d.label]) for option in d.options])
+            np.array([
+                is_same(option, made[d.label])
+                if d.label in made
+                else d.label not in space or value_of(option, space[d.label]) is not None
+                for option in d.options
+            ])
             for d in self.decisions
-        ]
+        ]  # fmt: skip
 
     def costs(
-        self, wish: Mapping[str, Any], space: Mapping[str, BaseDistribution], made: Mapping[str, Any]
+        self, wish: Mapping[str, Any], space: Mapping[str, BaseDistribution], masks: Sequence[NDArray[np.bool_]]
     ) -> list[NDArray[np.int64]]:
         """Per decision, how far each option is from the wish."""
         result = []
-        for decision, mask in zip(self.decisions, self.masks(made), strict=True):
+        for decision, mask in zip(self.decisions, masks, strict=True):
             cost = np.zeros(len(decision.options), np.int64)
             if decision.label in wish:
                 at = [x for x, option in enumerate(decision.options) if is_same(option, wish[decision.label])]
@@ -59,34 +117,26 @@ class VariantMembers:
             result.append(np.where(mask, cost, NEVER))
         return result
 
-    def possible(self, name: str, made: Mapping[str, Any]) -> tuple[Decision, NDArray[np.bool_]]:
-        """Which options of a decision agree with what was made."""
-        place = self.places[name]
-        fixed = self._fixed(made)
-        if fixed is None:
-            return self.decisions[place], np.zeros(0, np.bool_)
-        return self.decisions[place], possible(self._tree, self._root, fixed, place)
+    def nearest(self, costs: Sequence[NDArray[np.int64]], source: random.Random) -> list[int] | None:
+        """The member of least distance, or None where all are ruled out."""
+        if not self.root:
+            return None
+        row = nearest(self.levels, self.root, costs, source)
+        return row if all(cost[x] < NEVER for cost, x in zip(costs, row, strict=True)) else None
 
-    def has(self, made: Mapping[str, Any]) -> bool:
-        """Whether some member agrees with what was made."""
-        fixed = self._fixed(made)
-        if fixed is None:
-            return False
-        if not fixed:
-            return True
-        place, option = fixed.popitem()
-        return bool(possible(self._tree, self._root, fixed, place)[option])
+    def draw(self, masks: Sequence[NDArray[np.bool_]], source: random.Random) -> list[int] | None:
+        """One of the members with options that are allowed, all alike; None where there is none."""
+        return self.nearest([np.where(mask, 0, NEVER) for mask in masks], source)
 
-    def _fixed(self, made: Mapping[str, Any]) -> dict[int, int] | None:
-        """Number of a decision -> index of its option; None where a value is no option."""
-        result = {}
-        for name, place in self.places.items():
-            if name in made:
-                at = [x for x, option in enumerate(self.decisions[place].options) if is_same(option, made[name])]
-                if not at:
-                    return None
-                result[place] = at[0]
-        return result
+    def possible(self, place: int, masks: Sequence[NDArray[np.bool_]]) -> NDArray[np.bool_]:
+        """Which options of a decision members have whose others are allowed."""
+        restricted = {t: mask for t, mask in enumerate(masks) if not mask.all()}
+        found = possible(self.levels, self.root, restricted, place)[: len(masks[place])]
+        return found & masks[place]
+
+    def has(self, masks: Sequence[NDArray[np.bool_]]) -> bool:
+        """Whether there is a member with options that are allowed."""
+        return bool(self.possible(0, masks).any()) if masks else bool(self.root)
 
 
 def is_same(option: Any, value: Any) -> bool:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import Counter
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from samplers.optuna_studies.completion import FAR, distances, nearest, possible
+from samplers.optuna_studies.completion import FAR, distances, nearest, possible, without
 from samplers.testing import example_set
 from solvers.base import solve
 from solvers.sets.feasible_set import FeasibleSet
@@ -78,11 +80,36 @@ def test_possible_options_are_those_of_the_members_that_agree(name: str) -> None
             asked = source.choice(decisions)
             made = {t: source.randrange(len(chain.variant.decisions[t].options)) for t in decisions}
             made = {t: x for t, x in made.items() if source.random() < 0.5}
+            allowed = {t: np.arange(len(chain.variant.decisions[t].options)) == x for t, x in made.items()}
             agree = np.all([rows[:, t] == x for t, x in made.items() if t != asked] or [np.ones(len(rows))], axis=0)
             expected = np.isin(np.arange(levels[asked].shape[1]), rows[agree, asked])
-            assert possible(levels, root, made, asked).tolist() == expected.tolist()
+            assert possible(levels, root, allowed, asked).tolist() == expected.tolist()
             empty += not expected.any()
     assert empty  # contradictions were among them
+
+
+@pytest.mark.parametrize("name", ["small", "dscnn", "cells"])
+def test_without_some_members_all_others_are_left(name: str) -> None:
+    """One after another in random parts, until none is; the chain is that of a listing."""
+    fs, source = some_set(name), random.Random(3)
+    for position in range(len(fs.program.variants)):
+        rows = rows_of(fs, position)
+        order = source.sample(range(len(rows)), len(rows))
+        for count in sorted({*source.sample(range(len(rows)), 4), len(rows)}):
+            levels, root = without(*fs.tree.chain(position), rows[order[:count]])
+            every = itertools.product(*(range(level.shape[1]) for level in levels))
+            left = {row for row in every if root and is_member(levels, root, row)} if rows.shape[1] < 4 else None
+            assert bool(root) == (count < len(rows))
+            if left is not None:
+                assert left == {tuple(row) for row in rows[order[count:]].tolist()}
+            assert not any(root and is_member(levels, root, row) for row in rows[order[:count]].tolist())
+            assert all(is_member(levels, root, row) for row in rows[order[count:]].tolist())
+
+
+def is_member(levels: list[np.ndarray], node: int, row: Sequence[int]) -> bool:
+    for level, x in zip(levels, row, strict=True):
+        node = int(level[node][x])
+    return node == 1
 
 
 def test_nothing_is_possible_in_an_empty_variant() -> None:

@@ -41,7 +41,7 @@ class TestOptunasOwn(BasicSamplerTestCase, RelativeSamplerTestCase, MultiObjecti
     def sampler(self) -> Callable[[], BaseSampler]:
         def make() -> BaseSampler:
             base = TPESampler(n_startup_trials=0, multivariate=True, seed=0)
-            return FeasibleOptunaSampler(example_set("small"), base, seed=0)
+            return FeasibleOptunaSampler(example_set("small"), base, seed=0, own="*")
 
         return make
 
@@ -78,7 +78,7 @@ def checked(sampler: FeasibleOptunaSampler, fs: FeasibleSet, trial: Trial) -> An
 def test_every_trial_is_a_member_whatever_the_order(base: Callable[..., BaseSampler]) -> None:
     """The variant first, last or never; decisions in any order, some left out; as integers or categories."""
     fs, source = depths(), random.Random(0)
-    sampler = FeasibleOptunaSampler(fs, base(seed=0), seed=0)
+    sampler = FeasibleOptunaSampler(fs, base(seed=0), seed=0, own=["ra*"])
     categorical = random.Random(1).sample(range(1, 7), 3)
 
     def suggest(trial: Trial, name: str) -> None:
@@ -107,7 +107,7 @@ def test_every_trial_is_a_member_whatever_the_order(base: Callable[..., BaseSamp
 def test_categories_by_name(base: Callable[..., BaseSampler]) -> None:
     """Operators of a cell, and two objectives."""
     fs = cells()
-    sampler = FeasibleOptunaSampler(fs, base(seed=1), seed=1)
+    sampler = FeasibleOptunaSampler(fs, base(seed=1), seed=1, distinct=False)
     operators = list(fs.program.variants[0].decisions[0].options)
 
     def objective(trial: Trial) -> tuple[float, float]:
@@ -122,10 +122,10 @@ def test_categories_by_name(base: Callable[..., BaseSampler]) -> None:
 
 
 def test_it_learns_as_its_base_does() -> None:
-    """TPE within the set comes closer to the best than random suggestions do, in the mean over 5 seeds."""
+    """What TPE tries within the set is better than random suggestions are, in the mean over 3 seeds."""
     fs = depths()
 
-    def best(base: Callable[..., BaseSampler], seed: int) -> float:
+    def mean(base: Callable[..., BaseSampler], seed: int) -> float:
         sampler = FeasibleOptunaSampler(fs, base(seed=seed), seed=seed)
 
         def objective(trial: Trial) -> float:
@@ -136,10 +136,10 @@ def test_it_learns_as_its_base_does() -> None:
 
         study = optuna.create_study(direction="maximize", sampler=sampler)
         study.optimize(objective, n_trials=25)
-        return study.best_value
+        return sum(trial.value or 0 for trial in study.trials) / 25
 
-    tpe = sum(best(partial(TPESampler, n_startup_trials=5), seed) for seed in range(5))
-    assert tpe > sum(best(RandomSampler, seed) for seed in range(5))
+    tpe = sum(mean(partial(TPESampler, n_startup_trials=5), seed) for seed in range(3))
+    assert tpe > sum(mean(RandomSampler, seed) for seed in range(3))
 
 
 @pytest.mark.filterwarnings("ignore:PartialFixedSampler is experimental")  # as Optuna says of it
@@ -168,7 +168,7 @@ def test_what_was_enqueued_or_fixed_is_respected() -> None:
 def test_free_decisions_are_drawn_uniformly_among_completions() -> None:
     """Chi-square at the level 0.1 % over 1,500 trials; the suggested decision has one value only."""
     fs = example_set("small")
-    sampler = FeasibleOptunaSampler(fs, RandomSampler(seed=0))
+    sampler = FeasibleOptunaSampler(fs, RandomSampler(seed=0), distinct=False)
     study = optuna.create_study(sampler=sampler)
     drawn: Counter[str] = Counter()
     for _ in range(1_500):
