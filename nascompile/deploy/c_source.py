@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 from nascompile.deploy.calls import Call, Plan
 
-__all__ = ["constants", "header", "source"]
+__all__ = ["Targets", "constants", "header", "source"]
+
+#: Mean and deviation of each number to predict.
+Targets = tuple[tuple[float, float], ...]
 
 _TYPE = {"int8": "int8_t", "float32": "float"}
 _HEADER = """\
@@ -42,12 +45,13 @@ const nc_value *nc_output(void);
 _WIDTH = 116
 
 
-def header(plan: Plan, name: str) -> str:
+def header(plan: Plan, name: str, targets: Targets = ()) -> str:
     """`network.h`: what a firmware calls.
 
     Args:
         plan: the calls.
         name: of the network, for the comment at the top.
+        targets: mean and deviation of each number that it predicts, in the data's own unit; none for other tasks.
     """
     width = 1 if plan.dtype == "int8" else 4
     return _HEADER.format(
@@ -59,7 +63,7 @@ def header(plan: Plan, name: str) -> str:
         input_size=plan.input.size,
         output_size=plan.output.size,
         ram=plan.memory.size * width,
-        steps=_steps(plan),
+        steps=_steps(plan) + _targets(targets),
     )
 
 
@@ -74,6 +78,22 @@ def _steps(plan: Plan) -> str:
             f"#define NC_{word}_ZERO ({tensor.zero_point})",
         ]
     return "\n".join([*lines, ""])
+
+
+def _targets(targets: Targets) -> str:
+    """What the outputs stand for, where they are numbers to predict; macros, so that nobody pays who does not ask."""
+    if not targets:
+        return ""
+    means, deviations = (", ".join(_float(value) for value in values) for values in zip(*targets, strict=True))
+    lines = [
+        "",
+        "/* Output k predicts NC_TARGET_MEAN[k] + NC_TARGET_DEVIATION[k] * (what it stands for), as in",
+        " * static const float mean[NC_OUTPUT_SIZE] = NC_TARGET_MEAN; */",
+        f"#define NC_TARGET_MEAN {{ {means} }}",
+        f"#define NC_TARGET_DEVIATION {{ {deviations} }}",
+        "",
+    ]
+    return "\n".join(lines)
 
 
 def source(plan: Plan, name: str) -> str:

@@ -72,7 +72,8 @@ def deploy(subject: Deployable, target: Target, folder: Path) -> Deployed:
     with suppress(LatencyError):  # there is no profile of this core
         foretold["instructions"] = predicted_instructions(plan, named_profile(NascompileC.name, target, subject.dtype))
     made = Deployed(folder, subject, target, plan, foretold, vectors=vectors)
-    write_project(folder, plan, target, vectors, name=str(subject.candidate), readme=readme(made))
+    name, text = str(subject.candidate), readme(made)
+    write_project(folder, plan, target, vectors, name=name, readme=text, targets=subject.targets)
     return made
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nascompile.compression.quantised import QuantisedNetwork
+from nascompile.deploy.c_source import Targets
 from nascompile.deploy.float_network import FloatNetwork, float_network
 from nascompile.deploy.project import Vectors
 from spaces.program.breakdown import totals
@@ -39,6 +40,7 @@ class Deployable:
         reference: inputs [n, ...] of its data type -> outputs.
         trained: whether its weights were.
         module: gives it as a PyTorch module in floating point.
+        targets: mean and deviation of each number that it predicts; none for other tasks.
     """
 
     candidate: Candidate
@@ -46,6 +48,7 @@ class Deployable:
     reference: Callable[[NDArray[Any]], NDArray[Any]]
     trained: bool
     module: Callable[[], Network]
+    targets: Targets = ()
 
     @property
     def dtype(self) -> str:

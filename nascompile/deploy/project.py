@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nascompile.deploy.c_source import header, source
+from nascompile.deploy.c_source import Targets, header, source
 from nascompile.deploy.calls import Plan
 from nascompile.deploy.core import Core, core_of
 from nascompile.deploy.errors import DeployError
@@ -60,7 +60,9 @@ def kernel_files(plan: Plan) -> list[str]:
     return sorted(result)
 
 
-def write_project(folder: Path, plan: Plan, target: Target, vectors: Vectors, name: str, readme: str) -> None:
+def write_project(
+    folder: Path, plan: Plan, target: Target, vectors: Vectors, name: str, readme: str, targets: Targets = ()
+) -> None:
     """Write the folder.
 
     Args:
@@ -70,13 +72,14 @@ def write_project(folder: Path, plan: Plan, target: Target, vectors: Vectors, na
         vectors: for the check.
         name: of the network, for comments.
         readme: text of README.md.
+        targets: see `header`.
 
     Raises:
         DeployError: the folder cannot be written.
     """
     core = core_of(target)
     texts = {
-        "network.h": header(plan, name), "network.c": source(plan, name),
+        "network.h": header(plan, name, targets), "network.c": source(plan, name),
         "check/vectors.h": _vectors(plan, vectors), "README.md": readme,
         **_kernels(plan), **_images(target, core),
     }  # fmt: skip

@@ -61,6 +61,11 @@ def readme(made: Deployed) -> str:
             "\n\nA number q stands for `scale * (q - zero)`, with `NC_INPUT_SCALE`, `NC_INPUT_ZERO` and those of the "
             "output;\n`q = clamp(round(x / NC_INPUT_SCALE) + NC_INPUT_ZERO, -128, 127)`."
         )
+    if made.subject.targets:
+        quantised += (
+            "\n\nThe network predicts numbers: output k, as a real number, times `NC_TARGET_DEVIATION[k]` plus "
+            "`NC_TARGET_MEAN[k]`."
+        )
     rom = made.predicted.get("rom")
     return _TEXT.format(
         candidate=made.subject.candidate,
