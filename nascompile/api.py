@@ -14,8 +14,9 @@ from spaces.language.reader import load_space
 from spaces.language.space import Space
 from spaces.program.compile import compile_space
 from spaces.program.graph import Budgets, Program
+from spaces.program.shipping import in_dtype
 from spaces.runtimes.base import Runtime
-from spaces.runtimes.library import DEFAULT, find_runtime
+from spaces.runtimes.library import DEFAULT, deployed_runtime, find_runtime
 from spaces.targets.catalogue import load_target
 from spaces.targets.target import Target
 from spaces.units import parse_bytes, parse_count, parse_time_ns
@@ -39,7 +40,8 @@ def compile(
     latency: Quantity = None,
     latency_profile: str | Path | LatencyProfile | None = None,
     ram_model: str | None = None,
-    runtime: str = DEFAULT,
+    runtime: str | None = None,
+    ships: str | None = None,
     overrides: Iterable[str] = (),
     tables: bool = True,
 ) -> Program:
@@ -58,9 +60,12 @@ def compile(
             `nascompile-c`, the default with that runtime, is of our own C on the MCU's core, at one cycle an
             instruction.
         ram_model: `pingpong` or `liveness`; the space's own by default.
-        runtime: what the ROM counts: `ebs`, weights and biases as EBS Eq. 3, or `nascompile-c`, the bytes of the C that
-            `nascompile deploy` writes, as measured on the MCU's core; with that the RAM is `liveness` by default, and
-            the MCU's RAM without the kibibyte that its image keeps for the stack.
+        runtime: what the ROM counts: `ebs` (default), weights and biases as EBS Eq. 3, or `nascompile-c`, the bytes of
+            the C that `nascompile deploy` writes, as measured on the MCU's core; with that the RAM is `liveness` by
+            default, and the MCU's RAM without the kibibyte that its image keeps for the stack.
+        ships: the data type of the networks on the chip, `int8` or `float32`, in place of the space's: counts what
+            `nascompile deploy` writes, as `nascompile search` does. The runtime is then `nascompile-c` by default, and
+            `ebs` where no MCU is given or its core was not measured.
         overrides: `key.path=value` strings for the space.
         tables: work out at once what all networks cost. Without, that is done when it is first asked for; candidates
             are read, drawn, costed and deployed one by one without it.
@@ -73,12 +78,20 @@ def compile(
         >>> nc.compile("dscnn", mcu="stm32f412").size
         19136512
     """
-    source = space if isinstance(space, Space) else load_space(space, overrides)
     target = load_target(mcu) if isinstance(mcu, str) else mcu
-    found = find_runtime(runtime, target, source.settings.dtype)
+    given = tuple(overrides)
+    source = space if isinstance(space, Space) else load_space(space, given)
+    if ships and source.settings.dtype != ships:
+        typed = f"dtype={ships}"
+        source = in_dtype(space, ships) if isinstance(space, Space) else load_space(space, [*given, typed])
+    dtype = source.settings.dtype
+    if ships and runtime is None:
+        found = deployed_runtime(target, dtype)
+    else:
+        found = find_runtime(runtime or DEFAULT, target, dtype)
     budgets = budgets_of(target, found.stack, rom=rom, ram=ram, flops=flops, macs=macs, latency=latency)
     limited = budgets.latency is not None or any("latency" in c.names for c in source.constraints)
-    profile = _profile(latency_profile, target, source.settings.dtype, found, limited)
+    profile = _profile(latency_profile, target, dtype, found, limited)
     name = target.name if target else ""
     return compile_space(
         source, budgets, target=name, ram_model=ram_model, runtime=found, latency=profile, tables=tables
@@ -96,7 +109,8 @@ def reduce(
     latency: Quantity = None,
     latency_profile: str | Path | LatencyProfile | None = None,
     ram_model: str | None = None,
-    runtime: str = DEFAULT,
+    runtime: str | None = None,
+    ships: str | None = None,
     overrides: Iterable[str] = (),
     solver: str = "auto",
     progress: Progress | None = None,
@@ -119,10 +133,12 @@ def reduce(
         >>> fs = nc.reduce("dscnn", mcu="ebs-small")
         >>> len(fs), fs.counts["8"], str(fs[0])
         (167713, 130285, 'dscnn/6: 84-84-84-84-84-84')
+        >>> len(nc.reduce("dscnn", mcu="ebs-small", ships="int8"))  # what fits once it is C
+        19136512
     """
     program = compile(
         space, mcu=mcu, rom=rom, ram=ram, flops=flops, macs=macs, latency=latency, latency_profile=latency_profile,
-        ram_model=ram_model, runtime=runtime, overrides=overrides,
+        ram_model=ram_model, runtime=runtime, ships=ships, overrides=overrides,
     )  # fmt: skip
     return solve(program, solver, progress, None if max_memory is None else parse_bytes(max_memory))
 

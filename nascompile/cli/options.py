@@ -24,7 +24,6 @@ from solvers.sets.relaxed_set import AnySet
 from solvers.sets.restriction import parse_conditions
 from spaces.errors import NascompileError
 from spaces.program.graph import Program
-from spaces.runtimes.library import DEFAULT
 from spaces.units import parse_bytes
 
 __all__ = [
@@ -93,14 +92,15 @@ class Limits:
         ),
     ] = None
     runtime: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--runtime",
             help="What ROM counts: ebs (weights, EBS Eq. 3) or nascompile-c (the bytes of the C that `deploy` writes, "
-            "measured; RAM is then liveness by default).",
+            "measured; RAM is then liveness by default). Default: ebs; of `search` nascompile-c, if measured on the "
+            "MCU's core.",
             metavar="NAME",
         ),
-    ] = DEFAULT
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -130,8 +130,11 @@ class Request:
     #: Where it is not an option.
     solver = "auto"
 
-    def program(self) -> Program:
+    def program(self, ships: str | None = None) -> Program:
         """The space, compiled.
+
+        Args:
+            ships: see `nascompile.compile`.
 
         Raises:
             NascompileError: any mistake in the space or the limits.
@@ -140,7 +143,7 @@ class Request:
         if model not in (None, "pingpong", "liveness"):
             hint = "it is `pingpong` or `liveness`"
             raise NascompileError.of("wrong-value", f"there is no RAM model `{model}`", hint)
-        return compile_program(self.space, **self._limits(), overrides=self.overrides or (), tables=False)
+        return compile_program(self.space, **self._limits(), ships=ships, overrides=self.overrides or (), tables=False)
 
     def set_file(self, program: Program) -> Path:
         """What the set is called unless someone says: SPACE-MCU, and whatever else was asked for."""
@@ -151,8 +154,11 @@ class Request:
     def _limits(self) -> dict[str, Any]:
         return {"mcu": self.mcu, "rom": self.rom, "ram": self.ram, **vars(self.limits)}
 
-    def feasible_set(self) -> AnySet:
+    def feasible_set(self, ships: str | None = None) -> AnySet:
         """The set in a file, or the feasible set of the space, relaxed where that is too large to hold.
+
+        Args:
+            ships: of a space; see `nascompile.compile`.
 
         Raises:
             NascompileError: any mistake, or limits on a set that is already made.
@@ -160,7 +166,7 @@ class Request:
         if not is_set_file(self.space):
             with working(f"reducing {self.space}") as progress:
                 progress("compiling", 0)
-                fs = solve(self.program(), self.solver, progress)
+                fs = solve(self.program(ships), self.solver, progress)
             say_relaxed(fs, self.solver)
             return fs
         unset = {"mcu": None, "rom": None, "ram": None, **vars(Limits())}
@@ -199,14 +205,17 @@ class MembersRequest(SetRequest):
         ),
     ] = None
 
-    def feasible_set(self) -> AnySet:
+    def feasible_set(self, ships: str | None = None) -> AnySet:
         """The set, or the part of it that was asked for.
+
+        Args:
+            ships: see `Request.feasible_set`.
 
         Raises:
             NascompileError: see `Request.feasible_set`; a condition that the space cannot have.
         """
         conditions = parse_conditions(self.where or ())
-        fs = super().feasible_set()
+        fs = super().feasible_set(ships)
         return fs.where(**conditions) if conditions else fs
 
 

@@ -82,6 +82,8 @@ def share(part: int, whole: int) -> str:
     """A percentage that never rounds something to nothing or to everything."""
     if not whole:
         return "-"
+    if part == whole:
+        return "100 %"
     percent = 100 * part / whole
     if part and percent < 0.01:
         return f"{percent:.1e} %"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,12 +13,8 @@ from nascompile.compression.quantised import QuantisedNetwork
 from nascompile.deploy.c_source import Targets
 from nascompile.deploy.float_network import FloatNetwork, float_network
 from nascompile.deploy.project import Vectors
-from spaces.program.breakdown import totals
 from spaces.program.candidate import Candidate
-from spaces.program.with_overrides import with_overrides
-from spaces.runtimes.base import RuntimeProfileError
-from spaces.runtimes.ebs import Ebs
-from spaces.runtimes.nascompile_c import NascompileC
+from spaces.program.shipping import Shipping
 from spaces.targets.target import Target
 
 if TYPE_CHECKING:
@@ -104,13 +100,7 @@ def predicted(candidate: Candidate, target: Target, dtype: str) -> dict[str, int
         `ram`, what is alive at once; `ram_pingpong`, EBS Eq. 4; `macs`; `rom`, where the runtime was measured on the
         target's core.
     """
-    there = with_overrides(candidate, [f"dtype={dtype}"])
-    names = ["ram", "ram_pingpong", "macs"]
-    program = replace(there.program, runtime=Ebs(), ram_model="liveness")
-    try:
-        program = replace(program, runtime=NascompileC.find(target, dtype))
-        names.append("rom")
-    except RuntimeProfileError:
-        pass  # of another core the ROM is not known
-    costs = totals(replace(there, program=program))
+    shipping = Shipping.of(candidate.program, dtype, target)
+    costs = shipping.costs(candidate)
+    names = ["ram", "ram_pingpong", "macs", *(["rom"] if shipping.measured else [])]
     return {name: int(costs[name]) for name in names}

@@ -20,6 +20,7 @@ from spaces.language.cell import lower_cell
 from spaces.language.reader import read_space
 from spaces.language.space import Space
 from spaces.networks.network import LayerModule, Operator, super_network
+from spaces.operators import Ops
 from spaces.program.graph import Program
 from spaces.program.lowering import lower_chain
 from spaces.program.variants import Variant, unroll
@@ -146,11 +147,16 @@ class Indicators:
         program, settings = self.program, self.program.space.settings
         (variant,) = program.variants
         costs = [
-            layer_cost(s.ops, s.x, s.out, settings, program.runtime, profile=program.latency)
+            layer_cost(_plain(s.ops), s.x, s.out, settings, program.runtime, profile=program.latency)
             for s in lower_chain(program.space, variant, remaining)
         ]
         latency = program.latency and sum(c.latency for c in costs) + program.latency.network_ns
         return sum(c.flops for c in costs), latency
+
+
+def _plain(ops: Ops) -> Ops:
+    """Without the factors that only a super-network has: no device runs them."""
+    return tuple(replace(op, kind="identity", scale=1.0) if op.kind == "scale" else op for op in ops)
 
 
 def _thinned(space: Space, overrides: tuple[str, ...]) -> tuple[Space, Variant]:

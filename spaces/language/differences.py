@@ -9,7 +9,7 @@ from typing import Any
 from spaces.language.source import is_list, is_mapping
 from spaces.language.space import Space
 
-__all__ = ["differences"]
+__all__ = ["differences", "overrides_to"]
 
 #: Keys, and characters of a value, that a sentence has room for.
 _KEYS, _CHARACTERS = 3, 30
@@ -31,6 +31,22 @@ def differences(one: Space, other: Space) -> str:
     more = f" and {len(found) - _KEYS} more" if len(found) > _KEYS else ""
     # Two texts may differ in nothing but the order of keys, which is that of the decisions.
     return f": they differ in {', '.join(found[:_KEYS]) or 'the order of their keys'}{more}"
+
+
+def overrides_to(one: Space, other: Space) -> list[str]:
+    """The overrides by which a space becomes another of the same name, as a command line has them.
+
+    A key that only the first one has is not taken away: compare what comes out.
+
+    Example:
+        >>> from spaces.language.reader import load_space
+        >>> overrides_to(load_space("dscnn"), load_space("dscnn", ["dtype=int8", "network.2.repeat=[4,5]"]))
+        ['network.2.repeat=[4,5]', 'dtype=int8']
+    """
+    a, b = (json.loads(space.text) for space in (one, other))
+    found = {key: value for key, _, value in _differing(a, b, "") if value is not None}
+    texts = {key: v if isinstance(v, str) else json.dumps(v, separators=(",", ":")) for key, v in found.items()}
+    return [f"{key}={text}" for key, text in texts.items()]
 
 
 def _differing(one: Any, other: Any, key: str) -> Iterator[tuple[str, Any, Any]]:

@@ -12,7 +12,7 @@ from spaces.runtimes.nascompile_c import NascompileC
 from spaces.runtimes.tflite_micro import TfliteMicro
 from spaces.targets.target import Target
 
-__all__ = ["DEFAULT", "RUNTIMES", "find_runtime", "stored_runtime"]
+__all__ = ["DEFAULT", "RUNTIMES", "deployed_runtime", "find_runtime", "stored_runtime"]
 
 #: Every runtime by its name. What `--runtime` may be are those that say something of ROM.
 RUNTIMES: dict[str, type[Runtime]] = {one.name: one for one in (Ebs, NascompileC, TfliteMicro)}
@@ -45,6 +45,20 @@ def find_runtime(name: str, target: Target | None, dtype: str) -> Runtime:
     if RUNTIMES[name] not in known:
         raise RUNTIMES[name].silent("take " + " or ".join(f"--runtime {one.name}" for one in known))
     return RUNTIMES[name].find(target, dtype)
+
+
+def deployed_runtime(target: Target | None, dtype: str) -> Runtime:
+    """The runtime that counts what `nascompile deploy` writes for a target; `ebs` where its core was not measured.
+
+    Example:
+        >>> from spaces.targets.catalogue import load_target
+        >>> deployed_runtime(load_target("stm32f412"), "int8").name, deployed_runtime(load_target("esp32"), "int8").name
+        ('nascompile-c', 'ebs')
+    """
+    try:
+        return NascompileC.find(target, dtype)
+    except RuntimeProfileError:
+        return Ebs.find(target, dtype)
 
 
 def stored_runtime(keys: Mapping[str, Any]) -> Runtime:

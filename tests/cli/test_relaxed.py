@@ -159,7 +159,8 @@ def test_score(run: Run, file: str, members: set[str]) -> None:
 
 
 def test_search_by_proxies(run: Run, file: str, members: set[str]) -> None:
-    search = ("search", file, "--sampler", "pareto", "--objectives", "macs:min,entropy", "--population", "4")
+    paper = ("--runtime", "ebs", "dtype=float32")
+    search = ("search", file, *paper, "--sampler", "pareto", "--objectives", "macs:min,entropy", "--population", "4")
     found = json.loads(run(*search, "--trials", "99", "--json").stdout)
     assert (found["feasible"], found["feasible_at_least"], found["feasible_at_most"]) == (None, 5, 30)
     logged = [json.loads(line) for line in (run.folder / "mlp2-pareto-0.jsonl").read_text().splitlines()[1:]]

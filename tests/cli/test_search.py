@@ -88,6 +88,6 @@ def test_mistakes(run: Run, arguments: tuple[str, ...], message: str) -> None:
 
 def test_other_spaces_and_missing_profiles(run: Run) -> None:
     assert "`mlp2` has other decisions" in run("search", "mlp2", "--sampler", "monas").stderr
-    done = run("search", "tiny.yaml", "--sampler", "monas", "--mcu", "stm32l432", "--mu", "0.5")
+    done = run("search", "tiny.yaml", "--sampler", "monas", "--mcu", "esp32", "--mu", "0.5")
     assert done.code == 2
     assert "the weight mu needs a latency profile" in done.stderr

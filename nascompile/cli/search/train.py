@@ -18,6 +18,7 @@ from nascompile.cli.pace import Pace
 from nascompile.cli.parameters import parsed
 from nascompile.cli.search.options import Resources, SearchOptions
 from nascompile.cli.search.run_report import draw_front, outcome_data, print_outcome
+from nascompile.cli.search.shipping import shipped_set
 from nascompile.cli.search.untrained import with_latency
 from nascompile.run.settings import COSTS, QUANTISATIONS, DataSettings, RunSettings
 from samplers.registry import registered
@@ -65,7 +66,7 @@ class TrainSearch:
         settings = self._settings(parameters)
         if options.output:
             RunFolder(options.output).check_own()
-        fs = request.feasible_set()
+        fs = shipped_set(request, "float32" if training.quantise == "none" else "int8")
         if not fs:
             message = f"no network of `{fs.program.space.name}` fits ({fs.description}), so there is nothing to train"
             raise NascompileError.of("empty-set", message, "`nascompile explain` says what the budgets lack")

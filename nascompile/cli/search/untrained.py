@@ -18,6 +18,7 @@ from nascompile.cli.examples import labelled_examples
 from nascompile.cli.options import SetRequest, default_name, is_set_file
 from nascompile.cli.output import Interrupted, emit_json, out, say, working
 from nascompile.cli.search.options import SearchOptions
+from nascompile.cli.search.shipping import shipped_set
 from nascompile.records.search_log import SearchLog
 from samplers.training_free import Means, Record, TrainingFreeSearch
 from solvers.base import Progress
@@ -54,7 +55,7 @@ class Untrained(ABC, Generic[S]):
         options, resources = self.options, self.options.resources
         self.search.check()
         check_engine(resources.engine, resources.device)
-        self.fs = with_latency(self.search, request).feasible_set()
+        self.fs = shipped_set(with_latency(self.search, request))
         self.search.check(self.fs)
         data = self.examples()
         path = options.log or Path(f"{default_name(self.fs.program, options.sampler, options.seed)}.jsonl")

@@ -1,0 +1,102 @@
+"""The set that a search takes: networks counted as they ship, unless someone asks for the paper's formulas."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nascompile.cli.counts import between_text
+from nascompile.cli.options import SetRequest, is_set_file
+from nascompile.cli.output import say, share
+from nascompile.cli.search.reduce_line import reduce_line
+from solvers.sets.relaxed_set import AnySet
+from spaces.errors import NascompileError
+from spaces.program.graph import Program
+from spaces.program.shipping import deployed_by, target_of
+from spaces.runtimes.ebs import Ebs
+
+__all__ = ["shipped_set", "unmeasured"]
+
+_TYPE = "dtype="
+
+
+def shipped_set(request: SetRequest, keeps: str | None = None) -> AnySet:
+    """The networks that fit as they ship.
+
+    Args:
+        request: for a space, or a set file.
+        keeps: the data type of the networks that the search keeps, `int8` or `float32`; None where it keeps none, and
+            `dtype=` may say which they will be.
+
+    Raises:
+        NascompileError: see `SetRequest.feasible_set`; a data type that is not that of the networks that are kept; a
+            set file that counts otherwise.
+    """
+    typed = _typed(request)
+    ships = keeps or typed or "int8"
+    paper = request.limits.runtime == Ebs.name
+    if typed not in (None, ships) and not paper:
+        _refuse(typed or "", ships)
+    if is_set_file(request.space):
+        return _checked(request, ships, typed or ships)
+    fs = request.feasible_set(None if paper and typed else ships)
+    _say(fs, ships, request.limits.runtime is not None)
+    return fs
+
+
+def _typed(request: SetRequest) -> str | None:
+    """The data type that the command line gives."""
+    given = [one.removeprefix(_TYPE).strip(" \"'") for one in request.overrides or () if one.startswith(_TYPE)]
+    return given[-1] if given else None
+
+
+def _refuse(typed: str, ships: str) -> None:
+    kept = "--quantise none keeps float32" if ships == "int8" else "--quantise qat or ptq keeps int8"
+    message = f"`dtype={typed}` counts {typed} networks, and those that this search keeps are {ships}"
+    hint = f"leave it out; {kept}; --runtime ebs dtype={typed} counts by the paper's formulas all the same"
+    raise NascompileError.of("bad-option", message, hint)
+
+
+def _checked(request: SetRequest, ships: str, typed: str) -> AnySet:
+    """The set in a file that counts what ships, or is said to be wanted as it is."""
+    runtime = request.limits.runtime
+    others = [one for one in request.overrides or () if not one.startswith(_TYPE)]
+    bare = replace(request, overrides=others, limits=replace(request.limits, runtime=None))
+    fs = bare.feasible_set()
+    program = fs.program
+    counted = (program.space.settings.dtype, program.runtime.name)
+    as_is = runtime == Ebs.name and counted == (typed, runtime)
+    wanted = (ships, runtime or deployed_by(program, ships).name)
+    if not as_is and (counted != wanted or runtime == Ebs.name):
+        _refuse_set(request.space, fs, wanted, ships)
+    return fs
+
+
+def _refuse_set(name: str, fs: AnySet, wanted: tuple[str, str], ships: str) -> None:
+    program = fs.program
+    dtype, runtime = program.space.settings.dtype, program.runtime.name
+    searched = f"this search is for {wanted[0]} networks by {wanted[1]}"
+    message = f"`{name}` counts {dtype} networks by {runtime}, and {searched}"
+    hint = f"make that set: `{reduce_line(program, ships, deployed_by(program, ships).name)}`"
+    if fs.origin:
+        hint += f", and take its part anew ({fs.origin})"
+    if runtime == Ebs.name:
+        hint += f"; or search it as it is, with --runtime {runtime}{'' if dtype == ships else f' dtype={dtype}'}"
+    raise NascompileError.of("other-counting", message, hint)
+
+
+def _say(fs: AnySet, ships: str, asked: bool) -> None:
+    """What is counted, and how many that leaves."""
+    program = fs.program
+    how = f"{program.space.settings.dtype} networks by {program.runtime.name}"
+    why = "" if asked or program.runtime.name != Ebs.name else f", the paper's formulas: {unmeasured(program, ships)}"
+    low, high = fs.between
+    part = f" ({share(low, program.size)})" if low == high else ""
+    say(f"counting {how}{why}; {between_text(low, high)} of {program.size:,} fit{part}")
+
+
+def unmeasured(program: Program, dtype: str) -> str:
+    """Why what `deploy` writes is not known to the byte."""
+    target = target_of(program)
+    if target:
+        return f"the C of `deploy` was not measured on a {target.core} in {dtype}"
+    return "no MCU is named" if not program.target else f"the core of `{program.target}` was not measured"
