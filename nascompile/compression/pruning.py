@@ -27,7 +27,10 @@ from spaces.networks.network import Network
 from spaces.operators import OPERATORS
 from spaces.program.candidate import Candidate
 
-__all__ = ["Pruned", "PruningRound", "prune", "remove_channels"]
+__all__ = ["Pruned", "PruningRound", "check_prunable", "check_steps", "prune", "remove_channels"]
+
+#: Rounds of pruning (PrototypeNAS, Sec. 3.3).
+STEPS = 4
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def prune(
     recipe: Recipe,
     *,
     sparsity: str = "S",
-    steps: int = 4,
+    steps: int = STEPS,
     seed: int = 0,
     batch_norm: str | None = "kept",
     checkpoints: Path | None = None,
@@ -108,12 +111,9 @@ def prune(
         TrainingError: see `nascompile.training.train`.
         FileError: see `nascompile.training.train`.
     """
-    if steps < 1 or recipe.epochs <= steps:
-        message = f"{steps} `steps` of pruning in {recipe.epochs} epochs"
-        raise CompressionError.of("bad-steps", message, "there must be 1 step or more, and more epochs than steps")
+    check_steps(recipe.epochs, steps)
     graph = unpruned_graph(candidate, sparsity, batch_norm=batch_norm)
-    thin = thin_graph(candidate, batch_norm=batch_norm)
-    ends = _targets(graph, thin)
+    ends = _targets(graph, thin_graph(candidate, batch_norm=batch_norm))
     starts = {family: len(numbers) for family, numbers in channels_of(graph).families.items()}
     network, rounds = graph.build(seed), list[PruningRound]()
     for k in range(steps + 1):
@@ -128,6 +128,28 @@ def prune(
     result = candidate.build(batch_norm=batch_norm)
     result.load_state_dict(network.state_dict())
     return Pruned(result.eval(), tuple(rounds))
+
+
+def check_steps(epochs: int, steps: int = STEPS) -> None:
+    """Whether the epochs are enough for pruning in steps.
+
+    Raises:
+        CompressionError: they are not.
+    """
+    if steps < 1 or epochs <= steps:
+        message = f"{steps} steps of pruning in {epochs} epoch{'s' * (epochs != 1)}"
+        hint = f"train for {steps + 1} epochs or more: one at least before the first step and after each"
+        raise CompressionError.of("bad-steps", message, hint if steps > 0 else "there must be 1 step or more")
+
+
+def check_prunable(candidate: Candidate, sparsity: str, *, batch_norm: str | None = "kept") -> None:
+    """Whether pruning leads to a candidate.
+
+    Raises:
+        CompressionError: it does not: see `prune`.
+    """
+    graph = unpruned_graph(candidate, sparsity, batch_norm=batch_norm)
+    _targets(graph, thin_graph(candidate, batch_norm=batch_norm))
 
 
 def remove_channels(graph: OperatorGraph, network: Network, left: dict[Family, int]) -> tuple[OperatorGraph, Network]:

@@ -17,7 +17,7 @@ from nascompile.training.objective import METRICS, better, check_metric, gain
 rng = np.random.default_rng(0)
 
 
-def part(y: np.ndarray, units: tuple[float, ...] = ()) -> Part:
+def part(y: Any, units: tuple[float, ...] = ()) -> Part:
     return Part(np.zeros((len(y), 1), np.float32), y, units)
 
 

@@ -1,0 +1,86 @@
+"""One network of a run in detail: all its numbers, class by class, and what was taken for what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.markup import escape
+
+from nascompile.cli.output import out, table
+from nascompile.cli.search.metric_text import METRIC_NAMES, interval_text, metric_text
+
+__all__ = ["print_report"]
+
+#: A table of what was taken for what is shown up to so many classes; of more, the most frequent mistakes.
+_CLASSES = 12
+_MISTAKES = 12
+
+
+def print_report(report: Mapping[str, Any], title: str) -> None:
+    """What `nascompile.training.report` says of a network, for a person.
+
+    Args:
+        report: of the test part.
+        title: which form of the network it is of.
+    """
+    values, guess = report["metrics"], report.get("guess", {})
+    out.print(f"{title}, {report['examples']:,} examples", soft_wrap=True)
+    rows = table("metric", ">value", *((">guessing",) if guess else ()), *(("95 %",) if "interval" in report else ()))
+    for name, text in METRIC_NAMES.items():
+        if name in values:
+            interval = interval_text(*report["interval"]) if name == "accuracy" else ""
+            cells = [metric_text(name, guess.get(name))] if guess else []
+            rows.add_row(text, metric_text(name, values[name]), *cells, *([interval] if "interval" in report else []))
+    out.print(rows)
+    if guess:
+        out.print(_guessing(report), soft_wrap=True)
+    for key, names in (("classes", ("recall", "precision", "f1")), ("outputs", ("mae", "rmse", "r2"))):
+        if key in report and len(report[key]) > (key == "outputs"):
+            out.print()
+            _print_parts(report[key], names)
+    if "confusion" in report:
+        out.print()
+        _print_confusion([one["name"] for one in report["classes"]], report["confusion"])
+
+
+def _guessing(report: Mapping[str, Any]) -> str:
+    if "confusion" in report:
+        return "guessing: always the largest class of the training part"
+    return "guessing: always the mean of the training part" if "outputs" in report else "guessing: the same for all"
+
+
+def _print_parts(parts: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
+    """A row for each class, label or output."""
+    counted = "examples" in parts[0]
+    rows = table(
+        "class" if counted else "output",
+        *([">examples"] if counted else []),
+        *(f">{METRIC_NAMES[name]}" for name in names),
+    )
+    for one in parts:
+        count = [f"{one['examples']:,}"] if counted else []
+        rows.add_row(escape(one["name"]), *count, *(metric_text(name, one[name]) for name in names))
+    out.print(rows)
+
+
+def _print_confusion(names: Sequence[str], confusion: Sequence[Sequence[int]]) -> None:
+    """Who was taken for whom."""
+    mistakes = sorted(
+        ((n, i, j) for i, row in enumerate(confusion) for j, n in enumerate(row) if i != j and n), reverse=True
+    )
+    if len(names) <= _CLASSES and sum(max(len(name), 3) + 2 for name in names) < out.width - 24:
+        rows = table("is, taken for", *(f">{escape(name)}" for name in names))
+        for name, row in zip(names, confusion, strict=True):
+            rows.add_row(escape(name), *(str(n) if n else "." for n in row))
+        out.print(rows)
+        return
+    if not mistakes:
+        out.print("no example was taken for one of another class")
+        return
+    rows = table("is", "taken for", ">examples")
+    for n, i, j in mistakes[:_MISTAKES]:
+        rows.add_row(escape(names[i]), escape(names[j]), f"{n:,}")
+    out.print(rows)
+    if len(mistakes) > _MISTAKES:
+        out.print(f"and {len(mistakes) - _MISTAKES:,} other mistakes: `confusion` in results.json")
