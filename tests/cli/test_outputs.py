@@ -70,7 +70,15 @@ def unchanged(run: Run, files: dict[str, bytes]) -> bool:
 
 def test_every_option_with_a_path_is_an_output_or_known_to_be_read() -> None:
     """So that a new one is not forgotten."""
-    read = {"score data", "search data", "select results", "resume run", "worker run", "fit measurements"}
+    read = {
+        "score data",
+        "search data",
+        "search file",
+        "select results",
+        "resume run",
+        "worker run",
+        "fit measurements",
+    }
     found: dict[str, bool] = {}
     latency = app.load("latency").commands
     commands = {name: app.load(name) for name in app.COMMANDS if name != "latency"}

@@ -9,8 +9,9 @@ import typer
 from nascompile.cli.options import SetRequest, takes_options
 from nascompile.cli.search.monas import MonasSearch
 from nascompile.cli.search.options import SearchOptions
-from nascompile.cli.search.owners import is_given, refuse_foreign
+from nascompile.cli.search.owners import applies, is_given, refuse_foreign
 from nascompile.cli.search.pareto import FrontSearch
+from nascompile.cli.search.run_file import options_text, with_overrides
 from nascompile.cli.search.train import TrainSearch
 from nascompile.cli.search.untrained import AnySearch, Untrained
 from samplers.monas.sampler import MonasSampler
@@ -19,6 +20,10 @@ from samplers.registry import registered
 
 __all__ = ["search"]
 
+_HEAD = """\
+# A run file: `nascompile search --file FILE` runs it. Options on the command line go before those that stand here.
+# Lines behind a # do nothing: they show defaults, or options that have no value or are for other searches.
+"""
 #: How a search that trains nothing looks.
 _SHOWN: dict[type, type[Untrained[Any]]] = {ParetoSearch: FrontSearch, MonasSampler: MonasSearch}
 
@@ -45,9 +50,19 @@ def search(request: SetRequest, options: SearchOptions, context: typer.Context) 
       nascompile search prototype_image --sampler pareto --mcu imxrt1062 --data images.npz -o trials.csv
 
       nascompile search spaces/nasbench201.yaml --sampler monas --mcu stm32f746 --mu 0.5
+
+      nascompile search dscnn --mcu stm32f412 --data digits.npz --init > run.yaml
+
+      nascompile search --file run.yaml --epochs 40
     """
+    request = with_overrides(request, context)
     entry = registered(options.sampler)
     trains = not entry.training_free or is_given(context, "samples")
+    if options.run_file.init:
+        does_something = applies(SearchOptions, options.sampler, trains)
+        print(_HEAD)
+        print(options_text(context, lambda parameter: does_something(parameter.name)), end="")
+        return
     refuse_foreign(SearchOptions, options.sampler, trains, context)
     if trains:
         TrainSearch(options).run(request)

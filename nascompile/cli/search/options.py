@@ -14,6 +14,7 @@ from nascompile.cli.options import Json
 from nascompile.cli.outputs import LOG, RUN
 from nascompile.cli.parameters import parsed
 from nascompile.cli.search.owners import Owner, kinds
+from nascompile.cli.search.run_file import RunFile
 from nascompile.run.settings import COSTS
 from samplers.monas.sampler import MonasSampler
 from samplers.optuna_studies.optuna_sampler import METHODS
@@ -205,6 +206,7 @@ class Resources:
 class SearchOptions:
     """All of them."""
 
+    run_file: RunFile
     sampler: Annotated[
         str,
         typer.Option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from nascompile.cli.options import flag, parameters
 from samplers.registry import SAMPLERS, TRAINING_FREE, registered
 from spaces.errors import Diagnostic, NascompileError
 
-__all__ = ["Owner", "is_given", "kinds", "refuse_foreign"]
+__all__ = ["Owner", "applies", "is_given", "kinds", "refuse_foreign"]
 
 #: Which kinds of samplers.
 Kinds = Callable[[type], bool]
@@ -76,12 +77,39 @@ def is_given(context: typer.Context, name: str) -> bool:
     return source is not None and source.name != "DEFAULT"
 
 
+def applies(options: type, sampler: str, trains: bool) -> Callable[[str], bool]:
+    """Whether an option, by the name of its parameter, does something in a search.
+
+    Args:
+        options: the class of options.
+        sampler: which search.
+        trains: whether it trains networks.
+    """
+    kind = registered(sampler).type
+    idle = {
+        option.name
+        for option, owner in _owned(options)
+        if not (owner.takes(kind) and (owner.trained if trains else owner.untrained(kind)))
+    }
+    return lambda name: name not in idle
+
+
 def _given(options: type, context: typer.Context) -> Iterator[tuple[str, Owner]]:
+    for option, owner in _owned(options):
+        source = context.get_parameter_source(option.name)
+        # A run file has them all; one with the value of its default asks for nothing.
+        listed = source is not None and source.name == "DEFAULT_MAP" and context.params[option.name] == option.default
+        if is_given(context, option.name) and not listed:
+            yield flag(option), owner
+
+
+def _owned(options: type) -> Iterator[tuple[inspect.Parameter, Owner]]:
+    """The options that are not for all searches."""
     for option, kind in parameters(options):
         marks = (*option.annotation.__metadata__, getattr(kind, "OWNER", None))
         owner = next((mark for mark in marks if isinstance(mark, Owner)), None)
-        if owner and is_given(context, option.name):
-            yield flag(option), owner
+        if owner:
+            yield option, owner
 
 
 def _bad(message: str, hint: str) -> Diagnostic:
