@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
-from math import inf, isfinite, sqrt
+from math import inf, isfinite, log, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +80,8 @@ def train(
     Raises:
         TrainingError: the task cannot be trained, or not by this network or recipe; there is no example; the training
             has diverged: the loss is no number any more, or after the best epoch it is more than three times as large
-            as that of the best constant answer, and the network tells classes no better than chance; the checkpoint is
-            that of another training.
+            as that of the best constant answer, on both parts, and the network tells classes no better than chance; the
+            checkpoint is that of another training.
         FileError: the checkpoint is damaged, or cannot be written.
 
     Example:
@@ -257,10 +257,14 @@ class _Run:
             raise TrainingError.of("diverged", message, "use a lower `lr`")
         if data.task == "detection":
             return
-        least = guess(data.train, data.valid, data.task)["loss"]
-        # Of classes loud mistakes make a large loss too: it must also tell them no better than chance does.
-        chance = 0.5 + 1 / sqrt(len(data.valid)) if data.task in ("classification", "multi-label") else inf
-        if valid["loss"] <= _RUNAWAY * least or epoch.loss <= least or valid.get("auc", 0.5) > chance:
+        least, chance = guess(data.train, data.valid, data.task)["loss"], inf
+        if data.task in ("classification", "multi-label"):
+            # Balanced, a network is right to be worse than the frequencies, but not than all answers alike.
+            answers = 2 if data.task == "multi-label" else int(np.asarray(data.train.y).max()) + 1
+            least = max(least, log(answers))
+            # Loud mistakes make a large loss too: it must also tell classes no better than chance does.
+            chance = 0.5 + 1 / sqrt(len(data.valid))
+        if min(valid["loss"], epoch.loss) <= _RUNAWAY * least or valid.get("auc", 0.5) > chance:
             return
         message = f"the loss is {valid['loss']:.3g}, that of guessing {least:.3g}: training has diverged"
         raise TrainingError.of("diverged", message, "use a lower `lr`")
