@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from solvers.diagram import chain_count
+from solvers.diagram import counts as counts_of
 from spaces.program.graph import Chain, Program
 
 __all__ = ["RELATIONS", "counts_alone"]
@@ -62,4 +62,4 @@ def _only(chain: Chain, name: str | None) -> Chain:
 
 
 def _count(program: Program, chains: Iterable[Chain]) -> int:
-    return sum(chain_count(chain, program.ram_model) for chain in chains)
+    return sum(counts_of(list(chains), program.ram_model))

@@ -25,7 +25,7 @@ from solvers.memory import need
 from solvers.part import Part, longest
 from solvers.sets.tree import Level, few_codes, numbered_in_parts, numbered_rows, row_blocks
 
-__all__ = ["conjoined", "conjoined_count"]
+__all__ = ["conjoined", "conjoined_count", "counted"]
 
 _Columns = list[NDArray[np.int32]]  # one node per part and tuple
 _WORD = 62  # bits of a code
@@ -90,11 +90,52 @@ def conjoined_count(parts: Sequence[Part], size: int, progress: Progress | None 
         times = np.count_nonzero(step.alive, axis=1)
         for limb, own in zip(into, counts, strict=True):
             np.add.at(limb, step.number, np.repeat(own, times))
-        for limb, above in pairwise(into):
-            above += limb >> _LIMB
-            limb &= (1 << _LIMB) - 1
+        _carry(into)
         counts = into
-    return sum(int(own.sum()) << (_LIMB * k) for k, own in enumerate(counts))
+    return _whole(counts.sum(axis=1))
+
+
+def counted(levels: Sequence[Level], nodes: Sequence[tuple[int, int]], size: int) -> list[int]:
+    """How many members nodes of a diagram have.
+
+    Args:
+        levels: of the diagram, first decision first.
+        nodes: a level and a node of it, each.
+        size: how many members there can be at most.
+    """
+    found = [0] * len(nodes)
+    below = np.zeros((size.bit_length() // _LIMB + 1, 2), np.int64)
+    below[0, 1] = 1
+    for t in range(len(levels), -1, -1):
+        for k in (k for k, (at, _) in enumerate(nodes) if at == t):
+            found[k] = _whole(below[:, nodes[k][1]])
+        if t:
+            below = _counts(levels[t - 1], below)
+    return found
+
+
+def _counts(level: Level, below: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The members of the nodes of a level, given those of the next: [limbs, nodes]."""
+    need(8 * len(below) * len(level), len(level))
+    own = np.empty((len(below), len(level)), np.int64)
+    for rows in row_blocks(*level.shape):
+        children = level[rows]
+        for sums, limb in zip(own, below, strict=True):
+            limb[children].sum(axis=1, out=sums[rows])
+    _carry(own)
+    return own
+
+
+def _whole(limbs: NDArray[np.int64]) -> int:
+    """The number that limbs make."""
+    return sum(int(limb) << (_LIMB * k) for k, limb in enumerate(limbs.tolist()))
+
+
+def _carry(limbs: NDArray[np.int64]) -> None:
+    """Hand on what is more than a limb holds."""
+    for limb, above in pairwise(limbs):
+        above += limb >> _LIMB
+        limb &= (1 << _LIMB) - 1
 
 
 def _needed(parts: Sequence[Part]) -> list[Part]:
@@ -182,7 +223,7 @@ class _Level:
                 size = 1
             self.words[-1].append(k)
             size *= own
-        few = len(self.words) == 1 and few_codes(room, size)
+        few = len(self.words) == 1 and few_codes(room, size, spare=32)
         need(24 * sum(map(len, owners)) + (4 * room + size if few else 8 * room * len(self.words)))
         # What each node adds to its word.
         self.adds: list[NDArray[np.int64]] = []

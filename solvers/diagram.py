@@ -2,7 +2,8 @@
 
 A budget on a sum makes a diagram of intervals (`solvers.interval`), one on ping-pong RAM an automaton
 (`solvers.pingpong`); peak RAM deletes transitions. Their tuples are walked together (`solvers.conjoin`), and equal
-sub-trees merged. Every step works on whole levels as numpy arrays.
+sub-trees merged. Several variants are one chain (`solvers.forest`), as far as memory allows. Every step works on whole
+levels as numpy arrays.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers.base import Progress
-from solvers.conjoin import conjoined, conjoined_count
+from solvers.conjoin import conjoined, conjoined_count, counted
+from solvers.forest import joined
 from solvers.interval import interval_part
 from solvers.memory import need
 from solvers.part import Part, no_network, structure
@@ -25,7 +27,7 @@ from solvers.sets.tree import Level, join, reduce_chain
 from spaces.errors import EngineError
 from spaces.program.graph import Chain, Program
 
-__all__ = ["chain_count", "chain_tree", "count", "from_rows", "solve"]
+__all__ = ["chain_count", "chain_tree", "count", "counts", "from_rows", "solve"]
 
 ChainTree = tuple[list[Level], int]
 
@@ -42,18 +44,14 @@ def solve(program: Program, progress: Progress | None = None) -> FeasibleSet:
     """
     start = perf_counter()
     _refuse_residual(program)
-    trees: list[ChainTree] = []
-    for chain in program.chains:
-        # Of several variants each is merged before the next is made; `join` merges a single one itself.
-        make = chain_tree if len(program.chains) > 1 else _unmerged
-        trees.append(make(chain, program.ram_model, _saying(chain, progress)))
+    trees = _trees(program.chains, program.ram_model, progress, merged=False)
     return FeasibleSet(program, join(trees, progress or _silent), "diagram", perf_counter() - start)
 
 
 def count(program: Program, progress: Progress | None = None) -> list[int]:
     """How many networks of each variant satisfy every limit; arguments and errors as for `solve`."""
     _refuse_residual(program)
-    return [chain_count(chain, program.ram_model, _saying(chain, progress)) for chain in program.chains]
+    return counts(program.chains, program.ram_model, progress)
 
 
 def _refuse_residual(program: Program) -> None:
@@ -75,6 +73,57 @@ def _unmerged(chain: Chain, ram_model: str, progress: Progress | None) -> ChainT
 def chain_count(chain: Chain, ram_model: str, progress: Progress | None = None) -> int:
     """How many networks of one variant satisfy all its limits; no tree is made for it."""
     return conjoined_count(_parts(chain, ram_model, progress), chain.variant.size, progress)
+
+
+def counts(chains: Sequence[Chain], ram_model: str, progress: Progress | None = None) -> list[int]:
+    """How many networks of each variant satisfy all its limits."""
+    if len(chains) == 1:
+        return [chain_count(chains[0], ram_model, _saying(chains[0], progress))]
+    together = _together(chains, ram_model, progress)
+    if together is None:
+        return [n for some in _halves(chains) for n in counts(some, ram_model, progress)]
+    return counted(together[0], _entries(chains, *together), max(chain.variant.size for chain in chains))
+
+
+def _trees(chains: Sequence[Chain], ram_model: str, progress: Progress | None, merged: bool = True) -> list[ChainTree]:
+    """The diagrams of variants, with the arrays in common that can be; equal sub-trees merged or not."""
+    if len(chains) == 1:
+        make = chain_tree if merged else _unmerged
+        return [make(chains[0], ram_model, _saying(chains[0], progress))]
+    together = _together(chains, ram_model, progress)
+    if together is None:
+        return [tree for some in _halves(chains) for tree in _trees(some, ram_model, progress)]
+    levels, root = reduce_chain(*together) if merged else together
+    return [(levels[begin:], node) for begin, node in _entries(chains, levels, root)]
+
+
+def _together(chains: Sequence[Chain], ram_model: str, progress: Progress | None) -> ChainTree | None:
+    """The diagram of several variants as one, which is their first decision; None where it would be too large."""
+    if len({chain.ram_limit for chain in chains}) > 1:
+        return None
+    try:
+        allowed = [None if chain.impossible else _allowed(chain, ram_model) for chain in chains]
+        return _unmerged(joined(chains, allowed, ram_model == "pingpong"), ram_model, progress)
+    except EngineError as error:
+        if error.diagnostics[0].code != "too-large":
+            raise
+    return None
+
+
+def _halves(chains: Sequence[Chain]) -> tuple[Sequence[Chain], Sequence[Chain]]:
+    middle = len(chains) // 2
+    return chains[:middle], chains[middle:]
+
+
+def _entries(chains: Sequence[Chain], levels: Sequence[Level], root: int) -> list[tuple[int, int]]:
+    """The first level and the root of each variant in a diagram of all of them; see `solvers.forest.joined`."""
+    entries: list[tuple[int, int]] = []
+    for v, chain in enumerate(chains):
+        node, begin = int(levels[0][root, v]), len(levels) - len(chain.variant.decisions)
+        for level in levels[1:begin]:
+            node = int(level[node, 0])
+        entries.append((begin, node))
+    return entries
 
 
 def _saying(chain: Chain, progress: Progress | None) -> Progress | None:

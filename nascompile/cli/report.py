@@ -87,9 +87,12 @@ def _variant(fs: AnySet, position: int) -> dict[str, Any]:
     count = outer.counts[variant.label]
     least = fs.counts_between[variant.label][0] if isinstance(fs, RelaxedSet) else count
     # Numbers by their least and largest, everything else by the options in use; of a relaxed set, at most these.
-    ranges = {label: list(ends) for label, ends in outer.ranges(variant.label).items()}
-    histograms = outer.histograms(variant.label) if count else {}
-    ranges |= {d.label: list(histograms[d.label]) for d in variant.decisions if not d.numeric and count}
+    numeric = {d.label: d.numeric for d in variant.decisions}
+    ranges = {
+        label: [min(used), max(used)] if numeric[label] else used
+        for label, used in outer.used(variant.label).items()
+        if used
+    }
     return {
         "variant": variant.label,
         "depth": variant.depth,

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from solvers.sets import set_file
 from solvers.sets.metrics import Metrics
 from solvers.sets.ranking import distinct_draws, list_rows, rank_row, unrank_rows
-from solvers.sets.restriction import condition_text, histogram, option_masks, restrict
+from solvers.sets.restriction import condition_text, histogram, option_masks, options_used, restrict
 from solvers.sets.tree import Level, Root, Tree, join, merge_pairs
 from spaces.errors import CandidateError, EngineError, SetFileError
 from spaces.language.differences import differences
@@ -314,12 +314,30 @@ class FeasibleSet(Sequence[Candidate]):
         empty variant.
         """
         result: dict[str, tuple[Any, Any]] = {}
-        for label, counts in self.histograms(variant).items():
-            used = list(counts)
+        for label, used in self.used(variant).items():
             if used:
                 numeric = not any(isinstance(o, str | tuple | bool) for o in used)
                 result[label] = (min(used), max(used)) if numeric else (used[0], used[-1])
         return result
+
+    def used(self, variant: str) -> dict[str, list[Any]]:
+        """The options that members of a variant take, per decision, in the order of the file.
+
+        Example:
+            >>> from solvers.base import solve
+            >>> from spaces.program.compile import compile_space
+            >>> from spaces.program.graph import Budgets
+            >>> from spaces.language.reader import load_space
+            >>> solve(compile_space(load_space("mlp2"), Budgets(rom=10_000))).used("")
+            {'M[1]': [16, 32, 48, 64], 'M[2]': [16, 32, 48, 64]}
+        """
+        position = self.program.by_label[variant]
+        per_level = options_used(*self.tree.chain(position))
+        return {
+            # A level may be wider than this variant's options where variants share it.
+            d.label: [option for option, there in zip(d.options, level.tolist(), strict=False) if there]
+            for d, level in zip(self.program.variants[position].decisions, per_level, strict=True)
+        }
 
     def histograms(self, variant: str) -> dict[str, dict[Any, int]]:
         """How many members of a variant take each option, per decision; options of no member are left out."""

@@ -352,6 +352,10 @@ class RelaxedSet:
         """Refused: what members have at most, `outer.ranges` says."""
         self.refuse("a reduced range", "ask `outer` for the most that it can be")
 
+    def used(self, variant: str) -> dict[str, list[Any]]:
+        """Refused: what members take at most, `outer.used` says."""
+        self.refuse("the options in use", "ask `outer` for the most that it can be")
+
     def histograms(self, variant: str) -> dict[str, dict[Any, int]]:
         """Refused: the exact counts are not known."""
         self.refuse("a histogram", "ask `where(...)` for `between`")

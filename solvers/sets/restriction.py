@@ -15,7 +15,7 @@ from spaces.errors import CandidateError, did_you_mean
 from spaces.language.layer import option_label
 from spaces.program.variants import Decision, Variant
 
-__all__ = ["condition_text", "histogram", "option_masks", "parse_conditions", "restrict"]
+__all__ = ["condition_text", "histogram", "option_masks", "options_used", "parse_conditions", "restrict"]
 
 Masks = dict[int, NDArray[np.bool_]]
 
@@ -41,21 +41,40 @@ def _masked(level: Level, mask: NDArray[np.bool_] | None) -> Level:
     return np.where(wide, level, 0)
 
 
+def options_used(levels: Sequence[Level], root: int) -> list[NDArray[np.bool_]]:
+    """Which options some member takes, per decision; arguments as for `restrict`."""
+    live = np.array([root] if root else [], np.intp)
+    out: list[NDArray[np.bool_]] = []
+    for t, level in enumerate(levels):
+        below = level[live]
+        out.append(np.asarray(below.any(axis=0)))
+        live = _distinct_nodes(below, len(levels[t + 1]) if t + 1 < len(levels) else 2)
+    return out
+
+
+def _distinct_nodes(nodes: NDArray[Any], size: int) -> NDArray[np.intp]:
+    """The distinct nodes of a level of `size`, but for the empty one, ascending."""
+    flags = np.zeros(size, np.bool_)
+    flags[nodes.ravel()] = True
+    flags[0] = False
+    return np.flatnonzero(flags)
+
+
 def histogram(levels: Sequence[Level], root: int, counts: Sequence[NDArray[Any]]) -> list[list[int]]:
     """Members per option, per decision: prefixes into each node times members below each child."""
     total = int(counts[len(levels)][root])
     dtype = np.int64 if total < 2**62 else object
-    weight = np.zeros(len(counts[len(levels)]), dtype)
-    weight[root] = 1
+    live = np.array([root] if root else [], np.intp)
+    weight = np.ones(len(live), dtype)
     out: list[list[int]] = []
     for t, level in enumerate(levels):
-        below = counts[len(levels) - 1 - t]
-        live = np.flatnonzero(weight) if root else np.zeros(0, np.intp)
-        passing = weight[live, None] * below[level[live]]
+        children, below = level[live], counts[len(levels) - 1 - t]
+        passing = weight[:, None] * below[children]
         out.append([int(n) for n in passing.sum(axis=0)])
-        after = np.zeros(len(below), dtype)
-        np.add.at(after, level[live].ravel(), np.repeat(weight[live], level.shape[1]))
-        after[0] = 0
+        live = _distinct_nodes(children, len(below))
+        there = children > 0
+        after = np.zeros(len(live), dtype)
+        np.add.at(after, np.searchsorted(live, children[there]), np.repeat(weight, there.sum(axis=1)))
         weight = after
     return out
 

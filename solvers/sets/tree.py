@@ -206,27 +206,33 @@ def join(
         report: called once per level with what is being done and the nodes so far.
     """
     tallest = max((len(levels) for levels, _ in chains), default=0)
-    numbers: list[NDArray[Any]] = [np.array([0, 1], np.int32) for _ in chains]
+    leaf: NDArray[Any] = np.array([0, 1], np.int32)
+    numbers: list[NDArray[Any]] = [leaf for _ in chains]
     merged: list[Level] = []
     for height in range(1, tallest + 1):
         report("merging equal sub-trees", sum(map(len, merged)))
-        # Leaves come last in a chain, so the levels of one height stand at the same distance from the end.
-        parts = [(v, c[0][len(c[0]) - height]) for v, c in enumerate(chains) if len(c[0]) >= height]
-        width = max(level.shape[1] for _, level in parts)
-        rows = sum(len(level) for _, level in parts)
-        need(4 * rows * width + 4 * max(level.size for _, level in parts), rows)
+        # Leaves come last in a chain, so the levels of one height stand at the same distance from the end. What several
+        # chains have in common is there once.
+        own = [(v, c[0][len(c[0]) - height]) for v, c in enumerate(chains) if len(c[0]) >= height]
+        parts = {(id(level), id(numbers[v])): (level, numbers[v]) for v, level in own}
+        width = max(level.shape[1] for level, _ in parts.values())
+        rows = sum(len(level) for level, _ in parts.values())
+        need(4 * rows * width + 4 * max(level.size for level, _ in parts.values()), rows)
         stacked = np.zeros((rows, width), np.int32)
         at = 0
-        for v, level in parts:
-            stacked[at : at + len(level), : level.shape[1]] = numbers[v][level]
+        for level, below in parts.values():
+            stacked[at : at + len(level), : level.shape[1]] = below[level]
             at += len(level)
         level, number = _merge(stacked)
         del stacked
         merged.append(level)
         at = 0
-        for v, part in parts:
-            numbers[v] = number[at : at + len(part)]
+        after: dict[tuple[int, int], NDArray[Any]] = {}
+        for key, (part, _) in parts.items():
+            after[key] = number[at : at + len(part)]
             at += len(part)
+        for v, level in own:
+            numbers[v] = after[id(level), id(numbers[v])]
     roots = [(len(levels), int(numbers[v][root])) for v, (levels, root) in enumerate(chains)]
     report("numbering sub-trees", 0)
     return _canonical(merged, roots)
@@ -409,7 +415,7 @@ class Places:
 
     def __init__(self, keys: NDArray[np.int64], size: int, lookups: int) -> None:
         self.keys, self.table = keys, None
-        if few_codes(lookups, size):
+        if few_codes(lookups, size, spare=64):
             need(4 * size)
             flags = np.zeros(size, np.int32)
             flags[keys] = 1
@@ -422,9 +428,15 @@ class Places:
         return self.table[codes]
 
 
-def few_codes(codes: int, size: int) -> bool:
-    """Whether a table of all codes below `size` is not much larger than so many codes, nor than the cache."""
-    return size <= max(8 * codes, 1 << 22) and size < 2**31
+def few_codes(codes: int, size: int, spare: int = 16) -> bool:
+    """Whether a table of all codes below `size` is faster than sorting so many codes.
+
+    Args:
+        codes: how many there are, about.
+        size: one more than the largest.
+        spare: entries of the table that take as long as one code's share of sorting, while the table is in the cache.
+    """
+    return size <= max(8 * codes, min(spare * codes, 1 << 22)) and size < 2**31
 
 
 _Join = Callable[[Any, Any], Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copyreg
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from math import ceil
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from spaces.program.constraints import EntropyLimit, Linear, RamLimit, Relation,
 from spaces.program.entropy import entropy_limit
 from spaces.program.graph import ADDITIVE_METRICS, Budgets, Chain, Limit, Program, Stage, Weighted
 from spaces.program.layer_table import LayerTable
-from spaces.program.tabulate import Tabulation
+from spaces.program.tabulate import Known, Tabulation
 from spaces.program.variants import Variant, unroll
 from spaces.runtimes.ebs import Ebs
 from spaces.tensors import Infeasible
@@ -172,6 +172,7 @@ class _Compiler:
     layers: LayerTable
     apart: bool
     relation_failed: bool = False
+    known: Known = field(default_factory=Known)
 
     def failure(self, chains: tuple[Chain, ...]) -> SpaceError:
         reason = chains[0].impossible
@@ -183,7 +184,7 @@ class _Compiler:
         found = [c for _, some in conditions for c in some if c is not None]
         relations = [self.relation(c) for c in found if isinstance(c, Relation)]
         local = tuple(r for r in relations if not r.residual)
-        walk = Tabulation(variant, self.layers, relations)
+        walk = Tabulation(variant, self.layers, relations, self.known)
         try:
             base = walk.begin()
             stages = tuple(walk.stage(t) for t in range(len(variant.decisions)))
@@ -264,7 +265,7 @@ def _reach(linear: Linear, stages: Sequence[Stage]) -> int:
     """A bound on the magnitude of a weighted sum; beyond 64 bits it would wrap around silently."""
     reach = 0
     for stage in stages:
-        largest = {m: int(stage.table[m].max(initial=0)) for m in ADDITIVE_METRICS}
+        largest = {m: int(stage.table[m].max(initial=0)) for m in ADDITIVE_METRICS if m in linear.coefficients}
         if stage.decision.label in linear.coefficients:
             largest[stage.decision.label] = max(map(ceil, stage.decision.options))
         reach += sum(abs(factor) * largest.get(name, 0) for name, factor in linear.coefficients.items())

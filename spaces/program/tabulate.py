@@ -10,7 +10,7 @@ transition only says which of these it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +27,7 @@ from spaces.program.layer_table import Inputs, LayerTable
 from spaces.program.variants import Layer, Variant
 from spaces.tensors import Infeasible
 
-__all__ = ["MAX_STATES", "Tabulation"]
+__all__ = ["MAX_STATES", "Known", "Tabulation"]
 
 #: States of one stage, at most; and transitions, which take some 60 bytes each while they are made.
 MAX_STATES = 100_000
@@ -91,6 +91,19 @@ class _Run:
         return cls(x, size, number, kernels, sums=sums, reason=np.zeros(len(rows), np.int64))
 
 
+@dataclass
+class Known:
+    """The stages that were tabulated, each once: variants that begin alike have these in common.
+
+    Args:
+        numbers: of each beginning, up to some stage.
+        stages: by that number, the stage, the states after it, and whether a relation has ruled anything out by then.
+    """
+
+    numbers: dict[Hashable, int] = field(default_factory=dict)
+    stages: dict[int, tuple[Stage, _States, bool]] = field(default_factory=dict)
+
+
 class Tabulation:
     """Walks one variant's decisions in order, keeping the states that can be reached.
 
@@ -98,15 +111,20 @@ class Tabulation:
         variant: the variant.
         layers: the costs of layers.
         relations: the conditions between decisions and derived quantities.
+        known: the stages of other variants of the space.
 
     Attributes:
         relation_failed: whether a relation has ruled anything out.
         fixed: derived quantities, named by a residual relation, of the layers before every stage.
     """
 
-    def __init__(self, variant: Variant, layers: LayerTable, relations: Sequence[Relation]) -> None:
+    def __init__(
+        self, variant: Variant, layers: LayerTable, relations: Sequence[Relation], known: Known | None = None
+    ) -> None:
         self.variant = variant
         self.table = layers
+        self.known = known or Known()
+        self.beginning = -1
         self.relation_failed = False
         self.order = {d.label: t for t, d in enumerate(variant.decisions)}
         runs_at = self._runs_at()
@@ -161,6 +179,7 @@ class Tabulation:
         alive = self._alive(-1, run, np.zeros((1, 1), np.int64), start, {})
         self.fixed = {n: int(v[0]) for n, v in run.derived.items() if n in self.derived_at}
         self._next(-1, run, np.zeros((1, 1), np.int64), start, alive=alive)
+        self.beginning = self._number(-1)
         return {name: sums[0].item() for name, sums in run.sums.items()}
 
     def stage(self, t: int) -> Stage:
@@ -170,6 +189,41 @@ class Tabulation:
             Infeasible: none of its options can be taken.
             EngineError: more than `MAX_STATES` states, or `MAX_TRANSITIONS` transitions.
         """
+        self.beginning = self._number(t)
+        if self.beginning not in self.known.stages:
+            made = self._stage(t)
+            self.known.stages[self.beginning] = (made, self.states, self.relation_failed)
+        stage, self.states, self.relation_failed = self.known.stages[self.beginning]
+        return stage
+
+    def _number(self, t: int) -> int:
+        """Of all that a stage and those before it come from; equal where other variants begin with the same."""
+        own: Hashable = (
+            self.beginning,
+            self.variant.optional,
+            self.variant.decisions[t].label if t >= 0 else "",
+            tuple(self._written(layer) for layer in self.layers.get(t, ())),
+            tuple(relation for due, relation in self.relations if due == t),
+            frozenset(self.wanted),
+            tuple(name for name, due in self.derived_at.items() if due == t),
+            self.carried[t + 1],
+        )
+        return self.known.numbers.setdefault(own, len(self.known.numbers))
+
+    def _written(self, layer: Layer) -> Hashable:
+        """All that a layer is, before anything is decided."""
+        constants = self.variant.constants
+        when = layer.present and (
+            id(layer.present.depth),
+            layer.present.place,
+            layer.present.blocks,
+            tuple(layer.present.bindings.items()),
+            _typed(layer.present.constants),
+        )
+        own = _typed({name: constants[name] for name in sorted(layer.spec.names & constants.keys())})
+        return id(layer.spec), tuple(layer.bindings.items()), layer.number, own, when
+
+    def _stage(self, t: int) -> Stage:
         decision, states = self.variant.decisions[t], self.states
         n = len(decision.options)
         if len(states) * n > MAX_TRANSITIONS:
@@ -369,3 +423,8 @@ class Tabulation:
         used = self.table.kernels[states.kernels[s]]
         code = f" code={'+'.join(runtime.names(used))}" if runtime.shares_code else ""
         return f"{x.shape}:{x.dtype}{odd}{code}{carried}"
+
+
+def _typed(values: Mapping[str, Any]) -> Hashable:
+    """Names and values, in which 1 is not true."""
+    return tuple((name, type(value), value) for name, value in values.items())

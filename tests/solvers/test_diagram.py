@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from solvers import conjoin, interval
-from solvers.base import solve
+from solvers import diagram as engine
+from solvers.base import count, solve
 from solvers.conjoin import conjoined, conjoined_count
 from solvers.interval import Interval, interval_part
 from solvers.part import Part, structure
@@ -246,3 +247,59 @@ network:
 """
     program = compile_space(read_space(text), Budgets(ram=108), ram_model="pingpong")
     assert solve(program, "diagram") == solve(program, "exhaustive")
+
+
+REPEATED = """
+space: repeated
+input: {channels: 3, height: 8, width: 8}
+choices: {M: [2, 3, 5], K: [1, 3], W: {options: [1, 2], shared: true}}
+network:
+  - conv: {filters: 4 * W, kernel: K}
+    repeat: [1, 2, 3]
+  - ds_conv: {filters: M, stride: 2}
+    repeat: [1, 3]
+  - global_avg_pool
+  - linear: {units: 2}
+constraints: ["M[2] >= 3", "sum(M) <= 12"]
+"""
+
+
+@pytest.mark.parametrize("ram_model", ["pingpong", "liveness"])
+@pytest.mark.parametrize(("rom", "ram"), [(700, None), (900, 900), (10**6, 1200), (600, 1200), (1, None), (None, 1)])
+class TestVariantsTogether:
+    """Variants that are joined, and the same each on its own, as where memory is short."""
+
+    def test_they_have_the_set_and_the_counts_of_each_alone(
+        self, ram_model: str, rom: int | None, ram: int | None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        program = compile_space(read_space(REPEATED), Budgets(rom=rom, ram=ram, macs=20_000), ram_model=ram_model)
+        together, counts = solve(program, "diagram"), count(program, "diagram")
+        assert together.digest == solve(program, "exhaustive").digest
+        monkeypatch.setattr(engine, "_together", lambda *_: None)
+        assert together.digest == solve(program, "diagram").digest
+        assert counts == count(program, "diagram") == list(together.counts.values())
+
+    def test_halves_are_joined_where_all_are_too_large(
+        self, ram_model: str, rom: int | None, ram: int | None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        program = compile_space(read_space(REPEATED), Budgets(rom=rom, ram=ram, macs=20_000), ram_model=ram_model)
+        expected = solve(program, "exhaustive")
+        joined, tried = engine.joined, list[int]()
+
+        def short(chains: Sequence[Chain], *more: Any) -> Chain:
+            tried.append(len(chains))
+            if len(chains) > 3:
+                raise EngineError.of("too-large", "no memory")
+            return joined(chains, *more)
+
+        monkeypatch.setattr(engine, "joined", short)
+        assert solve(program, "diagram").digest == expected.digest
+        assert count(program, "diagram") == list(expected.counts.values())
+        assert {6, 3} <= set(tried)
+
+
+def test_stages_that_variants_begin_with_are_made_once() -> None:
+    chains = compile_space(read_space(REPEATED)).chains
+    begin = [chain.stages[:2] for chain in chains[2:]]
+    assert all(a is b for own in begin for a, b in zip(own, begin[0], strict=True))
+    assert chains[0].stages[0] is chains[-1].stages[0]

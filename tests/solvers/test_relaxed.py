@@ -335,6 +335,7 @@ class TestRefusals:
             (lambda fs: fs.rows([0]), "members by their ranks"),
             (lambda fs: fs.to_numpy(), "a list of the members"),
             (lambda fs: fs.ranges(""), "a reduced range"),
+            (lambda fs: fs.used(""), "the options in use"),
             (lambda fs: fs.histograms(""), "a histogram"),
             (lambda fs: fs.metrics, "an optimum"),
             (lambda fs: fs.best("rom"), "the best member"),
