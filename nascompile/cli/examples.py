@@ -1,59 +1,151 @@
-"""The labelled examples on which a command scores networks."""
+"""The user's examples, read before anything else is done with them; and those on which a command scores networks."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
-from samplers.proxies.base import Proxy
+import typer
+
+from nascompile.cli.options import SetRequest, is_set_file
+from nascompile.cli.output import working
 from solvers.sets.relaxed_set import AnySet
-from spaces.errors import NascompileError
+from spaces.errors import FileError, NascompileError
 
 if TYPE_CHECKING:
+    from nascompile.data.dataset import Dataset
+    from nascompile.run.settings import DataSettings
     from samplers.proxies.data import Data
 
-__all__ = ["check_batch_norm", "check_device", "data_record", "labelled_examples"]
+__all__ = [
+    "DataOptions",
+    "absolute_data",
+    "check_batch_norm",
+    "check_device",
+    "data_first",
+    "data_record",
+    "labelled_examples",
+]  # fmt: skip
 
 
-def labelled_examples(fs: AnySet, proxies: Sequence[Proxy], path: Path | None, batch: int, seed: int) -> Data:
-    """The user's examples, or noise: two batches, or one where the file has no more and no proxy needs them.
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """Where the user's examples are, and how they are read; the same wherever a command takes some."""
+
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            help="Your examples: a folder or archive of images, sounds or series, .ts, .npz. Where nothing is trained, "
+            "seeded Gaussian noise by default.",
+            metavar="DATA",
+        ),
+    ] = None
+    features: Annotated[
+        str | None, typer.Option("--features", help="Of sound: mfcc (default for an image) or log-mel.", metavar="NAME")
+    ] = None
+    rate: Annotated[
+        int | None, typer.Option("--rate", min=1, help="Of sound in an .npz file: samples per second.", metavar="HZ")
+    ] = None
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Use so many examples only.")] = None
+
+    def settings(self, seed: int, **more: Any) -> DataSettings | None:
+        """As a run keeps them; None without data.
+
+        Args:
+            seed: of parts and of --limit.
+            more: other fields.
+
+        Raises:
+            NascompileError: one of the options is given without data.
+        """
+        from nascompile.run.settings import DataSettings
+
+        how = {"features": self.features, "rate": self.rate, "limit": self.limit}
+        if self.data is None:
+            if idle := [name for name, value in how.items() if value is not None]:
+                message = f"--{idle[0]} says how --data is read, and there is none"
+                hint = f"give --data, or leave --{idle[0]} out (networks are limited by --samples)"
+                raise NascompileError.of("bad-option", message, hint)
+            return None
+        return DataSettings(absolute_data(self.data), seed=seed, **how, **more)
+
+
+def absolute_data(path: Path) -> str:
+    """The path to data, wherever the next command stands; `archive.tar.gz:NAME` is a set inside of an archive."""
+    file, colon, inside = str(path).partition(":")
+    return f"{Path(file).absolute()}{colon}{inside}"
+
+
+def data_first(
+    request: SetRequest, given: DataSettings | None, reduced: Callable[[SetRequest], AnySet] = SetRequest.feasible_set
+) -> tuple[AnySet, Dataset | None]:
+    """A set and the data for its networks, which are read, and checked against the space, before that is reduced.
+
+    Args:
+        request: what set.
+        given: what data; None for none.
+        reduced: makes the set; of a set file it only opens it.
+
+    Raises:
+        NascompileError: any mistake in the data, the space or its limits.
+    """
+    from nascompile.run.data import example_network, read_data
+
+    made = is_set_file(request.space)
+    fs = reduced(request) if made else None
+    network = (fs.outer[0] if fs else None) if made else given and example_network(request.program())
+    dataset = None
+    if given and network:
+        try:
+            with working("reading the data"):
+                dataset = read_data(given, network)
+        except FileError as error:
+            raise _for_set(request.space, error) if made else error from None
+    fs = reduced(request) if fs is None else fs
+    if given and fs and dataset is None:
+        # None of its networks was found without looking at all of them.
+        dataset = read_data(given, fs.outer[0])
+    return fs, dataset
+
+
+def _for_set(path: str, error: FileError) -> FileError:
+    """The same mistakes where the networks are made already, so that no override helps."""
+    again = f"`{path}` is made: {{}}, and `reduce` it anew"
+    return FileError(
+        replace(d, hint=again.format(d.hint)) if d.code in ("bad-classes", "bad-shape") else d
+        for d in error.diagnostics
+    )
+
+
+def labelled_examples(fs: AnySet, dataset: Dataset | None, batch: int, seed: int) -> Data:
+    """Two batches of the training part of the user's data, or of noise.
 
     Args:
         fs: whose networks they are for; not empty.
-        proxies: what is to be computed.
-        path: an .npz file; None for noise.
-        batch: examples per batch.
+        dataset: None for noise.
+        batch: examples per batch; fewer where the data have no more.
         seed: decides which, or what noise.
 
     Raises:
-        NascompileError: the file cannot be read, or does not fit the networks.
+        NascompileError: the data have no classes.
     """
+    from nascompile.run.proxies import proxy_examples
     from samplers.proxies.data import Data
     from spaces.program.breakdown import outputs
 
-    shape, classes = fs.program.space.input.dims, outputs(fs.outer[0])
-    if path is None:
-        return Data.gaussian(shape, classes, 2 * batch, seed)
-    try:
-        data = Data.load(path, shape, 2 * batch, seed)
-    except NascompileError:
-        if any(p.name == "zico" for p in proxies):
-            raise
-        data = Data.load(path, shape, batch, seed)
-    if int(data.labels.max()) >= classes:
-        message = f"`{path}` has the label {int(data.labels.max())}, and the networks tell {classes} classes apart"
-        hint = "number the classes from 0, or change the units of the space's last layer"
-        raise NascompileError.of("bad-data", message, hint)
-    return data
+    if dataset is None:
+        return Data.gaussian(fs.program.space.input.dims, outputs(fs.outer[0]), 2 * batch, seed)
+    return proxy_examples(dataset, batch, seed)
 
 
-def data_record(data: Data, path: Path | None) -> dict[str, str]:
+def data_record(data: Data) -> dict[str, str]:
     """What a run notes of its examples: where they come from, wherever the file lies now, and a digest."""
     digest = hashlib.sha256(data.images.numpy().tobytes() + data.labels.numpy().tobytes())
-    source = data.source.replace(str(path), path.name) if path else data.source
-    return {"data": source, "data_sha256": digest.hexdigest()}
+    return {"data": data.source, "data_sha256": digest.hexdigest()}
 
 
 def check_device(device: str) -> None:

@@ -20,7 +20,14 @@ from nascompile import __version__
 from nascompile.cli.cells import Distinct, distinct_members, refuse_distinct
 from nascompile.cli.counts import between_text
 from nascompile.cli.engines import Device
-from nascompile.cli.examples import check_batch_norm, check_device, data_record, labelled_examples
+from nascompile.cli.examples import (
+    DataOptions,
+    check_batch_norm,
+    check_device,
+    data_first,
+    data_record,
+    labelled_examples,
+)
 from nascompile.cli.options import Json, SetRequest, takes_options
 from nascompile.cli.output import Interrupted, emit_json, say, working
 from nascompile.cli.outputs import TABLE
@@ -44,7 +51,7 @@ if TYPE_CHECKING:
 __all__ = ["score"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ScoreOptions:
     """What is scored, and options."""
 
@@ -52,15 +59,10 @@ class ScoreOptions:
         str,
         typer.Option("--proxies", help=f"Which, comma-separated: {', '.join(PROXIES)}.", metavar="NAMES"),
     ] = "meco,zico,naswot,snip"
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data",
-            help="Labelled examples: an .npz file, x [n, channels, height, width] and y [n]. Default: noise.",
-            metavar="FILE",
-        ),
-    ] = None
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Draw so many candidates, if there are more.")] = 500
+    samples: Annotated[
+        int, typer.Option("--samples", "-n", min=1, help="Draw so many candidates, if there are more.")
+    ] = 500
+    data: DataOptions
     distinct: Distinct = False
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the draw, the examples and the weights.")] = 0
     batch: Annotated[int, typer.Option("--batch", min=1, help="Examples per batch (ntk: at most 32).")] = 128
@@ -85,7 +87,7 @@ class ScoreOptions:
 def score(request: SetRequest, options: ScoreOptions) -> None:
     """Score the networks of a set by zero-cost proxies, with MACs and parameters beside them.
 
-    Scores all members, or a uniform draw of --limit. A proxy says nothing by itself: it has to rank networks better
+    Scores all members, or a uniform draw of --samples. A proxy says nothing by itself: it has to rank networks better
     than MACs and parameters do. Scores depend on the data, the batch and the seed; compare those of one run only.
 
     With --out, every row is on disk as soon as it is known; after an interruption the same command goes on from there.
@@ -95,15 +97,17 @@ def score(request: SetRequest, options: ScoreOptions) -> None:
 
       nascompile score dscnn-stm32f412.nasset --data keywords.npz -o scores.csv
 
-      nascompile score nasbench201 --distinct --proxies zico,synflow,ntk --limit 100 --jobs 8 -o cells.npz
+      nascompile score nasbench201 --distinct --proxies zico,synflow,ntk --samples 100 --jobs 8 -o cells.npz
     """
     output = options.output
     _check_options(options)
-    chosen = _proxies(options)
-    fs = _members(request)
-    ranks, selection = _selection(fs, options)
+    _proxies(options, options.batch)
     check_device(options.device)
-    examples = labelled_examples(fs, chosen, options.data, options.batch, options.seed)
+    fs, dataset = data_first(request, options.data.settings(options.seed))
+    _check_members(fs)
+    ranks, selection = _selection(fs, options)
+    examples = labelled_examples(fs, dataset, options.batch, options.seed)
+    chosen = _proxies(options, min(options.batch, len(examples) // 2))
     with TemporaryDirectory() as folder:
         path = output.with_suffix(".csv") if output else Path(folder) / "scores.csv"
         table = ScoreFile(path, _columns(fs.program, chosen), _run_of(fs, selection, chosen, examples, options))
@@ -133,7 +137,7 @@ def _check_options(options: ScoreOptions) -> None:
         )
 
 
-def _proxies(options: ScoreOptions) -> list[Proxy]:
+def _proxies(options: ScoreOptions, batch: int) -> list[Proxy]:
     from samplers.scores.scoring import batched
 
     wanted = [name.strip() for name in options.proxies.split(",") if name.strip()]
@@ -141,22 +145,20 @@ def _proxies(options: ScoreOptions) -> list[Proxy]:
         raise NascompileError.of("bad-option", "--proxies names none", "give some, such as zico,snip")
     if twice := [name for name in wanted if wanted.count(name) > 1]:
         raise NascompileError.of("bad-option", f"--proxies names `{twice[0]}` twice", "give each once")
-    return batched(wanted, options.batch)
+    return batched(wanted, batch)
 
 
-def _members(request: SetRequest) -> AnySet:
-    fs = request.feasible_set()
+def _check_members(fs: AnySet) -> None:
     if not fs:
         hint = "`nascompile explain` says what the budgets lack"
         raise NascompileError.of(
             "empty-set", f"no network of `{fs.program.space.name}` fits, so there is nothing to score", hint
         )
-    return fs
 
 
 def _selection(fs: AnySet, options: ScoreOptions) -> tuple[Sequence[int], str]:
     """The ranks of the members to score, and in words which these are."""
-    limit, source, drawn = options.limit, random.Random(options.seed), f"drawn uniformly with seed {options.seed}"
+    limit, source, drawn = options.samples, random.Random(options.seed), f"drawn uniformly with seed {options.seed}"
     if options.distinct:
         exact = refuse_distinct(fs)
         with working("comparing cells"):
@@ -200,7 +202,7 @@ def _run_of(fs: AnySet, selection: str, proxies: Sequence[Proxy], data: Data, op
         "selection": selection,
         "seed": options.seed,
         "proxies": {p.name: p.options for p in proxies},
-        **data_record(data, options.data),
+        **data_record(data),
         "batch_norm": options.batch_norm,
         "device": options.device,
         "latency_profile": latency.name if latency else None,

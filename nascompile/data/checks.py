@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,14 +32,16 @@ def task_of(source: str, found: Examples, task: Task | None, normal: str | None)
         task = natural
     if task != natural and (task, natural) != ("anomaly", "classification"):
         message = f"`{source}` is for {natural}, not for {task}"
-        raise bad_data(message, _HINTS.get(task, "leave `task` out, or give other data"), "bad-option")
+        raise bad_data(message, _HINTS.get(task, "leave --task out, or give other data"), "bad-option")
     if normal is not None and task != "anomaly":
-        raise bad_data("`normal` names the class of the task `anomaly`", "give `task`, or leave it out", "bad-option")
+        raise bad_data(
+            "--normal names a class of the task `anomaly`", "add --task anomaly, or leave --normal out", "bad-option"
+        )
     return task
 
 
-def check_classes(source: str, task: Task, found: Examples, classes: int | None) -> None:
-    """Raises unless there are classes to tell apart, as many as the network does.
+def check_classes(source: str, task: Task, found: Examples, classes: int | None, remedy: Callable[[int], str]) -> None:
+    """Raises unless there are classes to tell apart, as many as the network does; `remedy`: else do this.
 
     Raises:
         FileError: it says which number is wrong.
@@ -50,7 +52,7 @@ def check_classes(source: str, task: Task, found: Examples, classes: int | None)
             raise bad_data(message, "leave `classes` out", "bad-option")
         return
     if found.values is not None:
-        _check_outputs(source, task, found.values.shape[1], classes)
+        _check_outputs(source, task, found.values.shape[1], classes, remedy=remedy)
         return
     names = numbered(found.labels, found.order)[1]
     if task == "classification" and len(names) == 1:
@@ -59,14 +61,14 @@ def check_classes(source: str, task: Task, found: Examples, classes: int | None)
     if classes is not None and classes != len(names):
         listed = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
         message = f"`{source}` has {len(names)} classes ({listed}), the network tells {classes} apart"
-        raise bad_data(message, "change the units of the network's last layer, or the data", "bad-classes")
+        raise bad_data(message, remedy(len(names)), "bad-classes")
 
 
-def _check_outputs(source: str, task: Task, outputs: int, wanted: int | None) -> None:
+def _check_outputs(source: str, task: Task, outputs: int, wanted: int | None, remedy: Callable[[int], str]) -> None:
     things = "numbers to predict" if task == "regression" else "labels"
     if wanted not in (None, outputs):
         message = f"`{source}` has {outputs} {things} for each example, the network has {wanted} outputs"
-        raise bad_data(message, "change the units of the network's last layer, or the data", "bad-classes")
+        raise bad_data(message, remedy(outputs), "bad-classes")
 
 
 def check_parts(source: str, task: Task, counts: Mapping[str, Mapping[str, int]], normal: str | None) -> None:

@@ -49,6 +49,7 @@ class Dataset:
             `regression`, of labels for `multi-label`.
         prepared: how the inputs were made and normalised, as it is written into a run: plain values, fit for JSON.
         anchors: for `detection`, the sizes of boxes from which a network predicts all others.
+        digests: part -> what tells it from others, whichever machine reads it; empty where the arrays were made.
     """
 
     task: Task
@@ -58,3 +59,4 @@ class Dataset:
     classes: tuple[str, ...]
     prepared: dict[str, Any] = field(default_factory=dict)
     anchors: Anchors = ()
+    digests: dict[str, str] = field(default_factory=dict)

@@ -13,8 +13,11 @@ from nascompile.data.audio_features import AudioFeatures
 from nascompile.data.dataset import Task
 from spaces.errors import FileError, Span
 
-__all__ = ["Decoded", "Examples", "Kind", "Wanted", "bad_data", "sides"]
+__all__ = ["Decoded", "Examples", "Kind", "Wanted", "bad_data", "input_hint", "sides"]
 
+#: The keys of a space's `input`, and what it then is, by the number of dimensions.
+_SIDES = {1: ("channels",), 2: ("channels", "length"), 3: ("channels", "height", "width")}
+_RANKS = {1: "a vector", 2: "a series", 3: "an image"}
 #: What one example is; it decides which augmentations make sense.
 Kind = Literal["image", "audio", "series", "table"]
 
@@ -45,12 +48,14 @@ class Decoded:
         axis: of x, along which mean and deviation are kept apart.
         lengths: [n], how much of the last axis is no padding; None where all of it.
         notes: what decoding did, for the record.
+        digests: of each example as it lies in its file (`nascompile.data.digest`).
     """
 
     x: NDArray[Any]
     axis: int = 1
     lengths: NDArray[np.int64] | None = None
     notes: dict[str, Any] = field(default_factory=dict)
+    digests: Sequence[bytes] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +98,27 @@ def sides(shape: Sequence[int]) -> str:
         '3x32x32'
     """
     return "x".join(map(str, shape)) or "single numbers"
+
+
+def input_hint(shape: Sequence[int], wanted: Sequence[int]) -> str:
+    """What to type so that a network takes inputs of a shape: overrides of its space, where these are all.
+
+    Args:
+        shape: of the data, channels first.
+        wanted: of the network's input.
+
+    Example:
+        >>> input_hint((1, 24), (1, 64))
+        'give the space that input: input.channels=1 input.length=24'
+        >>> input_hint((1, 24), (3, 32, 32))
+        'take a space whose input is a series, such as 1x24 (`nascompile spaces` lists some)'
+    """
+    if len(shape) != len(wanted):
+        return (
+            f"take a space whose input is {_RANKS[len(shape)]}, such as {sides(shape)} (`nascompile spaces` lists some)"
+        )
+    keys = " ".join(f"input.{name}={size}" for name, size in zip(_SIDES[len(shape)], shape, strict=True))
+    return f"give the space that input: {keys}"
 
 
 def bad_data(message: str, hint: str, code: str = "bad-data", span: Span | None = None) -> FileError:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nascompile.data.class_folders import class_folders
-from nascompile.data.examples import Decoded, Examples, Wanted, bad_data, sides
+from nascompile.data.digest import content_digest
+from nascompile.data.examples import Decoded, Examples, Wanted, bad_data, input_hint, sides
 from nascompile.data.file_tree import FileTree
 
 __all__ = ["IMAGES", "decode_images", "read_images"]
@@ -47,7 +48,8 @@ def check_image_shape(source: str, shape: tuple[int, ...]) -> None:
     """Raises unless a shape is that of grey or colour images."""
     if len(shape) != 3 or shape[0] not in (1, 3):
         message = f"`{source}` has images, and the network's input is {sides(shape)}"
-        raise bad_data(message, "take a network whose input is 1xHxW or 3xHxW", "bad-shape")
+        sizes = shape[1:] if len(shape) == 3 else (32, 32)
+        raise bad_data(message, input_hint((3, *sizes), shape), "bad-shape")
 
 
 def decode_images(tree: FileTree, names: list[str], shape: tuple[int, ...]) -> Decoded:
@@ -62,8 +64,9 @@ def decode_images(tree: FileTree, names: list[str], shape: tuple[int, ...]) -> D
     """
     x = np.empty((len(names), *shape), np.uint8)
     position = {name: i for i, name in enumerate(names)}
-    sizes = Counter[str]()
+    sizes, digests = Counter[str](), dict[str, bytes]()
     for name, content in tree.contents(names):
+        digests[name] = content_digest(content)
         x[position[name]], size = _decoded(tree.place(name), content, shape)
         sizes[size] += 1
     target = sides((shape[1], shape[2]))
@@ -71,7 +74,7 @@ def decode_images(tree: FileTree, names: list[str], shape: tuple[int, ...]) -> D
     notes: dict[str, Any] = {"colour": "luma" if shape[0] == 1 else "RGB", "resized": sum(resized.values())}
     if resized:
         notes |= {"resize": f"Pillow bilinear to {target}, ratio not kept", "from": next(iter(resized))}
-    return Decoded(x, notes=notes)
+    return Decoded(x, notes=notes, digests=[digests[name] for name in names])
 
 
 def _decoded(place: str, content: bytes, shape: tuple[int, ...]) -> tuple[NDArray[np.uint8], str]:

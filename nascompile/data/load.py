@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -11,11 +12,13 @@ from nascompile.data.assignment import Assignment, assign
 from nascompile.data.audio_features import AudioFeatures
 from nascompile.data.checks import check_classes, check_finite, check_parts, task_of
 from nascompile.data.dataset import Dataset, Part, Task
+from nascompile.data.digest import part_digest
 from nascompile.data.examples import Examples, Wanted, bad_data
 from nascompile.data.normalisation import Normalisation
 from nascompile.data.reader import read_examples
 from nascompile.data.sound import sound_features
 from nascompile.data.split import PART_NAMES, Shares, check_shares
+from nascompile.data.target_scale import TargetScale
 
 __all__ = ["load_dataset"]
 
@@ -35,6 +38,7 @@ def load_dataset(
     rate: int | None = None,
     limit: int | None = None,
     anchors: int = 3,
+    remedy: Callable[[int], str] = lambda count: "change the units of the network's last layer, or the data",
 ) -> Dataset:
     """The three parts of a data set, as inputs of a network.
 
@@ -53,6 +57,7 @@ def load_dataset(
         rate: samples per second of sound in an .npz file that does not say it.
         limit: at most so many examples in all, of each class and part in proportion, chosen before decoding.
         anchors: how many sizes of boxes are measured on the training part; only for `detection`.
+        remedy: what an error says to do where the data have this number of classes, and not `classes`.
 
     Raises:
         FileError: the data cannot be read, are not fit to learn from, or do not fit the network.
@@ -71,7 +76,7 @@ def load_dataset(
     source, wanted = str(path), Wanted(tuple(shape), _features(features), rate, task)
     found = read_examples(source, wanted)
     task = task_of(source, found, task, normal)
-    check_classes(source, task, found, classes)
+    check_classes(source, task, found, classes, remedy=remedy)
     plan = assign(source, found, task, normal, seed, shares=split, limit=limit)
     counts = plan.counts(found)
     check_parts(source, task, counts, None if plan.normal is None else plan.names[plan.normal])
@@ -83,10 +88,11 @@ def load_dataset(
         Part(normalisation.apply(decoded, m).reshape(-1, *wanted.shape), plan.targets(found, p, scale), scale.units)
         for p, m in enumerate(plan.members)
     ]
+    inputs, choices = _inputs(source, found, wanted), _choices(found, plan, seed, split, limit)
     sizes = fit_anchors(parts[0].y, anchors, seed) if isinstance(parts[0].y, tuple) else ()
     prepared: dict[str, Any] = {
-        **_inputs(source, found, wanted),
-        **_choices(found, plan, seed, split, limit),
+        **inputs,
+        **choices,
         "sizes": {name: len(part) for name, part in zip(PART_NAMES, parts, strict=True)},
         "class counts": counts,
         "normalisation": normalisation.record(),
@@ -95,10 +101,14 @@ def load_dataset(
         **found.notes,
         **decoded.notes,
     }
+    how = {**{name: value for name, value in inputs.items() if name != "source"}, "classes": plan.names}
+    digests = {
+        name: part_digest([decoded.digests[i] for i in m], plan.targets(found, p, TargetScale()), how)
+        for p, (name, m) in enumerate(zip(PART_NAMES, plan.members, strict=True))
+    }
     train, valid, test = parts
-    return Dataset(
-        task, train, valid, test, plan.names if plan.normal is None else _ANOMALY, prepared=prepared, anchors=sizes
-    )
+    names = plan.names if plan.normal is None else _ANOMALY
+    return Dataset(task, train, valid, test, names, prepared=prepared, anchors=sizes, digests=digests)
 
 
 def _features(features: AudioFeatures | str | None) -> AudioFeatures | None:
@@ -111,7 +121,11 @@ def _features(features: AudioFeatures | str | None) -> AudioFeatures | None:
         case "mfcc" | "log-mel":
             return AudioFeatures(features)
         case str():
-            raise bad_data(f"there are no `features` called `{features}`", "known: mfcc, log-mel", "bad-option")
+            raise bad_data(
+                f"there are no `features` called `{features}`",
+                "give --features mfcc or --features log-mel",
+                "bad-option",
+            )
     return features
 
 

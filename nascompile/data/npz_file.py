@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nascompile.data.examples import Decoded, Examples, Kind, Wanted, bad_data, sides
+from nascompile.data.digest import row_digests
+from nascompile.data.examples import Decoded, Examples, Kind, Wanted, bad_data, input_hint, sides
 from nascompile.data.npz_targets import read_targets
 from nascompile.data.sound import scaled, sound_input
 from spaces.npz import UNREADABLE
@@ -18,6 +20,8 @@ __all__ = ["read_npz"]
 _X = ("x", "X", "data", "images")
 _Y = ("y", "Y", "label", "labels", "target", "targets")
 _PARTS = {"train": ("train",), "valid": ("valid", "val", "validation"), "test": ("test",)}
+#: Numbers that are a second of sound, at the least.
+_CLIP = 2000
 _RATE = ("rate", "sample_rate", "sampling_rate", "fs", "sr")
 _HINT = "write it with `numpy.savez(path, x=inputs, y=labels)`, or with `x_train`, `y_train`, `x_test`, `y_test`"
 
@@ -36,8 +40,8 @@ def read_npz(path: Path, wanted: Wanted) -> Examples:
     """
     x, y, parts, rate = _gathered(path, _load(path))
     if wanted.rate is not None and rate is not None and rate != wanted.rate:
-        message = f"`{path}` says {rate} samples per second, `rate` says {wanted.rate}"
-        raise bad_data(message, "leave `rate` out: the file says it", "bad-rate")
+        message = f"`{path}` says {rate} samples per second, --rate says {wanted.rate}"
+        raise bad_data(message, "leave --rate out: the file says it", "bad-rate")
     rate = rate or wanted.rate
     if x.dtype.kind not in "iufb" or x.ndim < 2:
         message = f"the inputs of `{path}` are {sides(x.shape)} of type {x.dtype}"
@@ -46,10 +50,11 @@ def read_npz(path: Path, wanted: Wanted) -> Examples:
     kind = _kind(path, x, wanted, rate)
 
     def read(chosen: NDArray[np.intp]) -> Decoded:
+        digests = row_digests(x[chosen])
         if kind == "audio":
-            return sound_input(str(path), scaled(x[chosen]), wanted, rate or 0)
+            return replace(sound_input(str(path), scaled(x[chosen]), wanted, rate or 0), digests=digests)
         inputs = _fitted(path, x, wanted.shape)[chosen]
-        return Decoded(inputs if inputs.dtype == np.uint8 else _float32(inputs))
+        return Decoded(inputs if inputs.dtype == np.uint8 else _float32(inputs), digests=digests)
 
     return Examples(
         "npz", kind, learnt.labels, parts, lambda i: f"row {i} of `{path}`", read=read, values=learnt.values,
@@ -118,12 +123,13 @@ def _kind(path: Path, x: NDArray[Any], wanted: Wanted, rate: int | None) -> Kind
     needs_features = len(wanted.shape) == 3 or wanted.features is not None
     if clips and needs_features and rate is None:
         message = f"`{path}` has rows of {x.shape[1]} numbers, and the network's input is {sides(wanted.shape)}"
-        hint = "if they are sound, give `rate`, the samples per second, to make features of them"
+        rate = x.shape[1] if x.shape[1] >= _CLIP else 8000
+        hint = f"if they are sound, say the samples per second: --rate {rate} where {x.shape[1] / rate:g} s make a clip"
         raise bad_data(message, hint, "no-rate")
     if clips and rate is not None and (needs_features or len(wanted.shape) == 2):
         return "audio"
     if wanted.features is not None:
-        raise bad_data(f"`features` are for sound, and `{path}` has none", "leave `features` out", "bad-option")
+        raise bad_data(f"--features is for sound, and `{path}` has none", "leave --features out", "bad-option")
     _fitted(path, x, wanted.shape)
     if len(wanted.shape) == 3:
         return "image"
@@ -141,7 +147,17 @@ def _fitted(path: Path, x: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]
     if len(own) > 1 and (own[-1], *own[:-1]) == shape:
         return np.moveaxis(x, -1, 1)
     message = f"the inputs of `{path}` are {sides(own)}, the network's input is {sides(shape)}"
-    raise bad_data(message, "change the network's input to that of the data, or the data", "bad-shape")
+    raise bad_data(message, input_hint(_channels_first(own, len(shape)), shape), "bad-shape")
+
+
+def _channels_first(own: tuple[int, ...], rank: int) -> tuple[int, ...]:
+    """The input that takes arrays of this shape, where there is one of so many dimensions."""
+    if rank == 1:
+        return (int(np.prod(own)),)
+    if len(own) < rank:
+        own = (1,) * (rank - len(own)) + own
+    few, many = own[0], own[-1]
+    return (many, *own[:-1]) if many < few and (len(own) == 2 or few not in (1, 3)) else own
 
 
 def _float32(x: NDArray[Any]) -> NDArray[np.float32]:

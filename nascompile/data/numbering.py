@@ -52,7 +52,7 @@ def normal_class(
     Raises:
         FileError: it is none of the classes, or cannot be told.
     """
-    hint = f"give `normal`, one of {', '.join(names)}"
+    hint = f"name it by --normal, one of {', '.join(names)}"
     if given is not None:
         if given not in names:
             raise bad_data(f"`{source}` has no class `{given}`", hint, "which-normal")

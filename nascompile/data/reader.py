@@ -36,8 +36,8 @@ def read_examples(text: str, wanted: Wanted) -> Examples:
     if not result.labels:
         raise bad_data(f"`{text}` has no examples", f"give {_KINDS}", "no-data")
     if result.kind != "audio" and (wanted.features is not None or wanted.rate is not None):
-        option = "features" if wanted.features is not None else "rate"
-        raise bad_data(f"`{option}` is for sound, and `{text}` has none", f"leave `{option}` out", "bad-option")
+        option = "--features" if wanted.features is not None else "--rate"
+        raise bad_data(f"{option} is for sound, and `{text}` has none", f"leave {option} out", "bad-option")
     return result
 
 

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nascompile.data.audio_features import AudioFeatures
-from nascompile.data.examples import Decoded, Wanted, bad_data, sides
+from nascompile.data.examples import Decoded, Wanted, bad_data, input_hint, sides
 
 __all__ = ["clip_samples", "scaled", "sound_features", "sound_input"]
+
+_DEFAULTS = (AudioFeatures("mfcc"), AudioFeatures("log-mel"))
 
 
 def sound_features(wanted: Wanted) -> AudioFeatures | None:
@@ -18,8 +20,14 @@ def sound_features(wanted: Wanted) -> AudioFeatures | None:
     return wanted.features or (AudioFeatures() if len(wanted.shape) == 3 else None)
 
 
-def clip_samples(source: str, wanted: Wanted, rate: int) -> int:
+def clip_samples(source: str, wanted: Wanted, rate: int, own: int) -> int:
     """How many samples fill the network's input.
+
+    Args:
+        source: of the clips, for messages.
+        wanted: the network's input.
+        rate: samples per second.
+        own: samples of a clip as it is, from which a message says what input would take it.
 
     Raises:
         FileError: the input is none for sound, or the features cannot be.
@@ -28,11 +36,20 @@ def clip_samples(source: str, wanted: Wanted, rate: int) -> int:
     if features is None:
         if len(shape) == 2 and shape[0] != 1:
             message = f"`{source}` has sound, one channel, and the network's input is {sides(shape)}"
-            raise bad_data(message, "take a network whose input is 1xLENGTH, or name `features`", "bad-shape")
+            like = [f"--features {one.kind}" for one in _DEFAULTS if one.width == shape[0]]
+            raise bad_data(message, " or ".join([*like, input_hint((1, own), shape)]), "bad-shape")
         return shape[-1]
     if problem := features.problem(rate):
-        raise bad_data(f"sound features cannot be: {problem}", "change `features`", "bad-features")
-    return features.samples(_frames(source, shape, features), rate)
+        hint = "check the samples per second (--rate), or give other `AudioFeatures` from Python"
+        raise bad_data(f"sound features cannot be: {problem}", hint, "bad-features")
+    frames, width, channels = {3: (shape[-2:]) + shape[:1], 2: (shape[-1], shape[0], 1)}.get(len(shape), (0, 0, 0))
+    if (width, channels) != (features.width, 1):
+        named = f"{features.kind} features of width {features.width}"
+        message = f"`{source}` gives {named}, and the network's input is {sides(shape)}"
+        like = [f"--features {one.kind}" for one in _DEFAULTS if one.width == width and channels == 1]
+        hint = input_hint(_shape(features, features.frames(own, rate), shape), shape)
+        raise bad_data(message, " or ".join([*like, hint]), "bad-shape")
+    return features.samples(frames, rate)
 
 
 def sound_input(source: str, signals: NDArray[np.float32], wanted: Wanted, rate: int) -> Decoded:
@@ -45,19 +62,21 @@ def sound_input(source: str, signals: NDArray[np.float32], wanted: Wanted, rate:
         FileError: the clips have another length than the input.
     """
     features, samples = sound_features(wanted), signals.shape[1]
-    needed = clip_samples(source, wanted, rate)
+    needed = clip_samples(source, wanted, rate, samples)
     if features is None:
         if samples != needed:
             message = f"the clips of `{source}` have {samples} samples, the network's input has {needed}"
-            raise bad_data(message, "cut or pad the clips, or change the network's input", "bad-shape")
+            raise bad_data(message, input_hint((1, samples)[-len(wanted.shape) :], wanted.shape), "bad-shape")
         return Decoded(signals[:, None], notes={"rate": rate})
     frames = features.frames(samples, rate)
-    if frames != _frames(source, wanted.shape, features):
+    if frames != features.frames(needed, rate):
         message = (
             f"the clips of `{source}` make {frames} frames ({samples} samples at {rate} Hz), the network's input is "
             f"{sides(wanted.shape)}"
         )
-        hint = "change the input's height, or `window_ms` and `stride_ms` of `features`"
+        hint = input_hint(_shape(features, frames, wanted.shape), wanted.shape)
+        if not frames:
+            hint = "give longer clips, or check the samples per second (--rate)"
         raise bad_data(message, hint, "bad-shape")
     result = features.of(signals, rate)
     # Coefficients differ in scale by orders of magnitude: each is normalised by itself, as a channel would be.
@@ -80,13 +99,6 @@ def scaled(signal: NDArray[Any]) -> NDArray[np.float32]:
     return (signal.astype(np.float32) - np.float32(shift)) / np.float32(middle)
 
 
-def _frames(source: str, shape: tuple[int, ...], features: AudioFeatures) -> int:
-    """Frames in an input (1, frames, width) or (width, frames)."""
-    frames, width, channels = {3: (shape[-2:]) + shape[:1], 2: (shape[-1], shape[0], 1)}.get(len(shape), (0, 0, 0))
-    if (width, channels) != (features.width, 1):
-        named = f"{features.kind} features of width {features.width}"
-        message = f"`{source}` gives {named}, and the network's input is {sides(shape)}"
-        argument = "coefficients" if features.kind == "mfcc" else "bins"
-        hint = f"take an input 1xFRAMESx{features.width}, or `features=AudioFeatures({argument}=...)`"
-        raise bad_data(message, hint, "bad-shape")
-    return frames
+def _shape(features: AudioFeatures, frames: int, wanted: tuple[int, ...]) -> tuple[int, ...]:
+    """The input that takes features of so many frames."""
+    return (features.width, frames) if len(wanted) == 2 else (1, frames, features.width)

@@ -94,8 +94,8 @@ def subset(classes: NDArray[np.int64], given: Sequence[str], limit: int, seed: i
     if limit >= len(classes):
         return np.arange(len(classes))
     if limit < len(numbers):
-        message = f"`limit` {limit} is less than one example for each class in each part"
-        raise bad_data(message, f"give at least {len(numbers)}, or leave it out", "bad-option")
+        message = f"--limit {limit} is less than one example for each class in each part"
+        raise bad_data(message, f"give --limit {len(numbers)} or more, or leave it out", "bad-option")
     exact = counts * (limit / len(classes))
     taken = np.maximum(1, np.floor(exact)).astype(np.int64)
     for k in np.argsort(taken - exact, kind="stable")[: max(0, limit - int(taken.sum()))]:
@@ -119,7 +119,7 @@ def _counts(n: int, drawn: list[int], shares: Shares, name: str) -> list[int]:
     if n <= len(drawn):
         wanted = " and ".join([*(PART_NAMES[p] for p in drawn), "train"])
         message = f"class `{name}` has {n} example{'s' * (n != 1)}, too few for {wanted}"
-        raise bad_data(message, "give it more examples, give official parts, or raise `limit`", "few-examples")
+        raise bad_data(message, "give it more examples or official parts, or a larger --limit", "few-examples")
     total = shares[0] + sum(shares[p] for p in drawn)
     counts = [max(1, int(n * shares[p] / total + 0.5)) for p in drawn]
     while sum(counts) >= n:

@@ -8,7 +8,8 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from nascompile.data.examples import Decoded, Examples, Wanted, bad_data, sides
+from nascompile.data.digest import content_digest
+from nascompile.data.examples import Decoded, Examples, Wanted, bad_data, input_hint, sides
 from nascompile.data.file_tree import FileTree
 from spaces.errors import Span, did_you_mean
 
@@ -60,7 +61,8 @@ def read_ts(tree: FileTree, wanted: Wanted, choice: str | None) -> Examples:
         for row, i in enumerate(chosen):
             x[row, :, : lengths[i]] = series[i]
         notes = {"padded": f"with 0 after normalisation, from lengths {lengths.min()} to {lengths.max()}"}
-        return Decoded(x, 1, lengths[chosen], notes) if unequal else Decoded(x)
+        digests = [content_digest(b"".join(channel.tobytes() for channel in series[i])) for i in chosen]
+        return Decoded(x, 1, lengths[chosen], notes, digests) if unequal else Decoded(x, digests=digests)
 
     first = {part: parts.index(part) for part in files}
 
@@ -178,6 +180,9 @@ def _check(source: str, series: list[Series], shape: tuple[int, ...]) -> bool:
     if len(shape) > 2 or own != wanted[0] or not fits:
         span = f"{min(lengths)} to {max(lengths)}" if len(lengths) > 1 else max(lengths)
         message = f"the series of `{source}` are {own}x{span}, the network's input is {sides(shape)}"
-        hint = f"set `input.channels={own} input.length={max(lengths)}`"
-        raise bad_data(message, hint, "bad-shape")
+        raise bad_data(
+            message,
+            input_hint((own, max(lengths))[-len(shape) :] if own == 1 else (own, max(lengths)), shape),
+            "bad-shape",
+        )
     return len(lengths) > 1

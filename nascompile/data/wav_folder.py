@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nascompile.data.class_folders import class_folders
+from nascompile.data.digest import content_digest
 from nascompile.data.examples import Decoded, Examples, Wanted, bad_data
 from nascompile.data.file_tree import FileTree
 from nascompile.data.sound import clip_samples, scaled, sound_input
@@ -53,13 +54,14 @@ def _read(tree: FileTree, names: list[str], wanted: Wanted) -> Decoded:
     contents = tree.contents(names)
     x = np.empty((0,), np.float32)
     padded = cut = axis = samples = rate = 0
-    first = ""
+    first, digests = "", dict[str, bytes]()
     while block := list(islice(contents, _BLOCK)):
         signals = []
         for name, content in block:
             own, signal = _decoded(tree.place(name), content)
+            digests[name] = content_digest(content)
             if not rate:
-                first, rate, samples = name, own, clip_samples(tree.source, wanted, own)
+                first, rate, samples = name, own, clip_samples(tree.source, wanted, own, len(signal))
             _check_rate(tree, name, own, first, rate, wanted=wanted)
             signals.append(signal)
         clips = np.zeros((len(signals), samples), np.float32)
@@ -71,14 +73,15 @@ def _read(tree: FileTree, names: list[str], wanted: Wanted) -> Decoded:
         if not x.size:
             x, axis = np.empty((len(names), *inputs.x.shape[1:]), np.float32), inputs.axis
         x[[position[name] for name, _ in block]] = inputs.x
-    return Decoded(x, axis, notes={"rate": rate, "clip samples": samples, "padded with silence": padded, "cut": cut})
+    notes = {"rate": rate, "clip samples": samples, "padded with silence": padded, "cut": cut}
+    return Decoded(x, axis, notes=notes, digests=[digests[name] for name in names])
 
 
 def _check_rate(tree: FileTree, name: str, own: int, first: str, rate: int, wanted: Wanted) -> None:
     """Raises unless a file has the sampling rate of all others, and the one that was said."""
     if wanted.rate not in (None, own):
-        message = f"`{tree.place(name)}` has {own} samples per second, `rate` says {wanted.rate}"
-        raise bad_data(message, "leave `rate` out: the files say it", "bad-rate")
+        message = f"`{tree.place(name)}` has {own} samples per second, --rate says {wanted.rate}"
+        raise bad_data(message, "leave --rate out: the files say it", "bad-rate")
     if own != rate:
         message = f"`{tree.place(name)}` has {own} samples per second, `{first}` has {rate}"
         raise bad_data(message, "resample all files to one rate", "bad-rate")

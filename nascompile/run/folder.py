@@ -15,9 +15,10 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -25,11 +26,17 @@ from nascompile.run.errors import RunError
 from nascompile.run.settings import RunSettings
 from nascompile.run.trials import Trials
 from solvers.sets.relaxed_set import AnySet, load_set
-from spaces.errors import FileError, Span
+from spaces.errors import FileError, NascompileError, Span
 from spaces.files import check_folder, write_atomically
 from spaces.locks import lock
 
 __all__ = ["RunFolder"]
+
+#: What a run writes, beside its settings.
+_OWN = (
+    "networks", "deploy", "journal.log*", "set.nasset", "data.json", "timing.json", "results.csv", "results.json",
+    "front.html", "*.jsonl",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,16 +53,25 @@ class RunFolder:
     def create(cls, path: Path, settings: RunSettings, fs: AnySet) -> RunFolder:
         """A new run, or the one that is there if it has the same settings and set.
 
+        A run that has trained no network yet makes room for another.
+
         Raises:
             RunError: another run is there, or something else.
             FileError: it cannot be written.
         """
         folder = cls(path)
         if folder.config.exists():
-            folder._compare(settings, fs)
-            folder._announce()
-            return folder
-        folder.check_own()
+            try:
+                folder._compare(settings, fs)
+                folder.move_data(settings.data.path)
+                folder._announce()
+                return folder
+            except NascompileError:
+                if folder.has_trained:
+                    raise
+                folder._clear()
+        else:
+            folder.check_own()
         folder._make()
         fs.save(folder.set_file)
         # The settings come last: a folder that has them is a run.
@@ -81,9 +97,13 @@ class RunFolder:
             raise RunError.of("no-such-run", f"`{storage}` has no run `{name}`", "check --run")
         folder = cls(path)
         folder._make()
-        if folder.config.exists() and folder.config.read_text(encoding="utf-8") != notes["config"]:
-            message = f"`{path}` holds another run"
-            raise RunError.of("other-run", message, "give a new folder with --out")
+        if folder.config.exists():
+            mine = folder.settings
+            theirs = RunSettings.from_json(notes["config"], folder.config)
+            # The same data may have moved since.
+            if replace(mine, data=replace(mine.data, path=theirs.data.path)) != theirs:
+                message = f"`{path}` holds another run"
+                raise RunError.of("other-run", message, "give a new folder with --out")
         write_atomically(folder.set_file, base64.b64decode(notes["set"]))
         write_atomically(folder.config, notes["config"].encode())
         write_atomically(folder.joined, b"")
@@ -131,6 +151,29 @@ class RunFolder:
     def fs(self) -> AnySet:
         """The feasible set."""
         return load_set(self.set_file)
+
+    @property
+    def has_trained(self) -> bool:
+        """Whether there is a trained network, here or where its storage tells of one."""
+        if any(self.path.glob("networks/*/float.safetensors")):
+            return True
+        with suppress(FileError):
+            return bool(self.settings.storage) and any("error" not in one for one in self.trials().results().values())
+        return False
+
+    def move_data(self, path: str) -> None:
+        """Keep where the data are now; they are the same.
+
+        Raises:
+            FileError: the folder cannot be written.
+        """
+        if self.settings.data.path == path:
+            return
+        text = replace(self.settings, data=replace(self.settings.data, path=path)).to_json()
+        write_atomically(self.config, text.encode())
+        self.__dict__.pop("settings")
+        if self.settings.storage:
+            self.trials().note("config", text)
 
     def trials(self) -> Trials:
         """The trials; each caller has a connection of its own."""
@@ -181,6 +224,28 @@ class RunFolder:
             message, place = f"cannot make the folder: {cause.strerror}", Span(str(self.path), 1, 1)
             raise FileError.of("unwritable", message, "give another --out", place) from None
 
+    def _clear(self) -> None:
+        """Remove a run that has nothing worth keeping, and only what is a run's.
+
+        Raises:
+            RunError: another process works on it.
+            FileError: its files cannot be removed.
+        """
+        with self.led():
+            with suppress(FileError):
+                if self.settings.storage:
+                    self.trials().forget()
+            try:
+                # The settings come first: a folder that has none is no run.
+                for pattern in (self.config.name, *_OWN):
+                    for path in self.path.glob(pattern):
+                        shutil.rmtree(path) if path.is_dir() else path.unlink()
+            except OSError as cause:
+                message, place = f"cannot remove the run that is there: {cause.strerror}", Span(str(self.path), 1, 1)
+                raise FileError.of("unwritable", message, "remove it, or give another --out", place) from None
+        for name in ("settings", "fs"):
+            self.__dict__.pop(name, None)
+
     def _announce(self) -> None:
         """Tell the database, where there is one, all that a worker elsewhere needs."""
         if self.settings.storage is None:
@@ -201,7 +266,14 @@ class RunFolder:
             message = f"`{self.path}` holds a run on another set: {size} members of `{self.fs.program.space.name}`"
             raise RunError.of("other-run", message, hint)
         old, new = _flat(self.settings), _flat(settings)
+        same = new["digest"] is not None and old.get("digest") == new["digest"]
         for key in new:
+            # The same data may lie elsewhere now; and before there were digests, their place was all that told.
+            if (key == "path" and same) or (key == "digest" and old.get("digest") is None):
+                continue
+            if key == "digest" and not same:
+                message = f"`{self.path}` holds a run on other data: what is at `{new['path']}` has changed since"
+                raise RunError.of("other-run", message, hint)
             if old.get(key) != new[key]:
                 values = f"{_short(old.get(key))}, not {_short(new[key])}"
                 message = f"`{self.path}` holds another run: its `{key}` is {values}"

@@ -119,15 +119,9 @@ def finish(folder: RunFolder, results: Mapping[int, Mapping[str, Any]], dataset:
     ending = _Ending(folder, results, dataset)
     chosen, verdict = ending.choice()
     rows = tuple(ending.row(number, number in chosen) for number in sorted(results))
-    write_atomically(folder.path / "data.json", (json.dumps(_record(dataset), indent=2) + "\n").encode())
     outcome = Outcome(ending.metric, folder.settings.cost, rows, ending.agreement(rows), verdict)
     outcome.write(folder)
     return outcome
-
-
-def _record(dataset: Dataset) -> dict[str, Any]:
-    """What a device needs to know of the data: classes, how an input is made, and the anchors of boxes."""
-    return {"task": dataset.task, "classes": list(dataset.classes), **dataset.prepared}
 
 
 def _fetch(folder: RunFolder, results: Mapping[int, Mapping[str, Any]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,11 +39,12 @@ def proxy_examples(dataset: Dataset, batch: int, seed: int) -> Data:
 
     if dataset.task != "classification":
         message = f"proxies are for classification, and this is `{dataset.task}`"
-        raise RunError.of("no-proxies", message, "take another --sampler")
-    train = dataset.train
+        raise RunError.of("no-proxies", message, "give data with classes, or take another --sampler")
+    train, name = dataset.train, PurePath(str(dataset.prepared.get("source", ""))).name
     order = np.random.default_rng(seed).permutation(len(train))[: 2 * min(batch, len(train) // 2)]
     labels = torch.from_numpy(np.asarray(train.y)[order])
-    return Data(torch.from_numpy(train.x[order]), labels, "the training part")
+    source = f"{len(order):,} of {len(train):,} training examples of {name}, seed {seed}"
+    return Data(torch.from_numpy(train.x[order]), labels, source)
 
 
 def proxy_choice(folder: RunFolder, dataset: Dataset, means: Means) -> list[Candidate]:

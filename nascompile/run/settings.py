@@ -34,6 +34,7 @@ class DataSettings:
         features: `mfcc`, `log-mel`, or None for the default.
         rate: samples per second of sound that does not say it.
         limit: at most so many examples.
+        digest: part -> what tells it from other data (`nascompile.data.digest`); None: it was not kept.
     """
 
     path: str
@@ -44,10 +45,11 @@ class DataSettings:
     features: str | None = None
     rate: int | None = None
     limit: int | None = None
+    digest: Mapping[str, str] | None = None
 
     def how(self) -> dict[str, Any]:
-        """All but the path, as `load_dataset` takes it."""
-        return {name: value for name, value in vars(self).items() if name != "path"}
+        """All but the path and the digest, as `load_dataset` takes it."""
+        return {name: value for name, value in vars(self).items() if name not in ("path", "digest")}
 
 
 @dataclass(frozen=True)

@@ -140,6 +140,12 @@ class Trials:
         """What is kept with the run."""
         return self._study.user_attrs
 
+    def forget(self) -> None:
+        """Remove all of them; the run is begun anew."""
+        import optuna
+
+        optuna.delete_study(study_name=self.name, storage=self._storage)
+
     # -- the leader ----------------------------------------------------------------------------------------------------
 
     def add(self, candidates: Sequence[tuple[int, Candidate]]) -> None:

@@ -12,17 +12,16 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from nascompile.data.dataset import Dataset
-from nascompile.run.errors import RunError
+from nascompile.run.data import load_data
 from nascompile.run.evaluate import METRIC, evaluate_candidate, score
 from nascompile.run.folder import RunFolder
 from nascompile.run.trials import HEARTBEAT, Claim, Trials
-from spaces.program.breakdown import outputs
 from spaces.program.candidate import parse_candidate
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-__all__ = ["OVER", "Backoff", "Worker", "load_data", "serve"]
+__all__ = ["OVER", "Backoff", "Worker", "serve"]
 
 #: What is wanted of a network in the end.
 WEIGHTS = ("float.safetensors", "int8.safetensors")
@@ -109,18 +108,19 @@ class Worker:
         return claim, result
 
 
-def serve(folder: RunFolder, device: str, leader: Connection | None = None) -> int:
+def serve(folder: RunFolder, device: str, leader: Connection | None = None, dataset: Dataset | None = None) -> int:
     """Evaluate candidates until the leader says that the run is over.
 
     Args:
         folder: of the run.
         device: where to train.
         leader: a pipe to the leader's process; at its end there is nothing to wait for.
+        dataset: the run's; by default it is loaded once there is something to do with it.
 
     Returns:
         How many candidates were evaluated here.
     """
-    worker, patience, done = Worker(folder, device), Backoff(), 0
+    worker, patience, done = Worker(folder, device, dataset), Backoff(), 0
     while leader is None or not leader.poll():
         if worker.step():
             patience.reset()
@@ -132,28 +132,6 @@ def serve(folder: RunFolder, device: str, leader: Connection | None = None) -> i
         else:
             leader.poll(patience.next())
     return done
-
-
-def load_data(folder: RunFolder) -> Dataset:
-    """The data set of a run, as its settings say; the same for every worker.
-
-    Raises:
-        FileError: the data cannot be read, or do not fit the networks.
-        RunError: networks cannot be trained on them.
-    """
-    from nascompile.data.load import load_dataset
-    from spaces.networks.detection_head import detection_head
-
-    given, space, first = folder.settings.data, folder.fs.program.space, folder.fs.outer[0]
-    head = detection_head(first)
-    classes = None if given.task == "anomaly" else head.classes if head else outputs(first)
-    anchors = {"anchors": head.anchors} if head else {}
-    data = load_dataset(given.path, space.input.dims, classes=classes, **anchors, **given.how())
-    if (data.task == "detection") != (head is not None):
-        ends = "ends" if head else "does not end"
-        message = f"the task is `{data.task}`, and `{space.name}` {ends} in a `yolo_head`, which finds boxes"
-        raise RunError.of("wrong-head", message, "take another space, or other data")
-    return data
 
 
 @contextmanager

@@ -48,7 +48,7 @@ class State:
 
 def run_of(network: nn.Module, dataset: Dataset, recipe: Recipe) -> dict[str, Any]:
     """What tells one training from another: the recipe, and digests of the first weights and the data."""
-    parts = {name: _digest(getattr(dataset, name)) for name in ("train", "valid")}
+    parts = {name: dataset.digests.get(name) or _digest(getattr(dataset, name)) for name in ("train", "valid")}
     first = digest(_arrays(network.state_dict()))
     anchors = {"anchors": [list(size) for size in dataset.anchors]} if dataset.anchors else {}
     return {"recipe": recipe.about(), "task": dataset.task, "network": f"{network} {first}", **parts, **anchors}

@@ -22,7 +22,7 @@ COMMANDS = {
         "--trials", "200", "-o", "t.csv",
     ),
     "tiny-monas-0.jsonl": ("search", "tiny.yaml", "--sampler", "monas", "--cells", "4"),
-    "s.csv": ("score", "mlp2", "--proxies", "snip", "--batch", "8", "--limit", "200", "--jobs", "1", "-o", "s.csv"),
+    "s.csv": ("score", "mlp2", "--proxies", "snip", "--batch", "8", "--samples", "200", "--jobs", "1", "-o", "s.csv"),
 }  # fmt: skip
 
 

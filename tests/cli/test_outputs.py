@@ -70,15 +70,8 @@ def unchanged(run: Run, files: dict[str, bytes]) -> bool:
 
 def test_every_option_with_a_path_is_an_output_or_known_to_be_read() -> None:
     """So that a new one is not forgotten."""
-    read = {
-        "score data",
-        "search data",
-        "search file",
-        "select results",
-        "resume run",
-        "worker run",
-        "fit measurements",
-    }
+    read = {f"{name} data" for name in ("score", "search", "resume", "worker")}
+    read |= {"search file", "select results", "resume run", "worker run", "fit measurements"}
     found: dict[str, bool] = {}
     latency = app.load("latency").commands
     commands = {name: app.load(name) for name in app.COMMANDS if name != "latency"}
@@ -271,7 +264,7 @@ def test_a_log_that_was_cut_off_in_its_first_line_is_begun_anew(cut: int, run: R
 def test_a_score_file_behind_a_link_is_continued(run: Run) -> None:
     (run.folder / "far").mkdir()
     (run.folder / "s.csv").symlink_to("far/s.csv")
-    command = ("score", "mlp2", "--proxies", "params", "--limit", "3", "-o", "s.csv")
+    command = ("score", "mlp2", "--proxies", "params", "--samples", "3", "-o", "s.csv")
     assert run(*command).code == 0
     whole = (run.folder / "far/s.csv").read_bytes()
     assert whole.count(b"\n") == 4

@@ -149,12 +149,12 @@ def test_sample_goes_on_from_its_state(run: Run, file: str, members: set[str]) -
 
 def test_score(run: Run, file: str, members: set[str]) -> None:
     arguments = ("score", file, "--proxies", "synflow", "--batch", "4", "--jobs", "1")
-    done = run(*arguments, "--limit", "3", "-o", "s.csv")
+    done = run(*arguments, "--samples", "3", "-o", "s.csv")
     assert done.code == 0
     assert f"3 of {BETWEEN} candidates, drawn uniformly with seed 0" in done.stdout
     with (run.folder / "s.csv").open() as text:
         assert {row["candidate"] for row in csv.DictReader(text)} <= members
-    assert "3 of 3 candidates are in s.csv already" in run(*arguments, "--limit", "3", "-o", "s.csv").stderr
+    assert "3 of 3 candidates are in s.csv already" in run(*arguments, "--samples", "3", "-o", "s.csv").stderr
     assert "all 14 candidates" in run(*arguments).stdout
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.io import wavfile
 
 import nascompile as nc
 from nascompile.cli.app import COMMANDS as NAMES
@@ -95,7 +96,7 @@ def test_a_cut_file_is_continued(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_ctrl_c_loses_nothing(run: Run) -> None:
     """With worker processes; the uninterrupted run has none, and the bytes are the same."""
-    arguments = ("mlp2", "choices.M.step=2", "--batch", "64", "--limit", "4000", "--proxies", "zico,snip,grad_norm")
+    arguments = ("mlp2", "choices.M.step=2", "--batch", "64", "--samples", "4000", "--proxies", "zico,snip,grad_norm")
     command = [sys.executable, "-c", "from nascompile.cli import main; main()", "score", *arguments]
     process = subprocess.Popen(
         [*command, "--jobs", "2", "-o", "s.csv"], stderr=subprocess.PIPE, text=True,
@@ -154,7 +155,7 @@ def test_rows_of_other_candidates_are_refused(run: Run) -> None:
 
 
 def test_npz_and_json(run: Run) -> None:
-    code, out, _ = run(*SMALL, "--proxies", "naswot,macs,ntk", "--limit", "6", "--seed", "3", "-o", "s.npz", "--json")
+    code, out, _ = run(*SMALL, "--proxies", "naswot,macs,ntk", "--samples", "6", "--seed", "3", "-o", "s.npz", "--json")
     data = json.loads(out)
     assert code == 0
     assert data["selection"] == "6 of 14 candidates, drawn uniformly with seed 3"
@@ -175,7 +176,7 @@ def test_npz_and_json(run: Run) -> None:
 
 def test_a_draw_is_uniform_over_the_set_and_repeats(run: Run) -> None:
     drawn = [
-        json.loads(run(*SMALL, "--proxies", "params", "--limit", "5", "--seed", seed, "--json")[1])["rows"]
+        json.loads(run(*SMALL, "--proxies", "params", "--samples", "5", "--seed", seed, "--json")[1])["rows"]
         for seed in ("0", "0", "1")
     ]
     assert drawn[0] == drawn[1] != drawn[2]
@@ -186,7 +187,7 @@ def test_a_draw_is_uniform_over_the_set_and_repeats(run: Run) -> None:
 def test_distinct_cells_with_their_indices(run: Run) -> None:
     (run.folder / "one.yaml").write_text(ONE_CELL)
     arguments = ("one.yaml", "--macs", "300", "--distinct", "--batch", "4", "--jobs", "1", "--proxies", "zico,snip")
-    code, out, _ = run("score", *arguments, "--limit", "30", "-o", "s.csv")
+    code, out, _ = run("score", *arguments, "--samples", "30", "-o", "s.csv")
     assert code == 0
     found = rows(run.folder / "s.csv")
     assert list(found[0]) == ["candidate", "index", "zico", "snip", "macs", "params"]
@@ -217,7 +218,7 @@ def test_infinite_scores_come_last_and_stay_numbers(run: Run) -> None:
 
 def test_latency_beside_the_scores(run: Run) -> None:
     (run.folder / "mine.yaml").write_text("name: mine\ndtype: float32\nunit: ns\ndefault: {mac: 2, op: 10}\n")
-    arguments = ("--latency-profile", "mine.yaml", "--proxies", "snip,latency", "--limit", "2", "--json")
+    arguments = ("--latency-profile", "mine.yaml", "--proxies", "snip,latency", "--samples", "2", "--json")
     code, out, _ = run(*SMALL, *arguments)
     data = json.loads(out)
     assert code == 0
@@ -228,25 +229,54 @@ def test_latency_beside_the_scores(run: Run) -> None:
 
 
 def test_user_data(run: Run) -> None:
-    random = np.random.default_rng(0)
-    x, y = random.normal(size=(20, 18)).astype(np.float32), random.integers(0, 12, 20)
+    x, y = np.random.default_rng(0).normal(size=(60, 18)).astype(np.float32), np.arange(60) % 12
     np.savez(run.folder / "d.npz", x=x, y=y)
     code, out, _ = run(*SMALL, "--data", "d.npz", "--proxies", "snip")
     assert code == 0
-    assert "data: 16 of 20 examples of d.npz, seed 0" in out
-    # Two batches are too many for the file, and SNIP needs one.
-    assert "data: 12 of 20 examples" in run(*SMALL, "--batch", "12", "--data", "d.npz", "--proxies", "snip")[1]
-    code, _, err = run(*SMALL, "--batch", "12", "--data", "d.npz", "--proxies", "zico")
-    assert code == 2
-    assert "`d.npz` has 20 examples, 24 are wanted [bad-data]" in err
+    assert "data: 16 of 36 training examples of d.npz, seed 0" in out
+    # Two batches of 20 are too many for the training part: they are smaller.
+    found = json.loads(run(*SMALL, "--batch", "20", "--data", "d.npz", "--proxies", "zico", "--json")[1])
+    assert found["data"] == "36 of 36 training examples of d.npz, seed 0"
+    assert found["proxies"][0]["options"] == {"batch": 18, "batches": 2}
     np.savez(run.folder / "d.npz", x=x[:, :17], y=y)
-    assert "the images of `d.npz` are 17, the input is 18" in run(*SMALL, "--data", "d.npz")[2]
-    np.savez(run.folder / "d.npz", x=x, y=y + 1)
-    code, _, err = run(*SMALL, "--data", "d.npz")
-    assert code == 2
-    assert "`d.npz` has the label 12, and the networks tell 12 classes apart" in err
+    assert (
+        "are 17, the network's input is 18 [bad-shape]\n  give the space that input: input.channels=17"
+        in run(*SMALL, "--data", "d.npz").stderr
+    )
+    np.savez(run.folder / "d.npz", x=x, y=y % 7)
+    wrong = run(*SMALL, "--data", "d.npz")
+    assert wrong.code == 2
+    assert "has 7 classes (0, 1, 2, 3, 4, 5, 6), the network tells 12 apart" in wrong.stderr
+    assert run(*SMALL, "network.1.linear.units=7", "--data", "d.npz").code == 0
+    assert "network.1.linear.units=7" in wrong.stderr
     (run.folder / "d.npz").write_text("no")
-    assert "`d.npz` cannot be read" in run(*SMALL, "--data", "d.npz")[2]
+    assert "d.npz` cannot be read" in run(*SMALL, "--data", "d.npz")[2]
+
+
+def test_whatever_search_takes(run: Run) -> None:
+    """Folders of sound, clips in an array, images with their channels last; and options of data need data."""
+    rng, space = np.random.default_rng(0), ("dscnn", "network.4.linear.units=2", "choices.M=[4]")
+    few = ("--proxies", "snip", "--batch", "4", "-n", "1", "--json")
+    clips = rng.integers(-9999, 9999, (40, 8000), dtype=np.int16)
+    for k, clip in enumerate(clips):
+        folder = run.folder / "clips" / ("yes", "no")[k % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        wavfile.write(folder / f"{k}.wav", 8000, clip)
+    np.savez(run.folder / "clips.npz", x=clips, y=np.arange(40) % 2)
+    wrong = run("score", *space, *few, "--data", "clips.npz")
+    assert wrong.code == 2
+    assert "--rate 8000 where 1 s make a clip" in wrong.stderr
+    one = json.loads(run("score", *space, *few, "--data", "clips.npz", "--rate", "8000").stdout)
+    assert one["data"] == "8 of 28 training examples of clips.npz, seed 0"
+    assert run("score", *space, *few, "--data", "clips").code == 0
+    wide = run("score", *space, *few, "--data", "clips", "--features", "log-mel", "--limit", "30", "input.width=40")
+    assert json.loads(wide.stdout)["data"] == "8 of 20 training examples of clips, seed 0"
+    last = rng.integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+    np.savez(run.folder / "last.npz", x=last, y=np.arange(40) % 10)
+    images = ("convmixer", "choices.M=[4]", "network.1.repeat=[1]")
+    assert run("score", *images, *few, "--data", "last.npz").code == 0
+    idle = run("score", *images, "--limit", "9")
+    assert "--limit says how --data is read, and there is none" in idle.stderr
 
 
 @pytest.mark.parametrize(
@@ -261,7 +291,7 @@ def test_user_data(run: Run) -> None:
         (("-o", "missing/s.csv"), "missing/s.csv:1:1: cannot write the file: No such file or directory [unwritable]"),
         (("--distinct",), "--distinct is for cells that compute the same, and `mlp2` has no cells"),
         (("--proxies", "latency"), "`latency` is not among the costs of `mlp2: 16-16`"),
-        (("--data", "missing.npz"), "`missing.npz` cannot be read"),
+        (("--data", "missing.npz"), "missing.npz` [no-data]\n  check the path"),
         (("--rom", "10"), "no network of `mlp2` fits, so there is nothing to score [empty-set]"),
         (("--proxies", "regions"), "mlp2: 16-16: `regions` cuts any channels of 3x3 pixels out of each image"),
     ],

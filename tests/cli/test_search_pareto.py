@@ -53,13 +53,13 @@ def test_front_log_and_table(run: Run) -> None:
     members = [next(fs.at([fs.index(t["candidate"])])) for t in logged]
     scored = list(score(members, batched(names, 8), Data.gaussian((18,), 12, 16)))
     table = rows(run.folder / "t.csv")
-    assert list(table[0]) == ["candidate", "flops", *names, "macs", "params"]
+    assert list(table[0]) == ["candidate", "flops", *names, "rom", "ram", "macs", "params"]
     for trial, row, one in zip(logged, table, scored, strict=True):
         assert trial["scores"] == one.scores
         assert trial["costs"] == one.candidate.costs
         assert row["candidate"] == trial["candidate"]
         assert {name: float(row[name]) for name in names} == one.scores
-        assert int(row["flops"]) == one.candidate.costs["flops"]
+        assert all(int(row[name]) == one.candidate.costs[name] for name in ("flops", "rom", "ram"))
 
     senses = {"flops": "min", **dict.fromkeys(names, "max")}
     assert found["sampler"]["objectives"] == senses
@@ -274,6 +274,7 @@ def test_own_examples(run: Run) -> None:
     x = np.random.default_rng(0).normal(size=(40, 18)).astype(np.float32)
     np.savez("mine.npz", x=x, y=np.arange(40) % 12)
     found = json.loads(run(*NETWORKS, "--data", "mine.npz", "--jobs", "1", "--json").stdout)
-    assert found["data"] == "16 of 40 examples of mine.npz, seed 0"
-    np.savez("wrong.npz", x=x, y=np.arange(40))
-    assert "the networks tell 12 classes apart" in run(*NETWORKS, "--data", "wrong.npz").stderr
+    assert found["data"] == "16 of 16 training examples of mine.npz, seed 0"
+    np.savez("wrong.npz", x=x, y=np.arange(40) % 13)
+    assert "13 classes" in (wrong := run(*NETWORKS, "--data", "wrong.npz").stderr)
+    assert "override the space: network.1.linear.units=13" in wrong

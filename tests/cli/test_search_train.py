@@ -47,7 +47,7 @@ def test_for_a_person_and_as_json(run: Run) -> None:
         assert one["seconds_training"] + one["seconds_ptq"] <= one["seconds"]
     assert "<svg" in (run.folder / "nine-entropy-0/front.html").read_text()
     assert json.loads((run.folder / "nine-entropy-0/results.json").read_text()) == {
-        key: value for key, value in data.items() if key not in ("run", "timing")
+        key: value for key, value in data.items() if key not in ("run", "data", "timing")
     }
     chosen = run("select", "nine-entropy-0/results.csv", "-k", "2", "--objectives", "flops,valid_int8:max", "--json")
     assert {one["candidate"] for one in json.loads(chosen.stdout)["chosen"]} == {
@@ -223,6 +223,7 @@ def test_ctrl_c_at_a_terminal_reaches_all_processes_and_one_speaks(run: Run) -> 
     os.killpg(whole.pid, signal.SIGINT)
     _, said = whole.communicate(timeout=30)
     assert whole.returncode == 130
-    assert [line for line in said.splitlines() if not line.startswith(("counting int8", "training nine"))] == [
+    shown = ("counting int8", "training nine", "data: ", "  ")
+    assert [line for line in said.splitlines() if not line.startswith(shown)] == [
         next(line for line in said.splitlines() if line.startswith("interrupted: "))
     ]

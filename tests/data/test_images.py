@@ -167,7 +167,7 @@ def test_broken_files(change, code, text, tmp_path, write, as_png, error):
         (("cat", "dog"), (2, 8, 8), {}, "bad-shape", "input is 2x8x8"),
         (("cat", "dog"), (1, 64), {}, "bad-shape", "input is 1x64"),
         (("cat", "dog"), (3, 8, 8), {"task": "detection"}, "no-data", "no COCO annotations"),
-        (("cat", "dog"), (3, 8, 8), {"rate": 8000}, "bad-option", "`rate` is for sound"),
+        (("cat", "dog"), (3, 8, 8), {"rate": 8000}, "bad-option", "--rate is for sound"),
         ((), (3, 8, 8), {}, "no-data", "only .md files"),
     ],
 )

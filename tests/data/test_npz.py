@@ -167,7 +167,7 @@ def test_sound_needs_a_rate_and_becomes_features(save, error):
     clips = rng.integers(-30_000, 30_000, (30, 2000), dtype=np.int16)
     code, text = error(load_dataset, save(x=clips, y=labels(30)), (1, 49, 10))
     assert code == "no-rate"
-    assert "`rate`" in text
+    assert "--rate 2000 where 1 s make a clip" in text
     data = load_dataset(save(x=clips, y=labels(30)), (1, 49, 10), rate=2000)
     assert data.prepared["features"]["kind"] == "mfcc"
     assert len(data.prepared["normalisation"]["mean"]) == 10
@@ -193,19 +193,31 @@ NAN = np.where(np.arange(60)[:, None] == 41, np.nan, rng.normal(size=(60, 9)))
         ({"x": images(), "y": labels(59)}, (3, 6, 6), {}, "bad-data", "60 inputs and labels of the shape 59"),
         ({"x": images(), "y": labels() + 0.5}, (3, 6, 6), {}, "bad-data", "labels of .* of type float64"),
         ({"x": images().astype(str), "y": labels()}, (3, 6, 6), {}, "bad-data", "of type <U"),
-        ({"x": images(), "y": labels()}, (3, 8, 8), {}, "bad-shape", "are 3x6x6, the network's input is 3x8x8"),
+        (
+            {"x": images(), "y": labels()},
+            (3, 8, 8),
+            {},
+            "bad-shape",
+            "are 3x6x6, .* is 3x8x8(.|\n)*input.channels=3 input.height=6 input.width=6",
+        ),
         ({"x": images(), "y": labels()}, (3, 6, 6), {"classes": 10}, "bad-classes", "3 classes .*0, 1, 2.* 10 apart"),
         ({"x": images(), "y": labels() * 0}, (3, 6, 6), {}, "few-classes", "one class only, `0`"),
         ({"x": NAN, "y": labels()}, (9,), {}, "not-finite", "row 41 of .*NaN"),
         ({"x": np.full((60, 9), 1e300), "y": labels()}, (9,), {}, "not-finite", "row 0 of .*infinite"),
         ({"x": images(4), "y": labels(4)}, (3, 6, 6), {}, "few-examples", "class `0` has 2 examples, too few"),
-        ({"x": images(), "y": labels()}, (3, 6, 6), {"rate": 8000}, "bad-option", "`rate` is for sound"),
-        ({"x": images(), "y": labels()}, (3, 6, 6), {"features": "mfcc"}, "bad-option", "`features` are for sound"),
-        ({"x": images(), "y": labels()}, (3, 6, 6), {"features": "plp"}, "bad-option", "known: mfcc, log-mel"),
+        ({"x": images(), "y": labels()}, (3, 6, 6), {"rate": 8000}, "bad-option", "--rate is for sound"),
+        ({"x": images(), "y": labels()}, (3, 6, 6), {"features": "mfcc"}, "bad-option", "--features is for sound"),
+        (
+            {"x": images(), "y": labels()},
+            (3, 6, 6),
+            {"features": "plp"},
+            "bad-option",
+            "--features mfcc or --features log-mel",
+        ),
         ({"x": images(), "y": labels()}, (3, 6, 6), {"task": "detection"}, "bad-option", "for classification"),
         ({"x": images(), "y": labels()}, (3, 6, 6), {"task": "anomaly"}, "which-normal", "one of 0, 1, 2"),
         ({"x": images(), "y": labels()}, (3, 6, 6), {"task": "anomaly", "normal": "7"}, "which-normal", "class `7`"),
-        ({"x": images(), "y": labels()}, (3, 6, 6), {"normal": "1"}, "bad-option", "`normal`"),
+        ({"x": images(), "y": labels()}, (3, 6, 6), {"normal": "1"}, "bad-option", "--task anomaly"),
         (
             {"x": images(), "y": labels()},
             (3, 6, 6),
@@ -229,10 +241,28 @@ NAN = np.where(np.arange(60)[:, None] == 41, np.nan, rng.normal(size=(60, 9)))
             "class `2` .* no examples in the training part",
         ),
         ({"x": np.zeros((0, 9)), "y": labels(0)}, (9,), {}, "no-data", "no examples"),
-        ({"x": NAN, "y": labels(), "rate": 100}, (1, 9), {"rate": 200}, "bad-rate", "`rate` says 200"),
-        ({"x": NAN, "y": labels(), "rate": 100}, (1, 8), {}, "bad-shape", "have 9 samples, the network's input has 8"),
-        ({"x": NAN, "y": labels(), "rate": 100}, (1, 49, 10), {}, "bad-shape", "make 4 frames"),
-        ({"x": NAN, "y": labels(), "rate": 100}, (3, 32, 32), {}, "bad-shape", "mfcc features of width 10"),
+        ({"x": NAN, "y": labels(), "rate": 100}, (1, 9), {"rate": 200}, "bad-rate", "--rate says 200"),
+        (
+            {"x": NAN, "y": labels(), "rate": 100},
+            (1, 8),
+            {},
+            "bad-shape",
+            "have 9 samples, .* has 8(.|\n)*input.length=9",
+        ),
+        (
+            {"x": NAN, "y": labels(), "rate": 100},
+            (1, 49, 10),
+            {},
+            "bad-shape",
+            "make 4 frames(.|\n)*input.height=4 input.width=10",
+        ),
+        (
+            {"x": NAN, "y": labels(), "rate": 100},
+            (3, 32, 32),
+            {},
+            "bad-shape",
+            "mfcc features of width 10(.|\n)*input.channels=1 input.height=4 input.width=10",
+        ),
     ],
 )
 def test_refusals(arrays, shape, options, code, text, save, error):

@@ -95,7 +95,7 @@ def test_a_subset_has_every_class_in_its_share(classes, seed, data):
 def test_a_limit_below_one_example_for_each_class(error):
     code, text = error(subset, np.arange(10), [""] * 10, 9, 0)
     assert code == "bad-option"
-    assert "at least 10" in text
+    assert "--limit 10" in text
 
 
 @given(labelled(least=3), seeds, st.sampled_from(["", "train"]))

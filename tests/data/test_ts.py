@@ -126,11 +126,18 @@ def test_truncated_and_lonely_files(tmp_path, write, error):
     assert "no part to learn from" in error(load_dataset, write(tmp_path / "b", lonely), (1, 5))[1]
 
 
-@pytest.mark.parametrize("shape", [(2, 5), (1, 6), (1, 4), (1, 1, 5), (6,)])
-def test_shapes_that_do_not_fit(shape, tmp_path, write, error):
+@pytest.mark.parametrize(
+    ("shape", "remedy"),
+    [
+        *(((channels, length), "input.channels=1 input.length=5") for channels, length in ((2, 5), (1, 6), (1, 4))),
+        ((1, 1, 5), "take a space whose input is a series, such as 1x5"),
+        ((6,), "input.channels=5"),
+    ],
+)
+def test_shapes_that_do_not_fit(shape, remedy, tmp_path, write, error):
     code, text = error(load_dataset, write(tmp_path / "a", pair()), shape)
     assert code == "bad-shape"
-    assert "input.channels=1 input.length=5" in text
+    assert remedy in text
 
 
 def test_a_declared_class_without_examples(tmp_path, write, error):

@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 
+from nascompile.run.data import load_data
 from nascompile.run.errors import RunError
 from nascompile.run.folder import RunFolder
 from nascompile.run.lead import lead
 from nascompile.run.outcome import Outcome, finish
 from nascompile.run.trials import Trials
-from nascompile.run.worker import load_data
 from tests.run.examples import data_file, settings, small_set
 from tests.system_tools import needs, program
 

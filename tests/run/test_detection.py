@@ -21,13 +21,13 @@ from nascompile.compression import (
 )
 from nascompile.data import load_dataset
 from nascompile.data.dataset import Dataset
+from nascompile.run.data import load_data
 from nascompile.run.errors import RunError
 from nascompile.run.evaluate import initial_network
 from nascompile.run.folder import RunFolder
 from nascompile.run.lead import lead
 from nascompile.run.outcome import Outcome, finish
 from nascompile.run.settings import DataSettings
-from nascompile.run.worker import load_data
 from nascompile.training import Epoch, TrainingError, evaluate, recipe, train
 from nascompile.training.detection.decode import detections
 from solvers.sets.feasible_set import FeasibleSet

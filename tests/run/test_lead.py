@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from nascompile.compression import QuantisedNetwork, evaluate_int8
+from nascompile.run.data import load_data
 from nascompile.run.errors import RunError
 from nascompile.run.evaluate import evaluate_candidate
 from nascompile.run.folder import RunFolder
@@ -23,7 +24,7 @@ from nascompile.run.settings import RunSettings
 from nascompile.run.timing import without_seconds
 from nascompile.run.trials import Trials
 from nascompile.run.weights import load_weights
-from nascompile.run.worker import Worker, load_data
+from nascompile.run.worker import Worker
 from nascompile.training import evaluate
 from samplers import AdaptiveSampler, EntropySampler
 from spaces.errors import FileError, NascompileError
@@ -147,6 +148,9 @@ def test_a_candidate_that_was_given_up_is_in_the_table(tmp_path: Path) -> None:
 def test_another_run_is_not_mixed_in(tmp_path: Path) -> None:
     folder = made(tmp_path)
     made(tmp_path)
+    # A run that has trained no network makes room for another; this one has.
+    folder.network(0).mkdir(parents=True)
+    (folder.network(0) / "float.safetensors").touch()
     with pytest.raises(RunError, match="its `samples` is 4, not 5"):
         made(tmp_path, samples=5)
     other = replace(folder.settings, data=replace(folder.settings.data, limit=50))

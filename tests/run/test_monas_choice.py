@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nascompile.run.data import load_data
 from nascompile.run.folder import RunFolder
 from nascompile.run.proxies import proxy_choice
-from nascompile.run.worker import load_data
 from samplers.training_free import Means
 from solvers.base import solve
 from solvers.sets.feasible_set import FeasibleSet

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from nascompile.run.data import load_data
 from nascompile.run.errors import RunError
 from nascompile.run.folder import RunFolder
 from nascompile.run.lead import lead
@@ -25,7 +26,6 @@ from nascompile.run.proxies import proxy_examples
 from nascompile.run.ray_cluster import RayCluster, load_ray
 from nascompile.run.ray_engine import RayEngine
 from nascompile.run.settings import RunSettings
-from nascompile.run.worker import load_data
 from nascompile.training.recipes import recipe
 from samplers.scores.scoring import batched, score
 from samplers.scores.worker_pool import WorkerError

@@ -27,18 +27,6 @@ __all__ = ["MonasSearch"]
 class MonasSearch(Untrained[MonasSampler]):
     """Rounds, on stderr as they come, and the cell that the last of them leaves."""
 
-    def examples(self) -> Data:
-        """Images; their labels are never looked at."""
-        from samplers.proxies.data import Data
-
-        shape, path, seed, n = (
-            self.fs.program.space.input.dims,
-            self.options.data,
-            self.options.seed,
-            2 * self.search.batch,
-        )
-        return Data.load(path, shape, n, seed) if path else Data.gaussian(shape, 2, n, seed)
-
     def continues(self, log: SearchLog[Round]) -> str:
         """After which round."""
         return f"continuing after round {log.records[-1].number} of {log.path}"

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from nascompile.cli.engines import Device, Engine
+from nascompile.cli.examples import DataOptions
 from nascompile.cli.objectives import read_objectives
 from nascompile.cli.options import Json
 from nascompile.cli.outputs import LOG, RUN
@@ -76,13 +77,6 @@ class Training:
     normal: Annotated[
         str | None, typer.Option("--normal", help="anomaly: the class that is normal.", metavar="CLASS")
     ] = None
-    features: Annotated[
-        str | None, typer.Option("--features", help="Of sound: mfcc (default for an image) or log-mel.", metavar="NAME")
-    ] = None
-    rate: Annotated[
-        int | None, typer.Option("--rate", min=1, help="Of sound in an .npz file: samples per second.", metavar="HZ")
-    ] = None
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Use so many examples only.")] = None
     parameter: Annotated[
         list[str] | None,
         typer.Option("--parameter", help="Of the sampler: clusters=50, p=0.3, ...", metavar="NAME=VALUE"),
@@ -216,15 +210,7 @@ class SearchOptions:
             metavar="NAME",
         ),
     ] = "entropy"
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data",
-            help=f"Your examples: a folder or archive of images, sounds or series, .ts, .npz. {_ALL}: .npz with "
-            "x and y; default: seeded Gaussian noise.",
-            metavar="DATA",
-        ),
-    ] = None
+    data: DataOptions
     training: Training
     pruning: Pruning
     trials: Trials

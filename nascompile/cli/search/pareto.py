@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from nascompile import __version__
-from nascompile.cli.examples import check_batch_norm, data_record, labelled_examples
+from nascompile.cli.examples import check_batch_norm, data_record
 from nascompile.cli.options import SetRequest
 from nascompile.cli.pace import Pace
 from nascompile.cli.search.report import Found, found_data, print_found
@@ -43,10 +43,6 @@ class FrontSearch(Untrained[ParetoSearch]):
             )
         super().run(request)
 
-    def examples(self) -> Data:
-        """What the proxies need."""
-        return labelled_examples(self.fs, self.search.proxies, self.options.data, self.search.batch, self.search.seed)
-
     def settings(self, data: Data) -> dict[str, Any]:
         """All that a trial depends on; neither the number of trials nor that of processes is among it."""
         latency = self.fs.program.latency
@@ -60,7 +56,7 @@ class FrontSearch(Untrained[ParetoSearch]):
             "latency_profile": latency.name if latency else None,
             "sampler": self.search.parameters,
             "proxies": {p.name: p.options for p in self.search.proxies},
-            **data_record(data, self.options.data),
+            **data_record(data),
             "batch_norm": self.options.trials.batch_norm,
             "device": self.options.resources.device,
         }
@@ -169,5 +165,6 @@ class _Rows:
 def _columns(program: Program, objectives: Iterable[str]) -> tuple[str, ...]:
     """The columns of --out: as `nascompile score` writes them, the objectives in place of its proxies."""
     index = ["index"] if numbered_cell(program) else []
-    costs = ["macs", "params", *(["latency"] if program.latency else [])]
+    # Those of the printed table, then those that `score` writes.
+    costs = ["rom", "ram", "macs", "params", *(["latency"] if program.latency else [])]
     return tuple(dict.fromkeys(["candidate", *index, *objectives, *costs]))

@@ -53,10 +53,11 @@ def show_run(path: Path, as_json: bool) -> None:
 
 
 def outcome_data(folder: RunFolder, outcome: Outcome) -> dict[str, Any]:
-    """A finished run as plain data: its tables, and where its time went."""
+    """A finished run as plain data: its data, its tables, and where its time went."""
+    from nascompile.run.data import read_record
     from nascompile.run.timing import read_timing
 
-    return {"run": str(folder.path), **outcome.data, "timing": read_timing(folder)}
+    return {"run": str(folder.path), "data": read_record(folder), **outcome.data, "timing": read_timing(folder)}
 
 
 def draw_front(folder: RunFolder, outcome: Outcome) -> None:

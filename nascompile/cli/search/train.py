@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nascompile.cli.data_report import data_lines
 from nascompile.cli.engines import Device, check_engine
-from nascompile.cli.examples import check_device
+from nascompile.cli.examples import absolute_data, check_device, data_first
 from nascompile.cli.options import Json, SetRequest, default_name, takes_options
 from nascompile.cli.output import Interrupted, emit_json, say, working
 from nascompile.cli.outputs import RUN
@@ -20,15 +22,24 @@ from nascompile.cli.search.options import Resources, SearchOptions
 from nascompile.cli.search.run_report import draw_front, outcome_data, print_outcome
 from nascompile.cli.search.shipping import shipped_set
 from nascompile.cli.search.untrained import with_latency
-from nascompile.run.settings import COSTS, QUANTISATIONS, DataSettings, RunSettings
+from nascompile.run.settings import COSTS, QUANTISATIONS, RunSettings
 from samplers.registry import registered
 from samplers.registry import sampler as named_sampler
 from spaces.errors import NascompileError, did_you_mean
 
 if TYPE_CHECKING:
+    from nascompile.data.dataset import Dataset
     from nascompile.run.folder import RunFolder
 
 __all__ = ["TrainSearch", "resume", "worker"]
+
+
+MovedData = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", help="Where the data are now, if not where the run says; they must be the same.", metavar="DATA"
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -66,7 +77,8 @@ class TrainSearch:
         settings = self._settings(parameters)
         if options.output:
             RunFolder(options.output).check_own()
-        fs = shipped_set(request, "float32" if training.quantise == "none" else "int8")
+        keeps = "float32" if training.quantise == "none" else "int8"
+        fs, dataset = data_first(request, settings.data, partial(shipped_set, keeps=keeps))
         if not fs:
             message = f"no network of `{fs.program.space.name}` fits ({fs.description}), so there is nothing to train"
             raise NascompileError.of("empty-set", message, "`nascompile explain` says what the budgets lack")
@@ -85,31 +97,30 @@ class TrainSearch:
         if training.deploy:
             check_deployable(fs.program)
         path = options.output or Path(default_name(fs.program, options.sampler, options.seed))
-        folder = RunFolder.create(path, replace(settings, name=path.name), fs)
-        finish_run(folder, options.resources, options.as_json)
+        assert dataset is not None  # there are data, and a network
+        settings = replace(settings, name=path.name, data=replace(settings.data, digest=dataset.digests))
+        folder = RunFolder.create(path, settings, fs)
+        finish_run(folder, options.resources, options.as_json, dataset)
 
     def _settings(self, parameters: Mapping[str, Any]) -> RunSettings:
         from nascompile.training.recipes import recipe
 
-        data, given = self.options.data, self.options.training
-        if data is None:
-            raise NascompileError.of(
-                "no-data", "training needs data", "give --data: a folder, an archive or an .npz file"
-            )
+        given = self.options.training
         if given.task not in (None, "classification", "anomaly", "detection"):
             hint = "it is classification, anomaly or detection"
             raise NascompileError.of("wrong-value", f"--task cannot be `{given.task}`", hint)
         for name, value, known in (("quantise", given.quantise, QUANTISATIONS), ("cost", given.cost, COSTS)):
             if value not in known:
                 raise NascompileError.of("wrong-value", f"--{name} cannot be `{value}`", f"known: {', '.join(known)}")
-        # A data set inside an archive, `archive.tar.gz:NAME`, is no path of its own.
-        file, colon, inside = str(data).partition(":")
-        where = f"{Path(file).absolute()}{colon}{inside}"
         seed = self.options.seed
-        read = {name: getattr(given, name) for name in ("task", "normal", "features", "rate", "limit")}
+        data = self.options.data.settings(seed, task=given.task, normal=given.normal)
+        if data is None:
+            raise NascompileError.of(
+                "no-data", "training needs data", "give --data: a folder, an archive or an .npz file"
+            )
         kept = ("samples", "select", "sparsity", "quantise", "qat_epochs", "cost", "storage", "deploy")
         return RunSettings(
-            self.options.sampler, parameters, seed=seed, data=DataSettings(where, seed=seed, **read),
+            self.options.sampler, parameters, seed=seed, data=data,
             recipe=recipe(given.recipe, **{"epochs": given.epochs, **parsed("--train", given.train or ())}),
             **{name: getattr(given, name) for name in kept},
         )  # fmt: skip
@@ -119,6 +130,7 @@ class TrainSearch:
 def resume(
     run: Annotated[Path, typer.Argument(help="The folder that `nascompile search` wrote.", metavar="RUN")],
     resources: _TrainingResources,
+    data: MovedData = None,
     as_json: Json = False,
 ) -> None:
     """Go on with a search that was interrupted, or killed, and bring it to its end.
@@ -133,7 +145,8 @@ def resume(
     from nascompile.run.folder import RunFolder
 
     check_engine(resources.engine, resources.device)
-    finish_run(RunFolder.open(run), resources, as_json)
+    folder = RunFolder.open(run)
+    finish_run(folder, resources, as_json, moved=absolute_data(data) if data else None)
 
 
 def worker(
@@ -152,11 +165,12 @@ def worker(
         typer.Option("--out", "-o", help="With --storage: a folder to work in. Default: NAME.", metavar="DIR"),
         RUN,
     ] = None,
+    data: MovedData = None,
     device: Device = "cpu",
 ) -> None:
     """Help with a search that goes on elsewhere: train its candidates until there are no more.
 
-    Start as many as you like, on any machine that sees the data at the same place; no candidate is trained twice. A
+    Start as many as you like, on any machine that sees the data; no candidate is trained twice. A
     machine that does not see the run's folder reaches a search with a database by --storage and --run.
 
     Examples:
@@ -165,6 +179,7 @@ def worker(
 
       nascompile worker --storage postgresql://user:password@host/database --run dscnn-stm32f412-entropy-0
     """
+    from nascompile.run.data import load_data
     from nascompile.run.folder import RunFolder
     from nascompile.run.worker import serve
 
@@ -174,20 +189,30 @@ def worker(
     folder = RunFolder.open(run) if run else RunFolder.join(str(storage), str(name), output or Path(str(name)))
     try:
         with working("waiting for candidates"):
-            done = serve(folder, device)
+            done = serve(folder, device, dataset=load_data(folder, absolute_data(data) if data else None))
     except KeyboardInterrupt:
         say("interrupted: the candidate at hand goes on from its last whole epoch, here or elsewhere")
         raise Interrupted from None
     say(f"{done:,} candidates trained here")
 
 
-def finish_run(folder: RunFolder, resources: Resources, as_json: bool) -> None:
-    """Bring a run to its end, and print what came out."""
+def finish_run(
+    folder: RunFolder, resources: Resources, as_json: bool, dataset: Dataset | None = None, moved: str | None = None
+) -> None:
+    """Bring a run to its end, and print what came out.
+
+    Args:
+        folder: of the run.
+        resources: that work on it.
+        as_json: how to print.
+        dataset: the run's; None to read it.
+        moved: where the data are now, if not where the run says.
+    """
+    from nascompile.run.data import data_record, load_data, write_record
     from nascompile.run.deployment import check_deployable, deploy_chosen
     from nascompile.run.lead import lead
     from nascompile.run.outcome import finish
     from nascompile.run.timing import Clock, write_timing
-    from nascompile.run.worker import load_data
 
     settings, done, clock = folder.settings, 0, Clock()
     if settings.deploy:
@@ -208,8 +233,14 @@ def finish_run(folder: RunFolder, resources: Resources, as_json: bool) -> None:
                 before = f"{pace[0].text}; " if pace and pace[0].text else ""
                 progress(f"{before}network {number}, {what}", 0)
 
-            progress("reading the data", 0)
-            dataset = load_data(folder)
+            if dataset is None:
+                progress("reading the data", 0)
+                dataset = load_data(folder, moved)
+            if moved:
+                folder.move_data(moved)
+            write_record(folder, dataset)
+            for line in data_lines(data_record(dataset)):
+                say(line)
 
             def proxies(what: str, asking: float) -> None:
                 clock.scored(asking)

@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from nascompile.cli.counts import count_data
 from nascompile.cli.engines import check_engine, spreading
-from nascompile.cli.examples import labelled_examples
+from nascompile.cli.examples import data_first, data_record, labelled_examples
 from nascompile.cli.options import SetRequest, default_name, is_set_file
 from nascompile.cli.output import Interrupted, emit_json, out, say, working
 from nascompile.cli.search.options import SearchOptions
@@ -55,9 +55,12 @@ class Untrained(ABC, Generic[S]):
         options, resources = self.options, self.options.resources
         self.search.check()
         check_engine(resources.engine, resources.device)
-        self.fs = shipped_set(with_latency(self.search, request))
+        given = options.data.settings(options.seed)
+        self.fs, dataset = data_first(with_latency(self.search, request), given, shipped_set)
         self.search.check(self.fs)
-        data = self.examples()
+        data = labelled_examples(self.fs, dataset, self.search.batch, options.seed)
+        if len(data) < 2 * self.search.batch:
+            self.search = self.search.limited(len(data) // 2)
         path = options.log or Path(f"{default_name(self.fs.program, options.sampler, options.seed)}.jsonl")
         start = time.monotonic()
         with SearchLog(path, self.search, self.settings(data), options.force) as log:
@@ -68,16 +71,12 @@ class Untrained(ABC, Generic[S]):
         else:
             self.show(found)
 
-    def examples(self) -> Data:
-        """Two batches of the user's examples, or of noise."""
-        return labelled_examples(self.fs, (), self.options.data, self.search.batch, self.options.seed)
-
     def settings(self, data: Data) -> dict[str, Any]:
         """All that a record depends on."""
         program = self.fs.program
         latency = program.latency.name if program.latency else None
         about = {"space": program.space.text, "set": self.fs.digest, "sampler": self.search.parameters}
-        return {**about, "data": data.source, "latency": latency}
+        return {**about, **data_record(data), "latency": latency}
 
     def follow(self, data: Data, log: SearchLog[Any]) -> None:
         """Bring the log to the end of the search."""
