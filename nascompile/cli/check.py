@@ -10,18 +10,22 @@ from rich.markup import escape
 
 from nascompile.cli.cells import cell_data, print_cells
 from nascompile.cli.options import Json, Request, split_line, takes_options
-from nascompile.cli.output import emit_json, out, quantity, table
+from nascompile.cli.output import emit_json, out, quantity, share, table
 from nascompile.cli.report import profile_data, profile_text, runtime_name
-from spaces.errors import CandidateError
+from nascompile.cli.shipped import SHIPPED, counted
+from spaces.errors import CandidateError, NascompileError
 from spaces.language.expressions import evaluate
 from spaces.program.breakdown import breakdown, totals
 from spaces.program.candidate import Candidate, chosen_candidate
 from spaces.program.constraints import ground
+from spaces.program.graph import Program
+from spaces.program.shipping import Shipping, ships
 from spaces.program.terms import LayerTerms, derived, shared_code
 from spaces.runtimes.library import RUNTIMES
+from spaces.targets.target import Target
 from spaces.tensors import Infeasible
 
-__all__ = ["check", "verdict"]
+__all__ = ["check", "ships_data", "verdict"]
 
 
 @takes_options
@@ -54,7 +58,7 @@ def check(
         layers = breakdown(member)
     except Infeasible as reason:
         raise CandidateError.of("impossible-network", f"`{member}` cannot exist: {reason}") from None
-    data = verdict(member, layers)
+    data = {**verdict(member, layers), "ships": ships_data(member, request.target)}
     if as_json:
         emit_json(data)
     else:
@@ -92,12 +96,50 @@ def verdict(member: Candidate, layers: tuple[LayerTerms, ...]) -> dict[str, Any]
         "costs": costs,
         "ram_model": program.ram_model,
         "runtime": runtime_name(program),
+        "dtype": program.space.settings.dtype,
         "shared_code": shared_code(member.program, layers),
         **({"latency_profile": profile_data(program.latency)} if program.latency else {}),
         "limits": limits,
         "broken_constraints": broken,
         "feasible": not broken and not any(row["over"] for row in limits),
     }
+
+
+def ships_data(member: Candidate, target: Target | None = None) -> dict[str, Any] | None:
+    """What a network takes as int8, by the C that `deploy` writes; None where its program counts just that.
+
+    Returns:
+        `dtype`, `runtime`; `rom`, `ram`, `latency` and `instructions`, see `spaces.program.shipping.Takes`; `of_chip`,
+        the shares of ROM and RAM; and `feasible`, None where the limits cannot be held against it.
+    """
+    program = member.program
+    shipping = Shipping.of(program, SHIPPED, target)
+    try:
+        there: Program | None = ships(program, SHIPPED, target)
+    except NascompileError:
+        there = None  # its latency profile is of another type
+    if there is program:
+        return None
+    takes = shipping.takes(member)
+    fits = None
+    if there is not None:
+        moved = replace(member, program=there)
+        fits = verdict(moved, breakdown(moved))["feasible"]
+    share = {name: getattr(takes, name) / most for name, most in shipping.memories.items() if most}
+    about = {"dtype": SHIPPED, "runtime": shipping.runtime.name}
+    return {**about, **takes._asdict(), "of_chip": share, "feasible": fits}
+
+
+def _ships_text(data: dict[str, Any], target: str) -> str:
+    """The same in words."""
+    parts = [
+        f"{name.upper()} {data[name]:,} B" + (f" ({share(of, 1)})" if (of := data["of_chip"].get(name)) else "")
+        for name in ("rom", "ram")
+    ]
+    parts += [f"{data['instructions']:,} instructions"] if data["instructions"] else []
+    fits = {True: f"; fits {target or 'the budgets'}", False: f"; does not fit {target or 'the budgets'}", None: ""}
+    verdict_text = fits[data["feasible"]] if data["of_chip"] else ""
+    return f"as {data['dtype']} by {data['runtime']}: {', '.join(parts)}{verdict_text}"
 
 
 def _broken_constraints(member: Candidate, layers: tuple[LayerTerms, ...], costs: dict[str, Any]) -> list[str]:
@@ -111,6 +153,7 @@ def _broken_constraints(member: Candidate, layers: tuple[LayerTerms, ...], costs
 
 def _print(member: Candidate, layers: tuple[LayerTerms, ...], data: dict[str, Any]) -> None:
     out.print(f"[bold]{escape(str(member))}[/bold]", soft_wrap=True)
+    out.print(f"counting {counted(member.program)}")
     out.print()
     print_cells(data.get("cells", []))
     latency = member.program.latency is not None
@@ -133,10 +176,11 @@ def _print(member: Candidate, layers: tuple[LayerTerms, ...], data: dict[str, An
     for text in data["broken_constraints"]:
         out.print(f"[red]breaks the constraint[/red] {escape(text)}")
     out.print()
-    verdict_text = "[green]fits[/green]" if data["feasible"] else "[red]does not fit[/red]"
-    out.print(
-        f"{verdict_text} {member.program.target or 'the budgets'}" if data["limits"] or not data["feasible"] else ""
-    )
+    if data["limits"] or not data["feasible"]:
+        verdict_text = "[green]fits[/green]" if data["feasible"] else "[red]does not fit[/red]"
+        out.print(f"{verdict_text} {member.program.target or 'the budgets'}")
+    if data["ships"]:
+        out.print(_ships_text(data["ships"], member.program.target), soft_wrap=True)
 
 
 def _rom_terms(runtime: str) -> str:

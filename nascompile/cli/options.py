@@ -24,6 +24,8 @@ from solvers.sets.relaxed_set import AnySet
 from solvers.sets.restriction import parse_conditions
 from spaces.errors import NascompileError
 from spaces.program.graph import Program
+from spaces.targets.catalogue import load_target
+from spaces.targets.target import Target
 from spaces.units import parse_bytes
 
 __all__ = [
@@ -144,6 +146,11 @@ class Request:
             hint = "it is `pingpong` or `liveness`"
             raise NascompileError.of("wrong-value", f"there is no RAM model `{model}`", hint)
         return compile_program(self.space, **self._limits(), ships=ships, overrides=self.overrides or (), tables=False)
+
+    @property
+    def target(self) -> Target | None:
+        """The MCU, where one is named."""
+        return load_target(self.mcu) if self.mcu else None
 
     def set_file(self, program: Program) -> Path:
         """What the set is called unless someone says: SPACE-MCU, and whatever else was asked for."""

@@ -78,7 +78,7 @@ def table(*columns: str, title: str = "") -> Table:
     return made
 
 
-def share(part: int, whole: int) -> str:
+def share(part: float, whole: float) -> str:
     """A percentage that never rounds something to nothing or to everything."""
     if not whole:
         return "-"
@@ -87,7 +87,7 @@ def share(part: int, whole: int) -> str:
     percent = 100 * part / whole
     if part and percent < 0.01:
         return f"{percent:.1e} %"
-    text = f"{percent:.3g}" if percent < 99.95 else f"{percent:.2f}"
+    text = f"{percent:.3g}" if percent < 99.95 else f"{percent:.2f}" if percent < 100 else f"{percent:.4g}"
     return "< 100 %" if part < whole and float(text) >= 100 else f"{text} %"
 
 

@@ -13,6 +13,7 @@ from nascompile.cli.options import Json, Request, SetRequest, Solver, is_set_fil
 from nascompile.cli.output import emit_json, out, say, working
 from nascompile.cli.outputs import FILE
 from nascompile.cli.report import print_report, report
+from nascompile.cli.shipped import say_counted, shipped_data
 from solvers.base import Progress, solve
 from solvers.base import count as count_networks
 from solvers.sets.relaxed_set import AnySet, Estimate, RelaxedSet
@@ -62,7 +63,7 @@ def reduce(
         if save:
             check_file(path, [Path(request.space)])
         fs = solve(program, solver, progress)
-        data = report(fs)
+        data = report(fs, target=request.target)
     say_relaxed(fs, solver)
     written = fs.save(path) if save and fs else None
     data["file"] = str(written) if written else None
@@ -99,7 +100,8 @@ def count(
 ) -> None:
     """Print the exact number of feasible networks, and nothing else.
 
-    Of a relaxed set, the two exact numbers between which it lies, and an estimate by draws.
+    Of a relaxed set, the two exact numbers between which it lies, and an estimate by draws. What was counted is said on
+    stderr, and where that is quick how many fit as int8, which is what `search` takes.
 
     Exit code 1 if it is 0, as with `reduce`.
 
@@ -110,15 +112,18 @@ def count(
     with working(f"counting {request.space}") as progress:
         progress("compiling", 0)
         program, counts, found = _counted(request, progress)
+        ships = shipped_data(program, request.target)
     low, high = (sum(ends) for ends in zip(*counts.values(), strict=True))
     if as_json:
         estimate = {"count_estimate": asdict(found)} if found else {}
         variants = {label: least if least == most else [least, most] for label, (least, most) in counts.items()}
-        emit_json({**count_data(low, high), **estimate, "size": program.size, "variants": variants})
+        about = {"dtype": program.space.settings.dtype, "runtime": program.runtime.name, "ships": ships}
+        emit_json({**count_data(low, high), **estimate, "size": program.size, **about, "variants": variants})
     elif found:
         print(f"{between_text(low, high)}, {estimate_text(found)}")
     else:
         print(low)
+    say_counted(program, ships)
     if not high:
         raise typer.Exit(1)
 

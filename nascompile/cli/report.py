@@ -10,11 +10,13 @@ from rich.markup import escape
 
 from nascompile.cli.counts import between_text, count_data, estimate_text
 from nascompile.cli.output import out, share, span_text, table, two_digits
+from nascompile.cli.shipped import shipped_data, shipped_text
 from solvers.attribution import RELATIONS, counts_alone
 from solvers.sets.relaxed_set import AnySet, Estimate, RelaxedSet
 from spaces.language.layer import option_label
 from spaces.program.graph import Program
 from spaces.runtimes.library import RUNTIMES
+from spaces.targets.target import Target
 from spaces.units import format_bytes, format_count, format_time_ns
 
 if TYPE_CHECKING:
@@ -23,8 +25,14 @@ if TYPE_CHECKING:
 __all__ = ["print_report", "profile_data", "profile_text", "report", "runtime_name"]
 
 
-def report(fs: AnySet, attribute: bool = True) -> dict[str, Any]:
-    """All that a reduction found, as plain data."""
+def report(fs: AnySet, attribute: bool = True, target: Target | None = None) -> dict[str, Any]:
+    """All that a reduction found, as plain data.
+
+    Args:
+        fs: the set.
+        attribute: whether to count what each limit alone removes, and functions.
+        target: its chip; that which its program names by default.
+    """
     program = fs.program
     low, high = fs.between
     data: dict[str, Any] = {
@@ -33,6 +41,8 @@ def report(fs: AnySet, attribute: bool = True) -> dict[str, Any]:
         "budgets": dict(program.budgets.items()),
         "ram_model": program.ram_model,
         "runtime": runtime_name(program),
+        "dtype": program.space.settings.dtype,
+        "ships": shipped_data(program, target) if not fs.origin else None,
         "size": program.size,
         **count_data(low, high),
         **({"share": low / program.size} if low == high else {}),
@@ -187,15 +197,26 @@ def print_head(data: dict[str, Any]) -> None:
     target = f" on {data['target']}" if data["target"] else ""
     limits = escape(data["origin"] or "") or budget_text(data["budgets"], data["ram_model"], data["runtime"])
     out.print(f"[bold]{data['space']}[/bold]{target}: {limits}")
+    out.print(f"counting {data['dtype']} networks by {data['runtime']}")
     width = len(f"{data['size']:,}")
     out.print(f"|X|   = {data['size']:>{width},}  networks in the space")
     low, high = _ends(data)
     if low == high:
         out.print(f"|X^f| = {low:>{width},}  feasible, exactly ({_share(data)})")
+        _print_shipped(data, width + 8)
         return
     out.print(f"|X^f|: {between_text(low, high)} feasible ({_share(data)})", soft_wrap=True)
     out.print(f"       {estimate_text(Estimate(**data['count_estimate']))}", soft_wrap=True)
     out.print(f"the set is relaxed: {escape(data['relaxed']['text'])}", soft_wrap=True)
+    _print_shipped(data, 0)
+
+
+def _print_shipped(data: dict[str, Any], width: int) -> None:
+    """How many networks fit as they ship, where that is something else; the number ends at a column."""
+    shipped = data["ships"]
+    if shipped and shipped["count"] is not None and data["budgets"]:
+        number, _, rest = shipped_text(shipped, data["size"]).partition(" ")
+        out.print(f"{number:>{width}}  fit {rest}, which `nascompile search` takes")
 
 
 def _ends(data: dict[str, Any]) -> tuple[int, int]:

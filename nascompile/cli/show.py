@@ -87,7 +87,7 @@ def show(request: MembersRequest, options: ShowOptions) -> None:
     with working("looking"):
         members = _members(fs, options)
         otherwise = mismatch(fs) if options.verify else None
-    data = {**report(fs, attribute=False), "members": _rows(fs, members)}
+    data = {**report(fs, attribute=False, target=request.target), "members": _rows(fs, members)}
     if otherwise is not None:
         data["verified"] = not otherwise
     if options.as_json:

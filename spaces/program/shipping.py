@@ -75,10 +75,15 @@ class Shipping:
         """For a target, or that which the program names."""
         return cls(program, dtype, target or target_of(program))
 
-    @cached_property
+    @property
+    def runtime(self) -> Runtime:
+        """What counts the ROM."""
+        return self._there.runtime
+
+    @property
     def measured(self) -> bool:
         """Whether the ROM is that of the C, and not the paper's."""
-        return isinstance(self._there.runtime, NascompileC)
+        return isinstance(self.runtime, NascompileC)
 
     @property
     def memories(self) -> dict[str, int]:

@@ -55,7 +55,61 @@ def test_words_are_listed_not_ranged(run: Run) -> None:
 
 @pytest.mark.parametrize("solver", ["auto", *SOLVERS])
 def test_count(solver: str, run: Run) -> None:
-    assert run("count", "mlp2", "--rom", "13600", "--solver", solver) == (0, "14\n", "")
+    said = "counting float32 networks by ebs; 56 as int8 by ebs (87.5 %)\n"
+    assert run("count", "mlp2", "--rom", "13600", "--solver", solver) == (0, "14\n", said)
+
+
+@pytest.mark.parametrize(
+    ("space", "given", "counting", "ships"),
+    [
+        ("dscnn", ("--mcu", "stm32f412"), "float32 networks by ebs", ("nascompile-c", 19_136_512)),
+        ("dscnn", ("--rom", "300000"), "float32 networks by ebs", ("ebs", 15_216_488)),
+        ("dscnn", ("--mcu", "stm32l432", "dtype=int8"), "int8 networks by ebs", ("nascompile-c", 862_202)),
+        (
+            "dscnn",
+            ("--mcu", "stm32l432", "dtype=int8", "--runtime", "nascompile-c"),
+            "int8 networks by nascompile-c",
+            None,
+        ),
+        # Cells with shared code take many seconds.
+        ("nasbench201", ("--mcu", "stm32l432"), "int8 networks by ebs", ("nascompile-c", None)),
+    ],
+)
+def test_what_is_counted_and_what_ships(
+    space: str, given: tuple[str, ...], counting: str, ships: tuple[str, int | None] | None, run: Run
+) -> None:
+    """`reduce`, `count` and `show` say which type and runtime they count, and how many fit as int8."""
+    wanted = ships and {"dtype": "int8", "runtime": ships[0], "count": ships[1]}
+    text = f" as int8 by {ships[0]} (" if ships and ships[1] else " as int8 by "
+    for command in ("reduce", "show", "count"):
+        given_file = ("s.nasset",) if command == "show" else (space, *given)
+        save = ("-o", "s.nasset") if command == "reduce" else ()
+        data = json.loads(run(command, *given_file, *save, "--json").stdout)
+        assert (f"{data['dtype']} networks by {data['runtime']}", data["ships"]) == (counting, wanted)
+        done = run(command, *given_file, *save)
+        said = done.stderr if command == "count" else done.stdout
+        assert f"counting {counting}" in said
+        assert (text in said) == bool(ships and ships[1])
+
+
+def test_a_target_file_of_ones_own_ships_too(run: Run) -> None:
+    chip = "name: mine\ncore: Cortex-M4F\nclock: 80 MHz\nflash: 256 KiB\nram: {SRAM: 64 KiB}\n"
+    (run.folder / "t.yaml").write_text(chip)
+    data = json.loads(run("count", "dscnn", "--mcu", "t.yaml", "--json").stdout)
+    assert data["ships"] == {"dtype": "int8", "runtime": "nascompile-c", "count": 862_202}
+    checked = json.loads(run("check", "dscnn", "84-112-84-84-84-196", "--mcu", "t.yaml", "--json").stdout)
+    assert (checked["feasible"], checked["ships"]["feasible"]) == (False, True)
+
+
+def test_check_says_what_a_network_takes_as_it_ships(run: Run) -> None:
+    line = ("check", "dscnn", "84-112-84-84-84-196", "--mcu", "stm32f412")
+    done = run(*line)
+    assert done.code == 1
+    assert "counting float32 networks by ebs" in done.stdout
+    shown = "ROM 71,296 B (6.8 %), RAM 51,660 B (19.7 %), 35,499,871 instructions; fits stm32f412"
+    assert f"as int8 by nascompile-c: {shown}" in done.stdout
+    data = json.loads(run(*line, "dtype=int8", "--runtime", "nascompile-c", "--json").stdout)
+    assert (data["dtype"], data["ships"], data["costs"]["rom"]) == ("int8", None, 71_296)
 
 
 def test_a_set_file_takes_no_budgets(run: Run) -> None:
@@ -67,7 +121,8 @@ def test_a_set_file_takes_no_budgets(run: Run) -> None:
 
 
 def test_a_count_of_nothing_is_a_no(run: Run) -> None:
-    assert run("count", "mlp2", "--rom", "1") == (1, "0\n", "")
+    said = "counting float32 networks by ebs; 0 as int8 by ebs (0 %)\n"
+    assert run("count", "mlp2", "--rom", "1") == (1, "0\n", said)
     code, out, _ = run("count", "mlp2", "--rom", "1", "--json")
     assert (code, json.loads(out)["count"]) == (1, 0)
 

@@ -48,8 +48,10 @@ def test_count(run: Run) -> None:
     assert done.stdout.endswith("with 95 % confidence, by 10,000 draws with seed 0)\n")
     data = json.loads(run("count", *MLP2, "--json").stdout)
     estimate = data.pop("count_estimate")
+    assert data.pop("ships") == {"dtype": "int8", "runtime": "ebs", "count": 56}
     assert data == {
         "count": None, "count_at_least": 5, "count_at_most": 30, "size": 64, "variants": {"": [5, 30]},
+        "dtype": "float32", "runtime": "ebs",
     }  # fmt: skip
     assert estimate["low"] <= 14 <= estimate["high"]
     assert (estimate["draws"], estimate["seed"], estimate["level"]) == (10_000, 0, 0.95)

@@ -8,6 +8,7 @@ from nascompile.cli.counts import between_text
 from nascompile.cli.options import SetRequest, is_set_file
 from nascompile.cli.output import say, share
 from nascompile.cli.search.reduce_line import reduce_line
+from nascompile.cli.shipped import counted
 from solvers.sets.relaxed_set import AnySet
 from spaces.errors import NascompileError
 from spaces.program.graph import Program
@@ -87,11 +88,10 @@ def _refuse_set(name: str, fs: AnySet, wanted: tuple[str, str], ships: str) -> N
 def _say(fs: AnySet, ships: str, asked: bool) -> None:
     """What is counted, and how many that leaves."""
     program = fs.program
-    how = f"{program.space.settings.dtype} networks by {program.runtime.name}"
     why = "" if asked or program.runtime.name != Ebs.name else f", the paper's formulas: {unmeasured(program, ships)}"
     low, high = fs.between
     part = f" ({share(low, program.size)})" if low == high else ""
-    say(f"counting {how}{why}; {between_text(low, high)} of {program.size:,} fit{part}")
+    say(f"counting {counted(program)}{why}; {between_text(low, high)} of {program.size:,} fit{part}")
 
 
 def unmeasured(program: Program, dtype: str) -> str:
