@@ -32,6 +32,7 @@ from spaces.locks import lock
 
 __all__ = ["RunFolder"]
 
+_JOURNAL = "journal.log"
 #: What a run writes, beside its settings.
 _OWN = (
     "networks", "deploy", "journal.log*", "set.nasset", "data.json", "timing.json", "results.csv", "results.json",
@@ -178,15 +179,18 @@ class RunFolder:
     def trials(self) -> Trials:
         """The trials; each caller has a connection of its own."""
         settings = self.settings
-        return Trials(settings.storage or self.path / "journal.log", settings.name)
+        return Trials(settings.storage or self.path / _JOURNAL, settings.name)
 
     def network(self, number: int) -> Path:
         """The folder of a candidate."""
         return self.path / "networks" / f"{number:04d}"
 
     @contextmanager
-    def led(self) -> Iterator[None]:
+    def led(self) -> Iterator[int]:
         """The one process that leads the run; the lock goes with the process, however it ends.
+
+        Yields:
+            How many damaged records the journal had, which is mended.
 
         Raises:
             RunError: another process leads it.
@@ -199,7 +203,9 @@ class RunFolder:
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
-            yield
+            from nascompile.run.journal import mend
+
+            yield mend(self.path / _JOURNAL)
 
     def check_own(self) -> None:
         """Raises unless the folder is new, empty, a run, or one that was not begun to the end.

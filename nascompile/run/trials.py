@@ -58,12 +58,17 @@ def open_storage(where: str | Path) -> BaseStorage:
     """
     import optuna
     from optuna.storages import JournalStorage, RDBStorage
-    from optuna.storages.journal import JournalFileBackend
+
+    from nascompile.run.journal import Journal
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if isinstance(where, Path):
+        try:
+            return JournalStorage(Journal(str(where)))
+        except OSError as cause:
+            message, hint = f"cannot open the journal of the run: {cause.strerror}", "check its permissions"
+            raise RunError.of("bad-storage", message, hint, where) from None
     try:
-        if isinstance(where, Path):
-            return JournalStorage(JournalFileBackend(str(where)))
         return RDBStorage(where)
     except Exception as cause:  # drivers have errors of their own
         what = str(cause).strip().splitlines()[0]

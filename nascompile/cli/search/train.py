@@ -218,7 +218,9 @@ def finish_run(
     if settings.deploy:
         check_deployable(folder.fs.program)
     try:
-        with folder.led(), working(f"training {folder.fs.program.space.name}") as progress:
+        with folder.led() as lost, working(f"training {folder.fs.program.space.name}") as progress:
+            if lost:
+                say(f"journal.log had {lost:,} damaged records, and is mended: what they told is looked for again")
             pace: list[Pace] = []
 
             def report(count: int, total: int, _results: Mapping[int, Mapping[str, Any]]) -> None:
