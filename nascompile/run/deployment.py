@@ -98,7 +98,7 @@ def run_and_number(text: str) -> tuple[Path, int | None] | None:
     """
     if result := _RUN.fullmatch(text):
         return Path(result[1]), int(result[2])
-    return (Path(text), None) if (Path(text) / "config.json").is_file() else None
+    return (Path(text), None) if (Path(text) / "config.yaml").is_file() else None
 
 
 def of_run(folder: RunFolder, number: int, dtype: str) -> Deployable:

@@ -143,7 +143,9 @@ class LocalEngine:
         """A process, and the pipe whose end tells it that this one has ended, whichever way."""
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=serve, args=(RunFolder(self.folder.path), self.device, theirs), daemon=True)
+        process = context.Process(
+            target=serve, args=(RunFolder(self.folder.path, self.folder.storage), self.device, theirs), daemon=True
+        )
         with no_interrupts():
             process.start()
         theirs.close()

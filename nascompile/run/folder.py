@@ -1,6 +1,6 @@
 """The folder of a run: settings, feasible set, trials, networks and results, each written whole or not at all.
 
-RUN/config.json            what the run depends on
+RUN/config.yaml            what the run depends on: a run file, which `nascompile search --file` runs again
 RUN/set.nasset             the feasible set
 RUN/journal.log            the trials, an Optuna journal; not where a database holds them
 RUN/networks/0007/         the candidate asked as the eighth: checkpoint, weights, int8 network, result.json
@@ -13,17 +13,18 @@ RUN/timing.json            how long each step of each network took, and all that
 from __future__ import annotations
 
 import base64
-import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from nascompile.run.config import RunConfig, record_of
 from nascompile.run.errors import RunError
 from nascompile.run.settings import RunSettings
+from nascompile.run.storage_url import same_place, without_password
 from nascompile.run.trials import Trials
 from solvers.sets.relaxed_set import AnySet, load_set
 from spaces.errors import FileError, NascompileError, Span
@@ -46,21 +47,31 @@ class RunFolder:
 
     Args:
         path: the folder.
+        storage: the URL of its database with the password, which the folder does not have.
     """
 
     path: Path
+    storage: str | None = field(default=None, repr=False)
 
     @classmethod
-    def create(cls, path: Path, settings: RunSettings, fs: AnySet) -> RunFolder:
+    def create(cls, path: Path, settings: RunSettings, fs: AnySet, options: str = "", command: str = "") -> RunFolder:
         """A new run, or the one that is there if it has the same settings and set.
 
         A run that has trained no network yet makes room for another.
+
+        Args:
+            path: the folder.
+            settings: of the run.
+            fs: its set.
+            options: those of the command, as a run file has them.
+            command: the command line.
 
         Raises:
             RunError: another run is there, or something else.
             FileError: it cannot be written.
         """
-        folder = cls(path)
+        folder = cls(path, settings.storage)
+        settings = replace(settings, storage=without_password(settings.storage) if settings.storage else None)
         if folder.config.exists():
             try:
                 folder._compare(settings, fs)
@@ -76,7 +87,7 @@ class RunFolder:
         folder._make()
         fs.save(folder.set_file)
         # The settings come last: a folder that has them is a run.
-        write_atomically(folder.config, settings.to_json().encode())
+        folder._write(RunConfig(settings, options, record_of(fs, without_password(command))))
         folder._announce()
         return folder
 
@@ -95,12 +106,12 @@ class RunFolder:
         """
         notes = Trials(storage, name).notes
         if "config" not in notes:
-            raise RunError.of("no-such-run", f"`{storage}` has no run `{name}`", "check --run")
-        folder = cls(path)
+            raise RunError.of("no-such-run", f"`{without_password(storage)}` has no run `{name}`", "check --run")
+        folder = cls(path, storage)
         folder._make()
         if folder.config.exists():
             mine = folder.settings
-            theirs = RunSettings.from_json(notes["config"], folder.config)
+            theirs = RunConfig.from_text(notes["config"], folder.config).settings
             # The same data may have moved since.
             if replace(mine, data=replace(mine.data, path=theirs.data.path)) != theirs:
                 message = f"`{path}` holds another run"
@@ -111,22 +122,32 @@ class RunFolder:
         return folder
 
     @classmethod
-    def open(cls, path: Path) -> RunFolder:
+    def open(cls, path: Path, storage: str | None = None) -> RunFolder:
         """A run that is there.
 
+        Args:
+            path: the folder.
+            storage: the URL of its database once more, with the password.
+
         Raises:
-            RunError: none is.
+            RunError: none is, or its trials are elsewhere.
         """
-        folder = cls(path)
+        folder = cls(path, storage)
         if not folder.config.is_file():
             message = f"there is no run in `{path}`"
             raise RunError.of("not-a-run", message, "give the folder that `nascompile search` wrote")
+        kept = folder.settings.storage
+        if storage and not (kept and same_place(storage, kept)):
+            where = f"`{kept}`" if kept else "a file of the folder, not a database"
+            raise RunError.of(
+                "other-run", f"the trials of `{path}` are in {where}", "leave --storage out, or correct it"
+            )
         return folder
 
     @property
     def config(self) -> Path:
         """What the run depends on."""
-        return self.path / "config.json"
+        return self.path / "config.yaml"
 
     @property
     def joined(self) -> Path:
@@ -139,14 +160,24 @@ class RunFolder:
         return self.path / "set.nasset"
 
     @cached_property
-    def settings(self) -> RunSettings:
-        """What the run depends on."""
+    def contents(self) -> RunConfig:
+        """What its file says."""
         try:
             text = self.config.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as cause:
             place = Span(str(self.config), 1, 1)
             raise FileError.of("unreadable-file", f"cannot read the file: {cause}", span=place) from None
-        return RunSettings.from_json(text, self.config)
+        return RunConfig.from_text(text, self.config)
+
+    @property
+    def settings(self) -> RunSettings:
+        """What the run depends on."""
+        return self.contents.settings
+
+    def _write(self, contents: RunConfig) -> None:
+        """Keep what the run depends on, from now on."""
+        write_atomically(self.config, contents.to_text().encode())
+        self.__dict__.pop("contents", None)
 
     @cached_property
     def fs(self) -> AnySet:
@@ -168,18 +199,23 @@ class RunFolder:
         Raises:
             FileError: the folder cannot be written.
         """
-        if self.settings.data.path == path:
-            return
-        text = replace(self.settings, data=replace(self.settings.data, path=path)).to_json()
-        write_atomically(self.config, text.encode())
-        self.__dict__.pop("settings")
-        if self.settings.storage:
-            self.trials().note("config", text)
+        if self.settings.data.path != path:
+            self.change(replace(self.settings, data=replace(self.settings.data, path=path)))
+
+    def change(self, settings: RunSettings) -> None:
+        """Keep other settings, here and where its storage tells of them.
+
+        Raises:
+            FileError: the folder cannot be written.
+        """
+        self._write(self.contents.changed(settings))
+        if settings.storage:
+            self.trials().note("config", self.contents.to_text())
 
     def trials(self) -> Trials:
         """The trials; each caller has a connection of its own."""
         settings = self.settings
-        return Trials(settings.storage or self.path / _JOURNAL, settings.name)
+        return Trials(self.storage or settings.storage or self.path / _JOURNAL, settings.name)
 
     def network(self, number: int) -> Path:
         """The folder of a candidate."""
@@ -249,15 +285,18 @@ class RunFolder:
             except OSError as cause:
                 message, place = f"cannot remove the run that is there: {cause.strerror}", Span(str(self.path), 1, 1)
                 raise FileError.of("unwritable", message, "remove it, or give another --out", place) from None
-        for name in ("settings", "fs"):
+        for name in ("contents", "fs"):
             self.__dict__.pop(name, None)
 
     def _announce(self) -> None:
         """Tell the database, where there is one, all that a worker elsewhere needs."""
         if self.settings.storage is None:
             return
-        trials, text = self.trials(), self.settings.to_json()
-        if trials.notes.get("config", text) != text:
+        trials, text = self.trials(), self.contents.to_text()
+        if (
+            "config" in trials.notes
+            and RunConfig.from_text(trials.notes["config"], self.config).settings != self.settings
+        ):
             message = f"the storage has another run called `{self.settings.name}`"
             raise RunError.of("other-run", message, "give the folder, and so the run, another name")
         if "config" not in trials.notes:
@@ -288,7 +327,7 @@ class RunFolder:
 
 def _flat(settings: RunSettings) -> dict[str, object]:
     """The settings as their file has them, those of data and recipe by their own names."""
-    result = json.loads(settings.to_json())
+    result = settings.to_data()
     return {**result.pop("data"), **result.pop("recipe"), **result}
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from nascompile.training.recipes import Recipe
-from spaces.errors import FileError
 
 __all__ = ["COSTS", "ENGINES", "QUANTISATIONS", "DataSettings", "RunSettings"]
 
@@ -75,7 +73,7 @@ class RunSettings:
 
     Example:
         >>> settings = RunSettings("entropy", {}, 20, 5, 0, DataSettings("digits.npz"), Recipe(epochs=3))
-        >>> RunSettings.from_json(settings.to_json(), Path("run/config.json")) == settings
+        >>> RunSettings.from_data(settings.to_data()) == settings
         True
     """
 
@@ -94,22 +92,16 @@ class RunSettings:
     name: str = "run"
     deploy: bool = False
 
-    def to_json(self) -> str:
-        """As text."""
-        return json.dumps({**asdict(self), "recipe": self.recipe.about()}, indent=2) + "\n"
+    def to_data(self) -> dict[str, Any]:
+        """As plain data."""
+        return json.loads(json.dumps({**asdict(self), "recipe": self.recipe.about()}))
 
     @classmethod
-    def from_json(cls, text: str, path: Path) -> RunSettings:
-        """From text.
+    def from_data(cls, data: Mapping[str, Any]) -> RunSettings:
+        """From plain data.
 
         Raises:
-            FileError: it is none of a run's settings.
+            ValueError, KeyError, TypeError: it is none of a run's settings.
         """
-        try:
-            result = json.loads(text)
-            data = {**result["data"], "split": tuple(result["data"]["split"])}
-            return cls(**{**result, "data": DataSettings(**data), "recipe": Recipe(**result["recipe"])})
-        except (ValueError, KeyError, TypeError) as cause:
-            message = "this file does not hold the settings of a run"
-            hint = f"put back a copy, or start the run anew in another folder ({cause})"
-            raise FileError.of("damaged-run", message, hint, path) from None
+        read = {**data["data"], "split": tuple(data["data"]["split"])}
+        return cls(**{**data, "data": DataSettings(**read), "recipe": Recipe(**data["recipe"])})

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nascompile.run.errors import RunError
+from nascompile.run.storage_url import hide_passwords
 from spaces.program.candidate import Candidate
 
 if TYPE_CHECKING:
@@ -72,8 +73,13 @@ def open_storage(where: str | Path) -> BaseStorage:
         return RDBStorage(where)
     except Exception as cause:  # drivers have errors of their own
         what = str(cause).strip().splitlines()[0]
-        hint = "give a URL such as postgresql://user:password@host/database; its driver: pip install 'psycopg[binary]'"
-        raise RunError.of("bad-storage", f"cannot open the storage `{where}`: {what}", hint) from cause
+        hint = (
+            "give a URL such as postgresql://user:password@host/database, at every command, by --storage or in "
+            "NASCOMPILE_STORAGE: a run keeps no password; its driver: pip install 'psycopg[binary]'"
+        )
+        message = hide_passwords(f"cannot open the storage `{where}`: {what}", str(where))
+        # Not `from cause`: what a driver says has the password in it.
+        raise RunError.of("bad-storage", message, hint) from None
 
 
 @dataclass
@@ -96,7 +102,7 @@ class Trials:
         (True, True, {0: {'accuracy': 0.9}})
     """
 
-    storage: str | Path
+    storage: str | Path = field(repr=False)
     name: str
     worker: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
     timeout: float = HEARTBEAT_TIMEOUT

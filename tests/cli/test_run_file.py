@@ -11,8 +11,8 @@ import pytest
 from nascompile.cli.app import load
 from nascompile.cli.options import flag, parameters
 from nascompile.cli.search.options import SearchOptions
-from nascompile.cli.search.run_file import plain_text
 from spaces.language.source import read_yaml
+from spaces.yaml_text import yaml_value
 from tests.cli.conftest import Run
 
 NOT_SETTINGS = {"--file", "--init", "--json"}
@@ -126,5 +126,5 @@ def test_the_file_is_no_output(run: Run) -> None:
      "12:30", "2026-01-01", "*a", "&a", "!x", "%a", "@a", "`a", "{a}", "x.y=[1]", "yes", "C:\\data", "- a", "?", "a,b"],
 )  # fmt: skip
 def test_every_text_comes_back(value: str) -> None:
-    assert read_yaml(f"a: {plain_text(value)}\n", "x").data == {"a": value}
-    assert read_yaml(f"a: {plain_text([value, 'b'])}\n", "x").data == {"a": [value, "b"]}
+    assert read_yaml(f"a: {yaml_value(value)}\n", "x").data == {"a": value}
+    assert read_yaml(f"a: {yaml_value([value, 'b'])}\n", "x").data == {"a": [value, "b"]}

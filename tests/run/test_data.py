@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from nascompile.run.data import example_network
+from nascompile.run.folder import RunFolder
 from spaces.language.library import library
 from spaces.language.output_keys import outputs_overrides
 from spaces.language.reader import load_space
@@ -109,7 +110,7 @@ def test_a_run_without_a_trained_network_makes_room(run: Run, monkeypatch: pytes
         assert run("search", "nine.yaml", "--data", "halves.npz", *QUICK, "--train", "lr=9").code == 130
     (run.folder / "r/notes.txt").write_text("mine")
     assert run("search", "nine.yaml", "--data", "halves.npz", *QUICK, "--train", "lr=0.01").code == 0
-    assert json.loads((run.folder / "r/config.json").read_text())["recipe"]["lr"] == 0.01
+    assert RunFolder(run.folder / "r").settings.recipe.lr == 0.01
     assert (run.folder / "r/notes.txt").read_text() == "mine"
     trained = contents(run)
     refused = run("search", "nine.yaml", "--data", "halves.npz", *QUICK, "--train", "lr=9")

@@ -117,9 +117,30 @@ def test_runs_of_one_name_are_not_mixed(tmp_path: Path, url: str) -> None:
         RunFolder.join(url, "other", tmp_path / "three")
     joined = RunFolder.join(url, "same", tmp_path / "four")
     assert joined.fs.digest == fs.digest
-    (tmp_path / "four" / "config.json").write_text("{}")
+    shutil.rmtree(tmp_path / "four")
+    RunFolder.create(tmp_path / "four", settings(data, samples=3), fs)
     with pytest.raises(RunError, match="holds another run"):
         RunFolder.join(url, "same", tmp_path / "four")
+
+
+def test_no_password_is_written(tmp_path: Path, url: str) -> None:
+    """In no file of the run nor of a helper's, no note and no trial; local helpers have it nevertheless."""
+    secret = "s3cr:t%40/x"
+    given = url.replace("us@", f"us:{secret.replace('/', '%2F').replace(':', '%3A')}@")
+    data, fs = data_file(tmp_path), small_set(tmp_path)
+    asked = settings(data, storage=given, name="secret")
+    folder = RunFolder.create(tmp_path / "secret", asked, fs, command=f"nascompile search --storage {given}")
+    lead(folder, load_data(folder), 2, "cpu", silent)
+    joined = RunFolder.join(given, "secret", tmp_path / "joined")
+    trials = Trials(url, "secret")
+    texts = [path.read_text(errors="ignore") for path in tmp_path.rglob("*") if path.is_file()]
+    texts += [repr(dict(trials.notes)), repr(trials.all()), repr(folder), repr(joined), repr(folder.trials())]
+    assert not any("s3cr" in text for text in texts)
+    assert folder.settings.storage == url
+    assert "--storage postgresql://us@" in folder.contents.record["command"]
+    assert RunFolder.open(folder.path, given).trials().results() == trials.results()
+    with pytest.raises(RunError, match="are in `postgresql://us@"):
+        RunFolder.open(folder.path, given.replace("us:", "other:"))
 
 
 def test_weights_that_are_nowhere_are_missed(tmp_path: Path, url: str) -> None:

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from nascompile.compression import QuantisedNetwork, evaluate_int8
+from nascompile.run.config import RunConfig
 from nascompile.run.data import load_data
 from nascompile.run.errors import RunError
 from nascompile.run.evaluate import evaluate_candidate
 from nascompile.run.folder import RunFolder
 from nascompile.run.lead import ROUND, lead
 from nascompile.run.outcome import Outcome, finish
-from nascompile.run.settings import RunSettings
 from nascompile.run.timing import without_seconds
 from nascompile.run.trials import Trials
 from nascompile.run.weights import load_weights
@@ -163,7 +163,7 @@ def test_another_run_is_not_mixed_in(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="there is no run"):
         RunFolder.open(tmp_path / "strange")
     folder.config.write_text(folder.config.read_text()[:40])
-    with pytest.raises(FileError, match=r"config.json:1:1: this file does not hold the settings"):
+    with pytest.raises(FileError, match=r"config.yaml:1:1: this file does not hold the settings"):
         _ = RunFolder.open(folder.path).settings
 
 
@@ -177,7 +177,8 @@ def test_two_leaders_are_one_too_many(tmp_path: Path) -> None:
 
 def test_settings_come_back_from_their_file(tmp_path: Path) -> None:
     given = settings(tmp_path / "x.npz", parameters={"p": 0.25}, sparsity="S", storage="postgresql://host/db")
-    assert RunSettings.from_json(given.to_json(), tmp_path) == given
+    config = RunConfig(given, "space: x", {"budgets": {"rom": 1000}})
+    assert RunConfig.from_text(config.to_text(), tmp_path) == config
 
 
 def test_data_that_do_not_fit(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -11,7 +12,7 @@ from nascompile.cli.search.monas import MonasSearch
 from nascompile.cli.search.options import SearchOptions
 from nascompile.cli.search.owners import applies, is_given, refuse_foreign
 from nascompile.cli.search.pareto import FrontSearch
-from nascompile.cli.search.run_file import options_text, with_overrides
+from nascompile.cli.search.run_file import options_text, recorded, with_overrides
 from nascompile.cli.search.train import TrainSearch
 from nascompile.cli.search.untrained import AnySearch, Untrained
 from samplers.monas.sampler import MonasSampler
@@ -24,6 +25,14 @@ _HEAD = """\
 # A run file: `nascompile search --file FILE` runs it. Options on the command line go before those that stand here.
 # Lines behind a # do nothing: they show defaults, or options that have no value or are for other searches.
 """
+#: Of a run's own file.
+_OWN_HEAD = """\
+# The options of this run, and below them what came of them. With another folder this repeats it:
+# nascompile search --file config.yaml --out AGAIN
+
+"""
+#: Parameters that may be paths.
+_PATHS = ("mcu", "latency_profile", "data")
 #: How a search that trains nothing looks.
 _SHOWN: dict[type, type[Untrained[Any]]] = {ParetoSearch: FrontSearch, MonasSampler: MonasSearch}
 
@@ -58,15 +67,24 @@ def search(request: SetRequest, options: SearchOptions, context: typer.Context) 
     request = with_overrides(request, context)
     entry = registered(options.sampler)
     trains = not entry.training_free or is_given(context, "samples")
+    applied = applies(SearchOptions, options.sampler, trains)
     if options.run_file.init:
-        does_something = applies(SearchOptions, options.sampler, trains)
         print(_HEAD)
-        print(options_text(context, lambda parameter: does_something(parameter.name)), end="")
+        print(options_text(context, applied, {"space": request.space, "overrides": request.overrides}), end="")
         return
     refuse_foreign(SearchOptions, options.sampler, trains, context)
     if trains:
-        TrainSearch(options).run(request)
+        # Paths are whole in a run's own file: it may be run anywhere.
+        wholes = {**{name: _whole(context.params[name]) for name in _PATHS}, "space": _whole(request.space)}
+        text = options_text(context, applied, {**wholes, "overrides": request.overrides}, ("output", "log", "force"))
+        TrainSearch(options, _OWN_HEAD + text, recorded(options.run_file.file)).run(request)
     else:
         search = options.search()
         shown = next((show for kind, show in _SHOWN.items() if isinstance(search, kind)), AnySearch)
         shown(options, search).run(request)
+
+
+def _whole(path: Any) -> Any:
+    """A path wherever the next command stands, where it is one: `archive.tar.gz:NAME` is a set inside of an archive."""
+    file, colon, inside = str(path or "").partition(":")
+    return f"{Path(file).absolute()}{colon}{inside}" if file and Path(file).exists() else path

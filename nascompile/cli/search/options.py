@@ -17,6 +17,7 @@ from nascompile.cli.parameters import parsed
 from nascompile.cli.search.owners import Owner, kinds
 from nascompile.cli.search.run_file import RunFile
 from nascompile.run.settings import COSTS
+from nascompile.run.storage_url import STORAGE_VARIABLE
 from samplers.monas.sampler import MonasSampler
 from samplers.optuna_studies.optuna_sampler import METHODS
 from samplers.optuna_studies.pareto import PROTOTYPENAS
@@ -94,7 +95,11 @@ class Training:
     storage: Annotated[
         str | None,
         typer.Option(
-            "--storage", help="Database for the trials: postgresql://... Default: a file in RUN.", metavar="URL"
+            "--storage",
+            help="Database for the trials: postgresql://... Default: a file in RUN. No password is written anywhere: "
+            "`resume` and `worker` take it anew.",
+            metavar="URL",
+            envvar=STORAGE_VARIABLE,
         ),
     ] = None  # fmt: skip
 

@@ -6,8 +6,6 @@ line, before those that do.
 
 from __future__ import annotations
 
-import json
-import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,34 +17,32 @@ import typer
 from typer.core import TyperArgument, TyperOption
 
 from nascompile.cli.options import SetRequest
+from nascompile.run.storage_url import without_password
 from spaces.errors import Diagnostic, FileError, Span, did_you_mean
 from spaces.language.source import Source, is_list, is_mapping, read_yaml
+from spaces.yaml_text import yaml_value
 
-__all__ = ["RECORD", "RunFile", "options_text", "plain_text", "with_overrides"]
+__all__ = ["RECORD", "RunFile", "options_text", "recorded", "with_overrides"]
 
 #: What a run writes into such a file beside the options.
 RECORD = ("run", "settings")
 #: Of one call, and not of what it runs.
 _OUTSIDE = ("file", "init", "as_json", "help")
 _WIDTH = 118
-#: Texts that need no quotes in YAML.
-_PLAIN = re.compile(r"[A-Za-z_./][\w./+=,*@-]*", re.ASCII)
-_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "nan", "inf"}
-
 Parameter = TyperArgument | TyperOption
 
 
 def options_text(
     context: typer.Context,
-    applies: Callable[[Parameter], bool],
+    applies: Callable[[str], bool],
     values: Mapping[str, Any] = MappingProxyType({}),
     outside: Sequence[str] = (),
 ) -> str:
-    """The options of a command as YAML, those without a value, and those that do nothing, as comments.
+    """The options of a command as YAML, those without a value, and those that do nothing, as comments; no passwords.
 
     Args:
         context: of the command; knows what is given.
-        applies: whether an option does something.
+        applies: whether an option, by the name of its parameter, does something.
         values: in the place of those that the command has, by the name of the parameter.
         outside: names of parameters that are left out.
     """
@@ -57,28 +53,12 @@ def options_text(
         value = values.get(parameter.name, context.params.get(parameter.name))
         given = _given_here(context, parameter.name)
         empty = value is None or value == "" or (isinstance(value, list | tuple) and not value)
-        active = given or parameter.required or (applies(parameter) and not empty)
+        active = given or parameter.required or (applies(parameter.name) and not empty)
         lines += textwrap.wrap(parameter.help or "", _WIDTH, initial_indent="# ", subsequent_indent="# ")
-        shown = f" {plain_text(value)}" if not empty else ""
+        text = without_password(value) if isinstance(value, str) else value
+        shown = f" {yaml_value(text)}" if not empty else ""
         lines += [f"{'' if active else '# '}{_key(parameter)}:{shown}", ""]
     return "\n".join(lines)
-
-
-def plain_text(value: Any) -> str:
-    """A value as YAML, in one line.
-
-    Example:
-        >>> plain_text(["lr=0.01", "a b"]), plain_text(Path("x.npz")), plain_text(3), plain_text("on"), plain_text("1")
-        ('[lr=0.01, "a b"]', 'x.npz', '3', '"on"', '"1"')
-    """
-    if isinstance(value, list | tuple):
-        # Commas end an item.
-        return f"[{', '.join(plain_text(one) if ',' not in str(one) else json.dumps(str(one)) for one in value)}]"
-    if isinstance(value, bool | int | float):
-        return json.dumps(value)
-    text = str(value)
-    plain = _PLAIN.fullmatch(text) and text.lower() not in _WORDS
-    return text if plain else json.dumps(text, ensure_ascii=False)
 
 
 def _parameters(context: typer.Context) -> Iterator[Parameter]:
@@ -181,6 +161,14 @@ def _word(source: Source, place: tuple[str | int, ...], value: Any) -> str:
         return value
     span = source.span(place)
     return span.text[span.column - 1 : span.column - 1 + span.length]
+
+
+def recorded(path: Path | None) -> dict[str, Any]:
+    """What a run has written beside the options of a file; nothing where no run wrote it."""
+    if path is None:
+        return {}
+    data = read_yaml(path.read_text(encoding="utf-8"), str(path)).data
+    return {key: data[key] for key in RECORD if is_mapping(data.get(key))}
 
 
 def with_overrides(request: SetRequest, context: typer.Context) -> SetRequest:

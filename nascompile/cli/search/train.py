@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,6 +25,7 @@ from nascompile.cli.search.run_report import draw_front, outcome_data, print_out
 from nascompile.cli.search.shipping import shipped_set
 from nascompile.cli.search.untrained import with_latency
 from nascompile.run.settings import COSTS, QUANTISATIONS, RunSettings
+from nascompile.run.storage_url import STORAGE_VARIABLE
 from samplers.registry import registered
 from samplers.registry import sampler as named_sampler
 from spaces.errors import NascompileError, did_you_mean
@@ -38,6 +41,15 @@ MovedData = Annotated[
     Path | None,
     typer.Option(
         "--data", help="Where the data are now, if not where the run says; they must be the same.", metavar="DATA"
+    ),
+]
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        "--storage",
+        help="URL of the run's database, with the password, which no run keeps.",
+        metavar="URL",
+        envvar=STORAGE_VARIABLE,
     ),
 ]
 
@@ -57,12 +69,21 @@ class _TrainingResources(Resources):
 
 @dataclass(frozen=True)
 class TrainSearch:
-    """A search as the command line has it, which trains."""
+    """A search as the command line has it, which trains.
+
+    Args:
+        options: of the command.
+        text: these as a run file has them.
+        recorded: what another run has written into the file that they come from.
+    """
 
     options: SearchOptions
+    text: str = ""
+    recorded: Mapping[str, Any] = field(default_factory=dict)
 
     def run(self, request: SetRequest) -> None:
         """Train networks of the set, and print those that are kept."""
+        from nascompile.run.config import changes
         from nascompile.run.deployment import check_deployable
         from nascompile.run.folder import RunFolder
 
@@ -99,7 +120,10 @@ class TrainSearch:
         path = options.output or Path(default_name(fs.program, options.sampler, options.seed))
         assert dataset is not None  # there are data, and a network
         settings = replace(settings, name=path.name, data=replace(settings.data, digest=dataset.digests))
-        folder = RunFolder.create(path, settings, fs)
+        command = shlex.join(["nascompile", *sys.argv[1:]])
+        folder = RunFolder.create(path, settings, fs, self.text, command)
+        for line in changes(self.recorded, folder.contents):
+            say(f"not as before: {line}")
         finish_run(folder, options.resources, options.as_json, dataset)
 
     def _settings(self, parameters: Mapping[str, Any]) -> RunSettings:
@@ -131,6 +155,7 @@ def resume(
     run: Annotated[Path, typer.Argument(help="The folder that `nascompile search` wrote.", metavar="RUN")],
     resources: _TrainingResources,
     data: MovedData = None,
+    storage: Storage = None,
     as_json: Json = False,
 ) -> None:
     """Go on with a search that was interrupted, or killed, and bring it to its end.
@@ -142,10 +167,13 @@ def resume(
 
       nascompile resume dscnn-stm32f412-entropy-0 --jobs 2
     """
+    from nascompile.run.config import version_changes
     from nascompile.run.folder import RunFolder
 
     check_engine(resources.engine, resources.device)
-    folder = RunFolder.open(run)
+    folder = RunFolder.open(run, storage)
+    for line in version_changes(folder.contents.record):
+        say(line)
     finish_run(folder, resources, as_json, moved=absolute_data(data) if data else None)
 
 
@@ -154,11 +182,10 @@ def worker(
         Path | None,
         typer.Argument(help="The folder that `nascompile search` wrote.", metavar="RUN", show_default=False),
     ] = None,
-    storage: Annotated[
-        str | None, typer.Option("--storage", help="The search's database, from a machine without RUN.", metavar="URL")
-    ] = None,
+    storage: Storage = None,
     name: Annotated[
-        str | None, typer.Option("--run", help="With --storage: the name of the search's folder.", metavar="NAME")
+        str | None,
+        typer.Option("--run", help="Without RUN, with --storage: the name of the search's folder.", metavar="NAME"),
     ] = None,
     output: Annotated[
         Path | None,
@@ -183,10 +210,10 @@ def worker(
     from nascompile.run.folder import RunFolder
     from nascompile.run.worker import serve
 
-    if (run is None) == (storage is None) or (storage is None) != (name is None):
+    if (run is None) == (name is None) or (name and storage is None):
         raise NascompileError.of("bad-option", "whose worker?", "give the folder of a run, or --storage URL --run NAME")
     check_device(device)
-    folder = RunFolder.open(run) if run else RunFolder.join(str(storage), str(name), output or Path(str(name)))
+    folder = RunFolder.open(run, storage) if run else RunFolder.join(str(storage), str(name), output or Path(str(name)))
     try:
         with working("waiting for candidates"):
             done = serve(folder, device, dataset=load_data(folder, absolute_data(data) if data else None))
