@@ -109,7 +109,7 @@ def input_hint(shape: Sequence[int], wanted: Sequence[int]) -> str:
 
     Example:
         >>> input_hint((1, 24), (1, 64))
-        'give the space that input: input.channels=1 input.length=24'
+        'add to the command: input.length=24'
         >>> input_hint((1, 24), (3, 32, 32))
         'take a space whose input is a series, such as 1x24 (`nascompile spaces` lists some)'
     """
@@ -117,8 +117,8 @@ def input_hint(shape: Sequence[int], wanted: Sequence[int]) -> str:
         return (
             f"take a space whose input is {_RANKS[len(shape)]}, such as {sides(shape)} (`nascompile spaces` lists some)"
         )
-    keys = " ".join(f"input.{name}={size}" for name, size in zip(_SIDES[len(shape)], shape, strict=True))
-    return f"give the space that input: {keys}"
+    sizes = zip(_SIDES[len(shape)], shape, wanted, strict=True)
+    return "add to the command: " + " ".join(f"input.{name}={size}" for name, size, own in sizes if size != own)
 
 
 def bad_data(message: str, hint: str, code: str = "bad-data", span: Span | None = None) -> FileError:

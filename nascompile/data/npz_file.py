@@ -124,7 +124,7 @@ def _kind(path: Path, x: NDArray[Any], wanted: Wanted, rate: int | None) -> Kind
     if clips and needs_features and rate is None:
         message = f"`{path}` has rows of {x.shape[1]} numbers, and the network's input is {sides(wanted.shape)}"
         rate = x.shape[1] if x.shape[1] >= _CLIP else 8000
-        hint = f"if they are sound, say the samples per second: --rate {rate} where {x.shape[1] / rate:g} s make a clip"
+        hint = f"if they are sound, add the samples per second: --rate {rate}, if a clip lasts {x.shape[1] / rate:g} s"
         raise bad_data(message, hint, "no-rate")
     if clips and rate is not None and (needs_features or len(wanted.shape) == 2):
         return "audio"

@@ -138,7 +138,7 @@ def write_record(folder: RunFolder, data: Dataset) -> None:
 def _remedy(network: Candidate, count: int) -> str:
     """What to type so that networks tell so many classes apart."""
     keys = " ".join(outputs_overrides(network.program.space, count))
-    return f"override the space: {keys}" if keys else "change the units of the network's last layer, or the data"
+    return f"add to the command: {keys}" if keys else "change the units of the network's last layer, or the data"
 
 
 def _back(folder: RunFolder) -> str:

@@ -240,7 +240,7 @@ def test_user_data(run: Run) -> None:
     assert found["proxies"][0]["options"] == {"batch": 18, "batches": 2}
     np.savez(run.folder / "d.npz", x=x[:, :17], y=y)
     assert (
-        "are 17, the network's input is 18 [bad-shape]\n  give the space that input: input.channels=17"
+        "are 17, the network's input is 18 [bad-shape]\n  add to the command: input.channels=17"
         in run(*SMALL, "--data", "d.npz").stderr
     )
     np.savez(run.folder / "d.npz", x=x, y=y % 7)
@@ -265,7 +265,7 @@ def test_whatever_search_takes(run: Run) -> None:
     np.savez(run.folder / "clips.npz", x=clips, y=np.arange(40) % 2)
     wrong = run("score", *space, *few, "--data", "clips.npz")
     assert wrong.code == 2
-    assert "--rate 8000 where 1 s make a clip" in wrong.stderr
+    assert "--rate 8000, if a clip lasts 1 s" in wrong.stderr
     one = json.loads(run("score", *space, *few, "--data", "clips.npz", "--rate", "8000").stdout)
     assert one["data"] == "8 of 28 training examples of clips.npz, seed 0"
     assert run("score", *space, *few, "--data", "clips").code == 0

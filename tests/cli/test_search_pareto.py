@@ -277,4 +277,4 @@ def test_own_examples(run: Run) -> None:
     assert found["data"] == "16 of 16 training examples of mine.npz, seed 0"
     np.savez("wrong.npz", x=x, y=np.arange(40) % 13)
     assert "13 classes" in (wrong := run(*NETWORKS, "--data", "wrong.npz").stderr)
-    assert "override the space: network.1.linear.units=13" in wrong
+    assert "add to the command: network.1.linear.units=13" in wrong

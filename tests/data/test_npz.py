@@ -167,7 +167,7 @@ def test_sound_needs_a_rate_and_becomes_features(save, error):
     clips = rng.integers(-30_000, 30_000, (30, 2000), dtype=np.int16)
     code, text = error(load_dataset, save(x=clips, y=labels(30)), (1, 49, 10))
     assert code == "no-rate"
-    assert "--rate 2000 where 1 s make a clip" in text
+    assert "--rate 2000, if a clip lasts 1 s" in text
     data = load_dataset(save(x=clips, y=labels(30)), (1, 49, 10), rate=2000)
     assert data.prepared["features"]["kind"] == "mfcc"
     assert len(data.prepared["normalisation"]["mean"]) == 10
@@ -198,7 +198,7 @@ NAN = np.where(np.arange(60)[:, None] == 41, np.nan, rng.normal(size=(60, 9)))
             (3, 8, 8),
             {},
             "bad-shape",
-            "are 3x6x6, .* is 3x8x8(.|\n)*input.channels=3 input.height=6 input.width=6",
+            "are 3x6x6, .* is 3x8x8(.|\n)*command: input.height=6 input.width=6",
         ),
         ({"x": images(), "y": labels()}, (3, 6, 6), {"classes": 10}, "bad-classes", "3 classes .*0, 1, 2.* 10 apart"),
         ({"x": images(), "y": labels() * 0}, (3, 6, 6), {}, "few-classes", "one class only, `0`"),
@@ -254,7 +254,7 @@ NAN = np.where(np.arange(60)[:, None] == 41, np.nan, rng.normal(size=(60, 9)))
             (1, 49, 10),
             {},
             "bad-shape",
-            "make 4 frames(.|\n)*input.height=4 input.width=10",
+            "make 4 frames(.|\n)*command: input.height=4",
         ),
         (
             {"x": NAN, "y": labels(), "rate": 100},

@@ -129,7 +129,8 @@ def test_truncated_and_lonely_files(tmp_path, write, error):
 @pytest.mark.parametrize(
     ("shape", "remedy"),
     [
-        *(((channels, length), "input.channels=1 input.length=5") for channels, length in ((2, 5), (1, 6), (1, 4))),
+        ((2, 5), "add to the command: input.channels=1"),
+        *(((1, length), "add to the command: input.length=5") for length in (4, 6)),
         ((1, 1, 5), "take a space whose input is a series, such as 1x5"),
         ((6,), "input.channels=5"),
     ],

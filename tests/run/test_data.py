@@ -75,11 +75,11 @@ def test_overrides_for_another_number_of_classes_do_what_they_say(name: str) -> 
 def test_two_mistakes_then_the_corrected_command(run: Run) -> None:
     with np.load(run.folder / "halves.npz") as arrays:
         np.savez(run.folder / "wide.npz", x=arrays["x"][..., :6], y=np.arange(120) % 3)
-    typed = ("network.3.linear.units=3", "input.channels=1", "input.height=8", "input.width=6")
+    typed = ("network.3.linear.units=3", "input.width=6")
     mistakes = {
         ("--data", "nothing.npz"): "there is no",
-        ("--data", "wide.npz"): "input.channels=1 input.height=8 input.width=6",
-        (*typed[1:], "--data", "wide.npz"): "override the space: network.3.linear.units=3",
+        ("--data", "wide.npz"): "add to the command: input.width=6",
+        (*typed[1:], "--data", "wide.npz"): "add to the command: network.3.linear.units=3",
         ("--data", "halves.npz", "--rate", "8000"): "leave --rate out",
         ("--data", "halves.npz", "--limit", "1"): "--limit 2 or more",
         ("--data", "halves.npz", "--task", "anomaly"): "name it by --normal, one of 0, 1",
