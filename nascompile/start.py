@@ -4,7 +4,8 @@ The packages beside this one have common names: a script `solvers.py`, a folder 
 Face's `spaces` are taken for ours where they come first.
 """
 
-# What these two need is nearly all that is loaded before Ctrl-C is minded.
+# What these need is nearly all that is loaded before Ctrl-C is minded.
+import os
 import signal
 import sys
 
@@ -31,6 +32,9 @@ def begin() -> None:
     command = _is_command()
     if command and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _leave)
+    if command:
+        # We use no plugins of pydantic's, and it would look for them in every package that is installed.
+        os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     if sentence := hidden():
         if command:
             print(f"error: {sentence}", file=sys.stderr)

@@ -8,6 +8,7 @@ pydantic is loaded when the first file is read.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -20,6 +21,9 @@ from spaces.targets.target import Region, Target, plain_name
 __all__ = ["Region", "Target", "catalogue", "load_target", "read_catalogue"]
 
 _FOLDER = Path(__file__).parent
+
+#: Where an entry of a list begins.
+_ENTRY = re.compile("(?m)^(?=- )")
 
 
 def load_target(name_or_path: str | os.PathLike[str]) -> Target:
@@ -43,9 +47,9 @@ def load_target(name_or_path: str | os.PathLike[str]) -> Target:
     name = os.fspath(name_or_path)
     if name.lower().endswith((".yaml", ".yml")) or "/" in name or "\\" in name:
         return _read_file(Path(name))
-    # Reading all the files costs some 60 ms, one of them a few: first look where the name occurs.
+    # Reading all the entries costs some 60 ms, one of them a few: first look at those in which the name occurs.
     head = plain_name(name)[:8]
-    likely = _targets(file for file in _files(_FOLDER) if head in plain_name(_text(file)))
+    likely = _targets((file, head) for file in _files(_FOLDER) if head in plain_name(_text(file)))
     result = next((target for target in likely if target.answers_to(name)), None)
     result = result or next((target for target in catalogue() if target.answers_to(name)), None)
     if result is None:
@@ -70,7 +74,7 @@ def read_catalogue(folder: Path) -> tuple[Target, ...]:
     Raises:
         TargetError: an entry is malformed, or two answer to the same name, part or board.
     """
-    return tuple(sorted(_targets(_files(folder)), key=lambda target: target.name))
+    return tuple(sorted(_targets((file, "") for file in _files(folder)), key=lambda target: target.name))
 
 
 def _read_file(path: Path) -> Target:
@@ -89,9 +93,9 @@ def _unknown(name: str) -> TargetError:
     return TargetError.of("unknown-mcu", f"unknown MCU `{name[:60]}`", hint)
 
 
-def _targets(files: Iterable[Path]) -> tuple[Target, ...]:
-    """The targets of some files, of which no two answer to the same name."""
-    entries = [entry for file in files for entry in _entries(file)]
+def _targets(files: Iterable[tuple[Path, str]]) -> tuple[Target, ...]:
+    """The targets of some files, of which no two answer to the same name: of each, those in which a word occurs."""
+    entries = [entry for file, word in files for entry in _entries(file, word)]
     if mistakes := collisions(entries):
         raise TargetError(mistakes)
     return tuple(target for target, _ in entries)
@@ -108,7 +112,11 @@ def _text(file: Path) -> str:
 
 
 @cache
-def _entries(file: Path) -> tuple[tuple[Target, Span], ...]:
+def _entries(file: Path, word: str) -> tuple[tuple[Target, Span], ...]:
     from spaces.targets.target_file import read_targets
 
-    return read_targets(_text(file), file.name)
+    # What is left out leaves empty lines, so that places stay what they are.
+    parts = _ENTRY.split(_text(file))
+    kept = [part.startswith("- ") and word in plain_name(part) for part in parts]
+    text = "".join(p if there else "\n" * p.count("\n") for p, there in zip(parts, kept, strict=True))
+    return read_targets(text, file.name) if any(kept) else ()
