@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from math import log2
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spaces.lanes import largest, mapped
 from spaces.tensors import DTYPES, Tensor
@@ -115,18 +115,23 @@ def peak_bytes(ops: Ops, x_bytes: int, width: int) -> int:
         >>> peak_bytes(residual(Shape(16, 8, 8), filters=16), 4096, 4)
         12288
     """
-    sizes = [x_bytes, *(op.out.size * width for op in ops)]
-    buffer = [0]
+    # A buffer goes by the step that makes it, the input by 0.
+    buffer, held, last = [0], {0: x_bytes}, {0: 0}
     for k, op in enumerate(ops, start=1):
-        buffer.append(buffer[op.inputs[-1]] if op.in_place else k)
-    last = dict.fromkeys(buffer, 0)
-    first: dict[int, int] = {}
-    for k, op in enumerate(ops, start=1):
-        first.setdefault(buffer[k], k)
-        # What nothing reads lives while it is made.
-        last[buffer[k]] = k
+        own = buffer[op.inputs[-1]] if op.in_place else k
+        size = op.out.size * width
+        held[own] = largest(held[own], size) if own in held else size
         for source in op.inputs:
             last[buffer[source]] = k
-    first[0], last[buffer[-1]] = 0, len(ops)
-    held = {b: largest(*(size for size, owner in zip(sizes, buffer, strict=True) if owner == b)) for b in last}
-    return largest(*(sum(held[b] for b in held if first[b] <= k <= last[b]) for k in range(1, len(ops) + 1)))
+        # What nothing reads lives while it is made.
+        last[own] = k
+        buffer.append(own)
+    last[buffer[-1]] = len(ops)
+    alive = [0] if last[0] else []
+    totals: list[Any] = []
+    for k in range(1, len(ops) + 1):
+        if buffer[k] == k:
+            alive.append(k)
+        totals.append(sum([held[own] for own in alive]))
+        alive = [own for own in alive if last[own] > k]
+    return largest(*totals)

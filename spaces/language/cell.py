@@ -118,7 +118,7 @@ class Cell:
 
     def lower(self, x: Shape, chosen: Sequence[int]) -> Ops:
         """See `spaces.blocks.base.Edges`."""
-        return lower_cell(self, x, [(self.words[k],) if k >= 0 else () for k in chosen])
+        return _lowered(self, x, [(self.words[k],) if k >= 0 else () for k in chosen], [k >= 0 for k in chosen])
 
     def operator(self, word: str, x: Shape) -> Ops:
         """See `spaces.blocks.base.Edges`."""
@@ -215,7 +215,10 @@ def lower_cell(cell: Cell, x: Shape, chosen: Sequence[Chosen]) -> Ops:
         >>> [op.kind for op in lower_cell(cell, Shape(4, 8, 8), [("none",), ("none",), ("skip",)])]
         ['zeros']
     """
-    live = live_edges(cell, chosen)
+    return _lowered(cell, x, chosen, live_edges(cell, chosen))
+
+
+def _lowered(cell: Cell, x: Shape, chosen: Sequence[Chosen], live: Sequence[bool]) -> Ops:
     if cell.dead_edges == "removed" and not any(live):
         return (zeros_op(x),)
     runs = [
