@@ -14,7 +14,9 @@ from nascompile.deploy.core import core_of
 from nascompile.deploy.deployable import Deployable, float_deployable
 from nascompile.deploy.errors import DeployError
 from nascompile.run.folder import RunFolder
+from nascompile.run.networks import networks_so_far
 from nascompile.run.outcome import Outcome
+from nascompile.run.steps import Step
 from spaces.errors import TargetError
 from spaces.program.graph import Program
 from spaces.targets.catalogue import load_target
@@ -101,6 +103,13 @@ def run_and_number(text: str) -> tuple[Path, int | None] | None:
     return (Path(text), None) if (Path(text) / "config.yaml").is_file() else None
 
 
+def _known(folder: RunFolder, number: int) -> Mapping[str, Any]:
+    """What is known of a network: by the table of a run that has ended, else by what its trials tell so far."""
+    if outcome := Outcome.read(folder):
+        return next((row for row in outcome.rows if row["number"] == number), {})
+    return networks_so_far(folder).get(number, {})
+
+
 def of_run(folder: RunFolder, number: int, dtype: str) -> Deployable:
     """A network that a run has trained.
 
@@ -113,22 +122,25 @@ def of_run(folder: RunFolder, number: int, dtype: str) -> Deployable:
         DeployError: the run has no such network, or none in int8.
         FileError: its files are damaged.
     """
-    from nascompile.run.evaluate import read_result
+    from nascompile.run.evaluate import FLOAT, int8_file
     from nascompile.run.weights import load_weights
     from spaces.program.candidate import parse_candidate
 
     place = folder.network(number)
-    result = read_result(place) or {}
-    if "error" in result or not (place / "float.safetensors").is_file():
-        known = sorted(int(path.parent.name) for path in folder.path.glob("networks/*/float.safetensors"))
-        message = f"`{folder.path}` has no trained network {number}"
+    found = _known(folder, number)
+    if "error" in found or not (place / FLOAT).is_file():
+        known = sorted(int(path.parent.name) for path in folder.path.glob(f"networks/*/{FLOAT}"))
+        why = (
+            f": {found['error']}" if "error" in found else ", which was stopped at a rung" if "stopped" in found else ""
+        )
+        message = f"`{folder.path}` has no trained network {number}{why}"
         raise DeployError.of("no-network", message, f"it has {', '.join(map(str, known)) or 'none'}")
-    candidate = parse_candidate(folder.fs.program, result["candidate"])
-    module = partial(load_weights, place / "float.safetensors", candidate)
+    candidate = parse_candidate(folder.fs.program, found["candidate"])
+    module = partial(load_weights, place / FLOAT, candidate)
     if dtype == "float32":
         return float_deployable(candidate, module(), trained=True)
-    if not (place / "int8.safetensors").is_file():
+    if "ships" not in found:
         message = f"`{folder.path}` did not quantise network {number}"
         raise DeployError.of("no-int8", message, "deploy it with --dtype float32, or search with --quantise ptq")
-    network = QuantisedNetwork.load(place / "int8.safetensors")
+    network = QuantisedNetwork.load(int8_file(place, Step.parse(found["ships"])))
     return Deployable(candidate, network, network.run, trained=True, module=module)

@@ -1,6 +1,6 @@
-"""Who evaluates the candidates of a run, as the leader sees it: processes of this machine, or tasks of a Ray cluster.
+"""Who does the steps of a run, as the leader sees it: processes of this machine, or tasks of a Ray cluster.
 
-Either takes candidates from the run's trials, brings networks and results into the run's folder, and tells the trials.
+Either takes steps from the run's trials, brings networks and results into the run's folder, and tells the trials.
 So what a run finds does not depend on the engine, and `resume` may take another one than `search` took.
 """
 
@@ -30,7 +30,7 @@ __all__ = ["Engine", "LocalEngine", "make_engine"]
 
 
 class Engine(Protocol):
-    """Evaluates candidates of a run while it is entered.
+    """Does steps of a run while it is entered.
 
     Attributes:
         trials: of the run.
@@ -47,11 +47,11 @@ class Engine(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End what is evaluated still; candidates at hand wait again."""
+        """End what is done still; steps at hand wait again."""
         ...
 
     def step(self, trials: Sequence[FrozenTrial]) -> bool:
-        """Take waiting candidates in hand; whether there was one.
+        """Take waiting steps in hand; whether there was one.
 
         Args:
             trials: as they have just been.
@@ -62,7 +62,7 @@ class Engine(Protocol):
         ...
 
     def wait(self, seconds: float) -> None:
-        """Wait for that long, or until a candidate has its result."""
+        """Wait for that long, or until a step has its result."""
         ...
 
 
@@ -75,7 +75,7 @@ def make_engine(
         name: `local` or `ray`.
         folder: of the run.
         dataset: the run's.
-        jobs: candidates at a time; None for one on this machine, and as many as there is room for on a cluster.
+        jobs: steps at a time; None for one on this machine, and as many as there is room for on a cluster.
         device: `cpu` or `cuda`.
         on_progress: called as candidates are trained.
 
@@ -100,7 +100,7 @@ class LocalEngine:
         dataset: the run's.
         jobs: processes, this one included.
         device: where they compute.
-        on_progress: of the candidates that this process evaluates.
+        on_progress: of the networks that this process trains.
     """
 
     folder: RunFolder
@@ -124,12 +124,12 @@ class LocalEngine:
         for process, pipe in self._helpers:
             pipe.close()
             if kind is None:
-                # At its pipe's end it stops after its candidate, and by now it has none.
+                # At its pipe's end it stops after its step, and by now it has none.
                 process.join()
             process.terminate()
 
     def step(self, trials: Sequence[FrozenTrial]) -> bool:
-        """Evaluate the first candidate that waits."""
+        """Do the first step that waits."""
         if not self._helpers:
             # Not before there is work for them: scoring by proxies uses as many processes itself.
             self._helpers = [self._helper() for _ in range((self.jobs or 1) - 1)]

@@ -1,19 +1,29 @@
-"""One candidate of a run: trained, quantised, measured; every step on disk, so that none is done twice."""
+"""One step of one network of a run: trained up to an epoch, quantised, or trained on in int8, and measured.
+
+What a step makes is in the network's folder, so that the next step, or the same one after a kill, goes on from there:
+
+training.safetensors    the checkpoint, which goes on from rung to rung as an uninterrupted training would
+float.safetensors       the network as it was trained, or pruned, to the end
+ptq.safetensors         in int8, quantised after training
+qat.safetensors         in int8, trained on; its checkpoint is qat_training.safetensors
+train-5.json, ptq.json  what each step found; written last
+"""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nascompile.compression.errors import CompressionError
 from nascompile.data.dataset import Dataset
 from nascompile.run.settings import RunSettings
+from nascompile.run.steps import Step
 from nascompile.training.errors import TrainingError
-from nascompile.training.objective import METRICS
+from nascompile.training.objective import check_metric, gain
 from samplers.scores.scoring import weight_seed
 from spaces.errors import FileError
 from spaces.files import write_atomically
@@ -23,61 +33,71 @@ if TYPE_CHECKING:
     from nascompile.training.recipes import Recipe
     from spaces.networks.network import Network
 
-__all__ = ["METRIC", "evaluate_candidate", "initial_network", "read_result", "score"]
+__all__ = [
+    "FLOAT", "ProgressCallback", "evaluate_step", "initial_network", "int8_file", "read_step", "score",
+    "step_file", "weights_of",
+]  # fmt: skip
 
-#: What is maximised, by task.
-METRIC = {task: names[0] for task, names in METRICS.items()}
-
+#: The trained network, and the checkpoint of its training.
+FLOAT, _TRAINING = "float.safetensors", "training.safetensors"
 
 #: Called with what has just ended, such as "epoch 3 of 20".
 ProgressCallback = Callable[[str], None]
 
 
-def evaluate_candidate(
-    candidate: Candidate, dataset: Dataset, settings: RunSettings, folder: Path, device: str = "cpu",
+def evaluate_step(
+    candidate: Candidate, step: Step, dataset: Dataset, settings: RunSettings, folder: Path, device: str = "cpu",
     on_progress: ProgressCallback = lambda what: None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Train and quantise a candidate, and measure each step on the validation part.
+    """Do a step of a network, and measure what it made on the validation part.
 
     A result that is there is read; a training that was stopped goes on from its checkpoint.
 
     Args:
         candidate: which network.
+        step: what to do; what it needs of earlier steps is in the folder.
         dataset: its test part is not touched.
         settings: how.
-        folder: of the candidate; made if it is not there.
+        folder: of the network; made if it is not there.
         device: where to train.
         on_progress: called at the end of each epoch.
 
     Returns:
-        Plain data: `candidate`, its costs; `float`, `int8_ptq`, `int8_qat` and `int8`, the better of these, with the
-        metrics of the validation part; `epochs`, `best_epoch`; `seconds` in all and `seconds_training`, `seconds_ptq`,
-        `seconds_qat`, since it was last taken up; or `candidate`, its costs, `error` and `seconds`, where the network
-        cannot be trained or quantised.
+        Plain data: `candidate`, its costs, `valid` with the metrics of the validation part, `metric`, the name of the
+        one that is maximised, and `seconds` since it was last taken up; of training `epochs` and `best_epoch`, and of a
+        pruned network `unpruned`, the metrics before. Where it cannot be done `error` in place of the metrics.
 
     Raises:
         FileError: the folder cannot be written, or a file in it is damaged.
     """
-    if found := read_result(folder):
+    if found := read_step(folder, step):
         return found
     folder.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
+    work = _Work(candidate, dataset, settings, folder, device, on_progress)
     try:
-        steps = _steps(candidate, dataset, settings, folder, device=device, on_progress=on_progress)
+        made = {"train": work.train, "ptq": work.ptq, "qat": work.qat}[step.kind](step)
+        made["metric"] = check_metric(dataset.task, settings.recipe.metric)
     except (TrainingError, CompressionError) as error:
-        steps = {"error": error.diagnostics[0].message}
-    result = {"candidate": str(candidate), **candidate.costs, **steps, "seconds": _since(start)}
-    write_atomically(folder / "result.json", (json.dumps(result, indent=2) + "\n").encode())
+        made = {"error": error.diagnostics[0].message}
+    seconds = round(time.monotonic() - start, 3)
+    result = {"candidate": str(candidate), **candidate.costs, **made, "seconds": seconds}
+    write_atomically(step_file(folder, step), (json.dumps(result, indent=2) + "\n").encode())
     return result
 
 
-def read_result(folder: Path) -> dict[str, Any] | None:
-    """The result of a candidate, where it is there.
+def step_file(folder: Path, step: Step) -> Path:
+    """What a step found, in the folder of its network."""
+    return folder / f"{step}.json"
+
+
+def read_step(folder: Path, step: Step) -> dict[str, Any] | None:
+    """What a step found, where it is there.
 
     Raises:
         FileError: the file is damaged.
     """
-    path = folder / "result.json"
+    path = step_file(folder, step)
     if not path.exists():
         return None
     try:
@@ -90,13 +110,28 @@ def read_result(folder: Path) -> dict[str, Any] | None:
     raise FileError.of("damaged-file", "this is no result of a candidate", hint, path)
 
 
-def score(result: Mapping[str, Any], metric: str) -> float:
-    """What counts of a result: the metric of the validation part, in int8 where there is an int8 network.
+def int8_file(folder: Path, step: Step) -> Path:
+    """The int8 network that a step made."""
+    return folder / f"{step}.safetensors"
 
-    A network that could not be trained has 0.
+
+def weights_of(step: Step, epochs: int) -> str:
+    """The file that a step leaves to others.
+
+    Args:
+        step: which.
+        epochs: of the whole training, at whose end there is a network.
     """
-    found = result.get("int8") or result.get("float") or {}
-    return float(found.get(metric, 0.0))
+    if step.kind == "train":
+        return FLOAT if step.epochs == epochs else _TRAINING
+    return f"{step}.safetensors"
+
+
+def score(result: Mapping[str, Any]) -> float | None:
+    """What counts of a step: its metric of the validation part, the more, the better; None where it found nothing."""
+    if "valid" not in result:
+        return None
+    return gain(result["valid"], result["metric"]) if result["metric"] in result["valid"] else 0.0
 
 
 def initial_network(candidate: Candidate, seed: int) -> Network:
@@ -112,89 +147,79 @@ def initial_network(candidate: Candidate, seed: int) -> Network:
     return candidate.build(seed=weight_seed(str(candidate), seed), batch_norm="kept")
 
 
-def _steps(
-    candidate: Candidate,
-    dataset: Dataset,
-    settings: RunSettings,
-    folder: Path,
-    device: str,
-    on_progress: ProgressCallback,
-) -> dict[str, Any]:
-    """What each step gives."""
-    from nascompile.run.weights import save_weights
+@dataclass(frozen=True)
+class _Work:
+    """The steps of one network."""
 
-    recipe = replace(settings.recipe, seed=settings.seed, device=device)
-    start = time.monotonic()
-    network, result = _trained(candidate, dataset, recipe, settings, folder=folder, on_progress=on_progress)
-    result["seconds_training"] = _since(start)
-    save_weights(folder / "float.safetensors", network, candidate)
-    if settings.quantise != "none":
-        result |= _int8(network, dataset, recipe, settings, folder=folder, on_progress=on_progress)
-    return result
+    candidate: Candidate
+    dataset: Dataset
+    settings: RunSettings
+    folder: Path
+    device: str
+    on_progress: ProgressCallback
 
+    @property
+    def recipe(self) -> Recipe:
+        return replace(self.settings.recipe, seed=self.settings.seed, device=self.device)
 
-def _trained(
-    candidate: Candidate,
-    dataset: Dataset,
-    recipe: Recipe,
-    settings: RunSettings,
-    folder: Path,
-    on_progress: ProgressCallback,
-) -> tuple[Network, dict[str, Any]]:
-    """The trained network, pruned where that is asked for, and what training gave."""
-    from nascompile.compression.pruning import prune
-    from nascompile.training.loop import train
-    from spaces.networks.network import Network
+    def train(self, step: Step) -> dict[str, Any]:
+        """Train on to an epoch; at the end of all the network is written."""
+        from nascompile.run.weights import save_weights
+        from nascompile.training.loop import train
+        from nascompile.training.objective import best_epoch, epoch_metric
 
-    if settings.sparsity:
-        rounds = folder / "pruning"
+        if self.settings.sparsity:
+            return self._prune(self.settings.sparsity)
+        recipe, start = self.recipe, initial_network(self.candidate, self.settings.seed)
+        trained = train(
+            start, self.dataset, recipe, checkpoint=self.folder / _TRAINING, until=step.epochs,
+            progress=lambda epoch: self.on_progress(f"epoch {epoch.number + 1} of {recipe.epochs}"),
+        )  # fmt: skip
+        if step.epochs == recipe.epochs:
+            save_weights(self.folder / FLOAT, trained.network, self.candidate)
+        # The checkpoint may be further: whoever did this was killed later, and its result is lost.
+        history = trained.history[: step.epochs]
+        best = best_epoch(history, epoch_metric(self.dataset.task, recipe.metric))
+        return {"valid": dict(history[best].valid), "epochs": len(history), "best_epoch": best + 1}
+
+    def _prune(self, sparsity: str) -> dict[str, Any]:
+        """Train as wide as without its sparsity, and remove channels until the network is left."""
+        from nascompile.compression.pruning import prune
+        from nascompile.run.weights import save_weights
+
+        rounds = self.folder / "pruning"
         rounds.mkdir(exist_ok=True)
-        seed = weight_seed(str(candidate), settings.seed)
+        seed = weight_seed(str(self.candidate), self.settings.seed)
         pruned = prune(
-            candidate, dataset, recipe, sparsity=settings.sparsity, seed=seed, checkpoints=rounds,
-            progress=lambda k, epoch: on_progress(f"round {k} of pruning, epoch {epoch.number + 1}"),
+            self.candidate, self.dataset, self.recipe, sparsity=sparsity, seed=seed, checkpoints=rounds,
+            progress=lambda k, epoch: self.on_progress(f"round {k} of pruning, epoch {epoch.number + 1}"),
         )  # fmt: skip
-        return pruned.network, {"unpruned": pruned.unpruned, "float": pruned.valid, "epochs": recipe.epochs}
-    start = initial_network(candidate, settings.seed)
-    trained = train(
-        start, dataset, recipe, checkpoint=folder / "training.safetensors",
-        progress=lambda epoch: on_progress(f"epoch {epoch.number + 1} of {recipe.epochs}"),
-    )  # fmt: skip
-    assert isinstance(trained.network, Network)  # a copy of what went in
-    best = {"epochs": len(trained.history), "best_epoch": trained.best + 1}
-    return trained.network, {"float": trained.valid, **best}
+        save_weights(self.folder / FLOAT, pruned.network, self.candidate)
+        return {"valid": pruned.valid, "unpruned": pruned.unpruned, "epochs": self.recipe.epochs}
 
+    def ptq(self, step: Step) -> dict[str, Any]:
+        """Quantise the trained network."""
+        from nascompile.compression.int8 import quantise_after_training
 
-def _int8(
-    network: Network,
-    dataset: Dataset,
-    recipe: Recipe,
-    settings: RunSettings,
-    folder: Path,
-    on_progress: ProgressCallback,
-) -> dict[str, Any]:
-    """What quantisation gives; the int8 network is written.
+        quantised = quantise_after_training(self._trained(), self.dataset)
+        quantised.network.save(int8_file(self.folder, step))
+        return {"valid": quantised.valid}
 
-    Training on is a chance, no promise: if the network was better before, by the validation part, that one is kept.
-    """
-    from nascompile.compression.int8 import quantise_after_training, quantise_in_training
-    from nascompile.training.objective import better, epoch_metric
+    def qat(self, step: Step) -> dict[str, Any]:
+        """Train the trained network on with the rounding in place."""
+        from nascompile.compression.int8 import quantise_in_training
 
-    start = time.monotonic()
-    chosen = quantise_after_training(network, dataset)
-    result: dict[str, Any] = {"int8_ptq": chosen.valid, "seconds_ptq": _since(start)}
-    if settings.quantise == "qat":
-        checkpoint, start = folder / "qat.safetensors", time.monotonic()
-        trained = quantise_in_training(
-            network, dataset, recipe, epochs=settings.qat_epochs, checkpoint=checkpoint,
-            progress=lambda epoch: on_progress(f"epoch {epoch.number + 1} of {settings.qat_epochs} in int8"),
+        epochs = self.settings.qat_epochs
+        quantised = quantise_in_training(
+            self._trained(), self.dataset, self.recipe, epochs=epochs,
+            checkpoint=self.folder / "qat_training.safetensors",
+            progress=lambda epoch: self.on_progress(f"epoch {epoch.number + 1} of {epochs} in int8"),
         )  # fmt: skip
-        result |= {"int8_qat": trained.valid, "seconds_qat": _since(start)}
-        chosen = trained if better(trained.valid, chosen.valid, epoch_metric(dataset.task, recipe.metric)) else chosen
-    chosen.network.save(folder / "int8.safetensors")
-    return {**result, "int8": chosen.valid}
+        quantised.network.save(int8_file(self.folder, step))
+        assert quantised.training
+        return {"valid": quantised.valid, "epochs": len(quantised.training.history)}
 
+    def _trained(self) -> Network:
+        from nascompile.run.weights import load_weights
 
-def _since(start: float) -> float:
-    """Seconds, to the millisecond."""
-    return round(time.monotonic() - start, 3)
+        return load_weights(self.folder / FLOAT, self.candidate)

@@ -3,7 +3,7 @@
 RUN/config.yaml            what the run depends on: a run file, which `nascompile search --file` runs again
 RUN/set.nasset             the feasible set
 RUN/journal.log            the trials, an Optuna journal; not where a database holds them
-RUN/networks/0007/         the candidate asked as the eighth: checkpoint, weights, int8 network, result.json
+RUN/networks/0007/         the network asked as the eighth: checkpoints, weights, int8 networks, what each step found
 RUN/results.csv, .json     the table, once all are trained
 RUN/data.json              the classes, how inputs were made and normalised, the anchors of boxes
 RUN/front.html             the front and the chosen
@@ -112,8 +112,8 @@ class RunFolder:
         if folder.config.exists():
             mine = folder.settings
             theirs = RunConfig.from_text(notes["config"], folder.config).settings
-            # The same data may have moved since.
-            if replace(mine, data=replace(mine.data, path=theirs.data.path)) != theirs:
+            # The same data may have moved since, and the run may have been extended.
+            if not replace(mine, data=replace(mine.data, path=theirs.data.path)).is_part_of(theirs):
                 message = f"`{path}` holds another run"
                 raise RunError.of("other-run", message, "give a new folder with --out")
         write_atomically(folder.set_file, base64.b64decode(notes["set"]))
@@ -143,6 +143,28 @@ class RunFolder:
                 "other-run", f"the trials of `{path}` are in {where}", "leave --storage out, or correct it"
             )
         return folder
+
+    def extended(self, samples: int) -> RunFolder:
+        """The run, with more networks to train.
+
+        Args:
+            samples: how many in all.
+
+        Raises:
+            RunError: there are as many already, or another process is at work on it.
+            FileError: the folder cannot be written.
+        """
+        settings = self.settings
+        if samples < settings.samples:
+            message = f"`{self.path}` has {settings.samples} networks already, so it cannot be extended to {samples}"
+            raise RunError.of("fewer-samples", message, "give a larger --samples; `nascompile select` chooses fewer")
+        if samples > settings.samples:
+            with self.led():
+                # Its tables are of fewer networks.
+                for name in ("results.json", "results.csv", "front.html"):
+                    (self.path / name).unlink(missing_ok=True)
+                self.change(replace(settings, samples=samples, extended=(*settings.extended, settings.samples)))
+        return self
 
     @property
     def config(self) -> Path:
@@ -186,8 +208,9 @@ class RunFolder:
 
     @property
     def has_trained(self) -> bool:
-        """Whether there is a trained network, here or where its storage tells of one."""
-        if any(self.path.glob("networks/*/float.safetensors")):
+        """Whether there is a network that was trained, be it to a rung, here or where its storage tells of one."""
+        found = self.path.glob("networks/*/train-*.json")
+        if any(self.path.glob("networks/*/float.safetensors")) or any('"valid"' in f.read_text() for f in found):
             return True
         with suppress(FileError):
             return bool(self.settings.storage) and any("error" not in one for one in self.trials().results().values())

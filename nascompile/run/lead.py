@@ -1,123 +1,157 @@
-"""The leader of a run: asks the sampler, hands candidates out, waits for their results, and tells them.
+"""The leader of a run: asks the sampler, hands out the steps that its schedule wants, and waits for their results.
 
-A sampler that learns is asked in rounds of a fixed size, and told the results of a round in the order in which it
-asked; so what a run finds does not depend on how many workers there are, nor on when they finish or are killed.
+A sampler that learns is asked in rounds of a fixed size, and told the validation after the first step of each network
+of a round, at the same epoch for all, in the order in which it asked; so what a run finds does not depend on how many
+workers there are, nor on when they finish or are killed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nascompile.data.dataset import Dataset
 from nascompile.run.engine import Engine, make_engine
-from nascompile.run.evaluate import METRIC, score
+from nascompile.run.evaluate import score
 from nascompile.run.folder import RunFolder
+from nascompile.run.networks import measured
 from nascompile.run.progress import ProgressCallback
 from nascompile.run.proxies import proxy_choice
+from nascompile.run.schedule import Schedule, Stage, schedule_of
+from nascompile.run.steps import Task
+from nascompile.run.trials import task_of
 from nascompile.run.worker import OVER, Backoff
+from nascompile.training.objective import check_metric
+from samplers.base import Sampler
 from samplers.registry import registered
 from samplers.registry import sampler as named_sampler
 from samplers.training_free import Means
 from spaces.program.candidate import Candidate
 
-__all__ = ["ROUND", "lead"]
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+__all__ = ["ROUND", "Report", "lead"]
 
 #: Candidates that a sampler which learns is asked for at once.
 ROUND = 4
 
-#: How far a run is: candidates trained, how many there will be, the results so far by number.
-Report = Callable[[int, int, Mapping[int, Mapping[str, Any]]], None]
+#: Called whenever a step has its result, with how far the run is.
+Report = Callable[[Stage], None]
 
 
 def lead(
-    folder: RunFolder, dataset: Dataset, jobs: int | None, device: str, report: Report,
+    folder: RunFolder, dataset: Dataset, jobs: int | None, device: str, report: Report = lambda stage: None,
     proxies: Callable[[str, float], None] = lambda what, asking: None,
     on_progress: ProgressCallback = lambda number, what: None, engine: str = "local",
-) -> dict[int, dict[str, Any]]:  # fmt: skip
-    """Bring a run to the end of its trainings.
+) -> dict[Task, dict[str, Any]]:  # fmt: skip
+    """Bring a run to the end of its steps.
 
     Args:
         folder: of the run. What is done there already is not done again.
         dataset: the run's.
-        jobs: candidates that are trained at a time; None for one, and with `ray` for as many as the cluster has room
-            for.
+        jobs: steps that are done at a time; None for one, and with `ray` for as many as the cluster has room for.
         device: where to train.
-        report: called whenever a candidate is done.
+        report: called whenever a step is done.
         proxies: called whenever untrained networks are measured, with what is done, and the seconds that the sampler
             has taken to propose them.
-        on_progress: called with the number of a candidate that is trained, and what of it has just ended; of processes
+        on_progress: called with the number of a network that is trained, and what of it has just ended; of processes
             beside this one it is not.
         engine: `local` or `ray`.
 
     Returns:
-        The results by the number of the candidate.
+        The results of all steps.
 
     Raises:
         NascompileError: data, run or storage cannot be used, the folder cannot be written, or Ray cannot be reached.
     """
     with make_engine(engine, folder, dataset, jobs, device, on_progress=on_progress) as running:
-        leader = _Leader(folder, running, METRIC[dataset.task], report)
+        metric = check_metric(dataset.task, folder.settings.recipe.metric)
+        leader = _Leader(folder, running, metric, report, schedule_of(folder.settings))
         running.trials.note(OVER, False)
         running.trials.restart()
         if registered(folder.settings.sampler).training_free:
             means = Means(device=device, jobs=running.jobs, parallel_map=running.parallel_map, on_progress=proxies)
-            first = proxy_choice(folder, dataset, means)
-            leader.train(first, len(first))
+            leader.asked = _without_training(folder, dataset, means)
         else:
             leader.ask()
+        leader.over = True
+        leader.wait(None)
         running.trials.note(OVER, True)
     return leader.results
 
 
+def _without_training(folder: RunFolder, dataset: Dataset, means: Means) -> list[Candidate]:
+    """What a search without training chooses, bracket by bracket: those of an extension that are new come last."""
+    result: list[Candidate] = []
+    for count in (*folder.settings.extended, folder.settings.samples):
+        new = [c for c in proxy_choice(folder, dataset, means, count) if c not in result]
+        result += new[: max(0, count - len(result))]
+    return result
+
+
 @dataclass
 class _Leader:
-    """A run between two rounds."""
+    """A run between two steps."""
 
     folder: RunFolder
     engine: Engine
     metric: str
     report: Report
+    schedule: Schedule
     asked: list[Candidate] = field(default_factory=list)
-    results: dict[int, dict[str, Any]] = field(default_factory=dict)
+    results: dict[Task, dict[str, Any]] = field(default_factory=dict)
+    #: Whether no network will be asked for any more.
+    over: bool = False
 
     def ask(self) -> None:
-        """Train what the sampler asks for."""
+        """Ask the sampler for all networks of the run; where it learns, wait for the first step of each round."""
         settings, fs = self.folder.settings, self.folder.fs
         sampler = named_sampler(settings.sampler, metric=self.metric, **settings.parameters, seed=settings.seed)
-        total = min(settings.samples, fs.between[1])
-        while len(self.asked) < total:
-            lacking = total - len(self.asked)
-            batch = list(sampler.ask(fs, min(ROUND, lacking) if sampler.objectives else lacking))
-            if not batch:
-                # A relaxed set may have fewer members than was known.
-                return
-            for number, candidate in zip(self.train(batch, total), batch, strict=True):
-                sampler.tell(candidate, {self.metric: score(self.results[number], self.metric)})
+        for end in self.schedule.brackets:
+            while len(self.asked) < (total := min(end, fs.between[1])):
+                lacking = total - len(self.asked)
+                batch = list(sampler.ask(fs, min(ROUND, lacking) if sampler.objectives else lacking))
+                if not batch:
+                    # A relaxed set may have fewer members than was known.
+                    return
+                first = len(self.asked)
+                self.asked += batch
+                if sampler.objectives:
+                    self._tell(sampler, range(first, len(self.asked)))
 
-    def train(self, batch: Sequence[Candidate], total: int) -> range:
-        """Hand candidates out and wait for their results; their numbers."""
-        first = len(self.asked)
-        self.asked += batch
-        numbers = range(first, len(self.asked))
-        self.engine.trials.add(list(zip(numbers, batch, strict=True)))
-        self.wait(numbers, total)
-        return numbers
+    def _tell(self, sampler: Sampler, numbers: Sequence[int]) -> None:
+        tasks = [Task(number, self.schedule.first) for number in numbers]
+        self.wait(tasks)
+        for task in tasks:
+            value = score(self.results[task])
+            # A network that cannot be trained is no good, and the sampler should know.
+            sampler.tell(self.asked[task.number], {self.metric: value or 0.0})
 
-    def wait(self, numbers: Sequence[int], total: int) -> None:
-        """Let the engine work until these candidates have results."""
-        trials, patience = self.engine.trials, Backoff()
+    def wait(self, tasks: Sequence[Task] | None) -> None:
+        """Let the engine work until these steps have results, or, with None, all of the run."""
+        trials, patience, known = self.engine.trials, Backoff(), -1
         while True:
             seen = trials.all()
             found = trials.results(seen)
-            if len(found) != len(self.results):
-                self.results = found
-                self.report(len(found), total, found)
+            if len(found) != known:
+                known, self.results = len(found), found
+                wanted = self._hand_out(seen)
+                seen = trials.all()
                 patience.reset()
-            if all(number in found for number in numbers):
-                return
+                if all(task in found for task in (wanted if tasks is None else tasks)):
+                    return
             if trials.recover(seen) or self.engine.step(seen):
                 patience.reset()
             else:
                 self.engine.wait(patience.next())
+
+    def _hand_out(self, seen: Sequence[FrozenTrial]) -> list[Task]:
+        """Let all steps wait that are decided by now, and are not there; which are decided."""
+        found = measured(self.results, self.folder.settings.costs)
+        begun = {task_of(trial) for trial in seen}
+        wanted = self.schedule.wanted(len(self.asked), found, begun, over=self.over)
+        self.engine.trials.add([(task, self.asked[task.number]) for task in wanted if task not in begun])
+        self.report(self.schedule.stage(len(self.asked), found, begun, over=self.over))
+        return wanted

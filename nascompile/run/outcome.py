@@ -11,16 +11,19 @@ from functools import cached_property
 from math import isfinite
 from typing import Any
 
-import numpy as np
-
 from nascompile.data.dataset import Dataset
 from nascompile.run.errors import RunError
-from nascompile.run.evaluate import METRIC, score
+from nascompile.run.evaluate import FLOAT, int8_file
 from nascompile.run.folder import RunFolder
+from nascompile.run.front import Choice
+from nascompile.run.networks import Results, measured, networks
 from nascompile.run.proxies import proxy_examples
+from nascompile.run.schedule import Schedule, schedule_of
+from nascompile.run.steps import PTQ, QAT, Step
 from nascompile.run.timing import without_seconds
-from nascompile.run.worker import WEIGHTS
-from samplers.subset.hypervolume import HypervolumeSelector
+from nascompile.run.worker import fetch_steps
+from nascompile.training.objective import check_metric, gain
+from samplers.subset.dominance import Sense
 from spaces.errors import FileError
 from spaces.files import write_atomically
 from spaces.program.candidate import Candidate, parse_candidate
@@ -40,16 +43,20 @@ class Outcome:
 
     Args:
         metric: what was maximised.
-        cost: what it was weighed against.
-        rows: one per candidate in the order in which the sampler asked: `number`, `candidate`, `chosen`, the costs,
-            `valid`, `test`, `valid_int8`, `test_int8`, `valid_ptq` (in int8 before it was trained on); of those that
-            were built for the chip `rom_built`, `ram_built`, `instructions`; where it could not be trained `error`.
-        agreement: Kendall's tau of each proxy, of FLOPs and of parameters with `test` over the run's networks.
+        costs: what it was weighed against.
+        rows: one per network in the order in which the sampler asked: `number`, `candidate`, `chosen`, the costs, and
+            the metric of validation and test part: `valid` and `test` as trained, `valid_ptq` and `test_ptq` quantised
+            after training, `valid_qat` and `test_qat` trained on in int8, `valid_int8` and `test_int8` of the better of
+            these, which ships (`ships` says which). `stopped` is the epoch of the rung at which a network was stopped;
+            it has `valid` there, and no more. Of those that were built for the chip `rom_built`, `ram_built`,
+            `instructions`; where it could not be trained or quantised `error`.
+        agreement: Kendall's tau of each proxy, of FLOPs and of parameters with `test` over the networks that were
+            trained to the end.
         verdict: how good the choice is.
     """
 
     metric: str
-    cost: str
+    costs: tuple[str, ...]
     rows: tuple[Mapping[str, Any], ...]
     agreement: Mapping[str, float]
     verdict: str
@@ -66,7 +73,8 @@ class Outcome:
             return None
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
-            return cls(data["metric"], data["cost"], tuple(data["networks"]), data["agreement"], data["verdict"])
+            rows, costs = tuple(data["networks"]), tuple(data["costs"])
+            return cls(data["metric"], costs, rows, data["agreement"], data["verdict"])
         except (ValueError, KeyError, TypeError):
             hint = f"delete it: `nascompile resume {folder.path}` writes it anew"
             raise FileError.of("damaged-file", "these are no results", hint, path) from None
@@ -74,13 +82,41 @@ class Outcome:
     @property
     def chosen(self) -> list[Mapping[str, Any]]:
         """The rows of the networks that are kept, the cheapest first."""
-        return sorted((row for row in self.rows if row["chosen"]), key=lambda row: row[self.cost])
+        return sorted((row for row in self.rows if row["chosen"]), key=lambda row: row[self.costs[0]])
+
+    @property
+    def shipped(self) -> str:
+        """The column by which networks are chosen: `valid_int8`, or `valid` where none is quantised."""
+        return "valid_int8" if any("valid_int8" in row for row in self.rows) else "valid"
+
+    @property
+    def best(self) -> Mapping[str, Any]:
+        """The row of the network with the best validation, which is always among the chosen.
+
+        Raises:
+            ValueError: no network came to the end.
+        """
+        return max(self.chosen, key=self.gain)
+
+    @property
+    def sense(self) -> Sense:
+        """`max`, or `min` where less of the metric is better."""
+        return "max" if gain({self.metric: 1.0}, self.metric) > 0 else "min"
+
+    def gain(self, row: Mapping[str, Any]) -> float:
+        """The validation of what a network ships, as what is to be maximised."""
+        return gain({self.metric: row[self.shipped]}, self.metric)
+
+    @property
+    def finalists(self) -> list[Mapping[str, Any]]:
+        """The rows of the networks that came to the end."""
+        return [row for row in self.rows if "error" not in row and "stopped" not in row]
 
     @property
     def data(self) -> dict[str, Any]:
         """As plain data."""
         return {
-            "metric": self.metric, "cost": self.cost, "verdict": self.verdict,
+            "metric": self.metric, "costs": list(self.costs), "verdict": self.verdict,
             "agreement": dict(self.agreement), "networks": [dict(row) for row in self.rows],
         }  # fmt: skip
 
@@ -104,109 +140,107 @@ class Outcome:
         return text.getvalue()
 
 
-def finish(folder: RunFolder, results: Mapping[int, Mapping[str, Any]], dataset: Dataset) -> Outcome:
+def finish(folder: RunFolder, results: Results, dataset: Dataset) -> Outcome:
     """Choose networks by the validation part, then measure all of them on the test part, and write the tables.
 
     Args:
         folder: of the run.
-        results: of all candidates.
+        results: of all steps.
         dataset: the run's.
 
     Raises:
         FileError: the folder cannot be read or written.
+        RunError: the weights of a network are nowhere to be found.
     """
-    _fetch(folder, results)
     ending = _Ending(folder, results, dataset)
-    chosen, verdict = ending.choice()
-    rows = tuple(ending.row(number, number in chosen) for number in sorted(results))
-    outcome = Outcome(ending.metric, folder.settings.cost, rows, ending.agreement(rows), verdict)
+    ending.fetch()
+    choice = ending.choice
+    rows = tuple(ending.row(number, number in choice.numbers) for number in ending.networks)
+    outcome = Outcome(ending.metric, folder.settings.costs, rows, ending.agreement(rows), choice.verdict)
     outcome.write(folder)
     return outcome
-
-
-def _fetch(folder: RunFolder, results: Mapping[int, Mapping[str, Any]]) -> None:
-    """Bring here the networks that were trained elsewhere.
-
-    Raises:
-        RunError: one is nowhere to be found.
-    """
-    trials = folder.trials()
-    for number, result in results.items():
-        place = folder.network(number)
-        if "error" in result or (place / WEIGHTS[0]).exists():
-            continue
-        files = trials.attached(number)
-        if not files:
-            message = f"the weights of candidate {number} are not in `{place}`"
-            hint = "put the folder back, or start the run anew under another name"
-            raise RunError.of("no-weights", message, hint)
-        place.mkdir(parents=True, exist_ok=True)
-        for name, data in files.items():
-            write_atomically(place / name, data)
 
 
 @dataclass(frozen=True)
 class _Ending:
     folder: RunFolder
-    results: Mapping[int, Mapping[str, Any]]
+    results: Results
     dataset: Dataset
 
     @property
     def metric(self) -> str:
-        return METRIC[self.dataset.task]
+        return check_metric(self.dataset.task, self.folder.settings.recipe.metric)
 
     @cached_property
-    def sound(self) -> list[int]:
-        """The numbers of the candidates that were trained."""
-        return [number for number in sorted(self.results) if "error" not in self.results[number]]
+    def schedule(self) -> Schedule:
+        return schedule_of(self.folder.settings)
+
+    @cached_property
+    def networks(self) -> dict[int, dict[str, Any]]:
+        """What is known of each network."""
+        return networks(self.results, self.schedule)
+
+    @cached_property
+    def choice(self) -> Choice:
+        """The networks that are kept."""
+        return self.schedule.kept(measured(self.results, self.folder.settings.costs))
+
+    def fetch(self) -> None:
+        """Bring here the networks that were trained elsewhere."""
+        trials = self.folder.trials()
+        for number, result in self.networks.items():
+            if "error" in result or "stopped" in result:
+                continue
+            place = self.folder.network(number)
+            fetch_steps(self.folder, trials, number)
+            if not (place / FLOAT).exists():
+                message = f"the weights of candidate {number} are not in `{place}`"
+                hint = "put the folder back, or start the run anew under another name"
+                raise RunError.of("no-weights", message, hint)
 
     def candidate(self, number: int) -> Candidate:
-        return parse_candidate(self.folder.fs.program, self.results[number]["candidate"])
-
-    def choice(self) -> tuple[set[int], str]:
-        """The numbers of the networks that are kept, and how good the choice is in words."""
-        if not self.sound:
-            return set(), "no network could be trained"
-        settings = self.folder.settings
-        values = [(score(self.results[n], self.metric), self.results[n][settings.cost]) for n in self.sound]
-        selector = HypervolumeSelector(k=min(settings.select, len(self.sound)))
-        subset = selector.select(np.array(values, float), ["max", "min"])
-        return {self.sound[k] for k in subset.chosen}, f"hypervolume {subset.hypervolume:.4g}, the largest there is"
+        return parse_candidate(self.folder.fs.program, self.networks[number]["candidate"])
 
     def row(self, number: int, chosen: bool) -> dict[str, Any]:
         """A line of the table."""
         # How long it took depends on the machine, and the table does not.
-        result = without_seconds(self.results[number])
-        steps = {name: result.pop(name) for name in ("float", "int8", "int8_ptq", "int8_qat") if name in result}
+        result = without_seconds(self.networks[number])
         found = {"number": number, "candidate": result.pop("candidate"), "chosen": int(chosen)}
+        result.pop("metric", None)
+        steps = {name: result.pop(name) for name in ("float", "int8_ptq", "int8_qat", "int8") if name in result}
         if "error" in result:
             return {**found, **result}
-        found |= {"valid": steps["float"][self.metric], "test": self._test(number)}
-        if "int8" in steps:
-            found |= {"valid_int8": steps["int8"][self.metric], "test_int8": self._test_int8(number)}
-        if "int8_qat" in steps:
-            found["valid_ptq"] = steps["int8_ptq"][self.metric]
+        found["valid"] = steps["float"][self.metric]
+        if "stopped" in result:
+            return {**found, **result}
+        found["test"] = self._test(number)
+        for step in (PTQ, QAT):
+            if f"int8_{step}" in steps:
+                found |= {f"valid_{step}": steps[f"int8_{step}"][self.metric], f"test_{step}": self._int8(number, step)}
+        if "ships" in result:
+            ships = result["ships"]
+            found |= {"valid_int8": found[f"valid_{ships}"], "test_int8": found[f"test_{ships}"]}
         return {**found, **result}
 
     def _test(self, number: int) -> float:
         from nascompile.run.weights import load_weights
         from nascompile.training.metrics import evaluate
 
-        network = load_weights(self.folder.network(number) / "float.safetensors", self.candidate(number))
+        network = load_weights(self.folder.network(number) / FLOAT, self.candidate(number))
         return evaluate(network, self.dataset.test, self.dataset.task, self.dataset.anchors)[self.metric]
 
-    def _test_int8(self, number: int) -> float:
+    def _int8(self, number: int, step: Step) -> float:
         from nascompile.compression.int8 import evaluate_int8
         from nascompile.compression.quantised import QuantisedNetwork
 
-        network = QuantisedNetwork.load(self.folder.network(number) / "int8.safetensors")
+        network = QuantisedNetwork.load(int8_file(self.folder.network(number), step))
         return evaluate_int8(network, self.dataset.test, self.dataset.task, self.dataset.anchors)[self.metric]
 
     def agreement(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         """Kendall's tau with the test metric (PrototypeNAS Table 4); none of fewer than three networks."""
         from scipy.stats import kendalltau
 
-        trained = [row for row in rows if "error" not in row]
+        trained = [row for row in rows if "test" in row]
         if len(trained) < _FEW:
             return {}
         scores = {name: [float(row[name]) for row in trained] for name in ("flops", "params")} | self._proxies(trained)

@@ -47,13 +47,14 @@ def proxy_examples(dataset: Dataset, batch: int, seed: int) -> Data:
     return Data(torch.from_numpy(train.x[order]), labels, source)
 
 
-def proxy_choice(folder: RunFolder, dataset: Dataset, means: Means) -> list[Candidate]:
+def proxy_choice(folder: RunFolder, dataset: Dataset, means: Means, count: int) -> list[Candidate]:
     """The networks that a search without training chooses, the most promising first.
 
     Args:
         folder: of the run, whose sampler it is; records are kept in it, and nothing is measured twice.
         dataset: its training part has the examples.
         means: by which to measure.
+        count: how many; fewer where the set has no more.
     """
     settings, fs = folder.settings, folder.fs
     search = training_free(settings.sampler, **settings.parameters, seed=settings.seed)
@@ -67,4 +68,4 @@ def proxy_choice(folder: RunFolder, dataset: Dataset, means: Means) -> list[Cand
                 pass
         return log.records
 
-    return search.limited(len(data) // 2).choose(fs, min(settings.samples, fs.between[1]), measured)
+    return search.limited(len(data) // 2).choose(fs, min(count, fs.between[1]), measured)

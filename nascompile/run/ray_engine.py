@@ -1,4 +1,4 @@
-"""Candidates of a run as tasks of a Ray cluster; the leader alone writes the run's folder and its trials."""
+"""The steps of a run as tasks of a Ray cluster; the leader alone writes the run's folder and its trials."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from nascompile.data.dataset import Dataset
-from nascompile.run.evaluate import METRIC, read_result, score
+from nascompile.run.evaluate import read_step
 from nascompile.run.folder import RunFolder
 from nascompile.run.progress import ProgressCallback
 from nascompile.run.ray_cluster import RayCluster
-from nascompile.run.ray_task import TaskContext, TaskEvent, candidate_task, folder_files, write_files
+from nascompile.run.ray_task import TaskContext, TaskEvent, folder_files, step_task, write_files
 from nascompile.run.trials import HEARTBEAT, Claim, Trials
+from nascompile.run.worker import fetch_steps, finish_step
 from samplers.scores.worker_pool import ParallelMap
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _EVERY = 3.0
 
 @dataclass
 class _Task:
-    """A candidate that is evaluated, and when its last sign of life was passed on."""
+    """A step that is done, and when its last sign of life was passed on."""
 
     claim: Claim
     heartbeat: float = field(default_factory=time.monotonic)
@@ -38,9 +39,9 @@ class _Task:
 
 @dataclass
 class RayEngine:
-    """Each candidate is a task that asks for one CPU (as many as the recipe has threads), and for `cuda` one GPU.
+    """Each step is a task that asks for one CPU (as many as the recipe has threads), and for `cuda` one GPU.
 
-    A candidate whose process or node is lost waits again, and goes on from its last checkpoint; after three losses it
+    A step whose process or node is lost waits again, and goes on from its last checkpoint; after three losses it
     is given up, as on one machine. When this process is killed, its tasks end with it.
 
     Args:
@@ -74,7 +75,7 @@ class RayEngine:
         self._shared = self._ray.put(setting)
         # Ray's own retries begin from nothing, and nobody learns of them.
         options = {**self._cluster.request, "max_retries": 0, "num_returns": "streaming"}
-        self._remote = self._ray.remote(candidate_task).options(**options)
+        self._remote = self._ray.remote(step_task).options(**options)
         return self
 
     def __exit__(
@@ -88,7 +89,7 @@ class RayEngine:
             self._cluster.__exit__(kind, error, trace)
 
     def step(self, trials: Sequence[FrozenTrial]) -> bool:
-        """Start as many of the waiting candidates as there is room for."""
+        """Start as many of the waiting steps as there is room for."""
         started, most = False, self._cluster.at_once
         while len(self._tasks) < most and (claim := self.trials.claim(trials)):
             self._start(claim)
@@ -112,12 +113,14 @@ class RayEngine:
                 return
 
     def _start(self, claim: Claim) -> None:
-        place = self.folder.network(claim.number)
-        if found := read_result(place):
+        number, step = claim.task
+        fetch_steps(self.folder, self.trials, number)
+        place = self.folder.network(number)
+        if found := read_step(place, step):
             # The last leader was killed between writing it and telling the trials.
             self._finish(claim, found)
             return
-        stream = self._remote.remote([self._shared], claim.candidate, folder_files(place))
+        stream = self._remote.remote([self._shared], claim.candidate, step, folder_files(place))
         self._tasks[stream] = _Task(claim)
 
     def _beat(self) -> None:
@@ -137,14 +140,14 @@ class RayEngine:
             del self._tasks[stream]
             self.trials.lose(claim)
             return True
-        place = self.folder.network(claim.number)
+        place = self.folder.network(claim.task.number)
         if news.files:
             place.mkdir(parents=True, exist_ok=True)
             write_files(place, news.files)
         if news.kind == "node":
             self.trials.tell(claim, "node", news.value)
         elif news.kind == "progress":
-            self.on_progress(claim.number, news.value)
+            self.on_progress(claim.task.number, news.value)
         else:
             return self._end(stream, news)
         return False
@@ -159,8 +162,7 @@ class RayEngine:
         return True
 
     def _finish(self, claim: Claim, result: dict[str, Any]) -> None:
-        values = score(result, METRIC[self.dataset.task]), float(result["flops"])
-        self.trials.finish(claim, result, values)
+        finish_step(self.folder, self.trials, claim, result)
 
 
 def _size(dataset: Dataset) -> int:

@@ -1,4 +1,4 @@
-"""What a node of a Ray cluster does with a candidate: evaluates it in a folder of its own, and tells of it on the way.
+"""What a node of a Ray cluster does with a step: does it in a folder of its own, and tells of it on the way.
 
 The node need not see the run's folder. The task is a stream: now and then, and in the end, it hands over the files that
 are new, checkpoints among them; so a candidate whose node is lost goes on elsewhere where it was a few seconds before.
@@ -19,11 +19,12 @@ from typing import Any, NamedTuple
 
 from nascompile.data.dataset import Dataset
 from nascompile.run.settings import RunSettings
+from nascompile.run.steps import Step
 from spaces.errors import NascompileError
 from spaces.program.candidate import parse_candidate
 from spaces.program.graph import Program
 
-__all__ = ["TaskContext", "TaskEvent", "candidate_task", "folder_files", "write_files"]
+__all__ = ["TaskContext", "TaskEvent", "folder_files", "step_task", "write_files"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +50,7 @@ class TaskEvent(NamedTuple):
     """What a task tells.
 
     Args:
-        kind: `node` (the value: where it runs), `progress` (what has just ended), `result` (of the candidate),
+        kind: `node` (the value: where it runs), `progress` (what has just ended), `result` (of the step),
             `mistake` (an error's type and diagnostics) or `failure` (a traceback).
         value: of its kind.
         files: those that are new, by their path in the candidate's folder.
@@ -60,15 +61,16 @@ class TaskEvent(NamedTuple):
     files: Mapping[str, bytes]
 
 
-def candidate_task(shared: Sequence[Any], line: str, files: Mapping[str, bytes]) -> Iterator[TaskEvent]:
-    """Evaluate a candidate.
+def step_task(shared: Sequence[Any], line: str, step: Step, files: Mapping[str, bytes]) -> Iterator[TaskEvent]:
+    """Do a step of a network.
 
     Args:
         shared: a reference to the `TaskContext`, in a list, so that it is fetched once per process.
         line: the candidate.
+        step: what is done with it.
         files: what is in its folder already.
     """
-    from nascompile.run.evaluate import evaluate_candidate
+    from nascompile.run.evaluate import evaluate_step
 
     yield TaskEvent("node", _node(), {})
     with TemporaryDirectory(prefix="nascompile-") as name:
@@ -79,9 +81,10 @@ def candidate_task(shared: Sequence[Any], line: str, files: Mapping[str, bytes])
         def work(on_progress: Callable[[str], None]) -> dict[str, Any]:
             program, context = _prepared(shared[0])
             candidate = parse_candidate(program, line)
-            return evaluate_candidate(
-                candidate, context.dataset, context.settings, folder, device=context.device, on_progress=on_progress
-            )
+            return evaluate_step(
+                candidate, step, context.dataset, context.settings, folder,
+                device=context.device, on_progress=on_progress,
+            )  # fmt: skip
 
         due = 0.0
         for kind, value in _streamed(work):
@@ -93,14 +96,14 @@ def candidate_task(shared: Sequence[Any], line: str, files: Mapping[str, bytes])
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write files into a candidate's folder; its result, which says that all is done, last.
+    """Write files into a candidate's folder; results of steps, which say that all is done, last.
 
     Raises:
         FileError: one cannot be written.
     """
     from spaces.files import write_atomically
 
-    for name in sorted(files, key=lambda name: name == "result.json"):
+    for name in sorted(files, key=lambda name: name.endswith(".json")):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / name, files[name])
 

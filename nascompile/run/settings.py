@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from nascompile.training.recipes import Recipe
 
-__all__ = ["COSTS", "ENGINES", "QUANTISATIONS", "DataSettings", "RunSettings"]
+__all__ = ["COSTS", "ENGINES", "PRUNERS", "QUANTISATIONS", "DataSettings", "RunSettings"]
 
 #: What evaluates candidates: processes of this machine, or a Ray cluster. It decides nothing that a run finds.
 ENGINES = ("local", "ray")
@@ -17,6 +17,8 @@ ENGINES = ("local", "ray")
 COSTS = ("flops", "macs", "params", "rom", "ram", "latency")
 #: How networks become int8: not at all, after training, or by training on with the rounding in place.
 QUANTISATIONS = ("none", "ptq", "qat")
+#: How trainings are cut short: by successive halving in rungs that wait, not at all, or by rungs that do not wait.
+PRUNERS = ("halving", "none", "asha")
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,14 @@ class RunSettings:
             trained as thin as they are.
         quantise: one of `QUANTISATIONS`.
         qat_epochs: of training on in int8.
-        cost: the cost that is weighed against accuracy when networks are kept, one of `COSTS`.
+        costs: what is weighed against accuracy when networks are kept, of `COSTS`; one or more.
         storage: the URL of a database for trials; None for a file in the folder.
         name: of the run in its storage.
         deploy: whether the networks that are kept become C, built and run for the chip.
+        pruner: one of `PRUNERS`; see `nascompile.run.schedule`.
+        reduction: of the networks at a rung one in so many is trained on, so many times longer.
+        rungs: how often networks are compared, the end of training included.
+        extended: `samples` as they were before the run was extended, ascending.
 
     Example:
         >>> settings = RunSettings("entropy", {}, 20, 5, 0, DataSettings("digits.npz"), Recipe(epochs=3))
@@ -87,14 +93,24 @@ class RunSettings:
     sparsity: str | None = None
     quantise: str = "qat"
     qat_epochs: int = 15
-    cost: str = "flops"
+    costs: tuple[str, ...] = ("flops",)
     storage: str | None = field(default=None)
     name: str = "run"
     deploy: bool = False
+    pruner: str = "none"
+    reduction: int = 2
+    rungs: int = 3
+    extended: tuple[int, ...] = ()
 
     def to_data(self) -> dict[str, Any]:
         """As plain data."""
         return json.loads(json.dumps({**asdict(self), "recipe": self.recipe.about()}))
+
+    def is_part_of(self, other: RunSettings) -> bool:
+        """Whether the other ones are these, but perhaps of a run that was extended since."""
+        return replace(other, samples=self.samples, extended=self.extended) == self and (
+            self == other or self.samples in other.extended
+        )
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> RunSettings:
@@ -104,4 +120,5 @@ class RunSettings:
             ValueError, KeyError, TypeError: it is none of a run's settings.
         """
         read = {**data["data"], "split": tuple(data["data"]["split"])}
-        return cls(**{**data, "data": DataSettings(**read), "recipe": Recipe(**data["recipe"])})
+        lists = {name: tuple(data[name]) for name in ("costs", "extended")}
+        return cls(**{**data, **lists, "data": DataSettings(**read), "recipe": Recipe(**data["recipe"])})

@@ -63,7 +63,7 @@ class Clock:
         return {"seconds": round(seconds, 3), "outside": round(outside, 3), "share": round(outside / seconds, 4)}
 
     def trained(self, trials: Sequence[FrozenTrial]) -> bool:
-        """Whether a network came to its end since the start."""
+        """Whether a step came to its end since the start."""
         ends = (t.datetime_complete for t in trials if "result" in t.user_attrs)
         return any(end is not None and end.timestamp() >= self.start for end in ends)
 
@@ -82,8 +82,13 @@ def covered(spans: Iterable[tuple[float, float]]) -> float:
     return total
 
 
-def write_timing(folder: RunFolder, clock: Clock, results: Mapping[int, Mapping[str, Any]]) -> None:
+def write_timing(folder: RunFolder, clock: Clock, found: Mapping[int, Mapping[str, Any]]) -> None:
     """Write `timing.json`: of the last command that trained a network, and of each network.
+
+    Args:
+        folder: of the run.
+        clock: of the command.
+        found: what is known of each network (`nascompile.run.networks`).
 
     Raises:
         FileError: it cannot be written.
@@ -93,7 +98,7 @@ def write_timing(folder: RunFolder, clock: Clock, results: Mapping[int, Mapping[
         return
     networks = {
         number: {name: value for name, value in result.items() if name.startswith(_PREFIX)}
-        for number, result in sorted(results.items())
+        for number, result in sorted(found.items())
     }
     data = {**clock.about(trials), "networks": networks}
     write_atomically(folder.path / _FILE, (json.dumps(data, indent=2) + "\n").encode())
@@ -122,6 +127,6 @@ def without_seconds(result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _span(trial: FrozenTrial) -> tuple[float, float]:
-    """From when to when a network was evaluated, at its last attempt."""
+    """From when to when a step was done, at its last attempt."""
     end = trial.datetime_complete.timestamp() if trial.datetime_complete else 0.0
     return end - float(json.loads(trial.user_attrs["result"]).get(_PREFIX, 0.0)), end

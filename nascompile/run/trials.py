@@ -1,9 +1,9 @@
-"""The candidates of a run, shared by any number of workers through an Optuna study: waiting, being trained, trained.
+"""The steps of a run's networks, shared by any number of workers through an Optuna study: waiting, being done, done.
 
-A candidate is an Optuna trial, so a journal file serves one machine, a database many, and optuna-dashboard shows them.
-A worker claims a trial by its transition to RUNNING, which a storage lets only one worker make, and tells that it lives
-by a time stamp. A trial whose worker has been silent for long is failed, by whoever notices first, and its candidate
-waits again, as another trial. So no result is lost, and nothing is trained twice unless its worker was lost.
+A step is an Optuna trial, so a journal file serves one machine, a database many, and optuna-dashboard shows them. A
+worker claims a trial by its transition to RUNNING, which a storage lets only one worker make, and tells that it lives
+by a time stamp. A trial whose worker has been silent for long is failed, by whoever notices first, and its step waits
+again, as another trial. So no result is lost, and nothing is done twice unless its worker was lost.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nascompile.run.errors import RunError
+from nascompile.run.steps import Step, Task
 from nascompile.run.storage_url import hide_passwords
 from spaces.program.candidate import Candidate
 
@@ -28,26 +29,26 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
-__all__ = ["Claim", "Trials", "open_storage"]
+__all__ = ["Claim", "Trials", "open_storage", "task_of"]
 
 #: Seconds between two signs of life, and seconds of silence after which a worker counts as lost.
 HEARTBEAT, HEARTBEAT_TIMEOUT = 20.0, 120.0
-#: A candidate whose workers are lost so often, as when it takes more memory than there is, is given up.
+#: A step whose workers are lost so often, as when it takes more memory than there is, is given up.
 _LOSSES = 3
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A candidate that a worker has taken.
+    """A step of a network that a worker has taken.
 
     Args:
         trial: Optuna's number for it.
-        number: the candidate's place in the order in which the sampler asked.
-        candidate: its line.
+        task: the number of the network, and the step.
+        candidate: the network's line.
     """
 
     trial: int
-    number: int
+    task: Task
     candidate: str
 
 
@@ -96,10 +97,10 @@ class Trials:
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
         ...     trials = Trials(Path(folder) / "journal.log", "run")
-        ...     trials.add_lines([(0, "mlp2: 16-16", {})])
+        ...     trials.add_lines([(Task(0, Step.train(5)), "mlp2: 16-16", {})])
         ...     claim = trials.claim()
-        ...     trials.claim() is None, trials.finish(claim, {"accuracy": 0.9}), trials.results()
-        (True, True, {0: {'accuracy': 0.9}})
+        ...     trials.claim() is None, trials.finish(claim, {"epochs": 5}), trials.results()[claim.task]
+        (True, True, {'epochs': 5})
     """
 
     storage: str | Path = field(repr=False)
@@ -121,8 +122,8 @@ class Trials:
         """All trials, as Optuna has them."""
         return self._study.get_trials(deepcopy=False)
 
-    def results(self, trials: Sequence[FrozenTrial] | None = None) -> dict[int, dict[str, Any]]:
-        """The results so far, by the number of the candidate; one that failed has the key `error`.
+    def results(self, trials: Sequence[FrozenTrial] | None = None) -> dict[Task, dict[str, Any]]:
+        """The results so far; of a step that failed there is the key `error`.
 
         Args:
             trials: as `all` gave them, where that was just now.
@@ -130,16 +131,16 @@ class Trials:
         trials = self.all() if trials is None else trials
         lost = _given_up(trials)
         result = {
-            t.user_attrs["number"]: {
+            task: {
                 "candidate": t.user_attrs["candidate"],
                 "error": f"{_LOSSES} workers were lost while they trained it",
             }
             for t in trials
-            if t.user_attrs["number"] in lost
+            if (task := task_of(t)) in lost
         }
         for t in trials:
             if t.state.is_finished() and "result" in t.user_attrs:
-                result[t.user_attrs["number"]] = json.loads(t.user_attrs["result"])
+                result[task_of(t)] = json.loads(t.user_attrs["result"])
         return result
 
     def note(self, key: str, value: Any) -> None:
@@ -159,41 +160,42 @@ class Trials:
 
     # -- the leader ----------------------------------------------------------------------------------------------------
 
-    def add(self, candidates: Sequence[tuple[int, Candidate]]) -> None:
-        """Let candidates wait, unless they are there; for the run's one leader only."""
-        if not candidates:
+    def add(self, tasks: Sequence[tuple[Task, Candidate]]) -> None:
+        """Let steps wait, unless they are there; for the run's one leader only."""
+        if not tasks:
             return
         options: dict[str, dict[Any, None]] = {}
-        for variant in candidates[0][1].program.variants:
+        for variant in tasks[0][1].program.variants:
             for name, value in variant.constants.items():
                 options.setdefault(name, {})[_plain(value)] = None
             for decision in variant.decisions:
                 options.setdefault(decision.label, {}).update(dict.fromkeys(map(_plain, decision.options)))
         self.add_lines(
-            [(k, str(c), {d: (_plain(v), tuple(options[d])) for d, v in c.values.items()}) for k, c in candidates]
+            [(task, str(c), {d: (_plain(v), tuple(options[d])) for d, v in c.values.items()}) for task, c in tasks]
         )
 
-    def add_lines(self, lines: Sequence[tuple[int, str, Mapping[str, tuple[Any, Sequence[Any]]]]]) -> None:
-        """As `add`: the number and the line of each candidate, and its decisions, each with all its options."""
+    def add_lines(self, lines: Sequence[tuple[Task, str, Mapping[str, tuple[Any, Sequence[Any]]]]]) -> None:
+        """As `add`: the task and the line of each candidate, and its decisions, each with all its options."""
         from optuna.distributions import BaseDistribution, CategoricalDistribution
         from optuna.trial import TrialState, create_trial
 
         trials = self.all()
-        there = {t.user_attrs["number"] for t in trials if not _is_lost(t)} | _given_up(trials)
-        for number, line, decisions in lines:
-            if number in there:
+        there = {task_of(t) for t in trials if not _is_lost(t)} | _given_up(trials)
+        for task, line, decisions in lines:
+            if task in there:
                 continue
             options: dict[str, BaseDistribution] = {d: CategoricalDistribution(o) for d, (_, o) in decisions.items()}
             trial = create_trial(
                 state=TrialState.WAITING, params={label: value for label, (value, _) in decisions.items()},
-                distributions=options, user_attrs={"number": number, "candidate": line},
+                distributions=options,
+                user_attrs={"number": task.number, "step": str(task.step), "candidate": line},
             )  # fmt: skip
             self._study.add_trial(trial)
 
     def restart(self) -> None:
-        """Let the candidates wait again that dead processes of this machine had; for a leader when it begins.
+        """Let the steps wait again that dead processes of this machine had; for a leader when it begins.
 
-        Whoever killed the last leader and its helpers, the candidates are not to blame: these losses do not count.
+        Whoever killed the last leader and its helpers, the networks are not to blame: these losses do not count.
         """
         from optuna.trial import TrialState
 
@@ -202,7 +204,7 @@ class Trials:
                 self.release(_claim(trial))
 
     def recover(self, trials: Sequence[FrozenTrial] | None = None) -> int:
-        """Let the candidates of lost workers wait again, unless lost too often; how many workers were lost.
+        """Let the steps of lost workers wait again, unless lost too often; how many workers were lost.
 
         Args:
             trials: as `all` gave them, where that was just now.
@@ -214,7 +216,7 @@ class Trials:
         return sum(self.lose(_claim(trial)) for trial in running if self._is_silent(trial, now))
 
     def lose(self, claim: Claim) -> bool:
-        """Let the candidate of one lost worker wait again, unless lost too often; whether the worker still had it."""
+        """Let the step of one lost worker wait again, unless lost too often; whether the worker still had it."""
         from optuna.trial import TrialState
 
         try:
@@ -222,7 +224,7 @@ class Trials:
         except _finished():
             return False
         if failed:
-            self.add_lines([(claim.number, claim.candidate, _decisions(self._storage.get_trial(claim.trial)))])
+            self.add_lines([(claim.task, claim.candidate, _decisions(self._storage.get_trial(claim.trial)))])
         return failed
 
     def _is_silent(self, trial: FrozenTrial, now: float) -> bool:
@@ -235,7 +237,7 @@ class Trials:
     # -- workers -------------------------------------------------------------------------------------------------------
 
     def claim(self, trials: Sequence[FrozenTrial] | None = None) -> Claim | None:
-        """The first candidate that waits, taken; None where none does.
+        """The step that waits and is furthest on, of equal ones the first network's, taken; None where none waits.
 
         Args:
             trials: as `all` gave them; what others took since then is passed over.
@@ -243,7 +245,7 @@ class Trials:
         from optuna.trial import TrialState
 
         waiting = [t for t in (self.all() if trials is None else trials) if t.state == TrialState.WAITING]
-        for trial in sorted(waiting, key=lambda t: t.user_attrs["number"]):
+        for trial in sorted(waiting, key=_urgency):
             try:
                 if not self._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
                     continue
@@ -271,18 +273,18 @@ class Trials:
         for name, data in files.items():
             self.tell(claim, f"file:{name}", base64.b64encode(data).decode())
 
-    def attached(self, number: int) -> dict[str, bytes]:
-        """The files that are kept with a candidate."""
+    def attached(self, task: Task) -> dict[str, bytes]:
+        """The files that are kept with a step."""
         return {
             key.removeprefix("file:"): base64.b64decode(text)
             for t in self.all()
-            if t.user_attrs["number"] == number and "result" in t.user_attrs
+            if task_of(t) == task and "result" in t.user_attrs
             for key, text in t.user_attrs.items()
             if key.startswith("file:")
         }
 
     def release(self, claim: Claim) -> None:
-        """Give a candidate back: it waits again, for anyone."""
+        """Give a step back: it waits again, for anyone."""
         from optuna.trial import TrialState
 
         try:
@@ -290,13 +292,13 @@ class Trials:
         except _finished():
             return
 
-    def finish(self, claim: Claim, result: Mapping[str, Any], values: tuple[float, float] | None = None) -> bool:
-        """The result of a candidate.
+    def finish(self, claim: Claim, result: Mapping[str, Any], values: tuple[float, float] = (0.0, 0.0)) -> bool:
+        """The result of a step.
 
         Args:
             claim: which.
             result: plain data; with a key `error` where there is none to speak of.
-            values: accuracy and FLOPs, for those who look on.
+            values: accuracy and a cost, for those who look on.
 
         Returns:
             Whether it counts: not if the worker had been given up, and another one took over.
@@ -307,14 +309,32 @@ class Trials:
             self._storage.set_trial_user_attr(claim.trial, "result", json.dumps(dict(result)))
             if "error" in result:
                 return self._storage.set_trial_state_values(claim.trial, TrialState.FAIL)
-            found = list(values or (float(result.get("accuracy", 0.0)), float(result.get("flops", 0))))
-            return self._storage.set_trial_state_values(claim.trial, TrialState.COMPLETE, values=found)
+            return self._storage.set_trial_state_values(claim.trial, TrialState.COMPLETE, values=list(values))
         except _finished():
             return False
 
 
+def task_of(trial: FrozenTrial) -> Task:
+    """What a trial is about.
+
+    Raises:
+        RunError: it is from a version of nascompile whose trials were whole trainings.
+    """
+    try:
+        return Task(trial.user_attrs["number"], Step.parse(trial.user_attrs["step"]))
+    except KeyError:
+        message = "this run was begun by an older version of nascompile"
+        raise RunError.of("old-run", message, "go on with that version, or start the run anew") from None
+
+
 def _claim(trial: FrozenTrial) -> Claim:
-    return Claim(trial._trial_id, trial.user_attrs["number"], trial.user_attrs["candidate"])
+    return Claim(trial._trial_id, task_of(trial), trial.user_attrs["candidate"])
+
+
+def _urgency(trial: FrozenTrial) -> tuple[int, int, int]:
+    """The least is taken first: a step that is far on makes work for others."""
+    number, step = task_of(trial)
+    return -step.rank, -step.epochs, number
 
 
 def _is_dead(trial: FrozenTrial) -> bool:
@@ -338,10 +358,10 @@ def _is_lost(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.FAIL and "result" not in trial.user_attrs
 
 
-def _given_up(trials: Sequence[FrozenTrial]) -> set[int]:
-    """The numbers of candidates whose workers were lost too often."""
-    lost = Counter(t.user_attrs["number"] for t in trials if _is_lost(t))
-    return {number for number, count in lost.items() if count >= _LOSSES}
+def _given_up(trials: Sequence[FrozenTrial]) -> set[Task]:
+    """The steps whose workers were lost too often."""
+    lost = Counter(task_of(t) for t in trials if _is_lost(t))
+    return {task for task, count in lost.items() if count >= _LOSSES}
 
 
 def _finished() -> type[Exception]:

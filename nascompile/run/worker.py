@@ -1,10 +1,10 @@
-"""A worker: claims the candidates of a run one by one and evaluates them."""
+"""A worker: claims the steps of a run one by one and does them."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,21 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 from nascompile.data.dataset import Dataset
 from nascompile.run.data import load_data
-from nascompile.run.evaluate import METRIC, evaluate_candidate, score
+from nascompile.run.evaluate import evaluate_step, read_step, score, step_file, weights_of
 from nascompile.run.folder import RunFolder
 from nascompile.run.trials import HEARTBEAT, Claim, Trials
+from spaces.files import write_atomically
 from spaces.program.candidate import parse_candidate
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-__all__ = ["OVER", "Backoff", "Worker", "serve"]
+__all__ = ["OVER", "Backoff", "Worker", "fetch_steps", "finish_step", "serve"]
 
-#: What is wanted of a network in the end.
-WEIGHTS = ("float.safetensors", "int8.safetensors")
 #: Seconds between two looks for work: at first, and after long waiting.
 _PAUSES = 0.1, 1.0
-#: The note by which the leader says that no candidate will come any more.
+#: The note by which the leader says that no step will come any more.
 OVER = "over"
 
 
@@ -77,10 +76,10 @@ class Worker:
         on_progress: Callable[[int, str], None] = lambda number, what: None,
         trials: Sequence[FrozenTrial] | None = None,
     ) -> tuple[Claim, dict[str, Any]] | None:
-        """Evaluate the first candidate that waits; None where none does.
+        """Do the first step that waits; None where none does.
 
         Args:
-            on_progress: called with the candidate's number and what of it has just ended.
+            on_progress: called with the network's number and what of it has just ended.
             trials: as they have just been; by default they are read.
 
         Raises:
@@ -89,27 +88,49 @@ class Worker:
         claim = self.trials.claim(trials)
         if claim is None:
             return None
-        candidate = parse_candidate(self.folder.fs.program, claim.candidate)
-        network = self.folder.network(claim.number)
+        candidate, (number, step) = parse_candidate(self.folder.fs.program, claim.candidate), claim.task
         try:
             with _beating(self.folder, claim):
-                result = evaluate_candidate(
-                    candidate, self.dataset, self.folder.settings, network, device=self.device,
-                    on_progress=lambda what: on_progress(claim.number, what),
+                fetch_steps(self.folder, self.trials, number)
+                result = evaluate_step(
+                    candidate, step, self.dataset, self.folder.settings, self.folder.network(number),
+                    device=self.device, on_progress=lambda what: on_progress(number, what),
                 )  # fmt: skip
         except BaseException:
             # Ctrl-C, a full disk, data that are gone: nothing that this candidate is to blame for.
             self.trials.release(claim)
             raise
-        if self.folder.joined.exists():
-            files = (network / name for name in WEIGHTS)
-            self.trials.attach(claim, {file.name: file.read_bytes() for file in files if file.exists()})
-        self.trials.finish(claim, result, (score(result, METRIC[self.dataset.task]), float(result["flops"])))
+        finish_step(self.folder, self.trials, claim, result)
         return claim, result
 
 
+def finish_step(folder: RunFolder, trials: Trials, claim: Claim, result: Mapping[str, Any]) -> None:
+    """Tell the trials what a step found; with a database also its files, for those who do not see this folder."""
+    settings, place = folder.settings, folder.network(claim.task.number)
+    if settings.storage is not None:
+        weights = place / weights_of(claim.task.step, settings.recipe.epochs)
+        files = (weights, step_file(place, claim.task.step))
+        trials.attach(claim, {file.name: file.read_bytes() for file in files if file.exists()})
+    value = score(result) or 0.0
+    trials.finish(claim, result, (value, float(result[settings.costs[0]])))
+
+
+def fetch_steps(folder: RunFolder, trials: Trials, number: int) -> None:
+    """Bring here what steps of a network made elsewhere, on disks that only a database has in common."""
+    if folder.settings.storage is None:
+        return
+    place = folder.network(number)
+    for task in sorted(task for task in trials.results() if task.number == number):
+        if read_step(place, task.step) is None:
+            files = trials.attached(task)
+            place.mkdir(parents=True, exist_ok=True)
+            # The result says that the rest is there.
+            for name in sorted(files, key=lambda name: name.endswith(".json")):
+                write_atomically(place / name, files[name])
+
+
 def serve(folder: RunFolder, device: str, leader: Connection | None = None, dataset: Dataset | None = None) -> int:
-    """Evaluate candidates until the leader says that the run is over.
+    """Do steps until the leader says that the run is over.
 
     Args:
         folder: of the run.
@@ -118,7 +139,7 @@ def serve(folder: RunFolder, device: str, leader: Connection | None = None, data
         dataset: the run's; by default it is loaded once there is something to do with it.
 
     Returns:
-        How many candidates were evaluated here.
+        How many steps were done here.
     """
     worker, patience, done = Worker(folder, device, dataset), Backoff(), 0
     while leader is None or not leader.poll():
@@ -136,7 +157,7 @@ def serve(folder: RunFolder, device: str, leader: Connection | None = None, data
 
 @contextmanager
 def _beating(folder: RunFolder, claim: Claim) -> Iterator[None]:
-    """Signs of life while a candidate is evaluated, from a thread with a connection of its own."""
+    """Signs of life while a step is done, from a thread with a connection of its own."""
     ended = threading.Event()
     thread = threading.Thread(target=_beat, args=(folder.trials(), claim, ended), daemon=True)
     thread.start()

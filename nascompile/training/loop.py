@@ -61,6 +61,7 @@ def train(
     recipe: Recipe,
     *,
     checkpoint: Path | None = None,
+    until: int | None = None,
     progress: Callable[[Epoch], None] | None = None,
 ) -> Trained:
     """Train a copy of a network.
@@ -75,6 +76,8 @@ def train(
         recipe: how.
         checkpoint: a file that is written at the end of each epoch; if it is there, training goes on from it, and if
             all epochs are done, nothing is trained.
+        until: stop after so many epochs of the recipe's; from the checkpoint training goes on as if it had not stopped.
+            A checkpoint that is further is left as it is.
         progress: called at the end of each epoch, when the checkpoint is written.
 
     Raises:
@@ -100,7 +103,7 @@ def train(
         about = run_of(network, dataset, recipe) if checkpoint else {}
         if checkpoint and checkpoint.exists():
             run.restore(load_state(checkpoint, about))
-        while not run.ended:
+        while not run.ended and (until is None or len(run.history) < until):
             epoch = run.epoch()
             if checkpoint:
                 save_state(checkpoint, run.state(), about)
@@ -255,7 +258,7 @@ class _Run:
         if not isfinite(valid["loss"]):
             message = f"what the network gives after epoch {self.best} is no number: training has diverged"
             raise TrainingError.of("diverged", message, "use a lower `lr`")
-        if data.task == "detection":
+        if data.task == "detection" or not self.ended:
             return
         least, chance = guess(data.train, data.valid, data.task)["loss"], inf
         if data.task in ("classification", "multi-label"):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite
 
 from nascompile.data.dataset import Task
 from nascompile.training.errors import TrainingError
+from nascompile.training.history import Epoch
 from spaces.errors import did_you_mean
 
-__all__ = ["METRICS", "better", "check_metric", "check_task", "epoch_metric", "gain"]
+__all__ = ["METRICS", "best_epoch", "better", "check_metric", "check_task", "epoch_metric", "gain"]
 
 #: What may be maximised, by task; the first unless something else is asked for.
 METRICS: Mapping[str, tuple[str, ...]] = {
@@ -89,6 +90,15 @@ def better(new: Mapping[str, float], old: Mapping[str, float] | None, metric: st
     if isfinite(new["loss"]) != isfinite(old["loss"]):
         return isfinite(new["loss"])
     return _rank(new, metric) > _rank(old, metric)
+
+
+def best_epoch(history: Sequence[Epoch], metric: str | None) -> int:
+    """The epoch of a training whose validation is the best, as `better` tells; of equal ones the first."""
+    best = 0
+    for k, epoch in enumerate(history):
+        if better(epoch.valid, history[best].valid, metric):
+            best = k
+    return best
 
 
 def _rank(found: Mapping[str, float], metric: str | None) -> tuple[float, float]:

@@ -49,7 +49,7 @@ def interrupt_second(run: Run, command: tuple[str, ...], monkeypatch: pytest.Mon
     """Ctrl-C in the second network."""
     from nascompile.run import worker
 
-    real, calls = worker.evaluate_candidate, []
+    real, calls = worker.evaluate_step, []
 
     def interrupted(*given: object, **named: object) -> object:
         calls.append(given)
@@ -58,7 +58,7 @@ def interrupt_second(run: Run, command: tuple[str, ...], monkeypatch: pytest.Mon
         return real(*given, **named)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patched:
-        patched.setattr(worker, "evaluate_candidate", interrupted)
+        patched.setattr(worker, "evaluate_step", interrupted)
         assert run(*command).code == 130
 
 
@@ -106,7 +106,7 @@ def test_a_run_without_a_trained_network_makes_room(run: Run, monkeypatch: pytes
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(worker, "evaluate_candidate", interrupted)
+        patched.setattr(worker, "evaluate_step", interrupted)
         assert run("search", "nine.yaml", "--data", "halves.npz", *QUICK, "--train", "lr=9").code == 130
     (run.folder / "r/notes.txt").write_text("mine")
     assert run("search", "nine.yaml", "--data", "halves.npz", *QUICK, "--train", "lr=0.01").code == 0

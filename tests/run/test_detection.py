@@ -21,7 +21,7 @@ from nascompile.compression import (
 )
 from nascompile.data import load_dataset
 from nascompile.data.dataset import Dataset
-from nascompile.run.data import load_data
+from nascompile.run.data import load_data, write_record
 from nascompile.run.errors import RunError
 from nascompile.run.evaluate import initial_network
 from nascompile.run.folder import RunFolder
@@ -135,7 +135,8 @@ def test_pruned_to_the_candidate(data: Dataset, tmp_path: Path) -> None:
 
 def ended(folder: RunFolder) -> Outcome:
     data = load_data(folder)
-    return finish(folder, lead(folder, data, 1, "cpu", lambda *_: None), data)
+    write_record(folder, data)
+    return finish(folder, lead(folder, data, 1, "cpu"), data)
 
 
 def test_a_run_and_its_tables(made: Path, tmp_path: Path) -> None:
@@ -149,7 +150,7 @@ def test_a_run_and_its_tables(made: Path, tmp_path: Path) -> None:
     data = load_data(folder)
     assert (record["task"], record["classes"], anchors) == ("detection", ["rectangle"], data.anchors)
     for row in outcome.rows:
-        int8 = QuantisedNetwork.load(folder.network(row["number"]) / "int8.safetensors")
+        int8 = QuantisedNetwork.load(folder.network(row["number"]) / f"{row['ships']}.safetensors")
         assert evaluate_int8(int8, data.test, "detection", anchors)["map50"] == row["test_int8"]
     (folder.path / "results.json").unlink()
     assert ended(RunFolder.open(folder.path)).data == outcome.data

@@ -59,13 +59,13 @@ def test_the_cells_of_two_searches_are_trained(folder: RunFolder) -> None:
 
 def test_a_search_that_was_cut_off_goes_on(folder: RunFolder) -> None:
     data = load_data(folder)
-    whole = proxy_choice(folder, data, Means())
+    whole = proxy_choice(folder, data, Means(), 2)
     log = folder.path / "monas-0.jsonl"
     lines = log.read_text().splitlines(keepends=True)
     assert len(lines) == 3, "settings and two rounds, as there are three operators"
     log.write_text("".join(lines[:2]))
     measured: list[str] = []
-    assert proxy_choice(folder, data, Means(on_progress=lambda what, _: measured.append(what))) == whole
+    assert proxy_choice(folder, data, Means(on_progress=lambda what, _: measured.append(what)), 2) == whole
     assert measured
     assert all("round 2" in what for what in measured), "the first round was measured before"
     assert log.read_text().splitlines(keepends=True) == lines

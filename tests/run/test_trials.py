@@ -15,14 +15,16 @@ import pytest
 
 import nascompile as nc
 from nascompile.run.errors import RunError
+from nascompile.run.steps import PTQ, QAT, Step, Task
 from nascompile.run.trials import Trials
 
+FIRST = Step.train(5)
 OPTIONS = tuple(range(0, 960, 16))
 
 
 def made(path: Path, count: int = 6, **options: object) -> Trials:
     trials = Trials(path / "journal.log", "run", **options)  # type: ignore[arg-type]
-    trials.add_lines([(k, f"mlp2: {16 * k}", {"M[1]": (16 * k, OPTIONS)}) for k in range(count)])
+    trials.add_lines([(Task(k, FIRST), f"mlp2: {16 * k}", {"M[1]": (16 * k, OPTIONS)}) for k in range(count)])
     return trials
 
 
@@ -30,9 +32,30 @@ def test_candidates_are_added_once_and_claimed_in_order(tmp_path: Path) -> None:
     trials = made(tmp_path)
     made(tmp_path)
     claims = [trials.claim() for _ in range(7)]
-    assert [c.number for c in claims if c] == [0, 1, 2, 3, 4, 5]
+    assert [c.task.number for c in claims if c] == [0, 1, 2, 3, 4, 5]
     assert claims[-1] is None
     assert [t.params["M[1]"] for t in trials.all()] == [0, 16, 32, 48, 64, 80]
+
+
+def test_steps_that_are_far_on_are_claimed_first(tmp_path: Path) -> None:
+    trials = Trials(tmp_path / "journal.log", "run")
+    tasks = [Task(0, QAT), Task(2, FIRST), Task(1, FIRST), Task(3, PTQ), Task(2, Step.train(20))]
+    trials.add_lines([(task, "mlp2", {}) for task in tasks])
+    claimed = []
+    while claim := trials.claim():
+        claimed.append(claim.task)
+    assert claimed == sorted(tasks, key=lambda t: (-t.step.rank, -t.step.epochs, t.number))
+    assert claimed[0].step == QAT
+
+
+def test_a_run_of_an_older_version_is_told(tmp_path: Path) -> None:
+    from optuna.trial import TrialState, create_trial
+
+    trials = Trials(tmp_path / "journal.log", "run")
+    old = create_trial(state=TrialState.WAITING, user_attrs={"number": 0, "candidate": "mlp2"})
+    trials._study.add_trial(old)
+    with pytest.raises(RunError, match="begun by an older version"):
+        trials.claim()
 
 
 def test_many_workers_at_once_claim_each_candidate_once(tmp_path: Path) -> None:
@@ -41,7 +64,7 @@ def test_many_workers_at_once_claim_each_candidate_once(tmp_path: Path) -> None:
     def work(worker: int) -> list[int]:
         trials, found = Trials(tmp_path / "journal.log", "run", worker=f"here:{worker}"), []
         while claim := trials.claim():
-            found.append(claim.number)
+            found.append(claim.task.number)
         return found
 
     with ThreadPoolExecutor(4) as pool:
@@ -58,7 +81,9 @@ def test_results_and_failures(tmp_path: Path) -> None:
     assert trials.finish(first, {"accuracy": 0.5, "flops": 10})
     assert trials.finish(second, {"error": "diverged"})
     again = made(tmp_path, 2)
-    assert again.results() == {0: {"accuracy": 0.5, "flops": 10}, 1: {"error": "diverged"}}
+    assert again.results() == {
+        Task(0, FIRST): {"accuracy": 0.5, "flops": 10}, Task(1, FIRST): {"error": "diverged"}
+    }  # fmt: skip
     assert again.claim() is None
     assert again.recover() == 0
 
@@ -73,10 +98,10 @@ def test_a_silent_worker_is_lost_and_its_late_result_does_not_count(tmp_path: Pa
     assert other.recover() == 0
     taken = other.claim()
     assert taken
-    assert taken.number == 0
+    assert taken.task.number == 0
     assert not trials.finish(claim, {"accuracy": 0.1})
     assert other.finish(taken, {"accuracy": 0.2})
-    assert trials.results() == {0: {"accuracy": 0.2}}
+    assert trials.results() == {Task(0, FIRST): {"accuracy": 0.2}}
 
 
 def test_what_is_given_back_waits_for_anyone(tmp_path: Path) -> None:
@@ -95,12 +120,13 @@ def test_a_candidate_that_costs_three_workers_is_given_up(tmp_path: Path) -> Non
     for _ in range(3):
         claim = trials.claim()
         assert claim
-        assert claim.number == 0
+        assert claim.task == (0, FIRST)
         assert trials.recover() == 1
     claim = trials.claim()
     assert claim
-    assert claim.number == 1
-    assert trials.results()[0] == {"candidate": "mlp2: 0", "error": "3 workers were lost while they trained it"}
+    assert claim.task == (1, FIRST)
+    lost = {"candidate": "mlp2: 0", "error": "3 workers were lost while they trained it"}
+    assert trials.results()[Task(0, FIRST)] == lost
     made(tmp_path, 2)
     assert trials.claim() is None
 
@@ -109,7 +135,7 @@ def test_a_killed_worker_of_this_machine_is_noticed_at_once(tmp_path: Path) -> N
     trials = made(tmp_path, 1)
     code = (
         "import sys, time; from pathlib import Path; from nascompile.run.trials import Trials\n"
-        "print(Trials(Path(sys.argv[1]), 'run').claim().number, flush=True); time.sleep(60)"
+        "print(Trials(Path(sys.argv[1]), 'run').claim().task.number, flush=True); time.sleep(60)"
     )
     command = [sys.executable, "-c", code, tmp_path / "journal.log"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
@@ -150,7 +176,7 @@ def test_candidates_of_all_variants_have_the_same_options(tmp_path: Path) -> Non
     (tmp_path / "two.yaml").write_text(text)
     fs = nc.reduce(tmp_path / "two.yaml")
     trials = Trials(tmp_path / "journal.log", "run")
-    trials.add(list(enumerate(fs)))
+    trials.add([(Task(k, FIRST), candidate) for k, candidate in enumerate(fs)])
     found = [t.distributions for t in trials.all()]
     assert len(found) == len(fs) == 3
     assert {str(one["A"]) for one in found} == {"CategoricalDistribution(choices=('x', 'y'))"}

@@ -84,8 +84,26 @@ class Training:
         Owner(_by_words, untrained=_by_words),
     ] = None
     cost: Annotated[
-        str, typer.Option("--cost", help=f"Weighed against accuracy in the choice: {', '.join(COSTS)}.", metavar="NAME")
-    ] = "flops"
+        list[str] | None,
+        typer.Option(
+            "--cost",
+            help=f"Weighed against accuracy in the choice, once each: {', '.join(COSTS)}. Default: flops.",
+            metavar="NAME",
+        ),
+    ] = None
+    pruner: Annotated[
+        str | None,
+        typer.Option(
+            "--pruner",
+            help="halving: networks are compared at rungs, which wait for all, and few are trained to the end (default "
+            "from 8 networks on); none: all are; asha: rungs do not wait, for clusters: it does not repeat.",
+            metavar="NAME",
+        ),
+    ] = None
+    reduction: Annotated[
+        int, typer.Option("--reduction", min=2, help="At a rung one in so many is trained on, so many times longer.")
+    ] = 2
+    rungs: Annotated[int, typer.Option("--rungs", min=2, help="Rungs, the end of training included.")] = 3
     deploy: Annotated[
         bool,
         typer.Option(

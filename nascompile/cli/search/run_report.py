@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from samplers.registry import registered, sampler
 if TYPE_CHECKING:
     from nascompile.run.folder import RunFolder
     from nascompile.run.outcome import Outcome
+    from nascompile.run.settings import RunSettings
 
 __all__ = ["draw_front", "outcome_data", "print_outcome", "show_run"]
 
@@ -27,6 +29,7 @@ def show_run(path: Path, as_json: bool) -> None:
         NascompileError: there is no run.
     """
     from nascompile.run.folder import RunFolder
+    from nascompile.run.networks import networks_so_far
     from nascompile.run.outcome import Outcome
 
     folder = RunFolder.open(path)
@@ -36,20 +39,23 @@ def show_run(path: Path, as_json: bool) -> None:
         else:
             print_outcome(folder, found)
         return
-    results, total = folder.trials().results(), min(folder.settings.samples, folder.fs.between[1])
+    found, total = networks_so_far(folder), min(folder.settings.samples, folder.fs.between[1])
+    ended = sum("error" in one or "stopped" not in one for one in found.values())
     if as_json:
-        networks = [{"number": number, **result} for number, result in sorted(results.items())]
-        emit_json({"run": str(path), "trained": len(results), "samples": total, "networks": networks})
+        networks = [{"number": number, **one} for number, one in found.items()]
+        emit_json({"run": str(path), "trained": ended, "samples": total, "networks": networks})
         return
-    rows = table(">#", "~candidate", ">flops", ">valid", ">valid int8")
-    for number, result in sorted(results.items()):
-        measured = (result.get(step, {}) for step in ("float", "int8"))
-        shares = ["" if not one else _share(_metric(one)) for one in measured]
+    rows = table(">#", "~candidate", ">flops", ">epochs", ">valid", ">valid int8")
+    for number, one in found.items():
+        measured = (one.get(step, {}) for step in ("float", "int8"))
+        shares = ["" if not some else _share(some.get(one["metric"], 0.0)) for some in measured]
         rows.add_row(
-            str(number), escape(result.get("candidate", "")), quantity("flops", result.get("flops", 0)), *shares
-        )
+            str(number), escape(one.get("candidate", "")), quantity("flops", one.get("flops", 0)),
+            str(one.get("epochs", "")), *shares,
+        )  # fmt: skip
     out.print(rows)
-    out.print(f"{len(results):,} of {total:,} networks are trained; `nascompile resume {path}` goes on", markup=False)
+    what = "trained to the end"
+    out.print(f"{ended:,} of {total:,} networks are {what}; `nascompile resume {path}` goes on", markup=False)
 
 
 def outcome_data(folder: RunFolder, outcome: Outcome) -> dict[str, Any]:
@@ -62,14 +68,11 @@ def outcome_data(folder: RunFolder, outcome: Outcome) -> dict[str, Any]:
 
 def draw_front(folder: RunFolder, outcome: Outcome) -> None:
     """The front of the run and the chosen, as a page beside its tables; none of fewer than two networks."""
-    from nascompile.cli.select.command import SelectOptions, choose
     from nascompile.cli.select.front_plot import draw
+    from nascompile.cli.select.of_run import select_of_run
 
-    if len(outcome.chosen) < 2:
-        return
-    accuracy = "valid_int8" if "valid_int8" in outcome.chosen[0] else "valid"
-    wanted = SelectOptions(folder.path / "results.csv", len(outcome.chosen), f"{outcome.cost},{accuracy}:max")
-    draw(choose(wanted), folder.path / "front.html")
+    if len(outcome.finalists) >= 2 and outcome.chosen:
+        draw(select_of_run(folder, outcome, folder.settings.select), folder.path / "front.html")
 
 
 def print_outcome(folder: RunFolder, outcome: Outcome) -> None:
@@ -88,6 +91,8 @@ def print_outcome(folder: RunFolder, outcome: Outcome) -> None:
     recipe = settings.recipe
     training = f"{recipe.optimiser} {recipe.lr:g}, {recipe.epochs} epochs, {how}"
     out.print(f"data: {escape(Path(settings.data.path).name)}; {training}", soft_wrap=True)
+    if settings.pruner != "none":
+        out.print(_stopped_text(outcome, settings), soft_wrap=True)
     if not registered(settings.sampler).training_free:
         remark = sampler(settings.sampler, **settings.parameters, seed=settings.seed).remark(folder.fs)
         out.print(remark, soft_wrap=True, end="\n" if remark else "")
@@ -106,23 +111,30 @@ def print_outcome(folder: RunFolder, outcome: Outcome) -> None:
     out.print(f"written: {folder.path}/results.csv, results.json, front.html, networks/", soft_wrap=True, markup=False)
 
 
+def _stopped_text(outcome: Outcome, settings: RunSettings) -> str:
+    """Who was stopped at which rung."""
+    stopped = Counter(row["stopped"] for row in outcome.rows if "stopped" in row and "error" not in row)
+    counts = ", ".join(f"{count:,} at epoch {epoch}" for epoch, count in sorted(stopped.items()))
+    ended = f"{len(outcome.finalists):,} trained to the end, {counts or 'none'} stopped"
+    remark = "; asha does not wait, so another run may stop others" if settings.pruner == "asha" else ""
+    return f"{settings.pruner}: {ended}{remark}"
+
+
 def _print_chosen(outcome: Outcome) -> None:
-    what = outcome.metric
-    out.print(f"kept {len(outcome.chosen)} of {len(outcome.rows)}, by validation {what} against {outcome.cost} "
+    what, costs = outcome.metric, " and ".join(outcome.costs)
+    out.print(f"kept {len(outcome.chosen)} of {len(outcome.rows)}, by validation {what} against {costs} "
               f"({outcome.verdict})")  # fmt: skip
     int8 = "test_int8" in outcome.chosen[0]
     columns = (">valid", ">test", *((">valid int8", ">test int8") if int8 else ()))
-    rows = table(">#", "~candidate", f">{outcome.cost}", ">rom", ">ram", *columns)
+    names = dict.fromkeys((*outcome.costs, "rom", "ram"))
+    rows = table(">#", "~candidate", *(f">{name}" for name in names), *columns)
     for row in outcome.chosen:
-        rows.add_row(
-            str(row["number"]), escape(row["candidate"]), quantity(outcome.cost, row[outcome.cost]),
-            quantity("rom", row["rom"]), quantity("ram", row["ram"]), *_measured(row, int8),
-        )  # fmt: skip
+        values = (quantity(name, row[name]) for name in names)
+        rows.add_row(str(row["number"]), escape(row["candidate"]), *values, *_measured(row, int8))
     out.print(rows)
-    best = max(outcome.rows, key=lambda row: row.get("test_int8", row.get("test", 0.0)))
-    out.print(f"test {what} of the best of all: {_share(best.get('test', 0.0))}"
-              + (f", in int8 {_share(best['test_int8'])}" if "test_int8" in best else "")
-              + "; the choice above did not see the test part")  # fmt: skip
+    best, name = outcome.best, "int8" if int8 else ""
+    shown = f"the best by validation is #{best['number']}: test {what} {_share(best['test_int8' if int8 else 'test'])}"
+    out.print(f"{shown}{' in ' if name else ''}{name}; the test part chose nothing", soft_wrap=True)
 
 
 def _print_built(folder: RunFolder, outcome: Outcome) -> None:
@@ -145,13 +157,6 @@ def _print_built(folder: RunFolder, outcome: Outcome) -> None:
 def _measured(row: Mapping[str, Any], int8: bool) -> list[str]:
     names = ("valid", "test", *(("valid_int8", "test_int8") if int8 else ()))
     return [_share(row[name]) for name in names]
-
-
-def _metric(found: Mapping[str, float]) -> float:
-    """What is maximised, among the metrics of a validation."""
-    from nascompile.run.evaluate import METRIC
-
-    return next((found[name] for name in METRIC.values() if name in found), 0.0)
 
 
 def _share(value: float) -> str:

@@ -20,21 +20,26 @@ from nascompile.cli.output import Interrupted, emit_json, say, working
 from nascompile.cli.outputs import RUN
 from nascompile.cli.pace import Pace
 from nascompile.cli.parameters import parsed
-from nascompile.cli.search.options import Resources, SearchOptions
+from nascompile.cli.search.options import Resources, SearchOptions, Training
 from nascompile.cli.search.run_report import draw_front, outcome_data, print_outcome
 from nascompile.cli.search.shipping import shipped_set
 from nascompile.cli.search.untrained import with_latency
-from nascompile.run.settings import COSTS, QUANTISATIONS, RunSettings
+from nascompile.run.settings import COSTS, PRUNERS, QUANTISATIONS, RunSettings
 from nascompile.run.storage_url import STORAGE_VARIABLE
 from samplers.registry import registered
 from samplers.registry import sampler as named_sampler
+from solvers.base import Progress
 from spaces.errors import NascompileError, did_you_mean
 
 if TYPE_CHECKING:
     from nascompile.data.dataset import Dataset
     from nascompile.run.folder import RunFolder
+    from nascompile.run.schedule import Stage
 
 __all__ = ["TrainSearch", "resume", "worker"]
+
+#: Fewer networks are all trained to the end, unless someone says otherwise.
+_FEW = 8
 
 
 MovedData = Annotated[
@@ -110,8 +115,8 @@ class TrainSearch:
             )
         if search:
             search.check(fs)
-        if training.cost not in fs.outer[0].costs:
-            message = f"--cost {training.cost} needs a latency profile"
+        if "latency" in settings.costs and "latency" not in fs.outer[0].costs:
+            message = "--cost latency needs a latency profile"
             raise NascompileError.of(
                 "no-latency-profile", message, "name one with --latency-profile (`nascompile latency list`)"
             )
@@ -133,7 +138,9 @@ class TrainSearch:
         if given.task not in (None, "classification", "anomaly", "detection"):
             hint = "it is classification, anomaly or detection"
             raise NascompileError.of("wrong-value", f"--task cannot be `{given.task}`", hint)
-        for name, value, known in (("quantise", given.quantise, QUANTISATIONS), ("cost", given.cost, COSTS)):
+        costs = tuple(dict.fromkeys(given.cost or ("flops",)))
+        words = [("quantise", given.quantise, QUANTISATIONS), *(("cost", cost, COSTS) for cost in costs)]
+        for name, value, known in words:
             if value not in known:
                 raise NascompileError.of("wrong-value", f"--{name} cannot be `{value}`", f"known: {', '.join(known)}")
         seed = self.options.seed
@@ -142,12 +149,29 @@ class TrainSearch:
             raise NascompileError.of(
                 "no-data", "training needs data", "give --data: a folder, an archive or an .npz file"
             )
-        kept = ("samples", "select", "sparsity", "quantise", "qat_epochs", "cost", "storage", "deploy")
+        kept = ("samples", "select", "sparsity", "quantise", "qat_epochs", "storage", "deploy", "reduction", "rungs")
+        taught = recipe(given.recipe, **{"epochs": given.epochs, **parsed("--train", given.train or ())})
         return RunSettings(
-            self.options.sampler, parameters, seed=seed, data=data,
-            recipe=recipe(given.recipe, **{"epochs": given.epochs, **parsed("--train", given.train or ())}),
-            **{name: getattr(given, name) for name in kept},
+            self.options.sampler, parameters, seed=seed, data=data, recipe=taught,
+            costs=costs, pruner=_pruner(given, taught.epochs), **{name: getattr(given, name) for name in kept},
         )  # fmt: skip
+
+
+def _pruner(given: Training, epochs: int) -> str:
+    """How trainings are cut short, where nobody says.
+
+    Raises:
+        NascompileError: there is no such way, or not for pruned networks.
+    """
+    asked = given.pruner
+    if asked not in (None, *PRUNERS):
+        raise NascompileError.of("unknown-pruner", f"there is no --pruner `{asked}`", did_you_mean(str(asked), PRUNERS))
+    if given.sparsity and asked in ("halving", "asha"):
+        message = f"--pruner {asked} does not go with --sparsity: before the end a network is wider than what is left"
+        raise NascompileError.of("bad-option", message, "leave one of them out")
+    if asked:
+        return asked
+    return "halving" if given.samples >= _FEW and epochs > 1 and not given.sparsity else "none"
 
 
 @takes_options
@@ -156,16 +180,25 @@ def resume(
     resources: _TrainingResources,
     data: MovedData = None,
     storage: Storage = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            "--samples", "-n", min=1, help="Extend the run: train so many networks in all.", show_default=False
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Go on with a search that was interrupted, or killed, and bring it to its end.
+    """Go on with a search that was interrupted, or killed, and bring it to its end; or extend it.
 
     What is trained is not trained again, and a training goes on from its last whole epoch. Of a run that is over, the
-    table is printed once more.
+    table is printed once more. With --samples more networks are asked for and compared with each other at rungs of
+    their own; what is kept is chosen anew of all.
 
     Examples:
 
       nascompile resume dscnn-stm32f412-entropy-0 --jobs 2
+
+      nascompile resume dscnn-stm32f412-entropy-0 --samples 60
     """
     from nascompile.run.config import version_changes
     from nascompile.run.folder import RunFolder
@@ -174,6 +207,7 @@ def resume(
     folder = RunFolder.open(run, storage)
     for line in version_changes(folder.contents.record):
         say(line)
+    folder = folder.extended(samples) if samples else folder
     finish_run(folder, resources, as_json, moved=absolute_data(data) if data else None)
 
 
@@ -220,7 +254,7 @@ def worker(
     except KeyboardInterrupt:
         say("interrupted: the candidate at hand goes on from its last whole epoch, here or elsewhere")
         raise Interrupted from None
-    say(f"{done:,} candidates trained here")
+    say(f"{done:,} steps done here")
 
 
 def finish_run(
@@ -238,30 +272,18 @@ def finish_run(
     from nascompile.run.data import data_record, load_data, write_record
     from nascompile.run.deployment import check_deployable, deploy_chosen
     from nascompile.run.lead import lead
+    from nascompile.run.networks import networks_so_far
     from nascompile.run.outcome import finish
     from nascompile.run.timing import Clock, write_timing
 
-    settings, done, clock = folder.settings, 0, Clock()
+    settings, clock = folder.settings, Clock()
     if settings.deploy:
         check_deployable(folder.fs.program)
     try:
         with folder.led() as lost, working(f"training {folder.fs.program.space.name}") as progress:
             if lost:
                 say(f"journal.log had {lost:,} damaged records, and is mended: what they told is looked for again")
-            pace: list[Pace] = []
-
-            def report(count: int, total: int, _results: Mapping[int, Mapping[str, Any]]) -> None:
-                nonlocal done
-                if not pace:
-                    pace.append(Pace(progress, count, total))
-                for _ in range(count - pace[0].at):
-                    pace[0].step()
-                done = count
-
-            def on_progress(number: int, what: str) -> None:
-                before = f"{pace[0].text}; " if pace and pace[0].text else ""
-                progress(f"{before}network {number}, {what}", 0)
-
+            shown = _Shown(progress)
             if dataset is None:
                 progress("reading the data", 0)
                 dataset = load_data(folder, moved)
@@ -275,19 +297,50 @@ def finish_run(
                 clock.scored(asking)
                 progress(what, 0)
 
-            results = lead(folder, dataset, report=report, proxies=proxies, on_progress=on_progress, **vars(resources))
+            progress("reading the data", 0)
+            dataset = load_data(folder)
+            results = lead(
+                folder, dataset, report=shown.stage, proxies=proxies, on_progress=shown.network, **vars(resources)
+            )
             progress("measuring on the test part", 0)
             with clock.measuring():
                 outcome = finish(folder, results, dataset)
                 if settings.deploy:
                     outcome = deploy_chosen(folder, outcome, lambda number: progress(f"building network {number}", 0))
             draw_front(folder, outcome)
-            write_timing(folder, clock, results)
+            write_timing(folder, clock, networks_so_far(folder))
     except KeyboardInterrupt:
-        total = min(settings.samples, folder.fs.between[1])
+        total, found = min(settings.samples, folder.fs.between[1]), networks_so_far(folder)
+        done = sum("error" in one or "stopped" not in one for one in found.values())
         say(f"interrupted: {done:,} of {total:,} networks are trained; `nascompile resume {folder.path}` goes on")
         raise Interrupted from None
     if as_json:
         emit_json(outcome_data(folder, outcome))
     else:
         print_outcome(folder, outcome)
+
+
+class _Shown:
+    """A run as it goes on, in one line.
+
+    Args:
+        progress: to tell it to.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._stage = ""
+        self._pace: Pace | None = None
+
+    def stage(self, stage: Stage) -> None:
+        """A step is done, or the next ones are known."""
+        if self._pace is None or stage.what != self._stage:
+            self._stage = stage.what
+            self._pace = Pace(lambda text, _: self._progress(f"{self._stage}: {text}", 0), stage.done, stage.total)
+        for _ in range(stage.done - self._pace.at):
+            self._pace.step()
+
+    def network(self, number: int, what: str) -> None:
+        """Something of a network has ended."""
+        pace = f"{self._stage}: {self._pace.text}; " if self._pace and self._pace.text else ""
+        self._progress(f"{pace}network {number}, {what}", 0)

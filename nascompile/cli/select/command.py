@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,14 +42,18 @@ class SelectOptions:
     """Of which file, how many, and by what."""
 
     results: Annotated[
-        Path, typer.Argument(help="CSV as `nascompile score -o` writes it, or JSON lines.", metavar="RESULTS")
+        Path,
+        typer.Argument(
+            help="CSV as `nascompile score -o` writes it, JSON lines, or the folder of a run.", metavar="RESULTS"
+        ),
     ]
     k: Annotated[int, typer.Option("-k", min=1, help="How many.")] = 5
     objectives: Annotated[
         str,
         typer.Option(
             "--objectives",
-            help="Columns, comma-separated, each with :min or :max; proxies and costs know theirs.",
+            help="Columns, comma-separated, each with :min or :max; proxies and costs know theirs. "
+            "Default of a run: as it chose.",
             metavar="NAMES",
         ),
     ] = ""
@@ -90,6 +94,8 @@ def select(options: SelectOptions) -> None:
       nascompile select scores.csv -k 5 --objectives macs,meco,zico,naswot,snip --plot front.png
 
       nascompile select trained.jsonl -k 3 --objectives flops,accuracy:max -o chosen.jsonl
+
+      nascompile select dscnn-stm32f412-entropy-0 -k 3
     """
     plot, output = options.plot, options.output
     with working("selecting"):
@@ -117,6 +123,8 @@ def choose(options: SelectOptions) -> Selection:
     """
     k, method, limit = options.k, options.method, options.time_limit
     _check(options)
+    if options.results.is_dir():
+        return _of_run(options)
     file = read_results(options.results)
     _check_output(options.output, file)
     wanted = _objectives(options.objectives, file)
@@ -132,6 +140,33 @@ def choose(options: SelectOptions) -> Selection:
         limit = _EVOLUTION
     selector = HypervolumeSelector(k, method, _reference(options.reference), options.seed, time_limit=limit)  # type: ignore[arg-type]
     return Selection(file, wanted, kept, values, selector.select(values, [one.sense for one in wanted]))
+
+
+def _of_run(options: SelectOptions) -> Selection:
+    """What is chosen anew of a run's networks.
+
+    Raises:
+        NascompileError: there is no run, it has not ended, or no network came to its end.
+    """
+    from nascompile.cli.select.of_run import select_of_run
+    from nascompile.run.folder import RunFolder
+    from nascompile.run.outcome import Outcome
+
+    folder = RunFolder.open(options.results)
+    outcome = Outcome.read(folder)
+    if outcome is None:
+        message = f"the run `{folder.path}` has not ended"
+        raise NascompileError.of("not-ended", message, f"`nascompile resume {folder.path}` brings it to its end")
+    if options.objectives:
+        return choose(replace(options, results=folder.path / "results.csv"))
+    if not outcome.finalists:
+        raise NascompileError.of("no-networks", f"no network of the run `{folder.path}` came to its end", "")
+    if (options.method, options.reference) != ("auto", "1.1"):
+        message = "--method and --reference are for objectives that you name"
+        raise NascompileError.of("bad-option", message, "name them with --objectives, or leave the others out")
+    selection = select_of_run(folder, outcome, options.k)
+    _check_output(options.output, selection.file)
+    return selection
 
 
 # -- what is asked for -------------------------------------------------------------------------------------------------
@@ -253,10 +288,10 @@ def _print(choice: Selection) -> None:
         for j, one in enumerate(choice.objectives):
             best = chosen[:, j].max() if one.sense == "max" else chosen[:, j].min()
             cells.append(f"[bold]{choice.shown(i, j)}[/bold]" if choice.values[i, j] == best else choice.shown(i, j))
-        rows.add_row(str(number), escape(choice.name(i)), *cells)
+        rows.add_row(choice.number(i, number), escape(choice.name(i)), *cells)
     out.print(rows)
     out.print()
-    out.print(f"{_WORDS[subset.method]}, {choice.verdict}", soft_wrap=True)
+    out.print(choice.said or f"{_WORDS[subset.method]}, {choice.verdict}", soft_wrap=True)
     same = len(set(subset.reference)) == 1
     reference = ", ".join(f"{one:g}" for one in (subset.reference[:1] if same else subset.reference))
     bound = "" if subset.optimal else f" of at most {subset.upper_bound:.6g}"

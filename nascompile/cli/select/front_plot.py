@@ -133,8 +133,8 @@ def _panel(axes: Axes, choice: Selection, front: NDArray[np.bool_], i: int, j: i
     axes.scatter(x[order], y[order], s=95, color=_CHOSEN, edgecolors="white", linewidths=0.8, zorder=4, label="chosen")
     for number, one in enumerate(order, start=1):
         axes.annotate(
-            str(number), (x[one], y[one]), ha="center", va="center_baseline", color="white", fontsize=6.5,
-            fontweight="bold", zorder=5,
+            choice.number(one, number), (x[one], y[one]), ha="center", va="center_baseline", color="white",
+            fontsize=6.5, fontweight="bold", zorder=5,
         )  # fmt: skip
     for axis, k, set_scale in ((axes.xaxis, i, axes.set_xscale), (axes.yaxis, j, axes.set_yscale)):
         set_scale("log" if _wide(choice.values[:, k]) else "linear")
@@ -205,7 +205,7 @@ def _page(choice: Selection, figure: Figure) -> str:
     lines = [_cells("th", heads)]
     for number, i in enumerate(choice.order, start=1):
         shown = [choice.shown(i, j) for j in range(len(choice.objectives))]
-        lines.append(_cells("td", [number, choice.name(i), *shown]))
+        lines.append(_cells("td", [choice.number(i, number), choice.name(i), *shown]))
     title = html.escape(f"{len(choice.order)} of {len(choice.values):,} candidates of {choice.file.path.name}")
     return _PAGE.format(title=title, verdict=html.escape(_verdict(choice)), svg=svg[svg.index("<svg") :],
                         rows="\n".join(lines))  # fmt: skip

@@ -37,6 +37,7 @@ class Selection:
         kept: the rows of the file that took part.
         values: [kept, objectives].
         subset: positions are those of `kept`.
+        said: how good the choice is, where that does not follow from the subset.
     """
 
     file: ResultsFile
@@ -44,6 +45,7 @@ class Selection:
     kept: tuple[int, ...]
     values: NDArray[np.float64]
     subset: Subset
+    said: str = ""
 
     @property
     def order(self) -> list[int]:
@@ -55,12 +57,20 @@ class Selection:
     def verdict(self) -> str:
         """How good the choice is, in words."""
         k = len(self.subset.chosen)
+        if self.said:
+            return self.said
         if self.subset.optimal:
             return (
                 f"exact: no {k} candidates do better" if self.subset.method != "all" else "exact: nothing is left out"
             )
         # Rounded up, so that the statement stays true.
         return f"within {np.ceil(1000 * self.subset.gap) / 10:.1f} % of the best possible"
+
+    def number(self, i: int, place: int) -> str:
+        """The number by which a candidate is told in tables and drawings: its own where the file gives it one, as a run
+        does, else its place in the choice.
+        """
+        return str(self.file.rows[self.kept[i]].values.get("number", place))
 
     def name(self, i: int) -> str:
         """What a candidate is called."""
