@@ -137,7 +137,7 @@ def run(words: list[str], out: Path) -> dict[str, Any]:
         subprocess.run([sys.executable, "-m", *words, "--json"], check=True, stdout=subprocess.DEVNULL)
         clock.write_text(json.dumps(time.monotonic() - start))
     found = json.loads((out / "results.json").read_text())
-    trained = sum(json.loads(path.read_text())["seconds"] for path in out.glob("networks/*/result.json"))
+    trained = sum(json.loads(path.read_text())["seconds"] for path in out.glob("networks/*/*.json"))
     return {**found, "seconds": json.loads(clock.read_text()), "trained": trained}
 
 

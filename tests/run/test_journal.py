@@ -11,6 +11,7 @@ import pytest
 
 from nascompile.run.errors import RunError
 from nascompile.run.journal import mend
+from nascompile.run.steps import PTQ, Task
 from nascompile.run.trials import Trials
 from tests.cli.conftest import Run, run
 from tests.run.examples import SPACE, data_file
@@ -51,7 +52,7 @@ def test_the_run_comes_to_the_same_end(name: str, run: Run) -> None:
 def test_every_bit_that_flips_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "journal.log"
     trials = Trials(path, "run")
-    trials.add_lines([(k, f"nine: 2-{k}", {}) for k in range(3)])
+    trials.add_lines([(Task(k, PTQ), f"nine: 2-{k}", {}) for k in range(3)])
     claim = trials.claim()
     assert claim
     trials.finish(claim, {"accuracy": 0.875})
@@ -69,7 +70,7 @@ def test_every_bit_that_flips_is_noticed(tmp_path: Path) -> None:
 
 def test_who_does_not_lead_says_who_mends(tmp_path: Path) -> None:
     path = tmp_path / "journal.log"
-    Trials(path, "run").add_lines([(0, "nine: 2-2", {}), (1, "nine: 2-4", {})])
+    Trials(path, "run").add_lines([(Task(0, PTQ), "nine: 2-2", {}), (Task(1, PTQ), "nine: 2-4", {})])
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([lines[0], b"{}\n", *lines[1:]]))
     with pytest.raises(RunError, match=r"line 2 of .*journal.log` is damaged(.|\n)*nascompile resume"):
@@ -79,7 +80,7 @@ def test_who_does_not_lead_says_who_mends(tmp_path: Path) -> None:
 def test_a_writer_writes_over_what_a_killed_one_left(tmp_path: Path) -> None:
     path = tmp_path / "journal.log"
     trials = Trials(path, "run")
-    trials.add_lines([(0, "nine: 2-2", {})])
+    trials.add_lines([(Task(0, PTQ), "nine: 2-2", {})])
     for rest in (b'{"op_code":4,"tri', bytes(9000)):
         with path.open("ab") as file:
             file.write(rest)
@@ -99,7 +100,7 @@ def test_journals_without_checksums_go_on(tmp_path: Path) -> None:
     storage = JournalStorage(JournalFileBackend(str(path)))
     optuna.create_study(storage=storage, study_name="run", directions=["maximize", "minimize"])
     trials = Trials(path, "run")
-    trials.add_lines([(0, "nine: 2-2", {})])
+    trials.add_lines([(Task(0, PTQ), "nine: 2-2", {})])
     assert mend(path) == 0
     assert trials.claim()
     # And Optuna reads what we write.
