@@ -74,7 +74,7 @@ def evaluate_step(
         return found
     folder.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
-    work = _Work(candidate, dataset, settings, folder, device, on_progress)
+    work = _Work(candidate, dataset, settings, folder, device=device, on_progress=on_progress)
     try:
         made = {"train": work.train, "ptq": work.ptq, "qat": work.qat}[step.kind](step)
         made["metric"] = check_metric(dataset.task, settings.recipe.metric)
