@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rich.markup import escape
 
 from nascompile.cli.output import out, quantity, table
+from nascompile.cli.tables import print_table
 from solvers.sets.feasible_set import FeasibleSet
 from solvers.sets.relaxed_set import AnySet, exactly
 from spaces.errors import NascompileError
@@ -81,7 +82,7 @@ def print_cells(cells: list[dict[str, Any]]) -> None:
             for way, costs in data["costs"].items():
                 mark = "<- this space" if way == data["dead_edges_are"] else ""
                 rows.add_row(way, *(quantity(name, costs[name]) for name in _SHOWN), mark)
-            out.print(rows)
+            print_table(rows)
         out.print()
 
 

@@ -13,6 +13,8 @@ from nascompile.cli.options import Json, Request, split_line, takes_options
 from nascompile.cli.output import emit_json, out, quantity, share, table
 from nascompile.cli.report import profile_data, profile_text, runtime_name
 from nascompile.cli.shipped import SHIPPED, counted
+from nascompile.cli.tables import print_table
+from nascompile.cli.takes import takes_data
 from spaces.errors import CandidateError, NascompileError
 from spaces.language.expressions import evaluate
 from spaces.program.breakdown import breakdown, totals
@@ -125,9 +127,8 @@ def ships_data(member: Candidate, target: Target | None = None) -> dict[str, Any
     if there is not None:
         moved = replace(member, program=there)
         fits = verdict(moved, breakdown(moved))["feasible"]
-    share = {name: getattr(takes, name) / most for name, most in shipping.memories.items() if most}
     about = {"dtype": SHIPPED, "runtime": shipping.runtime.name}
-    return {**about, **takes._asdict(), "of_chip": share, "feasible": fits}
+    return {**about, **takes_data(shipping, takes), "feasible": fits}
 
 
 def _ships_text(data: dict[str, Any], target: str) -> str:
@@ -170,7 +171,7 @@ def _print(member: Candidate, layers: tuple[LayerTerms, ...], data: dict[str, An
         rows.add_row(number, t.block, str(t.out.shape), *cost)
     if data["shared_code"]:
         rows.add_row("", "code, once", "", f"{data['shared_code']:,}")
-    out.print(rows)
+    print_table(rows)
     out.print()
     _print_totals(layers, data)
     for text in data["broken_constraints"]:
@@ -216,4 +217,4 @@ def _print_totals(layers: tuple[LayerTerms, ...], data: dict[str, Any]) -> None:
             else "[green]ok[/green]"
         )
         rows.add_row(title, quantity(name, costs[name]), budget, mark, terms)
-    out.print(rows)
+    print_table(rows)

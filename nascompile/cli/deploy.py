@@ -11,6 +11,7 @@ from rich.markup import escape
 from nascompile.cli.options import Json, split_line
 from nascompile.cli.output import emit_json, out, table, working
 from nascompile.cli.outputs import FOLDER
+from nascompile.cli.tables import print_table
 from spaces.errors import NascompileError
 from spaces.targets.catalogue import load_target
 from spaces.targets.target import Target
@@ -169,7 +170,7 @@ def _print(made: Deployed, shown: Verified | None) -> None:
     for word, measured in (("RAM", sizes.ram if sizes else None), ("ROM", sizes.rom if sizes else None)):
         cells = [_bytes(predicted[word]), *([_bytes(measured)] if sizes else []), _bytes(chip[word])]
         rows.add_row(word, *cells)
-    out.print(rows)
+    print_table(rows)
     out.print(f"RAM by even and odd buffers (EBS Eq. 4): {made.predicted['ram_pingpong']:,} B")
     if shown:
         _print_proof(made, shown)

@@ -10,6 +10,7 @@ from rich.markup import escape
 from nascompile.cli.options import Json, Limits, MaxMemory, Request, is_set_file, takes_options
 from nascompile.cli.output import emit_json, out, share, table
 from nascompile.cli.report import budget_text, profile_data, profile_text, runtime_name
+from nascompile.cli.tables import print_table
 from solvers.sets.feasible_set import FeasibleSet
 from solvers.sets.relaxed_set import AnySet, exactly, load_set
 from spaces.errors import NascompileError
@@ -105,7 +106,7 @@ def _print(
         rows.add_row(label or "-", *(f"{counts[name]:,}" for name in parts))
     rows.add_row("all", *(f"{part.size:,}" for part in parts.values()), style="bold")
     rows.add_row("share of X", *(share(part.size, data["size"]) for part in parts.values()))
-    out.print(rows)
+    print_table(rows)
     for name, members in data["members"].items():
         if members:
             out.print(f"\n{name}, first {len(members)}:")

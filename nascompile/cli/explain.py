@@ -12,6 +12,7 @@ from rich.table import Table
 
 from nascompile.cli.options import Json, Request, takes_options
 from nascompile.cli.output import emit_json, out, quantity, table, working
+from nascompile.cli.tables import print_table
 from spaces.language.space import METRICS
 from spaces.program.graph import Program
 
@@ -61,7 +62,7 @@ def print_explanation(program: Program) -> None:
 def _print(program: Program, why: Explanation) -> None:
     out.print(f"[bold]{program.space.name}[/bold]: {'some networks fit' if why.feasible else 'no network fits'}")
     out.print()
-    out.print(_limit_table(why.variants))
+    print_table(_limit_table(why.variants))
     if why.feasible:
         return
     out.print()
@@ -79,8 +80,8 @@ def _limit_table(reports: Sequence[VariantReport]) -> Table:
         "~limit",
         ">budget",
         ">least of any",
-        *([">least that keeps the relations"] if related else []),
-        ">least that keeps the others",
+        *([">relations kept"] if related else []),
+        ">others kept",
         "verdict",
     )
     for report in reports:

@@ -14,6 +14,7 @@ from nascompile.api import compile as compile_program
 from nascompile.cli.options import Json, takes_options
 from nascompile.cli.output import emit_json, out, say, table, working
 from nascompile.cli.outputs import FILE, FOLDER, checks_outputs, inputs
+from nascompile.cli.tables import print_table
 from spaces.costs.latency import LatencyProfile
 from spaces.costs.latency_file import check_name, profile_text, write_profile
 from spaces.costs.latency_profiles import load_profile, profiles
@@ -219,7 +220,7 @@ def _print_fit(found: Fit) -> None:
     rows.add_row("profile", *_errors_row(found.errors))
     if found.baseline:
         rows.add_row("MACs alone", *_errors_row(found.baseline))
-    out.print(rows)
+    print_table(rows)
     out.print()
     _print_terms(found.profile)
     if found.constant:
@@ -257,7 +258,7 @@ def list_profiles(as_json: Json = False) -> None:
         clock = f"{p.clock_hz / 1e6:g}" if p.clock_hz else "-"
         errors = (str(p.error.rows), f"{p.error.median:.3g} %", f"{p.error.p90:.3g} %") if p.error else ("-", "-", "-")
         rows.add_row(escape(p.name), escape(p.core or "-"), clock, p.dtype, p.unit, *errors, escape(p.source))
-    out.print(rows)
+    print_table(rows)
 
 
 @latency.command()
@@ -295,11 +296,11 @@ def _print_terms(profile: LatencyProfile) -> None:
         rows = table("kernel", f"~{profile.unit} per iteration of each loop")
         for kernel, each in profile.loops.items():
             rows.add_row(kernel, ", ".join(f"{loop} {float(amount):,.6g}" for loop, amount in each.items()))
-        out.print(rows)
+        print_table(rows)
         return
     rows = table("operator", f">{profile.unit} per MAC", ">per output", ">per operator")
     named = [*profile.kinds.items(), *([("any other", profile.default)] if profile.default else [])]
     for kind, terms in named:
         rows.add_row(escape(kind), *(f"{float(x):,.6g}" if x else "-" for x in (terms.mac, terms.output, terms.op)))
-    out.print(rows)
+    print_table(rows)
     out.print(f"and {float(profile.network):,.6g} {profile.unit} per network")

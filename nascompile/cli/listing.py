@@ -9,6 +9,7 @@ import typer
 
 from nascompile.cli.options import Json
 from nascompile.cli.output import emit_json, out, table
+from nascompile.cli.tables import print_table
 from spaces.blocks import BLOCKS
 from spaces.costs.latency_file import ProfileKeys
 from spaces.errors import NascompileError, did_you_mean
@@ -48,7 +49,7 @@ def spaces(
     for row in rows:
         low, high = row["depths"]
         made.add_row(row["space"], f"{row['size']:,}", f"{low}" if low == high else f"{low}..{high}", row["doc"])
-    out.print(made)
+    print_table(made)
 
 
 def _blocks(as_json: bool) -> None:
@@ -63,7 +64,7 @@ def _blocks(as_json: bool) -> None:
         made.add_row(
             block.name, ", ".join(p if p in block.defaults else f"{p} (required)" for p in block.params), block.doc
         )
-    out.print(made)
+    print_table(made)
 
 
 def mcus(
@@ -83,7 +84,7 @@ def mcus(
     for t in found:
         clock = f"{t.clock_hz / 1e6:g}" if t.clock_hz else "-"
         made.add_row(t.name, t.core, clock, _size(t.ram), _size(t.rom), ", ".join(t.boards))
-    out.print(made)
+    print_table(made)
     if not found:
         out.print(f"no microcontroller contains `{search}`", markup=False)
         raise typer.Exit(1)

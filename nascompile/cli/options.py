@@ -152,6 +152,12 @@ class Request:
         """The MCU, where one is named."""
         return load_target(self.mcu) if self.mcu else None
 
+    def words(self, *left_out: str) -> list[str]:
+        """The space and the limits as they were typed, but for some overrides and options: `dtype`, `runtime`."""
+        overrides = [one for one in self.overrides or () if one.partition("=")[0] not in left_out]
+        given = {name: value for name, value in self._limits().items() if value is not None and name not in left_out}
+        return [self.space, *overrides, *(word for n, v in given.items() for word in (f"--{n.replace('_', '-')}", v))]
+
     def set_file(self, program: Program) -> Path:
         """What the set is called unless someone says: SPACE-MCU, and whatever else was asked for."""
         unset = {"mcu": self.mcu, "rom": None, "ram": None, **vars(Limits())}

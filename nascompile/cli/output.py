@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import threading
 import time
@@ -22,7 +23,10 @@ from spaces.units import format_time_ns
 if TYPE_CHECKING:
     from solvers.base import Progress
 
-__all__ = ["Interrupted", "emit_json", "out", "quantity", "say", "share", "span_text", "table", "two_digits", "working"]
+__all__ = [
+    "Interrupted", "emit_json", "out", "quantity", "say", "say_next", "share", "span_text", "table", "two_digits",
+    "working",
+]  # fmt: skip
 
 _PATIENCE = 1.5
 
@@ -52,6 +56,15 @@ err = Console(stderr=True, highlight=False, soft_wrap=True, width=_width(None))
 def say(text: str) -> None:
     """A remark to the person at the terminal."""
     err.print(text, style="dim", markup=False)
+
+
+def say_next(*words: str) -> None:
+    """The next command to type: the end of what is printed for a person.
+
+    Args:
+        words: of it, as a shell gives them to the program.
+    """
+    out.print(f"next: {shlex.join(words)}", soft_wrap=True, markup=False)
 
 
 def emit_json(data: Any) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from nascompile.cli.counts import between_text, count_data, estimate_text, say_relaxed
 from nascompile.cli.options import Json, Request, SetRequest, Solver, is_set_file, takes_options
-from nascompile.cli.output import emit_json, out, say, working
+from nascompile.cli.output import emit_json, out, say, say_next, working
 from nascompile.cli.outputs import FILE
 from nascompile.cli.report import print_report, report
 from nascompile.cli.shipped import say_counted, shipped_data
@@ -74,6 +74,10 @@ def reduce(
     if written:
         size = f" ({path.stat().st_size:,} bytes)" if path.is_file() else ""
         say(f"written: {path}{size}")
+    if fs and not as_json:
+        # What counts as it ships is searched as it is; else the search reduces the space anew.
+        what = request.words("dtype", "runtime", "ram_model") if data["ships"] or not written else [str(path)]
+        say_next("nascompile", "search", *what, "--data", "DATA")
     if not fs:
         if not as_json:
             _explain(program)

@@ -11,6 +11,7 @@ from rich.markup import escape
 from nascompile.cli.counts import between_text, count_data, estimate_text
 from nascompile.cli.output import out, share, span_text, table, two_digits
 from nascompile.cli.shipped import shipped_data, shipped_text
+from nascompile.cli.tables import print_table
 from solvers.attribution import RELATIONS, counts_alone
 from solvers.sets.relaxed_set import AnySet, Estimate, RelaxedSet
 from spaces.language.layer import option_label
@@ -150,15 +151,12 @@ def print_report(data: dict[str, Any]) -> None:
         reason = escape(f"none: {row['impossible']}" if row["impossible"] else ranges or "none fits")
         label = row["variant"] or "-"
         depths.add_row(label, f"{row['size']:,}", between_text(*_ends(row)), _share(row), reason)
-    out.print(depths)
+    print_table(depths)
     if len(rows) < len(data["variants"]):
         out.print(f"{len(data['variants'])} variants, by their number of layers; --json lists each")
     if data.get("limits"):
         out.print()
         print_limits(data)
-    out.print()
-    tree, seconds = data["tree"], two_digits(data["seconds"])
-    out.print(f"tree: {tree['nodes']:,} nodes, {tree['bytes']:,} bytes; {_engine(data['engine'])}, {seconds} s")
 
 
 #: Variants that a table lists one by one, at most.
@@ -196,13 +194,14 @@ def print_head(data: dict[str, Any]) -> None:
     """What was reduced, and the exact counts."""
     target = f" on {data['target']}" if data["target"] else ""
     limits = escape(data["origin"] or "") or budget_text(data["budgets"], data["ram_model"], data["runtime"])
-    out.print(f"[bold]{data['space']}[/bold]{target}: {limits}")
+    out.print(f"[bold]{data['space']}[/bold]{target}: {limits}", soft_wrap=True)
     out.print(f"counting {data['dtype']} networks by {data['runtime']}")
     width = len(f"{data['size']:,}")
     out.print(f"|X|   = {data['size']:>{width},}  networks in the space")
     low, high = _ends(data)
     if low == high:
-        out.print(f"|X^f| = {low:>{width},}  feasible, exactly ({_share(data)})")
+        engine = _engine(data["engine"])
+        out.print(f"|X^f| = {low:>{width},}  feasible, exactly ({_share(data)}){engine and ', '}{engine}")
         _print_shipped(data, width + 8)
         return
     out.print(f"|X^f|: {between_text(low, high)} feasible ({_share(data)})", soft_wrap=True)
@@ -216,7 +215,7 @@ def _print_shipped(data: dict[str, Any], width: int) -> None:
     shipped = data["ships"]
     if shipped and shipped["count"] is not None and data["budgets"]:
         number, _, rest = shipped_text(shipped, data["size"]).partition(" ")
-        out.print(f"{number:>{width}}  fit {rest}, which `nascompile search` takes")
+        out.print(f"{number:>{width}}  fit {rest}: `search` takes these")
 
 
 def _ends(data: dict[str, Any]) -> tuple[int, int]:
@@ -260,9 +259,9 @@ def print_limits(data: dict[str, Any]) -> None:
             continue
         removes = row["alone_removes"]
         rows.add_row(name, budget, f"{row['alone_keeps']:,}", f"{removes:,}", share(removes, data["size"]))
-    out.print(rows)
+    print_table(rows)
 
 
 def _engine(name: str) -> str:
     words = {"diagram": "by decision diagram", "cp-sat": "by CP-SAT", "exhaustive": "by brute force"}
-    return {**words, "relaxed": "by decision diagrams of rounded costs"}.get(name, name)
+    return {**words, "relaxed": "by decision diagrams of rounded costs"}.get(name or "", name or "")

@@ -29,7 +29,7 @@ from nascompile.cli.examples import (
     labelled_examples,
 )
 from nascompile.cli.options import Json, SetRequest, takes_options
-from nascompile.cli.output import Interrupted, emit_json, say, working
+from nascompile.cli.output import Interrupted, emit_json, say, say_next, working
 from nascompile.cli.outputs import TABLE
 from nascompile.cli.pace import Pace
 from nascompile.cli.score_report import Report, print_scores, scores_data
@@ -123,6 +123,9 @@ def score(request: SetRequest, options: ScoreOptions) -> None:
         print_scores(report)
     if output:
         say(f"written: {output} ({len(ranks):,} candidates)")
+        if not options.as_json and output.suffix == ".csv":
+            names = ",".join(dict.fromkeys(["macs", *(one.name for one in chosen)]))
+            say_next("nascompile", "select", str(output), "-k", "5", "--objectives", names)
 
 
 # -- what is asked for -------------------------------------------------------------------------------------------------

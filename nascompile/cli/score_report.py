@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rich.markup import escape
 
 from nascompile.cli.output import out, quantity, table
+from nascompile.cli.tables import print_table
 from samplers.proxies.base import Direction, Proxy, proxy
 from samplers.proxies.ranking import worst_last
 from spaces.program.graph import Program
@@ -127,7 +128,7 @@ def _print_best(report: Report, one: Proxy) -> None:
         index = [str(columns["index"][k])] if numbered else []
         shown = (quantity(name, columns[name][k].item()) for name in costs)
         rows.add_row(escape(str(columns["candidate"][k])), *index, f"{columns[one.name][k]:.6g}", *shown)
-    out.print(rows)
+    print_table(rows)
 
 
 def _print_correlations(report: Report) -> None:
@@ -138,4 +139,4 @@ def _print_correlations(report: Report) -> None:
     rows = table("", *(f">{name}" for name in report.better))
     for name, row in report.correlations["kendall"].items():
         rows.add_row(name, *(f"{value:.3f}" if isfinite(value) else "-" for value in row.values()))
-    out.print(rows)
+    print_table(rows)

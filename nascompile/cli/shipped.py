@@ -13,7 +13,7 @@ from spaces.program.graph import Program
 from spaces.program.shipping import ships
 from spaces.targets.target import Target
 
-__all__ = ["SHIPPED", "counted", "say_counted", "shipped_data", "shipped_text"]
+__all__ = ["SHIPPED", "counted", "dtype_shipped", "say_counted", "shipped_data", "shipped_text"]
 
 #: What ships unless someone says otherwise.
 SHIPPED = "int8"
@@ -30,6 +30,11 @@ def counted(program: Program) -> str:
         'float32 networks by ebs'
     """
     return f"{program.space.settings.dtype} networks by {program.runtime.name}"
+
+
+def dtype_shipped(program: Program) -> str:
+    """The data type in which networks of a program ship: that of the C that it counts, else int8."""
+    return program.runtime.own_dtype or SHIPPED
 
 
 def shipped_data(program: Program, target: Target | None = None) -> dict[str, Any] | None:

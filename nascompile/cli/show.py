@@ -23,6 +23,9 @@ from nascompile.cli.output import emit_json, out, quantity, say, table, working
 from nascompile.cli.outputs import FILE
 from nascompile.cli.report import print_head, report
 from nascompile.cli.search.run_report import show_run
+from nascompile.cli.shipped import dtype_shipped
+from nascompile.cli.tables import print_table
+from nascompile.cli.takes import TakesColumns, takes_data
 from solvers.base import mismatch
 from solvers.sets.feasible_set import FeasibleSet
 from solvers.sets.relaxed_set import AnySet, RelaxedSet
@@ -30,6 +33,7 @@ from spaces.errors import NascompileError
 from spaces.files import write_atomically
 from spaces.program.candidate import Candidate
 from spaces.program.graph import Program
+from spaces.program.shipping import Shipping
 
 __all__ = ["export", "show"]
 
@@ -87,7 +91,8 @@ def show(request: MembersRequest, options: ShowOptions) -> None:
     with working("looking"):
         members = _members(fs, options)
         otherwise = mismatch(fs) if options.verify else None
-    data = {**report(fs, attribute=False, target=request.target), "members": _rows(fs, members)}
+    columns = TakesColumns(Shipping.of(fs.program, dtype_shipped(fs.program), request.target), members)
+    data = {**report(fs, attribute=False, target=request.target), "members": _rows(fs, members, columns)}
     if otherwise is not None:
         data["verified"] = not otherwise
     if options.as_json:
@@ -96,7 +101,7 @@ def show(request: MembersRequest, options: ShowOptions) -> None:
         print_head(data)
         if members:
             out.print()
-            _print_members(data["members"])
+            _print_members(fs.program, data["members"], columns)
         if otherwise is not None:
             say(f"NOT VERIFIED: {otherwise}" if otherwise else "verified: solving anew gives the same set")
     if otherwise:
@@ -127,26 +132,31 @@ def _listed(fs: FeasibleSet, number: int, options: ShowOptions) -> list[Candidat
     return fs.sample(number, seed) if seed is not None else list(fs.at(range(number)))
 
 
-def _rows(fs: AnySet, members: list[Candidate]) -> list[dict[str, Any]]:
+def _rows(fs: AnySet, members: list[Candidate], takes: TakesColumns) -> list[dict[str, Any]]:
     numbers = {name: column.tolist() for name, column in number_columns(fs.program, members).items()}
     columns = _columns(fs.program)
     return [
-        {"candidate": str(c), **{n: column[k] for n, column in numbers.items()}, **{n: c.costs[n] for n in columns}}
+        {"candidate": str(c), **{n: column[k] for n, column in numbers.items()}, **{n: c.costs[n] for n in columns},
+         "ships": {"dtype": takes.shipping.dtype, **takes_data(takes.shipping, takes.takes[k])}}
         for k, c in enumerate(members)
-    ]
+    ]  # fmt: skip
 
 
-def _print_members(members: list[dict[str, Any]]) -> None:
+def _print_members(program: Program, members: list[dict[str, Any]], takes: TakesColumns) -> None:
+    """The members as they ship; where the set counts otherwise, with what it counts."""
     numbers = [name for name in ("index", "duplicate_of") if name in members[0]]
     titles = [">index", ">first alike"] if numbers else []
-    shown = {"rom": "ROM", "ram_pingpong": "RAM even/odd", "ram_liveness": "RAM live", "macs": "MACs"}
-    shown |= {"latency": "latency"} if "latency" in members[0] else {}
-    shown |= {"entropy": "entropy"}
-    rows = table("~candidate", *titles, *(f">{title}" for title in shown.values()))
-    for row in members:
-        costs = (quantity(name, row[name]) for name in shown)
-        rows.add_row(escape(row["candidate"]), *(str(row[name]) for name in numbers), *costs)
-    out.print(rows)
+    costs = {"macs": "MACs", "entropy": "entropy"}
+    if not takes.shipping.counted:
+        how = program.runtime.name
+        costs = {"rom": f"ROM ({how})", f"ram_{program.ram_model}": f"RAM ({program.ram_model})"} | costs
+        what = takes.shipping
+        out.print(f"as {what.dtype} by {what.runtime.name}, and as the set counts them ({how})", soft_wrap=True)
+    rows = table("~candidate", *titles, *takes.titles, *(f">{title}" for title in costs.values()))
+    for k, row in enumerate(members):
+        counted = (quantity(name, row[name]) for name in costs)
+        rows.add_row(escape(row["candidate"]), *(str(row[name]) for name in numbers), *takes.cells(k), *counted)
+    print_table(rows)
 
 
 @takes_options

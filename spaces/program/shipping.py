@@ -86,6 +86,12 @@ class Shipping:
         return isinstance(self.runtime, NascompileC)
 
     @property
+    def counted(self) -> bool:
+        """Whether the program's own ROM and RAM are these."""
+        own, there = self.program, self._there
+        return own.space is there.space and (own.runtime, own.ram_model) == (there.runtime, there.ram_model)
+
+    @property
     def memories(self) -> dict[str, int]:
         """Bytes of `rom` and `ram` that there are: the chip's, else the budgets; none that nobody limits."""
         limits = dict(self.program.budgets.items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -75,12 +76,14 @@ def test_for_a_person(run: Run) -> None:
     assert done.stdout.startswith("dscnn: 30 trials by nsga2 from 3,070 feasible of 294,912 (ROM <= 450,000 B")
     front = json.loads(run(*CLOSED, "--json").stdout)["front"]
     assert f"{len(front)} of them on the front: no other is as good in all objectives, by flops" in done.stdout
-    (line,) = [line for line in done.stdout.splitlines() if line.startswith("written: t.csv, for `")]
-    assert run(*line.split("`")[1].split()[1:]).code == 0
+    last = shlex.split(done.stdout.splitlines()[-1])
+    assert last[:4] == ["next:", "nascompile", "select", "t.csv"]
+    assert run(*last[2:]).code == 0
     assert "No network was trained" in done.stdout
     lines = done.stdout.splitlines()
     header = next(k for k, line in enumerate(lines) if line.startswith("trial"))
-    assert lines[header].split() == ["trial", "candidate", "flops,", "min", "entropy,", "max", "rom,", "min", "ram"]
+    assert lines[header].split() == ["trial", "candidate", "flops,", "min", "entropy,", "max", "rom,", "min",
+                                     *["ROM", "(of", "budget)", "RAM", "(of", "budget)"]]  # fmt: skip
     shown = [line for line in lines[header + 1 :] if "dscnn/" in line]
     assert [line.split()[2] for line in shown] == [one["candidate"].split()[1] for one in front]
 

@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from nascompile.cli.counts import between_text, count_data
-from nascompile.cli.output import err, out, quantity, table
+from nascompile.cli.output import err, out, quantity, say_next, table
 from nascompile.cli.report import budget_text, profile_data, profile_text, runtime_name
 from nascompile.cli.search.untrained import Untrained
+from nascompile.cli.shipped import dtype_shipped
+from nascompile.cli.tables import print_table
+from nascompile.cli.takes import TakesColumns
 from nascompile.records.search_log import SearchLog
 from samplers.monas.rules import Round
 from samplers.monas.sampler import MonasSampler, found_cell
 from solvers.base import Progress
+from spaces.program.candidate import parse_candidate
+from spaces.program.shipping import Shipping
 
 if TYPE_CHECKING:
     from samplers.proxies.data import Data
@@ -71,23 +76,32 @@ class MonasSearch(Untrained[MonasSampler]):
             soft_wrap=True,
         )
         out.print()
-        rows = table("cost", ">value")
+        program, rows = self.fs.program, table("cost", ">value")
+        takes = TakesColumns(
+            Shipping.of(program, dtype_shipped(program)), [parse_candidate(program, found["candidate"])]
+        )
+        for title, cell in zip(takes.titles, takes.cells(0), strict=True):
+            rows.add_row(title.lstrip(">"), cell)
         for name, value in found["costs"].items():
-            rows.add_row(name, quantity(name, value))
-        out.print(rows)
+            # What it takes of the chip stands above, in whichever way the set counts it.
+            if name not in ("ram", "latency") and not (name in ("rom", "ram_liveness") and takes.shipping.counted):
+                rows.add_row(name, quantity(name, value))
+        print_table(rows)
         if found["latency_profile"]:
             out.print(profile_text(found["latency_profile"]))
-        out.print(f"measured on {found['data']}; {found['seconds']:.0f} s")
+        out.print(f"measured on {found['data']}", soft_wrap=True)
         out.print("No network was trained: K, R and MeCo predict accuracy, and say nothing about its value.")
+        words = self.request.words("dtype", "runtime", "ram_model", "latency_profile")
+        say_next("nascompile", "check", words[0], found["candidate"], *words[1:])
 
 
 def _print_round(one: Round) -> None:
     """The state of each edge, on stderr."""
-    rows = table(f"round {one.number}", "left", "pruned", "~")
+    rows = table(f"round {one.number}", "~left", "~pruned", "~")
     for edge, names in one.after.items():
         pruned, needed = (
             ", ".join(r.operator for r in one.rows if (r.edge, r.fate) == (edge, fate)) for fate in ("pruned", "needed")
         )
         why = f"not {needed}, which every feasible cell needs" if needed else ""
         rows.add_row(escape(edge), ", ".join(names), pruned, why)
-    err.print(rows, width=max(err.width, 120))
+    err.print(rows, width=err.width if err.is_terminal else 120)

@@ -11,12 +11,16 @@ from typing import Any
 from rich.markup import escape
 
 from nascompile.cli.counts import between_text, count_data
-from nascompile.cli.output import out, quantity, table
+from nascompile.cli.output import out, quantity, say_next, table
 from nascompile.cli.report import budget_text, profile_data, runtime_name
+from nascompile.cli.shipped import dtype_shipped
+from nascompile.cli.tables import print_table
+from nascompile.cli.takes import TakesColumns
 from nascompile.records.search_log import SearchLog
 from samplers.optuna_studies.pareto import Point
 from samplers.optuna_studies.pareto_search import ParetoSearch, Trial
 from solvers.sets.relaxed_set import AnySet
+from spaces.program.shipping import Shipping
 
 __all__ = ["Found", "found_data", "print_found"]
 
@@ -118,31 +122,30 @@ def print_found(found: Found) -> None:
     else:
         out.print("no trial has a finite value in every objective: leave out the objectives named above")
     out.print()
+    out.print(f"every trial is in {found.log.path}", soft_wrap=True, markup=False)
+    out.print("No network was trained: proxies rank networks, and say nothing about their accuracy.", soft_wrap=True)
     if found.output:
         wanted = ",".join(f"{name}:{sense}" for name, sense in found.search.objectives.items())
-        command = f"nascompile select {found.output} -k 5 --objectives {wanted}"
-        out.print(f"written: {found.output}, for `{command}`", soft_wrap=True, markup=False)
-    out.print(f"{found.seconds:.0f} s, {found.asking:.0f} s of it for proposals; every trial is in {found.log.path}",
-              soft_wrap=True, markup=False)  # fmt: skip
-    out.print("No network was trained: proxies rank networks, and say nothing about their accuracy.")
+        say_next("nascompile", "select", str(found.output), "-k", "5", "--objectives", wanted)
+    else:
+        out.print("next: the same command with --samples 5 --data DATA trains the best; -o FILE.csv is for `select`")
 
 
 def _print_front(found: Found) -> None:
     objectives = found.search.objectives
     first, count = next(iter(objectives)), len(found.front)
-    shown = f"; the first {_SHOWN} by {first}" if count > _SHOWN else f", by {first}"
-    out.print(f"{count:,} of them on the front: no other is as good in all objectives{shown}")
+    order = f"; the first {_SHOWN} by {first}" if count > _SHOWN else f", by {first}"
+    out.print(f"{count:,} of them on the front: no other is as good in all objectives{order}")
     numbered = found.front[0][1].candidate.number is not None
-    names = [name for name in ("rom", "ram") if name not in objectives]
+    program, shown = found.fs.program, found.front[:_SHOWN]
+    takes = TakesColumns(Shipping.of(program, dtype_shipped(program)), [point.candidate for _, point in shown])
     rows = table(
         ">trial", "~candidate", *([">index"] if numbered else []),
-        *(f">{name}, {sense}" for name, sense in objectives.items()), *(f">{name}" for name in names),
+        *(f">{name}, {sense}" for name, sense in objectives.items()), *takes.titles,
     )  # fmt: skip
-    for number, point in found.front[:_SHOWN]:
+    for row, (number, point) in enumerate(shown):
         costs = point.candidate.costs
         index = [str(point.candidate.number)] if numbered else []
         values = (quantity(n, costs[n]) if n in costs else f"{v:.6g}" for n, v in point.values.items())
-        rows.add_row(
-            str(number), escape(str(point.candidate)), *index, *values, *(quantity(n, costs[n]) for n in names)
-        )
-    out.print(rows)
+        rows.add_row(str(number), escape(str(point.candidate)), *index, *values, *takes.cells(row))
+    print_table(rows)

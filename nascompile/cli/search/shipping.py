@@ -15,7 +15,7 @@ from spaces.program.graph import Program
 from spaces.program.shipping import deployed_by, target_of
 from spaces.runtimes.ebs import Ebs
 
-__all__ = ["shipped_set", "unmeasured"]
+__all__ = ["check_type", "shipped_set", "unmeasured"]
 
 _TYPE = "dtype="
 
@@ -29,14 +29,11 @@ def shipped_set(request: SetRequest, keeps: str | None = None) -> AnySet:
             `dtype=` may say which they will be.
 
     Raises:
-        NascompileError: see `SetRequest.feasible_set`; a data type that is not that of the networks that are kept; a
-            set file that counts otherwise.
+        NascompileError: see `SetRequest.feasible_set`; a set file that counts otherwise.
     """
     typed = _typed(request)
     ships = keeps or typed or "int8"
     paper = request.limits.runtime == Ebs.name
-    if typed not in (None, ships) and not paper:
-        _refuse(typed or "", ships)
     if is_set_file(request.space):
         return _checked(request, ships, typed or ships)
     fs = request.feasible_set(None if paper and typed else ships)
@@ -44,17 +41,24 @@ def shipped_set(request: SetRequest, keeps: str | None = None) -> AnySet:
     return fs
 
 
+def check_type(request: SetRequest, keeps: str) -> None:
+    """Whether what the command line counts are networks of the type that the search keeps, or the paper's.
+
+    Raises:
+        NascompileError: they are not.
+    """
+    typed = _typed(request)
+    if typed not in (None, keeps) and request.limits.runtime != Ebs.name:
+        kept = "--quantise none keeps float32" if keeps == "int8" else "--quantise qat or ptq keeps int8"
+        message = f"`dtype={typed}` counts {typed} networks, and those that this search keeps are {keeps}"
+        hint = f"leave it out; {kept}; --runtime ebs dtype={typed} counts by the paper's formulas all the same"
+        raise NascompileError.of("bad-option", message, hint)
+
+
 def _typed(request: SetRequest) -> str | None:
     """The data type that the command line gives."""
     given = [one.removeprefix(_TYPE).strip(" \"'") for one in request.overrides or () if one.startswith(_TYPE)]
     return given[-1] if given else None
-
-
-def _refuse(typed: str, ships: str) -> None:
-    kept = "--quantise none keeps float32" if ships == "int8" else "--quantise qat or ptq keeps int8"
-    message = f"`dtype={typed}` counts {typed} networks, and those that this search keeps are {ships}"
-    hint = f"leave it out; {kept}; --runtime ebs dtype={typed} counts by the paper's formulas all the same"
-    raise NascompileError.of("bad-option", message, hint)
 
 
 def _checked(request: SetRequest, ships: str, typed: str) -> AnySet:

@@ -22,7 +22,7 @@ from nascompile.cli.pace import Pace
 from nascompile.cli.parameters import parsed
 from nascompile.cli.search.options import Resources, SearchOptions, Training
 from nascompile.cli.search.run_report import draw_front, outcome_data, print_outcome
-from nascompile.cli.search.shipping import shipped_set
+from nascompile.cli.search.shipping import check_type, shipped_set
 from nascompile.cli.search.untrained import with_latency
 from nascompile.run.settings import COSTS, PRUNERS, QUANTISATIONS, RunSettings
 from nascompile.run.storage_url import STORAGE_VARIABLE
@@ -104,6 +104,7 @@ class TrainSearch:
         if options.output:
             RunFolder(options.output).check_own()
         keeps = "float32" if training.quantise == "none" else "int8"
+        check_type(request, keeps)
         fs, dataset = data_first(request, settings.data, partial(shipped_set, keeps=keeps))
         if not fs:
             message = f"no network of `{fs.program.space.name}` fits ({fs.description}), so there is nothing to train"

@@ -41,18 +41,20 @@ class Untrained(ABC, Generic[S]):
         search: as they ask for it.
 
     Attributes:
+        request: as given.
         fs: the set, once it is there.
         asking: seconds that proposing has taken.
     """
 
     options: SearchOptions
     search: S
+    request: SetRequest = field(init=False)
     fs: AnySet = field(init=False)
     asking: float = field(default=0.0, init=False)
 
     def run(self, request: SetRequest) -> None:
         """Search, and print what was found."""
-        options, resources = self.options, self.options.resources
+        options, resources, self.request = self.options, self.options.resources, request
         self.search.check()
         check_engine(resources.engine, resources.device)
         given = options.data.settings(options.seed)
@@ -155,7 +157,7 @@ class AnySearch(Untrained[TrainingFreeSearch[Record]]):
         """The candidates."""
         for one in found["chosen"]:
             out.print(escape(one["candidate"]), soft_wrap=True)
-        say(f"measured on {found['data']}; {found['seconds']:.0f} s; every record is in {found['log']}")
+        say(f"measured on {found['data']}; every record is in {found['log']}")
 
 
 def with_latency(search: TrainingFreeSearch[Any], request: SetRequest) -> SetRequest:

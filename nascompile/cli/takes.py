@@ -1,0 +1,58 @@
+"""What networks take once they are on the chip: columns of tables, and plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nascompile.cli.output import quantity, share
+from spaces.program.candidate import Candidate
+from spaces.program.shipping import Shipping, Takes
+
+__all__ = ["TakesColumns", "takes_data"]
+
+
+def takes_data(shipping: Shipping, takes: Takes) -> dict[str, Any]:
+    """What a network takes as plain data: see `Takes`; and `of_chip`, the shares of ROM and RAM."""
+    of_chip = {name: getattr(takes, name) / most for name, most in shipping.memories.items() if most}
+    return {**takes._asdict(), "of_chip": of_chip}
+
+
+class TakesColumns:
+    """ROM and RAM with their shares of the chip, the latency where there is a profile, else instructions.
+
+    Args:
+        shipping: how the networks ship.
+        candidates: the networks, one per row.
+
+    Example:
+        >>> import nascompile as nc
+        >>> program = nc.compile("dscnn", mcu="stm32f412", tables=False)
+        >>> network = nc.parse_candidate(program, "84-112-84-84-84-196")
+        >>> columns = TakesColumns(Shipping.of(program, "int8"), [network])
+        >>> columns.titles, columns.cells(0)
+        (['>ROM (of chip)', '>RAM (of chip)', '>instructions'], ['71,296 B (6.8 %)', '51,660 B (19.7 %)', '35,499,871'])
+    """
+
+    def __init__(self, shipping: Shipping, candidates: Sequence[Candidate]) -> None:
+        self.shipping = shipping
+        self.takes = [shipping.takes(candidate) for candidate in candidates]
+        counts = ("latency", "instructions")
+        self._pace = next((name for name in counts if all(getattr(t, name) is not None for t in self.takes)), None)
+
+    @property
+    def titles(self) -> list[str]:
+        """As `output.table` has them."""
+        of = " (of chip)" if self.shipping.target else " (of budget)"
+        memories = [f">{name.upper()}{of if name in self.shipping.memories else ''}" for name in ("rom", "ram")]
+        return [*memories, *([f">{self._pace}"] if self._pace else [])]
+
+    def cells(self, row: int) -> list[str]:
+        """The cells of a row."""
+        takes, most = self.takes[row], self.shipping.memories
+        result = []
+        for name in ("rom", "ram"):
+            size = getattr(takes, name)
+            part = f" ({share(size, most[name])})" if most.get(name) else ""
+            result.append(f"{size:,} B{part}")
+        return [*result, *([quantity(self._pace, getattr(takes, self._pace))] if self._pace else [])]
