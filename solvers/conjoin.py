@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,11 +86,15 @@ def conjoined_count(parts: Sequence[Part], size: int, progress: Progress | None 
     counts = np.zeros((limbs, 1), np.int64)
     counts[0] = 1
     for step in _steps(_needed(parts), progress):
-        need(8 * (limbs * len(step.columns[0]) + len(step.alive) + len(step.number)))
+        need(8 * limbs * len(step.columns[0]))
         into = np.zeros((limbs, len(step.columns[0])), np.int64)
-        times = np.count_nonzero(step.alive, axis=1)
-        for limb, own in zip(into, counts, strict=True):
-            np.add.at(limb, step.number, np.repeat(own, times))
+        begin = 0
+        for rows in row_blocks(*step.alive.shape):
+            times = np.count_nonzero(step.alive[rows], axis=1)
+            block = step.number[begin : begin + int(times.sum())]
+            for limb, own in zip(into, counts, strict=True):
+                np.add.at(limb, block, np.repeat(own[rows], times))
+            begin += len(block)
         _carry(into)
         counts = into
     return _whole(counts.sum(axis=1))
@@ -225,17 +230,17 @@ class _Level:
             size *= own
         few = len(self.words) == 1 and few_codes(room, size, spare=32)
         need(24 * sum(map(len, owners)) + (4 * room + size if few else 8 * room * len(self.words)))
+        kind = np.int32 if few else np.int64
         # What each node adds to its word.
-        self.adds: list[NDArray[np.int64]] = []
+        self.adds: list[NDArray[Any]] = []
         for k, (owner, begin) in enumerate(zip(owners, self.begins, strict=True)):
             word = next(members for members in self.words if k in members)
             unit = prod(self.sizes[other] for other in word if other > k)
             add = (np.arange(len(owner)) - begin[owner]) * unit
             if k == 0:
                 add += owner * (unit * self.sizes[0])
-            self.adds.append(add)
+            self.adds.append(add.astype(kind, copy=False))
         self.flags = np.zeros(size, np.bool_) if few else None
-        kind = np.int64 if self.flags is None else np.int32
         self.codes = np.empty((len(self.words), room), kind)
         self.count = 0
 
@@ -255,10 +260,12 @@ class _Level:
         """The distinct tuples, and the number of each that was added; what was collected is given up."""
         codes, self.codes = self.codes[:, : self.count], self.codes[:0]
         if self.flags is not None:
-            need(8 * len(self.flags) + 4 * self.count)
+            need(8 * len(self.flags))
             places = np.cumsum(self.flags, dtype=np.int32)
             places -= 1
-            number = places[codes[0]]
+            number = codes[0]
+            for block in row_blocks(len(number), 1):
+                number[block] = places[number[block]]
             words = [np.flatnonzero(self.flags)]
             del places
         elif len(codes) == 1:

@@ -209,17 +209,20 @@ class _Trimming:
             after = sums[t + 1]
             within = _Within(table, self.columns[t], after, kept)
             need(4 * (len(kept[0]) + 1) * table.shape[1], len(kept[0]))
-            level = np.zeros((len(kept[0]) + 1, table.shape[1]), np.int32)
+            level = np.empty((len(kept[0]) + 1, table.shape[1]), np.int32)
+            level[0] = 0
+            need(26 * len(after[0]))
+            used = np.zeros(len(after[0]) + 1, np.bool_)
             for rows in row_blocks(len(kept[0]), table.shape[1]):
-                level[1:][rows] = within(kept[0][rows], kept[1][rows])
+                children = within(kept[0][rows], kept[1][rows])
+                level[1:][rows] = children
+                if t >= meeting:
+                    used[children] = True
             levels.append(level)
             kept = after
             if t + 1 == len(self.allowed):
                 np.minimum(level, 1, out=level)
             elif t >= meeting:
-                need(26 * len(after[0]))
-                used = np.zeros(len(after[0]) + 1, np.bool_)
-                used[level.ravel()] = True
                 used[0] = False
                 number = np.cumsum(used, dtype=np.int32) * used
                 kept = after[0][used[1:]], after[1][used[1:]]
