@@ -1,176 +1,217 @@
-"""The whole method on real data: the networks that are kept, before and after int8, against uniform sampling.
+"""The whole method on real data, sampler against sampler, and with halving against without.
 
-    python benchmarks/search.py ../shared/data --reduced --only power,mnist -o runs     # minutes
-    python benchmarks/search.py ../shared/data --seeds 3 --jobs 2 -o runs               # hours; resumable
+    python benchmarks/search.py ../shared/data -o runs                        # 48 runs; resumable
+    python benchmarks/search.py ../shared/data --only power --seeds 1 -o runs # minutes
+    python benchmarks/search.py ../shared/data --halving -o runs              # what halving saves, and what it costs
 
-Every problem is a command line of `nascompile search`, printed before it runs, once with its sampler and once with
-`uniform`, with the same number of trainings and the same seeds. A run that is there is not repeated, and one that was
-killed goes on. `--reduced` has fewer networks, epochs and examples: figures of another size, in minutes.
+A run is a command line of `nascompile search`, printed before it begins: a small space, the budgets of a small device,
+int8, few examples, so that it takes minutes of one core, and the best network is hard to find. One that is there is not
+repeated, and one that was killed goes on.
 
-Columns: the best test accuracy (of `detection` mAP50) among the kept networks, in floating point and in int8 (mean and
-standard deviation over seeds); of all trained; FLOPs of the cheapest and of the dearest kept; the share of time outside
-training and scoring.
+Columns: of the networks that are kept, test accuracy of the one with the best validation and of the best and the mean
+of all kept, each in int8, in percent: mean and standard error over the seeds; CPU seconds of a run.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean, pstdev
+from statistics import mean, stdev
 from typing import Any
 
-from made_detection import write_shapes
-
 __all__ = ["main"]
+
+SAMPLERS = ("entropy", "adaptive", "uniform", "tpe")
+
+IMAGES = """\
+space: digit_images
+input: {channels: 1, height: 28, width: 28}
+dtype: int8
+choices:
+  M: [2, 4, 6, 8, 12, 16]
+  K: [3, 5]
+network:
+  - conv: {filters: M, kernel: K, stride: 2, activation: relu}
+  - ds_conv: {filters: M, kernel: K, stride: 2}
+  - ds_conv: {filters: M, kernel: K}
+    repeat: [1, 2, 3]
+  - global_avg_pool
+  - linear: {units: 10}
+"""
+SOUND = """\
+space: spoken_digits
+input: {channels: 1, height: 49, width: 10}
+dtype: int8
+choices:
+  M: [4, 8, 12, 16, 24]
+network:
+  - conv: {filters: M, kernel: [10, 4], stride: 2}
+  - ds_conv: {filters: M}
+    repeat: [1, 2, 3]
+  - global_avg_pool
+  - linear: {units: 10}
+"""
+SERIES = """\
+space: series
+input: {channels: 1, length: LENGTH}
+dtype: int8
+choices:
+  M: [2, 4, 8, 12, 16]
+  K: [3, 5, 9]
+network:
+  - conv1d: {filters: M, kernel: K, stride: 2, activation: relu}
+  - conv1d: {filters: M, kernel: K, activation: relu}
+    repeat: [1, 2, 3]
+  - global_avg_pool
+  - linear: {units: 2}
+"""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A space, data and how to search.
+    """A space, its budgets and data, and how networks are trained.
 
     Args:
-        search: space, overrides, budgets, as the command line has them.
-        data: below the folder of data, or `MADE`.
-        sampler: with its options.
-        full: options of the full setting.
-        reduced: and of the reduced one.
+        space: its text.
+        data: below the folder of data.
+        how: options of `nascompile search`.
     """
 
-    search: tuple[str, ...]
+    space: str
     data: str
-    sampler: tuple[str, ...]
-    full: tuple[str, ...]
-    reduced: tuple[str, ...]
+    how: tuple[str, ...]
 
 
-#: In place of data below the folder: 2,000 images of shapes, drawn beside the runs.
-MADE = "made shapes"
-PROTOTYPE = ("--sampler", "pareto", "--recipe", "prototypenas", "--sparsity", "S")
+def _recipe(epochs: int, lr: float, batch: int) -> tuple[str, ...]:
+    words = ("schedule=cosine", f"lr={lr}", f"batch={batch}")
+    return ("--epochs", str(epochs), *(word for what in words for word in ("--train", what)))
+
+
 PROBLEMS = {
     "digits": Problem(
-        ("dscnn", "network.4.linear.units=10", "--mcu", "stm32f412", "--rate", "8000", "--train", "batch=16",
-         "--train", "augment=shift", "--train", "schedule=cosine"),
-        "datasets/fsdd_8khz_1s_int16.npz", ("--sampler", "entropy"),
-        ("--samples", "20", "--epochs", "20", "--quantise", "ptq"),
-        ("--samples", "3", "--epochs", "5", "--quantise", "ptq", "--limit", "1500"),
+        SOUND, "datasets/fsdd_8khz_1s_int16.npz",
+        ("--rom", "12000", "--ram", "16KiB", "--rate", "8000", "--limit", "1000", *_recipe(8, 0.005, 32)),
     ),
     "mnist": Problem(
-        ("dscnn", "network.4.linear.units=10", "input.height=28", "input.width=28", "choices.M.start=8",
-         "choices.M.stop=32", "choices.M.step=8", "network.2.repeat=[2,3]", "dtype=int8", "--rom", "20000",
-         "--ram", "16KiB", "--train", "schedule=cosine"),
-        "datasets/mnist.npz", ("--sampler", "adaptive"),
-        ("--samples", "40", "--epochs", "10"),
-        ("--samples", "6", "--epochs", "4", "--limit", "4000", "--qat-epochs", "3"),
-    ),
-    "cifar10": Problem(
-        ("convmixer", "network.1.repeat=[7]", "--mcu", "stm32f412", "--train", "augment=crop-flip",
-         "--train", "schedule=cosine"),
-        "datasets/cifar10_jpeg.tar.gz", ("--sampler", "entropy"),
-        ("--samples", "20", "--epochs", "100", "--quantise", "ptq"),
-        ("--samples", "2", "--epochs", "2", "--limit", "1500", "--quantise", "ptq"),
-    ),
-    "cifar10-prototype": Problem(
-        ("prototype_image", "input.height=32", "input.width=32", "--mcu", "stm32f746", "--train", "augment=crop-flip"),
-        "datasets/cifar10_jpeg.tar.gz", PROTOTYPE,
-        ("--trials", "500", "--samples", "5", "--epochs", "100"),
-        ("--trials", "20", "--batch", "16", "--samples", "2", "--epochs", "5", "--limit", "1500", "--qat-epochs", "1"),
+        IMAGES, "datasets/mnist.npz",
+        ("--rom", "6000", "--ram", "8KiB", "--limit", "3000", *_recipe(8, 0.01, 64)),
     ),
     "power": Problem(
-        ("prototype_timeseries", "input.length=24", "choices.classes.options=[2]", "--mcu", "stm32f746",
-         "--train", "batch=16", "--train", "lr=0.01"),
-        "datasets/aeon_ucr_ts.tar.gz:ItalyPowerDemand", PROTOTYPE,
-        ("--trials", "500", "--batch", "16", "--samples", "5", "--epochs", "100"),
-        ("--trials", "40", "--batch", "16", "--samples", "3", "--epochs", "20", "--qat-epochs", "5"),
+        SERIES.replace("LENGTH", "24"), "datasets/aeon_ucr_ts.tar.gz:ItalyPowerDemand",
+        ("--rom", "6000", "--ram", "4KiB", *_recipe(24, 0.01, 16)),
     ),
-    "bearings": Problem(
-        ("prototype_timeseries", "input.length=1024", "choices.classes.options=[12]", "--mcu", "stm32f746",
-         "--train", "lr=0.01"),
-        "datasets/cwru_de12k_1024.npz", PROTOTYPE,
-        ("--trials", "500", "--samples", "5", "--epochs", "50"),
-        ("--trials", "20", "--batch", "16", "--samples", "2", "--epochs", "5", "--limit", "1200", "--qat-epochs", "1"),
-    ),
-    "detection": Problem(
-        ("prototype_detection", "input.height=64", "input.width=64", "choices.classes.options=[3]",
-         "--mcu", "stm32f746", "--flops", "5000000", "--train", "lr=0.02", "--train", "batch=16",
-         "--train", "schedule=cosine", "--train", "augment=flip"),
-        MADE, ("--sampler", "entropy"),
-        ("--samples", "20", "--epochs", "100", "--sparsity", "S"),
-        ("--samples", "4", "--epochs", "15", "--limit", "800", "--quantise", "ptq"),
+    "gunpoint": Problem(
+        SERIES.replace("LENGTH", "150"), "datasets/aeon_ucr_ts.tar.gz:GunPoint",
+        ("--rom", "6000", "--ram", "8KiB", *_recipe(40, 0.01, 16)),
     ),
 }  # fmt: skip
 
 
-def command(given: argparse.Namespace, name: str, uniform: bool, seed: int) -> tuple[list[str], Path]:
-    """A command line, and the folder of its run."""
-    problem = PROBLEMS[name]
-    how = problem.reduced if given.reduced else problem.full
-    sampler = problem.sampler
-    if uniform:
-        # What is only pareto's own goes; the training stays.
-        own = {"--trials", "--batch"}
-        how = tuple(w for k, w in enumerate(how) if w not in own and (k == 0 or how[k - 1] not in own))
-        sampler = ("--sampler", "uniform", *sampler[2:])
-    out = given.out / f"{name}-{'uniform' if uniform else sampler[1]}-{'reduced-' if given.reduced else ''}{seed}"
-    data = shapes(given.out) if problem.data == MADE else given.data / problem.data
-    where = ("--data", str(data.absolute()), "--jobs", str(given.jobs), "--seed", str(seed))
-    words = ["nascompile", "search", *problem.search, *sampler, *how, "--select", "5", *where, "--out", str(out)]
-    return words, out
+@dataclass(frozen=True)
+class Search:
+    """One run.
+
+    Args:
+        name: its folder below that of all runs.
+        problem: its name.
+        how: options beside those of the problem.
+    """
+
+    name: str
+    problem: str
+    how: tuple[str, ...]
+
+    def result(self, given: argparse.Namespace) -> dict[str, Any]:
+        """What came out, with the CPU seconds that it took; run now where it is not there."""
+        out: Path = given.out / self.name
+        clock = given.out / f"{self.name}.cpu.json"
+        if not clock.exists():
+            words = self.words(given, out)
+            print("nascompile", *words, file=sys.stderr)
+            process = subprocess.Popen([sys.executable, "-m", "nascompile", *words], stdout=subprocess.DEVNULL)
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            if process.returncode:
+                raise SystemExit(f"exit code {process.returncode}")
+            clock.write_text(json.dumps(used.ru_utime + used.ru_stime))
+        return {**json.loads((out / "results.json").read_text()), "cpu": json.loads(clock.read_text())}
+
+    def words(self, given: argparse.Namespace, out: Path) -> list[str]:
+        """The command line; a run that was begun goes on."""
+        if (out / "config.json").exists() or (out / "config.yaml").exists():
+            return ["resume", str(out), "--jobs", "1"]
+        problem = PROBLEMS[self.problem]
+        space = given.out / f"{self.problem}.yaml"
+        space.write_text(problem.space)
+        data = (given.data / problem.data).absolute()
+        return ["search", str(space), "--data", str(data), *problem.how, *self.how, "--jobs", "1", "--out", str(out)]
 
 
-def shapes(out: Path) -> Path:
-    """The folder of the made images, which are drawn if they are not there."""
-    folder = out / "shapes"
-    return folder if (folder / "annotations.json").exists() else write_shapes(folder, 2000)
+def kept(found: dict[str, Any]) -> tuple[float, float, float]:
+    """Test accuracies in int8, in percent: of the kept network with the best validation, the best kept, the mean."""
+    rows = [row for row in found["networks"] if row["chosen"]]
+    test = [100 * row["test_int8"] for row in rows]
+    return 100 * max(rows, key=lambda row: row["valid_int8"])["test_int8"], max(test), mean(test)
 
 
-def run(words: list[str], out: Path) -> dict[str, Any]:
-    """The results of a run, made if they are not there, with the seconds that they took."""
-    clock = out / "seconds.json"
-    if not clock.exists():
-        print(" ".join(words), file=sys.stderr)
-        start = time.monotonic()
-        subprocess.run([sys.executable, "-m", *words, "--json"], check=True, stdout=subprocess.DEVNULL)
-        clock.write_text(json.dumps(time.monotonic() - start))
-    found = json.loads((out / "results.json").read_text())
-    trained = sum(json.loads(path.read_text())["seconds"] for path in out.glob("networks/*/*.json"))
-    return {**found, "seconds": json.loads(clock.read_text()), "trained": trained}
+def line(name: tuple[str, str], runs: list[dict[str, Any]]) -> str:
+    columns = zip(*map(kept, runs), strict=True)
+    cells = "".join(f"{spread(values):>16}" for values in columns)
+    return f"{name[0]:10}{name[1]:10}{len(runs):>6}{cells}{spread([one['cpu'] for one in runs]):>16}"
 
 
-def line(name: str, sampler: str, runs: list[dict[str, Any]], jobs: int) -> str:
-    kept = [[row for row in one["networks"] if row["chosen"]] for one in runs]
-    best = [max(row["test"] for row in rows) for rows in kept]
-    int8 = [max(row.get("test_int8", 0.0) for row in rows) for rows in kept]
-    of_all = [max(row.get("test", 0.0) for row in one["networks"]) for one in runs]
-    flops = [row["flops"] for rows in kept for row in rows]
-    outside = mean(1 - one["trained"] / jobs / one["seconds"] for one in runs)
-    cells = [f"{100 * mean(v):6.2f} ± {100 * pstdev(v):4.2f}" for v in (best, int8, of_all)]
-    trainings = len(runs[0]["networks"])
-    return (f"{name:18}{sampler:10}{len(runs):>6}{trainings:>10}" + "".join(f"{c:>17}" for c in cells)
-            + f"{min(flops) / 1e6:>9.2f} - {max(flops) / 1e6:.2f}{100 * outside:>9.1f} %")  # fmt: skip
+def spread(values: Any) -> str:
+    """Mean and standard error."""
+    values = list(values)
+    error = stdev(values) / len(values) ** 0.5 if len(values) > 1 else float("nan")
+    return f"{mean(values):.2f} ± {error:.2f}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder with datasets/")
     parser.add_argument("--only", default=",".join(PROBLEMS), help=f"problems (default {','.join(PROBLEMS)})")
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--jobs", type=int, default=1, help="networks trained at a time")
-    parser.add_argument("--reduced", action="store_true", help="fewer networks, epochs and examples")
+    parser.add_argument("--samplers", default=",".join(SAMPLERS), help=f"default {','.join(SAMPLERS)}")
+    parser.add_argument("--samples", type=int, default=24, help="networks of a run")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--halving", action="store_true", help="spoken digits, 16 networks, with halving and without")
     parser.add_argument("-o", "--out", type=Path, default=Path("runs"), help="folder of the runs")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    print(f"{'problem':18}{'sampler':10}{'seeds':>6}{'trained':>10}{'kept, test %':>17}{'in int8':>17}{'of all':>17}"
-          f"{'MFLOPs kept':>18}{'outside':>11}")  # fmt: skip
-    for name in given.only.split(","):
-        for uniform in (False, True):
-            runs = [run(*command(given, name, uniform, seed)) for seed in range(given.seeds)]
-            sampler = "uniform" if uniform else PROBLEMS[name].sampler[1]
-            print(line(name, sampler, runs, given.jobs), flush=True)
+    heads = ("best by valid", "best kept", "mean kept", "CPU s")
+    print(f"{'problem':10}{'how':10}{'seeds':>6}" + "".join(f"{head:>16}" for head in heads))
+    for name, kinds in rows(given).items():
+        print(line(name, [one.result(given) for one in kinds]), flush=True)
+
+
+def rows(given: argparse.Namespace) -> dict[tuple[str, str], list[Search]]:
+    """The runs of each line of the table, one a seed."""
+    seeds = range(given.seeds)
+    if given.halving:
+        how = ("--sampler", "uniform", "--samples", "16")
+        return {
+            ("digits", pruner): [
+                Search(f"digits-{pruner}-{seed}", "digits", (*how, "--seed", str(seed), "--pruner", pruner))
+                for seed in seeds
+            ]
+            for pruner in ("halving", "none")
+        }
+    return {
+        (problem, sampler): [
+            Search(
+                f"{problem}-{sampler}-{given.samples}-{seed}", problem,
+                ("--sampler", sampler, "--samples", str(given.samples), "--seed", str(seed)),
+            )
+            for seed in seeds
+        ]
+        for problem in given.only.split(",")
+        for sampler in given.samplers.split(",")
+    }  # fmt: skip
 
 
 if __name__ == "__main__":
