@@ -103,11 +103,11 @@ PROBLEMS = {
     ),
     "power": Problem(
         SERIES.replace("LENGTH", "24"), "datasets/aeon_ucr_ts.tar.gz:ItalyPowerDemand",
-        ("--rom", "6000", "--ram", "4KiB", *_recipe(24, 0.01, 16)),
+        ("--rom", "6000", "--ram", "4KiB", "--split", "40/40/20", *_recipe(24, 0.01, 16)),
     ),
     "gunpoint": Problem(
         SERIES.replace("LENGTH", "150"), "datasets/aeon_ucr_ts.tar.gz:GunPoint",
-        ("--rom", "6000", "--ram", "8KiB", *_recipe(40, 0.01, 16)),
+        ("--rom", "6000", "--ram", "8KiB", "--split", "40/40/20", *_recipe(40, 0.01, 16)),
     ),
 }  # fmt: skip
 
@@ -143,7 +143,7 @@ class Search:
 
     def words(self, given: argparse.Namespace, out: Path) -> list[str]:
         """The command line; a run that was begun goes on."""
-        if (out / "config.json").exists() or (out / "config.yaml").exists():
+        if (out / "config.yaml").exists():
             return ["resume", str(out), "--jobs", "1"]
         problem = PROBLEMS[self.problem]
         space = given.out / f"{self.problem}.yaml"

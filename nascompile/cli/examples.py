@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -51,6 +52,15 @@ class DataOptions:
         int | None, typer.Option("--rate", min=1, help="Of sound in an .npz file: samples per second.", metavar="HZ")
     ] = None
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Use so many examples only.")] = None
+    split: Annotated[
+        str | None,
+        typer.Option(
+            "--split",
+            help="Training, validation and test part of every class. Default: 70/10/20; a test part that the data have "
+            "stays what it is.",
+            metavar="A/B/C",
+        ),
+    ] = None
 
     def settings(self, seed: int, **more: Any) -> DataSettings | None:
         """As a run keeps them; None without data.
@@ -64,14 +74,28 @@ class DataOptions:
         """
         from nascompile.run.settings import DataSettings
 
-        how = {"features": self.features, "rate": self.rate, "limit": self.limit}
+        how = {"features": self.features, "rate": self.rate, "limit": self.limit, "split": self._shares()}
         if self.data is None:
             if idle := [name for name, value in how.items() if value is not None]:
                 message = f"--{idle[0]} says how --data is read, and there is none"
                 hint = f"give --data, or leave --{idle[0]} out (networks are limited by --samples)"
                 raise NascompileError.of("bad-option", message, hint)
             return None
-        return DataSettings(absolute_data(self.data), seed=seed, **how, **more)
+        given = {name: value for name, value in how.items() if value is not None}
+        return DataSettings(absolute_data(self.data), seed=seed, **given, **more)
+
+    def _shares(self) -> tuple[float, float, float] | None:
+        """The shares that --split says, their sum 1."""
+        if self.split is None:
+            return None
+        try:
+            train, valid, test = (float(part) for part in self.split.split("/"))
+        except ValueError:
+            train = valid = test = 0.0
+        if not (min(train, valid, test) > 0 and isfinite(total := train + valid + test)):
+            message = f"--split cannot be `{self.split}`"
+            raise NascompileError.of("wrong-value", message, "give three positive shares, such as 70/15/15")
+        return train / total, valid / total, test / total
 
 
 def absolute_data(path: Path) -> str:

@@ -119,6 +119,21 @@ def test_a_run_without_a_trained_network_makes_room(run: Run, monkeypatch: pytes
     assert contents(run) == trained
 
 
+def test_the_parts_are_as_large_as_asked(run: Run) -> None:
+    done = run("search", "nine.yaml", "--data", "halves.npz", "--split", "40/40/20", *QUICK)
+    assert done.code == 0, done.stderr
+    sizes = json.loads((run.folder / "r/data.json").read_text())["sizes"]
+    assert sizes == {"train": 48, "valid": 48, "test": 24}
+
+
+@pytest.mark.parametrize("split", ["", "70/30", "70/0/30", "70/15/15/0", "nan/1/1", "1e400/1/1", "a/b/c", "-1/1/1"])
+def test_parts_that_cannot_be(run: Run, split: str) -> None:
+    done = run("search", "nine.yaml", "--data", "halves.npz", "--split", split, *QUICK)
+    assert (done.code, (run.folder / "r").exists()) == (2, False)
+    assert f"--split cannot be `{split}`" in done.stderr
+    assert "such as 70/15/15" in done.stderr
+
+
 def test_how_they_were_read_is_said_before_training_and_kept(run: Run) -> None:
     done = run("search", "nine.yaml", "--data", "halves.npz", *QUICK, "--json")
     assert (
