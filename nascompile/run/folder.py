@@ -1,6 +1,7 @@
 """The folder of a run: settings, feasible set, trials, networks and results, each written whole or not at all.
 
 RUN/config.yaml            what the run depends on: a run file, which `nascompile search --file` runs again
+RUN/.config                the same, from which it is written anew where it is damaged
 RUN/set.nasset             the feasible set
 RUN/journal.log            the trials, an Optuna journal; not where a database holds them
 RUN/networks/0007/         the network asked as the eighth: checkpoints, weights, int8 networks, what each step found
@@ -13,6 +14,7 @@ RUN/timing.json            how long each step of each network took, and all that
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -72,8 +74,9 @@ class RunFolder:
         """
         folder = cls(path, settings.storage)
         settings = replace(settings, storage=without_password(settings.storage) if settings.storage else None)
-        if folder.config.exists():
+        if folder.is_run:
             try:
+                folder._mend_set(fs)
                 folder._compare(settings, fs)
                 folder.move_data(settings.data.path)
                 folder._announce()
@@ -133,7 +136,7 @@ class RunFolder:
             RunError: none is, or its trials are elsewhere.
         """
         folder = cls(path, storage)
-        if not folder.config.is_file():
+        if not folder.is_run:
             message = f"there is no run in `{path}`"
             raise RunError.of("not-a-run", message, "give the folder that `nascompile search` wrote")
         kept = folder.settings.storage
@@ -172,6 +175,16 @@ class RunFolder:
         return self.path / "config.yaml"
 
     @property
+    def is_run(self) -> bool:
+        """Whether there is a run."""
+        return self.config.is_file() or _checked(self._copy) is not None
+
+    @property
+    def _copy(self) -> Path:
+        """The same once more, behind its digest."""
+        return self.path / ".config"
+
+    @property
     def joined(self) -> Path:
         """There where the run's own folder is elsewhere."""
         return self.path / ".joined"
@@ -183,13 +196,27 @@ class RunFolder:
 
     @cached_property
     def contents(self) -> RunConfig:
-        """What its file says."""
+        """What its file says; where that is damaged or gone, its copy, which takes its place.
+
+        Raises:
+            FileError: it cannot be read, or is otherwise than it was written.
+        """
+        copy = _checked(self._copy)
         try:
-            text = self.config.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as cause:
+            result = RunConfig.from_text(self.config.read_text(encoding="utf-8"), self.config)
+        except (OSError, UnicodeDecodeError, FileError) as cause:
+            if copy is not None:
+                write_atomically(self.config, copy)
+                return RunConfig.from_text(copy.decode(), self.config)
+            if isinstance(cause, FileError):
+                raise
             place = Span(str(self.config), 1, 1)
             raise FileError.of("unreadable-file", f"cannot read the file: {cause}", span=place) from None
-        return RunConfig.from_text(text, self.config)
+        if copy is not None and RunConfig.from_text(copy.decode(), self._copy).settings != result.settings:
+            message = "these settings are not those with which the run was made"
+            hint = f"delete it: `nascompile resume {self.path}` writes it anew; for other settings, begin another run"
+            raise FileError.of("damaged-run", message, hint, self.config)
+        return result
 
     @property
     def settings(self) -> RunSettings:
@@ -198,13 +225,23 @@ class RunFolder:
 
     def _write(self, contents: RunConfig) -> None:
         """Keep what the run depends on, from now on."""
-        write_atomically(self.config, contents.to_text().encode())
+        text = contents.to_text().encode()
+        write_atomically(self._copy, _digest(text) + text)
+        write_atomically(self.config, text)
         self.__dict__.pop("contents", None)
 
     @cached_property
     def fs(self) -> AnySet:
-        """The feasible set."""
-        return load_set(self.set_file)
+        """The feasible set.
+
+        Raises:
+            FileError: its file is damaged; it says what makes it anew.
+        """
+        try:
+            return load_set(self.set_file)
+        except FileError as error:
+            hint = f"`nascompile search --file {self.config} --out {self.path}` makes it anew, and goes on"
+            raise FileError(replace(d, hint=hint) for d in error.diagnostics) from None
 
     @property
     def has_trained(self) -> bool:
@@ -275,9 +312,9 @@ class RunFolder:
         """
         check_folder(self.path)
         entries = sorted(path.name for path in self.path.iterdir()) if self.path.is_dir() else []
-        own = (self.set_file.name, ".lock")
+        own = (self.set_file.name, ".lock", self._copy.name)
         strangers = [name for name in entries if name not in own and not name.endswith(".part")]
-        if strangers and not self.config.exists():
+        if strangers and not self.is_run:
             message = f"`{self.path}` is not empty, and holds no run (`{strangers[0]}` ...)"
             raise RunError.of("not-a-run", message, "give the name of a new folder with --out")
 
@@ -288,6 +325,14 @@ class RunFolder:
         except OSError as cause:
             message, place = f"cannot make the folder: {cause.strerror}", Span(str(self.path), 1, 1)
             raise FileError.of("unwritable", message, "give another --out", place) from None
+
+    def _mend_set(self, fs: AnySet) -> None:
+        """Write the set once more, where its file is damaged and this one is the same."""
+        try:
+            load_set(self.set_file)
+        except FileError:
+            if self.contents.record.get("set") == fs.digest:
+                fs.save(self.set_file)
 
     def _clear(self) -> None:
         """Remove a run that has nothing worth keeping, and only what is a run's.
@@ -302,7 +347,7 @@ class RunFolder:
                     self.trials().forget()
             try:
                 # The settings come first: a folder that has none is no run.
-                for pattern in (self.config.name, *_OWN):
+                for pattern in (self._copy.name, self.config.name, *_OWN):
                     for path in self.path.glob(pattern):
                         shutil.rmtree(path) if path.is_dir() else path.unlink()
             except OSError as cause:
@@ -346,6 +391,21 @@ class RunFolder:
                 values = f"{_short(old.get(key))}, not {_short(new[key])}"
                 message = f"`{self.path}` holds another run: its `{key}` is {values}"
                 raise RunError.of("other-run", message, hint)
+
+
+def _digest(data: bytes) -> bytes:
+    """A line that says what follows it."""
+    return f"{hashlib.sha256(data).hexdigest()}\n".encode()
+
+
+def _checked(path: Path) -> bytes | None:
+    """What a file holds behind its digest; None where it is damaged, or not there."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    head, _, rest = data.partition(b"\n")
+    return rest if head + b"\n" == _digest(rest) else None
 
 
 def _flat(settings: RunSettings) -> dict[str, object]:

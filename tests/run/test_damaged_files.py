@@ -1,0 +1,98 @@
+"""Every file of a run's folder, damaged in every way: `resume` comes to the same table, at once or as it says."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import shlex
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Done, Run, run
+from tests.run.examples import SPACE, data_file
+
+__all__ = ["run"]
+
+SEARCH = ("search", "nine.yaml", "--data", "halves.npz", "--samples", "2", "--select", "2", "--epochs", "2",
+          "--qat-epochs", "1", "--out", "r", "--json")  # fmt: skip
+
+
+def flipped(data: bytes) -> bytes:
+    """Three bits of it."""
+    result, draw = bytearray(data), random.Random(len(data))
+    for _ in range(3):
+        result[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
+    return bytes(result)
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
+    "cut": lambda data: data[: len(data) // 2],
+    "empty": lambda data: b"",
+    "zeros at the end": lambda data: data[: -len(data) // 3] + bytes(len(data) // 3),
+    "all zeros": lambda data: bytes(len(data)),
+    "flipped": flipped,
+    "gone": lambda data: None,
+}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that came to its end, and the folder around it."""
+    from nascompile.cli import main
+
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / "nine.yaml").write_text(SPACE)
+    data_file(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr("sys.argv", ["nascompile", *SEARCH])
+        with pytest.raises(SystemExit, match="0"):
+            main()
+    return folder
+
+
+def tables(folder: Path) -> dict[str, object]:
+    """What the run found; how it came about is not among it."""
+    found = json.loads((folder / "r/results.json").read_text())
+    return {**found, "csv": (folder / "r/results.csv").read_text()}
+
+
+def remedied(run: Run, said: str, damaged: Path) -> Done:
+    """Do what the one message says."""
+    assert said.count("error: ") == 1
+    if command := re.search(r"`nascompile (search --file [^`]*)`", said):
+        return run(*shlex.split(command[1]))
+    assert "delete it" in said, said
+    damaged.unlink()
+    return run("resume", "r")
+
+
+@pytest.mark.parametrize("turn", [0, 3])
+def test_the_same_table_after_all(turn: int, whole: Path, run: Run) -> None:
+    """Each file is damaged in two of the ways; which, goes round."""
+    expected, wrong = tables(whole), []
+    files = sorted(
+        path.relative_to(whole) for path in (whole / "r").rglob("*") if path.is_file() and path.suffix != ".safetensors"
+    )
+    for k, name in enumerate(files, start=turn):
+        shutil.rmtree(run.folder)
+        shutil.copytree(whole, run.folder)
+        run.monkeypatch.chdir(run.folder)
+        path = run.folder / name
+        kind = list(DAMAGES)[k % len(DAMAGES)]
+        data = DAMAGES[kind](path.read_bytes())
+        path.unlink() if data is None else path.write_bytes(data)
+        done = run("resume", "r")
+        assert "Traceback" not in done.stderr
+        try:
+            if done.code:
+                done = remedied(run, done.stderr, path)
+            assert done.code == 0, done.stderr
+            assert tables(run.folder) == expected
+        except AssertionError as error:
+            wrong.append(f"{name}, {kind}: {error}")
+    assert not wrong, "\n".join(wrong)
