@@ -22,6 +22,7 @@ from nascompile.cli.options import Json, MembersRequest, takes_options
 from nascompile.cli.output import emit_json, out, quantity, say, table, working
 from nascompile.cli.outputs import FILE
 from nascompile.cli.report import print_head, report
+from nascompile.cli.search.network_report import show_network
 from nascompile.cli.search.run_report import show_run
 from nascompile.cli.shipped import dtype_shipped
 from nascompile.cli.tables import print_table
@@ -66,6 +67,9 @@ class ShowOptions:
 def show(request: MembersRequest, options: ShowOptions) -> None:
     """Look into a set: its counts, and some members with their costs; or into the folder of a run.
 
+    RUN#K is network K of a run: how good each of its forms is, and of one that is kept recall, precision and F1 of
+    every class, and what was taken for what.
+
     Without --top, --least or --seed the first members in order are listed. All answers are exact. Of a relaxed set
     members are drawn: with --seed, or with seed 0.
 
@@ -78,7 +82,16 @@ def show(request: MembersRequest, options: ShowOptions) -> None:
       nascompile show nasbench201 --where "cell[4]=skip_connect" --where "cell[1]=nor_conv_1x1,nor_conv_3x3"
 
       nascompile show dscnn-stm32f412-entropy-0
+
+      nascompile show dscnn-stm32f412-entropy-0#7
     """
+    if "#" in request.space:
+        from nascompile.run.deployment import run_and_number
+
+        found = run_and_number(request.space)
+        if found and found[1] is not None:
+            show_network(found[0], found[1], options.as_json)
+            return
     if Path(request.space).is_dir():
         if request.where:
             message = f"--where takes a part of a set, and `{request.space}` is the folder of a run"

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from nascompile.compression.quantised import QuantisedNetwork
+from nascompile.deploy.c_source import Targets
 from nascompile.deploy.core import core_of
 from nascompile.deploy.deployable import Deployable, float_deployable
 from nascompile.deploy.errors import DeployError
+from nascompile.run.data import read_record
 from nascompile.run.folder import RunFolder
 from nascompile.run.networks import networks_so_far
 from nascompile.run.outcome import Outcome
@@ -138,9 +140,15 @@ def of_run(folder: RunFolder, number: int, dtype: str) -> Deployable:
     candidate = parse_candidate(folder.fs.program, found["candidate"])
     module = partial(load_weights, place / FLOAT, candidate)
     if dtype == "float32":
-        return float_deployable(candidate, module(), trained=True)
+        return replace(float_deployable(candidate, module(), trained=True), targets=_targets(folder))
     if "ships" not in found:
         message = f"`{folder.path}` did not quantise network {number}"
         raise DeployError.of("no-int8", message, "deploy it with --dtype float32, or search with --quantise ptq")
     network = QuantisedNetwork.load(int8_file(place, Step.parse(found["ships"])))
-    return Deployable(candidate, network, network.run, trained=True, module=module)
+    return Deployable(candidate, network, network.run, trained=True, module=module, targets=_targets(folder))
+
+
+def _targets(folder: RunFolder) -> Targets:
+    """Mean and deviation of each number that the run's networks predict; none for other tasks."""
+    scale = (read_record(folder) or {}).get("targets")
+    return tuple(zip(scale["mean"], scale["deviation"], strict=True)) if scale else ()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nascompile.data.dataset import Dataset
@@ -16,6 +17,7 @@ from nascompile.run.engine import Engine, make_engine
 from nascompile.run.evaluate import score
 from nascompile.run.folder import RunFolder
 from nascompile.run.networks import measured
+from nascompile.run.preflight import check_candidates
 from nascompile.run.progress import ProgressCallback
 from nascompile.run.proxies import proxy_choice
 from nascompile.run.schedule import Schedule, Stage, schedule_of
@@ -64,16 +66,20 @@ def lead(
         The results of all steps.
 
     Raises:
-        NascompileError: data, run or storage cannot be used, the folder cannot be written, or Ray cannot be reached.
+        NascompileError: data, run or storage cannot be used, the folder cannot be written, or Ray cannot be reached;
+            or, of a run that begins, it is known of networks that are asked for first that they cannot be trained.
     """
     with make_engine(engine, folder, dataset, jobs, device, on_progress=on_progress) as running:
         metric = check_metric(dataset.task, folder.settings.recipe.metric)
         leader = _Leader(folder, running, metric, report, schedule_of(folder.settings))
+        if not running.trials.all():
+            leader.check = partial(check_candidates, settings=folder.settings, dataset=dataset)
         running.trials.note(OVER, False)
         running.trials.restart()
         if registered(folder.settings.sampler).training_free:
             means = Means(device=device, jobs=running.jobs, parallel_map=running.parallel_map, on_progress=proxies)
             leader.asked = _without_training(folder, dataset, means)
+            leader.check(leader.asked)
         else:
             leader.ask()
         leader.over = True
@@ -104,6 +110,8 @@ class _Leader:
     results: dict[Task, dict[str, Any]] = field(default_factory=dict)
     #: Whether no network will be asked for any more.
     over: bool = False
+    #: Of the first networks that are asked for, before anything is trained: raises where some cannot be.
+    check: Callable[[Sequence[Candidate]], None] = lambda candidates: None
 
     def ask(self) -> None:
         """Ask the sampler for all networks of the run; where it learns, wait for the first step of each round."""
@@ -117,6 +125,8 @@ class _Leader:
                     # A relaxed set may have fewer members than was known.
                     return
                 first = len(self.asked)
+                if not first:
+                    self.check(batch)
                 self.asked += batch
                 if sampler.objectives:
                     self._tell(sampler, range(first, len(self.asked)))
@@ -126,8 +136,13 @@ class _Leader:
         self.wait(tasks)
         for task in tasks:
             value = score(self.results[task])
-            # A network that cannot be trained is no good, and the sampler should know.
-            sampler.tell(self.asked[task.number], {self.metric: value or 0.0})
+            # A network that cannot be trained is as bad as any, and the sampler should know.
+            sampler.tell(self.asked[task.number], {self.metric: self._worst() if value is None else value})
+
+    def _worst(self) -> float:
+        """0, or of what may be negative the least that has been found at this step, in rounds that are over."""
+        over = (score(one) for task, one in self.results.items() if task.step == self.schedule.first)
+        return min((0.0, *(value for value in over if value is not None)))
 
     def wait(self, tasks: Sequence[Task] | None) -> None:
         """Let the engine work until these steps have results, or, with None, all of the run."""

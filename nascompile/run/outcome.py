@@ -6,10 +6,13 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import isfinite
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nascompile.data.dataset import Dataset
 from nascompile.run.errors import RunError
@@ -34,7 +37,8 @@ __all__ = ["AGREEMENT", "Outcome", "finish"]
 AGREEMENT = ("meco", "zico", "naswot", "snip")
 #: Examples per batch of the proxies.
 _BATCH = 64
-_FEW = 3
+#: Of fewer networks no tau is told.
+_FEW = 10
 
 
 @dataclass(frozen=True)
@@ -49,17 +53,26 @@ class Outcome:
             after training, `valid_qat` and `test_qat` trained on in int8, `valid_int8` and `test_int8` of the better of
             these, which ships (`ships` says which). `stopped` is the epoch of the rung at which a network was stopped;
             it has `valid` there, and no more. Of those that were built for the chip `rom_built`, `ram_built`,
-            `instructions`; where it could not be trained or quantised `error`.
-        agreement: Kendall's tau of each proxy, of FLOPs and of parameters with `test` over the networks that were
-            trained to the end.
+            `instructions`; where it could not be trained or quantised `error`. Where the metric is the accuracy,
+            `intervals` has that of each at 95 %, by the name of its column.
+        agreement: of each proxy, of FLOPs and of parameters Kendall's `tau` with `test` over the `n` networks that were
+            trained to the end, and its `p`, the probability of a tau as large where there is no relation; none of fewer
+            than ten.
         verdict: how good the choice is.
+        examples: of `valid` and `test`, how many.
+        guess: by part, the metrics of the best answer that is the same for all examples; none for boxes.
+        reports: by the number of a network that is kept, of each of its forms (`float`, `ptq`, `qat`), what there is to
+            say of it on the test part: see `nascompile.training.report`.
     """
 
     metric: str
     costs: tuple[str, ...]
     rows: tuple[Mapping[str, Any], ...]
-    agreement: Mapping[str, float]
+    agreement: Mapping[str, Mapping[str, float]]
     verdict: str
+    examples: Mapping[str, int] = field(default_factory=dict)
+    guess: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    reports: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: RunFolder) -> Outcome | None:
@@ -74,7 +87,8 @@ class Outcome:
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             rows, costs = tuple(data["networks"]), tuple(data["costs"])
-            return cls(data["metric"], costs, rows, data["agreement"], data["verdict"])
+            more = {name: data[name] for name in ("examples", "guess", "reports")}
+            return cls(data["metric"], costs, rows, data["agreement"], data["verdict"], **more)
         except (ValueError, KeyError, TypeError):
             hint = f"delete it: `nascompile resume {folder.path}` writes it anew"
             raise FileError.of("damaged-file", "these are no results", hint, path) from None
@@ -117,7 +131,10 @@ class Outcome:
         """As plain data."""
         return {
             "metric": self.metric, "costs": list(self.costs), "verdict": self.verdict,
-            "agreement": dict(self.agreement), "networks": [dict(row) for row in self.rows],
+            "agreement": {name: dict(one) for name, one in self.agreement.items()}, "examples": dict(self.examples),
+            "guess": {name: dict(one) for name, one in self.guess.items()},
+            "networks": [dict(row) for row in self.rows],
+            "reports": {number: dict(one) for number, one in self.reports.items()},
         }  # fmt: skip
 
     def write(self, folder: RunFolder) -> None:
@@ -132,9 +149,9 @@ class Outcome:
     def csv(self) -> str:
         """The rows as a table for `nascompile select` and others; networks that could not be trained are left out."""
         rows = [row for row in self.rows if "error" not in row]
-        columns = list(dict.fromkeys(name for row in rows for name in row))
+        columns = list(dict.fromkeys(name for row in rows for name in row if name != "intervals"))
         text = io.StringIO()
-        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
         return text.getvalue()
@@ -156,7 +173,11 @@ def finish(folder: RunFolder, results: Results, dataset: Dataset) -> Outcome:
     ending.fetch()
     choice = ending.choice
     rows = tuple(ending.row(number, number in choice.numbers) for number in ending.networks)
-    outcome = Outcome(ending.metric, folder.settings.costs, rows, ending.agreement(rows), choice.verdict)
+    outcome = Outcome(
+        ending.metric, folder.settings.costs, rows, ending.agreement(rows), choice.verdict,
+        examples={name: len(getattr(dataset, name)) for name in ("valid", "test")},
+        guess=ending.guess(), reports=ending.reports,
+    )  # fmt: skip
     outcome.write(folder)
     return outcome
 
@@ -166,6 +187,7 @@ class _Ending:
     folder: RunFolder
     results: Results
     dataset: Dataset
+    reports: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def metric(self) -> str:
@@ -213,40 +235,74 @@ class _Ending:
         found["valid"] = steps["float"][self.metric]
         if "stopped" in result:
             return {**found, **result}
-        found["test"] = self._test(number)
+        found["test"] = self._tested(number, "float", self._float(number), chosen)
         for step in (PTQ, QAT):
             if f"int8_{step}" in steps:
-                found |= {f"valid_{step}": steps[f"int8_{step}"][self.metric], f"test_{step}": self._int8(number, step)}
+                found[f"valid_{step}"] = steps[f"int8_{step}"][self.metric]
+                found[f"test_{step}"] = self._tested(number, str(step), self._int8(number, step), chosen)
         if "ships" in result:
             ships = result["ships"]
             found |= {"valid_int8": found[f"valid_{ships}"], "test_int8": found[f"test_{ships}"]}
-        return {**found, **result}
+        return {**found, **result, **self._intervals(found)}
 
-    def _test(self, number: int) -> float:
+    def _tested(self, number: int, form: str, found: NDArray[np.float32], chosen: bool) -> float:
+        """The metric of what a network makes of the test part; of one that is kept all else is noted too."""
+        from nascompile.training.metrics import metrics
+        from nascompile.training.report import report
+
+        data = self.dataset
+        if not chosen:
+            return metrics(found, data.test, data.task, data.anchors)[self.metric]
+        self.reports.setdefault(str(number), {})[form] = one = report(found, data.test, data)
+        return one["metrics"][self.metric]
+
+    def _float(self, number: int) -> NDArray[np.float32]:
         from nascompile.run.weights import load_weights
-        from nascompile.training.metrics import evaluate
+        from nascompile.training.tasks import outputs
 
         network = load_weights(self.folder.network(number) / FLOAT, self.candidate(number))
-        return evaluate(network, self.dataset.test, self.dataset.task, self.dataset.anchors)[self.metric]
+        return outputs(network, self.dataset.test.x)
 
-    def _int8(self, number: int, step: Step) -> float:
-        from nascompile.compression.int8 import evaluate_int8
+    def _int8(self, number: int, step: Step) -> NDArray[np.float32]:
         from nascompile.compression.quantised import QuantisedNetwork
 
         network = QuantisedNetwork.load(int8_file(self.folder.network(number), step))
-        return evaluate_int8(network, self.dataset.test, self.dataset.task, self.dataset.anchors)[self.metric]
+        return network.predict(self.dataset.test.x)
 
-    def agreement(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-        """Kendall's tau with the test metric (PrototypeNAS Table 4); none of fewer than three networks."""
+    def _intervals(self, found: Mapping[str, Any]) -> dict[str, Any]:
+        """Of accuracies."""
+        from nascompile.training.report import wilson
+
+        if self.metric != "accuracy":
+            return {}
+        shares = {name: value for name, value in found.items() if name.startswith(("valid", "test"))}
+        sizes = {name: len(getattr(self.dataset, name.partition("_")[0])) for name in shares}
+        return {"intervals": {name: list(wilson(share, sizes[name])) for name, share in shares.items()}}
+
+    def guess(self) -> dict[str, dict[str, float]]:
+        """What the best constant answer reaches."""
+        from nascompile.training.metrics import guess
+
+        data = self.dataset
+        if data.task == "detection":
+            return {}
+        return {name: guess(data.train, getattr(data, name), data.task) for name in ("valid", "test")}
+
+    def agreement(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+        """Kendall's tau with the test metric (PrototypeNAS Table 4); none of fewer than ten networks."""
         from scipy.stats import kendalltau
 
         trained = [row for row in rows if "test" in row]
         if len(trained) < _FEW:
             return {}
         scores = {name: [float(row[name]) for row in trained] for name in ("flops", "params")} | self._proxies(trained)
-        reached = [row["test"] for row in trained]
-        taus = {name: _float(kendalltau(values, reached)[0]) for name, values in scores.items()}
-        return {name: round(tau, 4) for name, tau in taus.items() if isfinite(tau)}
+        reached = [gain({self.metric: row["test"]}, self.metric) for row in trained]
+        found: dict[str, Any] = {name: kendalltau(values, reached) for name, values in scores.items()}
+        return {
+            name: {"tau": round(float(one.statistic), 4), "n": len(trained), "p": round(float(one.pvalue), 6)}
+            for name, one in found.items()
+            if isfinite(one.statistic)
+        }
 
     def _proxies(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
         """The scores of the networks on examples of the training part; none but for classification."""
@@ -260,7 +316,3 @@ class _Ending:
         candidates = [self.candidate(row["number"]) for row in rows]
         result = [one.scores for one in scored(candidates, batched(AGREEMENT, len(data) // 2), data, seed)]
         return {name: [one[name] for one in result] for name in AGREEMENT}
-
-
-def _float(value: Any) -> float:
-    return float(value)

@@ -29,8 +29,9 @@ from nascompile.training.tasks import check_outputs, loss_of, targets
 
 __all__ = ["Trained", "train"]
 
-#: So many times the loss of guessing, and a network has learnt nothing but large numbers.
-_RUNAWAY = 3
+#: So many times the loss of guessing on both parts, or so many times on one, and a network has learnt nothing but large
+#: numbers. On one part alone a batch norm that has not settled may do it, but for a moment and not by that much.
+_RUNAWAY, _FAR = 3, 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,8 +84,8 @@ def train(
     Raises:
         TrainingError: the task cannot be trained, or not by this network or recipe; there is no example; the training
             has diverged: the loss is no number any more, or after the best epoch it is more than three times as large
-            as that of the best constant answer, on both parts, and the network tells classes no better than chance; the
-            checkpoint is that of another training.
+            as that of the best constant answer, on both parts, or a hundred times on one, and the network tells classes
+            no better than chance; the checkpoint is that of another training.
         FileError: the checkpoint is damaged, or cannot be written.
 
     Example:
@@ -267,9 +268,10 @@ class _Run:
             least = max(least, log(answers))
             # Loud mistakes make a large loss too: it must also tell classes no better than chance does.
             chance = 0.5 + 1 / sqrt(len(data.valid))
-        if min(valid["loss"], epoch.loss) <= _RUNAWAY * least or valid.get("auc", 0.5) > chance:
+        loud, louder = sorted((valid["loss"], epoch.loss))
+        if (loud <= _RUNAWAY * least and louder <= _FAR * least) or valid.get("auc", 0.5) > chance:
             return
-        message = f"the loss is {valid['loss']:.3g}, that of guessing {least:.3g}: training has diverged"
+        message = f"the loss is {louder:.3g}, that of guessing {least:.3g}: training has diverged"
         raise TrainingError.of("diverged", message, "use a lower `lr`")
 
 

@@ -109,7 +109,7 @@ def test_errors_choose_the_epoch_in_which_they_are_least() -> None:
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "sgd"])
-@pytest.mark.parametrize("lr", [30.0, 3e4])
+@pytest.mark.parametrize("lr", [30.0, 3e4, 1e8])
 def test_weights_that_run_away_are_no_result(lr: float, optimiser: Any) -> None:
     with pytest.raises(TrainingError, match="has diverged"):
         train(small_network(), blobs(), Recipe(optimiser=optimiser, lr=lr, epochs=3))

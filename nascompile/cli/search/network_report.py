@@ -3,18 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from nascompile.cli.output import out, table
+from nascompile.cli.output import emit_json, out, quantity, table
 from nascompile.cli.search.metric_text import METRIC_NAMES, interval_text, metric_text
+from spaces.errors import NascompileError
 
-__all__ = ["print_report"]
+if TYPE_CHECKING:
+    from nascompile.run.outcome import Outcome
+
+__all__ = ["print_report", "show_network"]
 
 #: A table of what was taken for what is shown up to so many classes; of more, the most frequent mistakes.
 _CLASSES = 12
+#: Ends of columns, and what they are of.
+_FORMS = {"": "float", "_ptq": "ptq", "_qat": "qat"}
+_NAMES = {"float": "as trained", "ptq": "int8, after training", "qat": "int8, trained on"}
 _MISTAKES = 12
+
+
+def show_network(path: Path, number: int, as_json: bool) -> None:
+    """A network of a run: its numbers in every form that was measured, and of one that is kept all of its report.
+
+    Raises:
+        NascompileError: there is no such run or network, or the run has not ended.
+    """
+    from nascompile.run.folder import RunFolder
+    from nascompile.run.outcome import Outcome
+
+    outcome = Outcome.read(RunFolder.open(path))
+    if outcome is None:
+        message = f"`{path}` has not ended, and nothing is measured on the test part yet"
+        raise NascompileError.of("not-ended", message, f"`nascompile resume {path}` brings it to its end")
+    row = next((row for row in outcome.rows if row["number"] == number), None)
+    if row is None:
+        message = f"`{path}` has no network {number}"
+        raise NascompileError.of("no-network", message, f"it has 0 to {len(outcome.rows) - 1}")
+    reports = outcome.reports.get(str(number), {})
+    if as_json:
+        emit_json({"run": str(path), **row, "reports": reports})
+        return
+    out.print(f"{escape(str(path))}#{number}: {escape(row['candidate'])}", soft_wrap=True)
+    if "error" in row:
+        out.print(f"not trained: {escape(row['error'])}", soft_wrap=True)
+        return
+    costs = (
+        f"{name} {quantity(name, row[name])}" for name in ("flops", "params", "rom", "ram", "latency") if name in row
+    )
+    out.print(", ".join(costs))
+    out.print()
+    _print_forms(outcome, row)
+    if reports:
+        form = row.get("ships", "float")
+        out.print()
+        print_report(reports[form], f"{_NAMES[form]}, on the test part")
+    else:
+        out.print("not kept: what was taken for what is written of the networks that are kept", soft_wrap=True)
+
+
+def _print_forms(outcome: Outcome, row: Mapping[str, Any]) -> None:
+    """The metric of each form on both parts."""
+    intervals = row.get("intervals", {})
+    rows = table(
+        METRIC_NAMES[outcome.metric],
+        *(x for part in ("valid", "test") for x in (f">{part}", *(["95 %"] if intervals else []))),
+    )
+    for end, form in _FORMS.items():
+        if f"valid{end}" not in row:
+            continue
+        cells = []
+        for name in (f"valid{end}", f"test{end}"):
+            cells.append(metric_text(outcome.metric, row.get(name)))
+            cells += [interval_text(*intervals[name]) if name in intervals else ""] if intervals else []
+        rows.add_row(_NAMES[form] + (", ships" if row.get("ships") == form else ""), *cells)
+    out.print(rows)
 
 
 def print_report(report: Mapping[str, Any], title: str) -> None:

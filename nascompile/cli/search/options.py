@@ -55,7 +55,8 @@ class Training:
         list[str] | None,
         typer.Option(
             "--train",
-            help="Change the recipe: lr=0.01, batch=64, schedule=cosine, augment=shift, patience=5.",
+            help="Change the recipe: lr=0.01, batch=64, schedule=cosine, augment=shift, patience=5; of classes of "
+            "different sizes: balance=weights (in the loss) or balance=batches.",
             metavar="NAME=VALUE",
         ),
     ] = None
@@ -73,7 +74,21 @@ class Training:
     qat_epochs: Annotated[int, typer.Option("--qat-epochs", min=1, help="qat: epochs of training on.")] = 15
     task: Annotated[
         str | None,
-        typer.Option("--task", help="anomaly: reconstruct one class, and tell others by the error.", metavar="TASK"),
+        typer.Option(
+            "--task",
+            help="anomaly: reconstruct one class, and tell others by the error; regression: predict numbers; "
+            "multi-label: of several labels any number holds. Default: as the data say.",
+            metavar="TASK",
+        ),
+    ] = None
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            "--metric",
+            help="What is maximised: accuracy, balanced_accuracy, f1, auc; regression: r2, or the least mae or rmse; "
+            "multi-label: f1, map, auc; detection: map50, map50_95. Default: the first of them.",
+            metavar="NAME",
+        ),
     ] = None
     normal: Annotated[
         str | None, typer.Option("--normal", help="anomaly: the class that is normal.", metavar="CLASS")

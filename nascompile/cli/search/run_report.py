@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from rich.markup import escape
 from nascompile.cli.counts import between_text
 from nascompile.cli.output import emit_json, out, quantity, table
 from nascompile.cli.report import budget_text, runtime_name
+from nascompile.cli.search.metric_text import METRIC_NAMES, interval_text, metric_text
 from samplers.registry import registered, sampler
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def show_run(path: Path, as_json: bool) -> None:
     rows = table(">#", "~candidate", ">flops", ">epochs", ">valid", ">valid int8")
     for number, one in found.items():
         measured = (one.get(step, {}) for step in ("float", "int8"))
-        shares = ["" if not some else _share(some.get(one["metric"], 0.0)) for some in measured]
+        shares = ["" if not some else metric_text(one["metric"], some.get(one["metric"])) for some in measured]
         rows.add_row(
             str(number), escape(one.get("candidate", "")), quantity("flops", one.get("flops", 0)),
             str(one.get("epochs", "")), *shares,
@@ -97,14 +98,20 @@ def print_outcome(folder: RunFolder, outcome: Outcome) -> None:
         remark = sampler(settings.sampler, **settings.parameters, seed=settings.seed).remark(folder.fs)
         out.print(remark, soft_wrap=True, end="\n" if remark else "")
     for row in failed:
-        out.print(f"not trained: {escape(row['candidate'])}: {escape(row['error'])}", soft_wrap=True)
+        out.print(f"not trained: #{row['number']} {escape(row['candidate'])}: {escape(row['error'])}", soft_wrap=True)
+    for row in outcome.rows:
+        if "error_qat" in row:
+            out.print(f"not trained on in int8: #{row['number']}: {escape(row['error_qat'])}", soft_wrap=True)
     out.print()
     if outcome.chosen:
-        _print_chosen(outcome)
+        _print_chosen(folder, outcome)
         _print_built(folder, outcome)
+    else:
+        out.print("no network could be trained", markup=False)
     if outcome.agreement:
-        taus = ", ".join(f"{name} {tau:+.2f}" for name, tau in outcome.agreement.items())
-        out.print(f"Kendall's tau with the test {outcome.metric}: {taus}", soft_wrap=True)
+        taus = ", ".join(f"{name} {one['tau']:+.2f} (p {_p_text(one['p'])})" for name, one in outcome.agreement.items())
+        n, what = next(iter(outcome.agreement.values()))["n"], METRIC_NAMES[outcome.metric]
+        out.print(f"Kendall's tau with the test {what} of {n:.0f} networks: {taus}", soft_wrap=True)
     if timing := read_timing(folder):
         share = f"{100 * timing['share']:.1f} % of it outside training, scoring and measuring"
         out.print(f"{timing['seconds']:.0f} s, {share}", soft_wrap=True)
@@ -120,8 +127,8 @@ def _stopped_text(outcome: Outcome, settings: RunSettings) -> str:
     return f"{settings.pruner}: {ended}{remark}"
 
 
-def _print_chosen(outcome: Outcome) -> None:
-    what, costs = outcome.metric, " and ".join(outcome.costs)
+def _print_chosen(folder: RunFolder, outcome: Outcome) -> None:
+    what, costs = METRIC_NAMES[outcome.metric], " and ".join(outcome.costs)
     out.print(f"kept {len(outcome.chosen)} of {len(outcome.rows)}, by validation {what} against {costs} "
               f"({outcome.verdict})")  # fmt: skip
     int8 = "test_int8" in outcome.chosen[0]
@@ -130,11 +137,10 @@ def _print_chosen(outcome: Outcome) -> None:
     rows = table(">#", "~candidate", *(f">{name}" for name in names), *columns)
     for row in outcome.chosen:
         values = (quantity(name, row[name]) for name in names)
-        rows.add_row(str(row["number"]), escape(row["candidate"]), *values, *_measured(row, int8))
+        rows.add_row(str(row["number"]), escape(row["candidate"]), *values, *_measured(outcome, row, int8))
     out.print(rows)
-    best, name = outcome.best, "int8" if int8 else ""
-    shown = f"the best by validation is #{best['number']}: test {what} {_share(best['test_int8' if int8 else 'test'])}"
-    out.print(f"{shown}{' in ' if name else ''}{name}; the test part chose nothing", soft_wrap=True)
+    for line in _best_lines(folder, outcome, "test_int8" if int8 else "test"):
+        out.print(line, soft_wrap=True, markup=False)
 
 
 def _print_built(folder: RunFolder, outcome: Outcome) -> None:
@@ -154,10 +160,31 @@ def _print_built(folder: RunFolder, outcome: Outcome) -> None:
     out.print(rows)
 
 
-def _measured(row: Mapping[str, Any], int8: bool) -> list[str]:
+def _best_lines(folder: RunFolder, outcome: Outcome, column: str) -> Iterator[str]:
+    """How good the best one is, how sure that is, and what guessing reaches."""
+    from nascompile.training.report import small_validation
+
+    best, metric = outcome.best, outcome.metric
+    form = " in int8" if column == "test_int8" else ""
+    shown = (
+        f"the best by validation is #{best['number']}: test {METRIC_NAMES[metric]} {metric_text(metric, best[column])}"
+    )
+    intervals = [best["intervals"][column]] if "intervals" in best else []
+    sure = "".join(f" (95 %: {interval_text(*one)}, {outcome.examples['test']:,} examples)" for one in intervals)
+    yield f"{shown}{form}{sure}; the test part chose nothing"
+    if metric in (guess := outcome.guess.get("test", {})):
+        yield f"guessing, the same for all, reaches {metric_text(metric, guess[metric])}"
+    if metric == "accuracy":
+        accuracies = [row[outcome.shipped] for row in outcome.finalists]
+        if remark := small_validation(outcome.examples["valid"], accuracies):
+            yield remark
+    yield f"in detail: nascompile show {folder.path}#{best['number']}"
+
+
+def _measured(outcome: Outcome, row: Mapping[str, Any], int8: bool) -> list[str]:
     names = ("valid", "test", *(("valid_int8", "test_int8") if int8 else ()))
-    return [_share(row[name]) for name in names]
+    return [metric_text(outcome.metric, row[name]) for name in names]
 
 
-def _share(value: float) -> str:
-    return f"{100 * value:.2f} %"
+def _p_text(p: float) -> str:
+    return f"{p:.2g}" if p >= 1e-4 else "below 0.0001"

@@ -91,6 +91,7 @@ class TrainSearch:
         from nascompile.run.config import changes
         from nascompile.run.deployment import check_deployable
         from nascompile.run.folder import RunFolder
+        from nascompile.run.preflight import check_measurable, check_settings
 
         options, training, parameters = self.options, self.options.training, self.options.parameters()
         search = options.search() if registered(options.sampler).training_free else None
@@ -101,6 +102,7 @@ class TrainSearch:
             named_sampler(options.sampler, seed=options.seed, **parameters)
         check_engine(options.resources.engine, options.resources.device)
         settings = self._settings(parameters)
+        check_settings(settings)
         if options.output:
             RunFolder(options.output).check_own()
         keeps = "float32" if training.quantise == "none" else "int8"
@@ -125,6 +127,7 @@ class TrainSearch:
             check_deployable(fs.program)
         path = options.output or Path(default_name(fs.program, options.sampler, options.seed))
         assert dataset is not None  # there are data, and a network
+        check_measurable(dataset, settings)
         settings = replace(settings, name=path.name, data=replace(settings.data, digest=dataset.digests))
         command = shlex.join(["nascompile", *sys.argv[1:]])
         folder = RunFolder.create(path, settings, fs, self.text, command)
@@ -133,11 +136,12 @@ class TrainSearch:
         finish_run(folder, options.resources, options.as_json, dataset)
 
     def _settings(self, parameters: Mapping[str, Any]) -> RunSettings:
+        from nascompile.training.objective import METRICS
         from nascompile.training.recipes import recipe
 
         given = self.options.training
-        if given.task not in (None, "classification", "anomaly", "detection"):
-            hint = "it is classification, anomaly or detection"
+        if given.task not in (None, *METRICS):
+            hint = did_you_mean(str(given.task), METRICS)
             raise NascompileError.of("wrong-value", f"--task cannot be `{given.task}`", hint)
         costs = tuple(dict.fromkeys(given.cost or ("flops",)))
         words = [("quantise", given.quantise, QUANTISATIONS), *(("cost", cost, COSTS) for cost in costs)]
@@ -151,7 +155,8 @@ class TrainSearch:
                 "no-data", "training needs data", "give --data: a folder, an archive or an .npz file"
             )
         kept = ("samples", "select", "sparsity", "quantise", "qat_epochs", "storage", "deploy", "reduction", "rungs")
-        taught = recipe(given.recipe, **{"epochs": given.epochs, **parsed("--train", given.train or ())})
+        changes = {"epochs": given.epochs, "metric": given.metric, **parsed("--train", given.train or ())}
+        taught = recipe(given.recipe, **changes)
         return RunSettings(
             self.options.sampler, parameters, seed=seed, data=data, recipe=taught,
             costs=costs, pruner=_pruner(given, taught.epochs), **{name: getattr(given, name) for name in kept},
@@ -298,8 +303,6 @@ def finish_run(
                 clock.scored(asking)
                 progress(what, 0)
 
-            progress("reading the data", 0)
-            dataset = load_data(folder)
             results = lead(
                 folder, dataset, report=shown.stage, proxies=proxies, on_progress=shown.network, **vars(resources)
             )
@@ -319,6 +322,8 @@ def finish_run(
         emit_json(outcome_data(folder, outcome))
     else:
         print_outcome(folder, outcome)
+    if not outcome.chosen:
+        raise typer.Exit(1)
 
 
 class _Shown:
