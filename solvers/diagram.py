@@ -102,6 +102,7 @@ def _together(chains: Sequence[Chain], ram_model: str, progress: Progress | None
     if len({chain.ram_limit for chain in chains}) > 1:
         return None
     try:
+        need(4 * sum(stage.next.size for chain in chains for stage in chain.stages))
         allowed = [None if chain.impossible else _allowed(chain, ram_model) for chain in chains]
         return _unmerged(joined(chains, allowed, ram_model == "pingpong"), ram_model, progress)
     except EngineError as error:

@@ -190,11 +190,14 @@ def _tables(blocks: _Blocks, entries: Sequence[_Entry | None], widths: Sequence[
     """Next states per level, that of the variant first; after the states of blocks come those in which some wait."""
     depth = len(widths)
     firsts = dict.fromkeys(entry.block for entry in entries if entry)
-    waiting = [[block for block in firsts if block.height < height] for height in range(depth + 1)]
+    waiting = [
+        {block: k for k, block in enumerate(block for block in firsts if block.height < height)}
+        for height in range(depth + 1)
+    ]
 
     def state(block: _Block, height: int) -> int:
         """Where a variant is at some height that begins with a block."""
-        return block.begin if block.height == height else blocks.states(height) + waiting[height].index(block)
+        return block.begin if block.height == height else blocks.states(height) + waiting[height][block]
 
     tables = [np.array([[state(entry.block, depth) if entry else -1 for entry in entries]], np.int32)]
     for height in range(depth, 0, -1):
