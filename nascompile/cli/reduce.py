@@ -77,6 +77,7 @@ def reduce(
     if fs and not as_json:
         # What counts as it ships is searched as it is; else the search reduces the space anew.
         what = request.words("dtype", "runtime", "ram_model") if data["ships"] or not written else [str(path)]
+        out.print()
         say_next("nascompile", "search", *what, "--data", "DATA")
     if not fs:
         if not as_json:

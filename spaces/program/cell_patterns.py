@@ -2,7 +2,8 @@
 
 Where every operator keeps the shape of its input, all tensors of a cell have the same size. What it holds in memory
 then follows from which tensors its operators read, make and overwrite: a 1x1 convolution holds what a 3x3 one does.
-Cells that agree in this are one pattern, which is walked once, in units of a tensor. The rest are sums over operators.
+Cells that agree in this are one pattern, which is walked once, in units of a tensor. The rest are sums over operators,
+and the kernels that a cell calls are those of its operators together.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from spaces.tensors import DTYPES, Infeasible, Tensor
 
 if TYPE_CHECKING:
     from spaces.blocks.base import Edges
+    from spaces.costs.latency import LatencyProfile
     from spaces.language.settings import Settings
     from spaces.operators import Ops
     from spaces.runtimes.base import Runtime
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["CellPatterns"]
 
 Ints = NDArray[np.int64]
-_PEAK, _OUT = LAYER_COSTS.index("peak"), LAYER_COSTS.index("out_bytes")
+_PEAK, _OUT, _KERNELS = LAYER_COSTS.index("peak"), LAYER_COSTS.index("out_bytes"), len(LAYER_COSTS)
 
 
 class CellPatterns:
@@ -37,12 +39,13 @@ class CellPatterns:
         edges: the cell.
         settings: biases, batch norms and activations of the space.
         runtime: gives a ROM that is a sum over operators.
+        profile: gives a latency that is one, too.
     """
 
-    def __init__(self, edges: Edges, settings: Settings, runtime: Runtime) -> None:
-        self._edges, self._settings, self._runtime = edges, settings, runtime
-        self._known: dict[bytes, list[int]] = {}
-        self._joints: dict[tuple[str, ...], list[int]] = {}
+    def __init__(self, edges: Edges, settings: Settings, runtime: Runtime, profile: LatencyProfile | None) -> None:
+        self._edges, self._settings, self._runtime, self._profile = edges, settings, runtime, profile
+        self._known: dict[Hashable, list[int]] = {}
+        self._joints: dict[Hashable, list[int]] = {}
 
     def costs(self, x: Tensor, chosen: Ints) -> tuple[Ints, NDArray[np.float64], NDArray[np.bool_]] | None:
         """The costs of cells on an input whose data type is as wide as that of their weights.
@@ -52,8 +55,8 @@ class CellPatterns:
             chosen: the operator of each edge, -1 where it is not there: [n, edges].
 
         Returns:
-            The costs by `LAYER_COSTS`, [n, costs]; the sums of log2(w), [n]; which have weights, [n]. None where an
-            operator changes the shape, or cannot be.
+            The costs by `LAYER_COSTS` and the kernels, a bit for each, [n, costs + 1]; the sums of log2(w), [n]; which
+            have weights, [n]. None where an operator changes the shape, or cannot be.
         """
         try:
             made = [self._edges.operator(word, x.shape) for word in self._edges.words]
@@ -68,6 +71,7 @@ class CellPatterns:
         first, inverse = distinct_rows(list((like[chosen] + 1).T))
         walked = np.array([self._walk(x, like[chosen[at]]) for at in first])
         costs = table[chosen].sum(axis=1) + walked[inverse]
+        costs[:, _KERNELS] = np.bitwise_or.reduce(table[chosen, _KERNELS], axis=1) | walked[inverse, _KERNELS]
         costs[:, _PEAK] = walked[inverse, _PEAK] * x.nbytes
         costs[:, _OUT] = x.nbytes
         weighted = np.array([*(any(op.has_weights for op in ops) for ops in made), False])
@@ -75,26 +79,29 @@ class CellPatterns:
 
     def _cost(self, x: Tensor, ops: Ops) -> tuple[list[int], float]:
         if not ops:
-            return [0] * len(LAYER_COSTS), 0.0
-        cost = layer_cost(ops, x, x._replace(dtype=self._settings.dtype), self._settings, self._runtime)
-        return [getattr(cost, name) for name in LAYER_COSTS], cost.log_width
+            return [0] * (len(LAYER_COSTS) + 1), 0.0
+        out = x._replace(dtype=self._settings.dtype)
+        cost = layer_cost(ops, x, out, self._settings, self._runtime, profile=self._profile)
+        return [*(getattr(cost, name) for name in LAYER_COSTS), cost.kernels], cost.log_width
 
     def _walk(self, x: Tensor, chosen: Ints) -> list[int]:
         """What a cell costs beyond its operators, for sums and zeros; and its peak, in tensors."""
-        known = self._known.get(chosen.tobytes())
+        # What a sum takes depends on its size, by a profile alone.
+        key = (x if self._profile else None, chosen.tobytes())
+        known = self._known.get(key)
         if known is None:
             ops = self._edges.lower(x.shape, chosen.tolist())
             known = [*self._between(x, tuple([op for op in ops if not op.origin]))]
             known[_PEAK] = peak_bytes(ops, x.nbytes, DTYPES[x.dtype]) // x.nbytes
-            self._known[chosen.tobytes()] = known
+            self._known[key] = known
         return known
 
     def _between(self, x: Tensor, ops: Ops) -> list[int]:
         """What operators between the edges cost: sums, zeros, copies. They have no weights, so their kinds tell."""
-        kinds = tuple([op.kind for op in ops])
-        if kinds not in self._joints:
-            self._joints[kinds] = self._cost(x, tuple([replace(op, inputs=(0,)) for op in ops]))[0]
-        return self._joints[kinds]
+        key = (x if self._profile else None, *[(op.kind, len(op.inputs)) for op in ops])
+        if key not in self._joints:
+            self._joints[key] = self._cost(x, tuple([replace(op, inputs=(0,) * len(op.inputs)) for op in ops]))[0]
+        return self._joints[key]
 
 
 def _first_alike(made: list[Ops]) -> Ints:

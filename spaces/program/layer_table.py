@@ -234,16 +234,19 @@ class LayerTable:
         x, own = self.tensors[number], self.space.settings.dtype
         check_rank(spec, x)
         alike = None
-        if self.runtime.per_operator and not self.latency and DTYPES[x.dtype] == DTYPES[own]:
+        summed = self.runtime.per_operator and (self.latency is None or self.latency.runtime.per_operator)
+        if summed and DTYPES[x.dtype] == DTYPES[own]:
             self._check_dtype(spec, own)
-            alike = self._patterns.setdefault(id(edges), CellPatterns(edges, self.space.settings, self.runtime))
-            alike = alike.costs(x, chosen)
+            made = CellPatterns(edges, self.space.settings, self.runtime, self.latency)
+            alike = self._patterns.setdefault(id(edges), made).costs(x, chosen)
         if alike is None:
             return np.array([self._cell(spec, edges, x, row) for row in chosen.tolist()])
         costs, log_widths, weighted = alike
         out = np.where(weighted, self.tensor(x._replace(dtype=own)), number)
         start = len(self._costs)
-        self._costs.extend(np.column_stack([costs, out, np.zeros(len(out), np.int64)]))
+        sets, which = np.unique(costs[:, len(LAYER_COSTS)], return_inverse=True)
+        kernels = np.array([self.kernel_set(used) for used in sets.tolist()], np.int64)[which]
+        self._costs.extend(np.column_stack([costs[:, : len(LAYER_COSTS)], out, kernels]))
         self._log_widths.extend(log_widths[:, None])
         return np.arange(start, len(self._costs))
 

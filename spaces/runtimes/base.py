@@ -47,7 +47,8 @@ class Runtime(ABC):
         no_rom: why it says nothing of ROM; empty where it does.
         base: bytes of flash without any layer.
         shares_code: whether its layers share kernels, each of which is in flash once.
-        per_operator: whether the ROM of a layer is the sum over its operators, whichever stand together.
+        per_operator: whether the ROM of a layer is the sum over its operators, whichever stand together, its kernels
+            are theirs, and so is what it takes by a profile of this runtime.
     """
 
     name: ClassVar[str]

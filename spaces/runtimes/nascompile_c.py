@@ -54,6 +54,7 @@ class NascompileC(Runtime):
     stack: ClassVar[int] = 1024
     profiles: ClassVar[str | None] = "nascompile-c"
     shares_code: ClassVar[bool] = True
+    per_operator: ClassVar[bool] = True
 
     core: str
     dtype: str

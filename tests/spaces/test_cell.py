@@ -16,6 +16,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+import nascompile as nc
 from solvers.base import solve
 from spaces.costs.layer import peak_bytes
 from spaces.errors import CandidateError
@@ -251,6 +252,19 @@ def test_cells_of_one_pattern_differ_by_their_operators(name: str) -> None:
     """With code bytes for every kind, those between the edges too."""
     code = {kind: 10 * k + 1 for k, kind in enumerate(("conv", "add", "zeros", "identity", "relu", "avg_pool"))}
     program = compile_space(load_space(name), runtime=Ebs(code))
+    rows = np.random.default_rng(0).integers(0, 5, (60, 6))
+    costs = program.costs(0, rows)
+    for k, row in enumerate(rows.tolist()):
+        walked = totals(candidate_of(program, 0, row))
+        assert {name: column[k] for name, column in costs.items()} == walked
+
+
+@pytest.mark.parametrize("latency", [None, "nascompile-c"])
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+@pytest.mark.parametrize("name", ["nasbench201", "nasbench201_benchmark"])
+def test_cells_of_one_pattern_share_the_code_of_their_kernels(name: str, dtype: str, latency: str | None) -> None:
+    """Of our own C each kernel is there once, and a sum takes what its size says."""
+    program = nc.compile(name, mcu="stm32l432", ships=dtype, latency_profile=latency)
     rows = np.random.default_rng(0).integers(0, 5, (60, 6))
     costs = program.costs(0, rows)
     for k, row in enumerate(rows.tolist()):
