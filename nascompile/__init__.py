@@ -16,6 +16,8 @@ from spaces.lazy import face  # noqa: E402
 
 if TYPE_CHECKING:
     from nascompile.api import compile, load_set, reduce
+    from nascompile.run.fit import fit
+    from nascompile.run.search import search
     from solvers.sets.feasible_set import FeasibleSet
     from solvers.sets.relaxed_set import RelaxedSet
     from spaces.errors import NascompileError
@@ -34,18 +36,22 @@ __all__ = [
     "Program",
     "RelaxedSet",
     "compile",
+    "fit",
     "load_set",
     "load_space",
     "load_target",
     "parse_candidate",
     "read_space",
     "reduce",
+    "search",
 ]
 
 __getattr__, __dir__ = face(
     __name__,
     {
         **dict.fromkeys(("compile", "load_set", "reduce"), "nascompile.api"),
+        "fit": "nascompile.run.fit",
+        "search": "nascompile.run.search",
         "FeasibleSet": "solvers.sets.feasible_set",
         "RelaxedSet": "solvers.sets.relaxed_set",
         "NascompileError": "spaces.errors",

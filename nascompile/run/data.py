@@ -9,7 +9,9 @@ from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from nascompile.data.dataset import Dataset
+import numpy as np
+
+from nascompile.data.dataset import Dataset, Part
 from nascompile.run.errors import RunError
 from nascompile.run.settings import DataSettings
 from spaces.errors import FileError
@@ -23,7 +25,7 @@ from spaces.tensors import Infeasible
 if TYPE_CHECKING:
     from nascompile.run.folder import RunFolder
 
-__all__ = ["data_record", "example_network", "load_data", "read_data", "read_record", "write_record"]
+__all__ = ["data_record", "example_network", "load_data", "no_data", "read_data", "read_record", "write_record"]
 
 _RECORD = "data.json"
 
@@ -60,6 +62,12 @@ def read_data(given: DataSettings, network: Candidate) -> Dataset:
     return data
 
 
+def no_data() -> Dataset:
+    """Of a run that trains nothing: what it evaluates by has data of its own."""
+    empty = Part(np.zeros((0, 0), np.float32), np.zeros(0, np.int64))
+    return Dataset("classification", empty, empty, empty, ())
+
+
 def load_data(folder: RunFolder, path: str | None = None) -> Dataset:
     """The data set of a run, the same as when it began.
 
@@ -71,6 +79,8 @@ def load_data(folder: RunFolder, path: str | None = None) -> Dataset:
         FileError: the data cannot be read.
         RunError: they are not those of the run any more; it says what has changed.
     """
+    if folder.settings.own:
+        return no_data()
     given = folder.settings.data
     given = replace(given, path=path) if path else given
     try:

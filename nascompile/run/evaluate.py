@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from nascompile.compression.errors import CompressionError
 from nascompile.data.dataset import Dataset
+from nascompile.run.own import Place, evaluate_own
 from nascompile.run.settings import RunSettings
 from nascompile.run.steps import Step
 from nascompile.training.errors import TrainingError
@@ -74,12 +75,10 @@ def evaluate_step(
         return found
     folder.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
-    work = _Work(candidate, dataset, settings, folder, device=device, on_progress=on_progress)
-    try:
-        made = {"train": work.train, "ptq": work.ptq, "qat": work.qat}[step.kind](step)
-        made["metric"] = check_metric(dataset.task, settings.recipe.metric)
-    except (TrainingError, CompressionError) as error:
-        made = {"error": error.diagnostics[0].message}
+    if settings.own:
+        made = evaluate_own(candidate, settings.own, Place(folder, device, settings.seed))
+    else:
+        made = _Work(candidate, dataset, settings, folder, device=device, on_progress=on_progress).do(step)
     seconds = round(time.monotonic() - start, 3)
     result = {"candidate": str(candidate), **candidate.costs, **made, "seconds": seconds}
     write_atomically(step_file(folder, step), (json.dumps(result, indent=2) + "\n").encode())
@@ -131,6 +130,8 @@ def score(result: Mapping[str, Any]) -> float | None:
     """What counts of a step: its metric of the validation part, the more, the better; None where it found nothing."""
     if "valid" not in result:
         return None
+    if "gain" in result:
+        return float(result["gain"])
     return gain(result["valid"], result["metric"]) if result["metric"] in result["valid"] else 0.0
 
 
@@ -161,6 +162,15 @@ class _Work:
     @property
     def recipe(self) -> Recipe:
         return replace(self.settings.recipe, seed=self.settings.seed, device=self.device)
+
+    def do(self, step: Step) -> dict[str, Any]:
+        """A step, and why it cannot be done."""
+        try:
+            made = {"train": self.train, "ptq": self.ptq, "qat": self.qat}[step.kind](step)
+            made["metric"] = check_metric(self.dataset.task, self.settings.recipe.metric)
+        except (TrainingError, CompressionError) as error:
+            made = {"error": error.diagnostics[0].message}
+        return made
 
     def train(self, step: Step) -> dict[str, Any]:
         """Train on to an epoch; at the end of all the network is written."""

@@ -39,7 +39,7 @@ _JOURNAL = "journal.log"
 #: What a run writes, beside its settings.
 _OWN = (
     "networks", "deploy", "journal.log*", "set.nasset", "data.json", "timing.json", "results.csv", "results.json",
-    "front.html", "*.jsonl",
+    "front.html", "*.jsonl", "tensorboard", "logged.json",
 )  # fmt: skip
 
 
@@ -379,7 +379,7 @@ class RunFolder:
             message = f"`{self.path}` holds a run on another set: {size} members of `{self.fs.program.space.name}`"
             raise RunError.of("other-run", message, hint)
         old, new = _flat(self.settings), _flat(settings)
-        same = new["digest"] is not None and old.get("digest") == new["digest"]
+        same = new.get("digest") is not None and old.get("digest") == new["digest"]
         for key in new:
             # The same data may lie elsewhere now; and before there were digests, their place was all that told.
             if (key == "path" and same) or (key == "digest" and old.get("digest") is None):
@@ -411,7 +411,10 @@ def _checked(path: Path) -> bytes | None:
 def _flat(settings: RunSettings) -> dict[str, object]:
     """The settings as their file has them, those of data and recipe by their own names."""
     result = settings.to_data()
-    return {**result.pop("data"), **result.pop("recipe"), **result}
+    own = result.pop("own", {})
+    # A module may lie elsewhere now.
+    own.pop("place", None)
+    return {**result.pop("data", {}), **result.pop("recipe", {}), **result, **own}
 
 
 def _short(value: object) -> str:

@@ -70,10 +70,11 @@ def lead(
             or, of a run that begins, it is known of networks that are asked for first that they cannot be trained.
     """
     with make_engine(engine, folder, dataset, jobs, device, on_progress=on_progress) as running:
-        metric = check_metric(dataset.task, folder.settings.recipe.metric)
-        leader = _Leader(folder, running, metric, report, schedule_of(folder.settings))
-        if not running.trials.all():
-            leader.check = partial(check_candidates, settings=folder.settings, dataset=dataset)
+        settings = folder.settings
+        metric = settings.own.metric if settings.own else check_metric(dataset.task, settings.recipe.metric)
+        leader = _Leader(folder, running, metric, report, schedule_of(settings))
+        if not settings.own and not running.trials.all():
+            leader.check = partial(check_candidates, settings=settings, dataset=dataset)
         running.trials.note(OVER, False)
         running.trials.restart()
         if registered(folder.settings.sampler).training_free:

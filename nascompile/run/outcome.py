@@ -80,10 +80,15 @@ class Outcome:
 
         Raises:
             FileError: its file is damaged.
+            RunError: the run trains nothing.
         """
         path = folder.path / "results.json"
         if not path.exists():
             return None
+        if folder.settings.own:
+            message = f"`{folder.path}` has no networks that were trained: it was evaluated by a function"
+            hint = f"`nascompile select {folder.path / 'results.csv'} --objectives ...` chooses of its table"
+            raise RunError.of("own-run", message, hint)
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             rows, costs = tuple(data["networks"]), tuple(data["costs"])

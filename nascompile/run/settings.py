@@ -9,7 +9,7 @@ from typing import Any
 
 from nascompile.training.recipes import Recipe
 
-__all__ = ["COSTS", "ENGINES", "PRUNERS", "QUANTISATIONS", "DataSettings", "RunSettings"]
+__all__ = ["COSTS", "ENGINES", "PRUNERS", "QUANTISATIONS", "DataSettings", "Own", "RunSettings"]
 
 #: What evaluates candidates: processes of this machine, or a Ray cluster. It decides nothing that a run finds.
 ENGINES = ("local", "ray")
@@ -53,6 +53,27 @@ class DataSettings:
 
 
 @dataclass(frozen=True)
+class Own:
+    """An evaluation of the user's own, in the place of training.
+
+    Args:
+        function: `module:function`, or what the function is called that only the process has which began the run.
+        place: the folder of its module, for those who do not find it.
+        metric: of what it returns, the one that counts.
+        sense: `max` or `min`, whichever of that is wanted.
+    """
+
+    function: str
+    place: str
+    metric: str
+    sense: str
+
+
+#: Settings of training, which a run without any does not have.
+_TRAINING = ("data", "recipe", "sparsity", "quantise", "qat_epochs", "deploy", "pruner", "reduction", "rungs")
+
+
+@dataclass(frozen=True)
 class RunSettings:
     """All that decides what a run finds; how many processes do it is not among it.
 
@@ -76,6 +97,7 @@ class RunSettings:
         reduction: of the networks at a rung one in so many is trained on, so many times longer.
         rungs: how often networks are compared, the end of training included.
         extended: `samples` as they were before the run was extended, ascending.
+        own: what evaluates in the place of training; then nothing that is about training has a meaning.
 
     Example:
         >>> settings = RunSettings("entropy", {}, 20, 5, 0, DataSettings("digits.npz"), Recipe(epochs=3))
@@ -101,10 +123,19 @@ class RunSettings:
     reduction: int = 2
     rungs: int = 3
     extended: tuple[int, ...] = ()
+    own: Own | None = None
+
+    @classmethod
+    def of_own(cls, own: Own, **others: Any) -> RunSettings:
+        """Of a run that trains nothing."""
+        return cls(data=DataSettings(""), recipe=Recipe(epochs=1), quantise="none", own=own, **others)
 
     def to_data(self) -> dict[str, Any]:
         """As plain data."""
-        return json.loads(json.dumps({**asdict(self), "recipe": self.recipe.about()}))
+        data = {**asdict(self), "recipe": self.recipe.about()}
+        for name in _TRAINING if self.own else ("own",):
+            del data[name]
+        return json.loads(json.dumps(data))
 
     def is_part_of(self, other: RunSettings) -> bool:
         """Whether the other ones are these, but perhaps of a run that was extended since."""
@@ -119,6 +150,8 @@ class RunSettings:
         Raises:
             ValueError, KeyError, TypeError: it is none of a run's settings.
         """
-        read = {**data["data"], "split": tuple(data["data"]["split"])}
         lists = {name: tuple(data[name]) for name in ("costs", "extended")}
+        if "own" in data:
+            return cls.of_own(Own(**data["own"]), **{name: data[name] for name in data if name != "own"} | lists)
+        read = {**data["data"], "split": tuple(data["data"]["split"])}
         return cls(**{**data, **lists, "data": DataSettings(**read), "recipe": Recipe(**data["recipe"])})

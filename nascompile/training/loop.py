@@ -27,7 +27,10 @@ from nascompile.training.objective import better, check_metric, epoch_metric
 from nascompile.training.recipes import Recipe
 from nascompile.training.tasks import check_outputs, loss_of, targets
 
-__all__ = ["Trained", "train"]
+__all__ = ["OwnLoss", "Trained", "train"]
+
+#: From what a network gives [n, ...] and the targets [n, ...] to the loss of a batch.
+OwnLoss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 #: So many times the loss of guessing on both parts, or so many times on one, and a network has learnt nothing but large
 #: numbers. On one part alone a batch norm that has not settled may do it, but for a moment and not by that much.
@@ -63,7 +66,8 @@ def train(
     *,
     checkpoint: Path | None = None,
     until: int | None = None,
-    progress: Callable[[Epoch], None] | None = None,
+    progress: Callable[[Epoch], object] | None = None,
+    loss: OwnLoss | None = None,
 ) -> Trained:
     """Train a copy of a network.
 
@@ -80,6 +84,8 @@ def train(
         until: stop after so many epochs of the recipe's; from the checkpoint training goes on as if it had not stopped.
             A checkpoint that is further is left as it is.
         progress: called at the end of each epoch, when the checkpoint is written.
+        loss: from what the network gives [n, ...] and the targets [n, ...] to the loss; by default the task's. Whether
+            the training has diverged is then yours to see, unless the loss is no number any more.
 
     Raises:
         TrainingError: the task cannot be trained, or not by this network or recipe; there is no example; the training
@@ -100,8 +106,10 @@ def train(
     _check(dataset, recipe)
     check_outputs(network, dataset)
     with _surroundings(recipe):
-        run = _Run(deepcopy(network), dataset, recipe)
+        run = _Run(deepcopy(network), dataset, recipe, loss)
         about = run_of(network, dataset, recipe) if checkpoint else {}
+        if loss and checkpoint:
+            about["loss"] = f"{loss.__module__}.{getattr(loss, '__qualname__', type(loss).__qualname__)}"
         if checkpoint and checkpoint.exists():
             run.restore(load_state(checkpoint, about))
         while not run.ended and (until is None or len(run.history) < until):
@@ -155,14 +163,17 @@ def _device(name: str) -> torch.device:
 class _Run:
     """A training between two epochs."""
 
-    def __init__(self, network: nn.Module, dataset: Dataset, recipe: Recipe) -> None:
+    def __init__(self, network: nn.Module, dataset: Dataset, recipe: Recipe, loss: OwnLoss | None) -> None:
         self.recipe, self.dataset = recipe, dataset
         self.device = torch.device(recipe.device)
         self.network = network.to(self.device)
         self.x = torch.from_numpy(dataset.train.x).to(self.device)
         self.y = targets(dataset.train).to(self.device)
         weights = loss_weights(dataset.train, dataset.task).to(self.device) if recipe.balance == "weights" else None
+        self.own = loss is not None
         self.loss = loss_of(dataset.task, dataset.anchors, weights)
+        if loss is not None:
+            self.loss = lambda y, _, target: loss(y, target)
         self.drawn = drawing_weights(dataset.train, dataset.task) if recipe.balance == "batches" else None
         self.metric = epoch_metric(dataset.task, recipe.metric)
         self.optimiser = _optimiser(self.network, recipe)
@@ -259,7 +270,7 @@ class _Run:
         if not isfinite(valid["loss"]):
             message = f"what the network gives after epoch {self.best} is no number: training has diverged"
             raise TrainingError.of("diverged", message, "use a lower `lr`")
-        if data.task == "detection" or not self.ended:
+        if data.task == "detection" or self.own or not self.ended:
             return
         least, chance = guess(data.train, data.valid, data.task)["loss"], inf
         if data.task in ("classification", "multi-label"):

@@ -13,6 +13,7 @@ from nascompile.cli.counts import between_text
 from nascompile.cli.output import emit_json, out, quantity, table
 from nascompile.cli.report import budget_text, runtime_name
 from nascompile.cli.search.metric_text import METRIC_NAMES, interval_text, metric_text
+from nascompile.cli.search.own import show_own
 from samplers.registry import registered, sampler
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ def show_run(path: Path, as_json: bool) -> None:
     from nascompile.run.outcome import Outcome
 
     folder = RunFolder.open(path)
+    if folder.settings.own:
+        show_own(folder, as_json)
+        return
     if found := Outcome.read(folder):
         if as_json:
             emit_json(outcome_data(folder, found))

@@ -21,6 +21,7 @@ from nascompile.cli.outputs import RUN
 from nascompile.cli.pace import Pace
 from nascompile.cli.parameters import parsed
 from nascompile.cli.search.options import Resources, SearchOptions, Training
+from nascompile.cli.search.own import finish_own_run
 from nascompile.cli.search.run_report import draw_front, outcome_data, print_outcome
 from nascompile.cli.search.shipping import check_type, shipped_set
 from nascompile.cli.search.untrained import with_latency
@@ -214,6 +215,9 @@ def resume(
     for line in version_changes(folder.contents.record):
         say(line)
     folder = folder.extended(samples) if samples else folder
+    if folder.settings.own:
+        finish_own_run(folder, resources, as_json)
+        return
     finish_run(folder, resources, as_json, moved=absolute_data(data) if data else None)
 
 
