@@ -68,7 +68,7 @@ COMMANDS = {
     ),
     "resume": (
         "search.train:resume",
-        "Go on with a search that was interrupted, or killed, and bring it to its end.",
+        "Go on with a search that was interrupted, or killed, and bring it to its end; or extend it.",
     ),
     "worker": (
         "search.train:worker",

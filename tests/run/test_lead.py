@@ -164,6 +164,7 @@ def test_another_run_is_not_mixed_in(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="there is no run"):
         RunFolder.open(tmp_path / "strange")
     folder.config.write_text(folder.config.read_text()[:40])
+    (folder.path / ".config").unlink()
     with pytest.raises(FileError, match=r"config.yaml:1:1: this file does not hold the settings"):
         _ = RunFolder.open(folder.path).settings
 
