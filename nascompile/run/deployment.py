@@ -19,7 +19,7 @@ from nascompile.run.folder import RunFolder
 from nascompile.run.networks import networks_so_far
 from nascompile.run.outcome import Outcome
 from nascompile.run.steps import Step
-from spaces.errors import TargetError
+from spaces.errors import FileError, TargetError
 from spaces.program.graph import Program
 from spaces.targets.catalogue import load_target
 from spaces.targets.target import Target
@@ -137,6 +137,7 @@ def of_run(folder: RunFolder, number: int, dtype: str) -> Deployable:
         )
         message = f"`{folder.path}` has no trained network {number}{why}"
         raise DeployError.of("no-network", message, f"it has {', '.join(map(str, known)) or 'none'}")
+    _check_whole(folder, place / FLOAT)
     candidate = parse_candidate(folder.fs.program, found["candidate"])
     module = partial(load_weights, place / FLOAT, candidate)
     if dtype == "float32":
@@ -144,11 +145,28 @@ def of_run(folder: RunFolder, number: int, dtype: str) -> Deployable:
     if "ships" not in found:
         message = f"`{folder.path}` did not quantise network {number}"
         raise DeployError.of("no-int8", message, "deploy it with --dtype float32, or search with --quantise ptq")
-    network = QuantisedNetwork.load(int8_file(place, Step.parse(found["ships"])))
+    quantised = int8_file(place, Step.parse(found["ships"]))
+    _check_whole(folder, quantised)
+    network = QuantisedNetwork.load(quantised)
     return Deployable(candidate, network, network.run, trained=True, module=module, targets=_targets(folder))
 
 
 def _targets(folder: RunFolder) -> Targets:
     """Mean and deviation of each number that the run's networks predict; none for other tasks."""
-    scale = (read_record(folder) or {}).get("targets")
+    record, path = read_record(folder), folder.path / "data.json"
+    if record is None and path.exists():
+        raise _damaged(folder, path)
+    scale = (record or {}).get("targets")
     return tuple(zip(scale["mean"], scale["deviation"], strict=True)) if scale else ()
+
+
+def _check_whole(folder: RunFolder, path: Path) -> None:
+    from nascompile.training.tensor_file import is_whole
+
+    if not is_whole(path):
+        raise _damaged(folder, path)
+
+
+def _damaged(folder: RunFolder, path: Path) -> FileError:
+    hint = f"`nascompile resume {folder.path}` makes it anew"
+    return FileError.of("damaged-file", "this file is cut off, damaged or gone", hint, path)

@@ -25,6 +25,7 @@ from nascompile.run.settings import RunSettings
 from nascompile.run.steps import Step
 from nascompile.training.errors import TrainingError
 from nascompile.training.objective import check_metric, gain
+from nascompile.training.tensor_file import is_whole
 from samplers.scores.scoring import weight_seed
 from spaces.errors import FileError
 from spaces.files import write_atomically
@@ -36,11 +37,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FLOAT", "ProgressCallback", "evaluate_step", "initial_network", "int8_file", "read_step", "score",
-    "step_file", "weights_of",
+    "step_file", "weights_of", "write_step",
 ]  # fmt: skip
 
 #: The trained network, and the checkpoint of its training.
 FLOAT, _TRAINING = "float.safetensors", "training.safetensors"
+
+#: What steps leave to others; all else are checkpoints.
+_MADE = (FLOAT, "ptq.safetensors", "qat.safetensors")
+#: Of errors: a file is no use, be it cut off, of something else, or, where another machine rounds otherwise, a
+#: checkpoint of what this one takes for another training.
+_DAMAGED = ("damaged-file", "wrong-file", "other-training")
 
 #: Called with what has just ended, such as "epoch 3 of 20".
 ProgressCallback = Callable[[str], None]
@@ -52,7 +59,8 @@ def evaluate_step(
 ) -> dict[str, Any]:  # fmt: skip
     """Do a step of a network, and measure what it made on the validation part.
 
-    A result that is there is read; a training that was stopped goes on from its checkpoint.
+    A result that is there is read; a training that was stopped goes on from its checkpoint. Files that are damaged
+    are as if they were not there.
 
     Args:
         candidate: which network.
@@ -69,7 +77,7 @@ def evaluate_step(
         pruned network `unpruned`, the metrics before. Where it cannot be done `error` in place of the metrics.
 
     Raises:
-        FileError: the folder cannot be written, or a file in it is damaged.
+        FileError: the folder cannot be written.
     """
     if found := read_step(folder, step):
         return found
@@ -81,7 +89,7 @@ def evaluate_step(
         made = _Work(candidate, dataset, settings, folder, device=device, on_progress=on_progress).do(step)
     seconds = round(time.monotonic() - start, 3)
     result = {"candidate": str(candidate), **candidate.costs, **made, "seconds": seconds}
-    write_atomically(step_file(folder, step), (json.dumps(result, indent=2) + "\n").encode())
+    write_step(folder, step, result)
     return result
 
 
@@ -90,23 +98,23 @@ def step_file(folder: Path, step: Step) -> Path:
     return folder / f"{step}.json"
 
 
-def read_step(folder: Path, step: Step) -> dict[str, Any] | None:
-    """What a step found, where it is there.
+def write_step(folder: Path, step: Step, result: Mapping[str, Any]) -> None:
+    """Keep what a step found.
 
     Raises:
-        FileError: the file is damaged.
+        FileError: it cannot be written.
     """
-    path = step_file(folder, step)
-    if not path.exists():
-        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(step_file(folder, step), (json.dumps(dict(result), indent=2) + "\n").encode())
+
+
+def read_step(folder: Path, step: Step) -> dict[str, Any] | None:
+    """What a step found; None where that is not there, or damaged, so that it is done again."""
     try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(result, dict) and "candidate" in result:
-            return result
+        result = json.loads(step_file(folder, step).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        pass
-    hint = "delete it, then `nascompile resume`: what else is in its folder is not trained again"
-    raise FileError.of("damaged-file", "this is no result of a candidate", hint, path)
+        return None
+    return result if isinstance(result, dict) and "candidate" in result else None
 
 
 def int8_file(folder: Path, step: Step) -> Path:
@@ -166,11 +174,24 @@ class _Work:
     def do(self, step: Step) -> dict[str, Any]:
         """A step, and why it cannot be done."""
         try:
-            made = {"train": self.train, "ptq": self.ptq, "qat": self.qat}[step.kind](step)
+            made = self._mended(step)
             made["metric"] = check_metric(self.dataset.task, self.settings.recipe.metric)
         except (TrainingError, CompressionError) as error:
             made = {"error": error.diagnostics[0].message}
         return made
+
+    def _mended(self, step: Step) -> dict[str, Any]:
+        """Do a step, from what earlier ones and earlier attempts have left; what of that is damaged is made anew."""
+        do = {"train": self.train, "ptq": self.ptq, "qat": self.qat}[step.kind]
+        try:
+            return do(step)
+        except (FileError, TrainingError) as error:
+            if error.diagnostics[0].code not in _DAMAGED:
+                raise
+            for path in self.folder.rglob("*.safetensors"):
+                if path.name not in _MADE or not is_whole(path):
+                    path.unlink()
+            return do(step)
 
     def train(self, step: Step) -> dict[str, Any]:
         """Train on to an epoch; at the end of all the network is written."""
@@ -232,4 +253,6 @@ class _Work:
     def _trained(self) -> Network:
         from nascompile.run.weights import load_weights
 
+        if not (self.folder / FLOAT).exists():
+            self.train(Step.train(self.settings.recipe.epochs))
         return load_weights(self.folder / FLOAT, self.candidate)

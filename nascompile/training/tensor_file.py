@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from spaces.errors import FileError
 from spaces.files import write_atomically
 
-__all__ = ["digest", "read_tensors", "write_tensors"]
+__all__ = ["digest", "is_whole", "read_tensors", "write_tensors"]
+
+_DAMAGED = (ValueError, KeyError, TypeError)
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -41,7 +43,7 @@ def write_tensors(path: Path, arrays: Arrays, about: Mapping[str, Any]) -> None:
 
     held = {name: np.ascontiguousarray(array).reshape(np.shape(array)) for name, array in arrays.items()}
     # A single key, since the library writes several in any order, and equal contents are to be equal files.
-    header = {"nascompile": json.dumps({"about": about, "sha256": digest(held)})}
+    header = {"nascompile": json.dumps({"about": about, "sha256": digest(held), "about_sha256": _of(about)})}
     write_atomically(path, save(held, header))
 
 
@@ -55,31 +57,59 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, NDArray[Any]], dict[s
     Raises:
         FileError: it cannot be read, is damaged, or is of another kind.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
     try:
-        data = path.read_bytes()
+        arrays, about = _read(path.read_bytes())
     except OSError as cause:
         raise FileError.of(
             "unreadable-file", f"cannot read the file: {cause.strerror}", "check the path", path
         ) from None
-    try:
-        arrays = load(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
-        written = json.loads(header["nascompile"])
-        about, whole = written["about"], written["sha256"] == digest(arrays)
-    except (SafetensorError, ValueError, KeyError, TypeError):
-        whole, arrays, about = False, {}, {}
-    if not whole or not isinstance(about, dict):
+    except _DAMAGED:
         hint = "delete it, or put back a copy"
         raise FileError.of(
             "damaged-file", "this file is cut off or damaged, or was not written by nascompile", hint, path
-        )
+        ) from None
     if about.get("kind") != kind:
         message = f"this file holds a {about.get('kind')}, not a {kind}"
         raise FileError.of("wrong-file", message, "name another file", path)
     return arrays, about
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file is there, and as it was written."""
+    try:
+        _read(path.read_bytes())
+    except (OSError, *_DAMAGED):
+        return False
+    return True
+
+
+def _read(data: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """The contents of a file.
+
+    Raises:
+        ValueError: they are damaged; `_DAMAGED` has other such errors.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        arrays = load(data)
+    except SafetensorError as cause:
+        raise ValueError(str(cause)) from None
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+    written = json.loads(header["nascompile"])
+    about = written["about"]
+    # Files of earlier versions have no digest of what they say.
+    if written["sha256"] != digest(arrays) or written.get("about_sha256", _of(about)) != _of(about):
+        raise ValueError("another digest")
+    if not isinstance(about, dict):
+        raise TypeError("not said what it is")
+    return arrays, about
+
+
+def _of(about: Any) -> str:
+    """Digest of plain data."""
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 
 def digest(arrays: Arrays) -> str:

@@ -75,9 +75,7 @@ def remedied(run: Run, said: str, damaged: Path) -> Done:
 def test_the_same_table_after_all(turn: int, whole: Path, run: Run) -> None:
     """Each file is damaged in two of the ways; which, goes round."""
     expected, wrong = tables(whole), []
-    files = sorted(
-        path.relative_to(whole) for path in (whole / "r").rglob("*") if path.is_file() and path.suffix != ".safetensors"
-    )
+    files = sorted(path.relative_to(whole) for path in (whole / "r").rglob("*") if path.is_file())
     for k, name in enumerate(files, start=turn):
         shutil.rmtree(run.folder)
         shutil.copytree(whole, run.folder)
@@ -96,3 +94,44 @@ def test_the_same_table_after_all(turn: int, whole: Path, run: Run) -> None:
         except AssertionError as error:
             wrong.append(f"{name}, {kind}: {error}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_a_checkpoint_that_is_damaged_before_the_end(whole: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in the middle of a training; then no file of its folder is any good."""
+    from nascompile.run import worker
+
+    real, calls = worker.evaluate_step, []
+
+    def interrupted(*given: object, **named: object) -> object:
+        def stop(what: str) -> None:
+            raise KeyboardInterrupt
+
+        calls.append(given)
+        return real(*given, **(named if len(calls) < 2 else {**named, "on_progress": stop}))  # type: ignore[arg-type]
+
+    (run.folder / "nine.yaml").write_text(SPACE)
+    data_file(run.folder)
+    with monkeypatch.context() as patched:
+        patched.setattr(worker, "evaluate_step", interrupted)
+        assert run(*SEARCH, "--jobs", "1").code == 130
+    checkpoints = sorted((run.folder / "r/networks").rglob("*.safetensors"))
+    assert len(checkpoints) > 1
+    for path in checkpoints:
+        path.write_bytes(flipped(path.read_bytes()))
+    done = run("resume", "r")
+    assert done.code == 0, done.stderr
+    assert tables(run.folder) == tables(whole)
+
+
+def test_a_damaged_network_is_not_deployed(whole: Path, run: Run) -> None:
+    shutil.copytree(whole / "r", run.folder / "r")
+    data_file(run.folder)
+    for path in (run.folder / "r/networks").rglob("*.safetensors"):
+        path.write_bytes(flipped(path.read_bytes()))
+    done = run("deploy", "r#0", "--mcu", "stm32f412", "-o", "c")
+    assert (done.code, (run.folder / "c").exists()) == (2, False)
+    assert "cut off, damaged or gone [damaged-file]\n  `nascompile resume r` makes it anew" in done.stderr
+    made = run("resume", "r", "--data", "halves.npz")
+    assert made.code == 0, made.stderr
+    assert "damaged or gone, and made anew: networks/0000/" in made.stderr
+    assert run("deploy", "r#0", "--mcu", "stm32f412", "-o", "c").code == 0

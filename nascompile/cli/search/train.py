@@ -282,6 +282,7 @@ def finish_run(
     from nascompile.run.data import data_record, load_data, write_record
     from nascompile.run.deployment import check_deployable, deploy_chosen
     from nascompile.run.lead import lead
+    from nascompile.run.mending import mend_networks
     from nascompile.run.networks import networks_so_far
     from nascompile.run.outcome import finish
     from nascompile.run.timing import Clock, write_timing
@@ -310,6 +311,8 @@ def finish_run(
             results = lead(
                 folder, dataset, report=shown.stage, proxies=proxies, on_progress=shown.network, **vars(resources)
             )
+            if mended := mend_networks(folder, dataset, results, resources.device, shown.network):
+                say(f"damaged or gone, and made anew: {', '.join(mended)}")
             progress("measuring on the test part", 0)
             with clock.measuring():
                 outcome = finish(folder, results, dataset)
