@@ -37,6 +37,7 @@ TWO = ("rom", "ram")
 THREE = (*TWO, "macs")
 SIX = (*THREE, "latency", "flops", "params")
 PROFILE = "nascompile-c-m4-int8"
+CLOCKED = "stm32f412"  # the profile counts instructions, and needs a clock
 
 
 @dataclass(frozen=True)
@@ -116,10 +117,12 @@ def medians(text: str, names: tuple[str, ...]) -> tuple[str, ...]:
     environment = {**os.environ, "PYTHONPATH": str(HERE)}
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=True, env=environment)
     found = json.loads(done.stdout)
-    options = [part for name, value in found.items() for part in (f"--{name}", str(value))]
+    # Of parameters there is no budget, but a constraint.
+    limits = [f'constraints=["params <= {found.pop("params")}"]'] if "params" in found else []
+    options = [*limits, *(part for name, value in found.items() for part in (f"--{name}", str(value)))]
     if "latency" in names:
         options[options.index("--latency") + 1] = f"{found['latency'] / 1e6}ms"
-        options += ["--latency-profile", PROFILE]
+        options += ["--latency-profile", PROFILE, "--mcu", CLOCKED]
     return tuple(options)
 
 
@@ -130,8 +133,8 @@ def print_medians(names: list[str]) -> None:
     import nascompile as nc
     from spaces.language.reader import read_space
 
-    profile = PROFILE if "latency" in names else None
-    program = nc.compile(read_space(sys.stdin.read()), latency_profile=profile)
+    timed = {"latency_profile": PROFILE, "mcu": CLOCKED} if "latency" in names else {}
+    program = nc.compile(read_space(sys.stdin.read()), **timed)
     sizes = [len(decision.options) for decision in program.variants[0].decisions]
     costs = program.costs(0, np.random.default_rng(0).integers(0, sizes, (5001, len(sizes))))
     print(json.dumps({name: int(np.median(costs[name])) for name in names}))
