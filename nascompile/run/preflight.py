@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from nascompile.data.dataset import Dataset
 from nascompile.run.errors import RunError
+from nascompile.run.proxies import check_proxies
 from nascompile.run.settings import RunSettings
+from samplers.registry import registered
 from spaces.errors import NascompileError
 from spaces.program.candidate import Candidate
 
@@ -38,7 +40,8 @@ def check_measurable(dataset: Dataset, settings: RunSettings) -> None:
 
     Raises:
         TrainingError: the task has no such metric, or no classes to balance.
-        RunError: a part lacks examples without which the metric is undefined.
+        RunError: a part lacks examples without which the metric is undefined, or a sampler that scores untrained
+            networks has no classes to score them by.
     """
     from nascompile.training.balance import check_balance
     from nascompile.training.metrics import guess
@@ -46,6 +49,8 @@ def check_measurable(dataset: Dataset, settings: RunSettings) -> None:
 
     metric = check_metric(dataset.task, settings.recipe.metric)
     check_balance(dataset.task, settings.recipe.balance)
+    if registered(settings.sampler).training_free:
+        check_proxies(dataset)
     if dataset.task == "detection":
         return
     for name in ("valid", "test"):

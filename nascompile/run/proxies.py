@@ -19,7 +19,7 @@ from spaces.program.candidate import Candidate
 if TYPE_CHECKING:
     from samplers.proxies.data import Data
 
-__all__ = ["proxy_choice", "proxy_examples"]
+__all__ = ["check_proxies", "proxy_choice", "proxy_examples"]
 
 
 def proxy_examples(dataset: Dataset, batch: int, seed: int) -> Data:
@@ -37,14 +37,23 @@ def proxy_examples(dataset: Dataset, batch: int, seed: int) -> Data:
 
     from samplers.proxies.data import Data
 
-    if dataset.task != "classification":
-        message = f"proxies are for classification, and this is `{dataset.task}`"
-        raise RunError.of("no-proxies", message, "give data with classes, or take another --sampler")
+    check_proxies(dataset)
     train, name = dataset.train, PurePath(str(dataset.prepared.get("source", ""))).name
     order = np.random.default_rng(seed).permutation(len(train))[: 2 * min(batch, len(train) // 2)]
     labels = torch.from_numpy(np.asarray(train.y)[order])
     source = f"{len(order):,} of {len(train):,} training examples of {name}, seed {seed}"
     return Data(torch.from_numpy(train.x[order]), labels, source)
+
+
+def check_proxies(dataset: Dataset) -> None:
+    """Whether untrained networks can be scored on these data.
+
+    Raises:
+        RunError: the task has no classes, without which proxies have no loss.
+    """
+    if dataset.task != "classification":
+        message = f"proxies are for classification, and this is `{dataset.task}`"
+        raise RunError.of("no-proxies", message, "give data with classes, or take another --sampler")
 
 
 def proxy_choice(folder: RunFolder, dataset: Dataset, means: Means, count: int) -> list[Candidate]:

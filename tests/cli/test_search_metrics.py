@@ -131,6 +131,10 @@ def test_of_ten_networks_tau_has_n_and_p(run: Run) -> None:
         (("--train", "balance=weight"), "`balance` cannot be `weight`"),
         (("--sparsity", "S", "--epochs", "4"), "4 steps of pruning in 4 epochs"),
         (("--train", "metric=map50"), "has no metric `map50`"),
+        (
+            ("--data", "numbers.npz", "--task", "regression", "--sampler", "pareto", "--samples", "2"),
+            "for classification",
+        ),
     ],
 )
 def test_what_is_refused_leaves_no_folder(run: Run, arguments: tuple[str, ...], message: str) -> None:
