@@ -60,3 +60,10 @@ class Dataset:
     prepared: dict[str, Any] = field(default_factory=dict)
     anchors: Anchors = ()
     digests: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all parts."""
+        parts = (self.train, self.valid, self.test)
+        targets = (y for part in parts for y in (part.y if isinstance(part.y, tuple) else (part.y,)))
+        return sum(array.nbytes for array in (*(part.x for part in parts), *targets))

@@ -7,6 +7,7 @@ So what a run finds does not depend on the engine, and `resume` may take another
 from __future__ import annotations
 
 import multiprocessing
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from nascompile.run.settings import ENGINES
 from nascompile.run.trials import Trials
 from nascompile.run.worker import Worker, serve
 from samplers.scores.worker_pool import ParallelMap, no_interrupts
+from solvers.memory import available
 from spaces.errors import did_you_mean
 
 if TYPE_CHECKING:
@@ -28,19 +30,31 @@ if TYPE_CHECKING:
 
 __all__ = ["Engine", "LocalEngine", "make_engine"]
 
+#: Bytes that a process takes beside the data, with PyTorch and a network that is trained; and the part of the memory
+#: there is that all of them may take, in percent.
+_PROCESS, _SHARE = 600 * 2**20, 60
+
 
 class Engine(Protocol):
     """Does steps of a run while it is entered.
 
     Attributes:
         trials: of the run.
-        jobs: processes for scoring by proxies; None for as many as are worth it.
-        parallel_map: what scores by proxies in place of these processes.
+        parallel_map: what scores by proxies in place of processes.
     """
 
     trials: Trials
-    jobs: int | None
     parallel_map: ParallelMap | None
+
+    @property
+    def jobs(self) -> int | None:
+        """Processes for scoring by proxies; None for as many as are worth it."""
+        ...
+
+    @property
+    def at_once(self) -> int:
+        """How many steps are done at a time, now."""
+        ...
 
     def __enter__(self) -> Self: ...
 
@@ -75,7 +89,7 @@ def make_engine(
         name: `local` or `ray`.
         folder: of the run.
         dataset: the run's.
-        jobs: steps at a time; None for one on this machine, and as many as there is room for on a cluster.
+        jobs: steps at a time; None for as many as there is room for, here or on a cluster.
         device: `cpu` or `cuda`.
         on_progress: called as candidates are trained.
 
@@ -83,7 +97,7 @@ def make_engine(
         RunError: there is no such engine.
     """
     if name == "local":
-        return LocalEngine(folder, dataset, jobs or 1, device, on_progress)
+        return LocalEngine(folder, dataset, jobs or _room(folder, dataset, device), device, on_progress)
     if name == "ray":
         from nascompile.run.ray_engine import RayEngine
 
@@ -105,7 +119,7 @@ class LocalEngine:
 
     folder: RunFolder
     dataset: Dataset
-    jobs: int | None
+    jobs: int
     device: str
     on_progress: ProgressCallback
     parallel_map: ParallelMap | None = field(default=None, init=False)
@@ -114,6 +128,11 @@ class LocalEngine:
         self._worker = Worker(self.folder, self.device, self.dataset)
         self.trials = self._worker.trials
         self._helpers: list[tuple[Any, Any]] = []
+
+    @property
+    def at_once(self) -> int:
+        """All processes."""
+        return self.jobs
 
     def __enter__(self) -> Self:
         return self
@@ -132,7 +151,7 @@ class LocalEngine:
         """Do the first step that waits."""
         if not self._helpers:
             # Not before there is work for them: scoring by proxies uses as many processes itself.
-            self._helpers = [self._helper() for _ in range((self.jobs or 1) - 1)]
+            self._helpers = [self._helper() for _ in range(self.jobs - 1)]
         return self._worker.step(self.on_progress, trials) is not None
 
     def wait(self, seconds: float) -> None:
@@ -150,3 +169,13 @@ class LocalEngine:
             process.start()
         theirs.close()
         return process, ours
+
+
+def _room(folder: RunFolder, dataset: Dataset, device: str) -> int:
+    """How many processes this machine has room for: one a core, as far as networks and memory go."""
+    if device != "cpu":
+        return 1
+    settings = folder.settings
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    memory = available() * _SHARE // 100 // (_PROCESS + dataset.nbytes)
+    return max(1, min(cores // settings.recipe.threads, memory, settings.samples))

@@ -107,7 +107,9 @@ def _chosen(members: tuple[tuple[int, Measured], ...], k: int) -> Choice:
     most = max(value[0] for value in values)
     tops = [i for i, value in enumerate(values) if value[0] == most]
     whole = _scaled(values, senses)
-    if len(numbers) <= k:
+    if k == 1:
+        chosen, verdict = tops[:1], "the best one"
+    elif len(numbers) <= k:
         chosen, verdict = range(len(numbers)), "the whole front"
     elif any(i in subset.chosen for i in tops):
         chosen, verdict = subset.chosen, _verdict(optimal=subset.optimal)

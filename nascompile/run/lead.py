@@ -8,12 +8,13 @@ workers there are, nor on when they finish or are killed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nascompile.data.dataset import Dataset
 from nascompile.run.engine import Engine, make_engine
+from nascompile.run.estimate import epochs_left, estimate
 from nascompile.run.evaluate import score
 from nascompile.run.folder import RunFolder
 from nascompile.run.networks import measured
@@ -47,13 +48,15 @@ def lead(
     folder: RunFolder, dataset: Dataset, jobs: int | None, device: str, report: Report = lambda stage: None,
     proxies: Callable[[str, float], None] = lambda what, asking: None,
     on_progress: ProgressCallback = lambda number, what: None, engine: str = "local",
+    on_estimate: Callable[[float], None] | None = None,
 ) -> dict[Task, dict[str, Any]]:  # fmt: skip
     """Bring a run to the end of its steps.
 
     Args:
         folder: of the run. What is done there already is not done again.
         dataset: the run's.
-        jobs: steps that are done at a time; None for one, and with `ray` for as many as the cluster has room for.
+        jobs: steps that are done at a time; None for as many as there are cores, or with `ray` as the cluster has room
+            for.
         device: where to train.
         report: called whenever a step is done.
         proxies: called whenever untrained networks are measured, with what is done, and the seconds that the sampler
@@ -61,6 +64,7 @@ def lead(
         on_progress: called with the number of a network that is trained, and what of it has just ended; of processes
             beside this one it is not.
         engine: `local` or `ray`.
+        on_estimate: called before training, with the seconds that it may take.
 
     Returns:
         The results of all steps.
@@ -75,6 +79,8 @@ def lead(
         leader = _Leader(folder, running, metric, report, schedule_of(settings))
         if not settings.own and not running.trials.all():
             leader.check = partial(check_candidates, settings=settings, dataset=dataset)
+        if on_estimate and not settings.own:
+            leader.on_start = lambda: leader.estimate(dataset, on_estimate)
         running.trials.note(OVER, False)
         running.trials.restart()
         if registered(folder.settings.sampler).training_free:
@@ -113,6 +119,8 @@ class _Leader:
     over: bool = False
     #: Of the first networks that are asked for, before anything is trained: raises where some cannot be.
     check: Callable[[Sequence[Candidate]], None] = lambda candidates: None
+    #: Called once, when there are networks to train.
+    on_start: Callable[[], None] | None = None
 
     def ask(self) -> None:
         """Ask the sampler for all networks of the run; where it learns, wait for the first step of each round."""
@@ -148,6 +156,9 @@ class _Leader:
     def wait(self, tasks: Sequence[Task] | None) -> None:
         """Let the engine work until these steps have results, or, with None, all of the run."""
         trials, patience, known = self.engine.trials, Backoff(), -1
+        if self.on_start and self.asked:
+            start, self.on_start = self.on_start, None
+            start()
         while True:
             seen = trials.all()
             found = trials.results(seen)
@@ -162,6 +173,16 @@ class _Leader:
                 patience.reset()
             else:
                 self.engine.wait(patience.next())
+
+    def estimate(self, dataset: Dataset, on_estimate: Callable[[float], None]) -> None:
+        """Tell how long the run may take, unless nothing is left to do."""
+        size, settings = self.folder.fs.between[1], self.folder.settings
+        brackets = tuple(sorted({min(end, size) for end in self.schedule.brackets}))
+        left = epochs_left(replace(self.schedule, brackets=brackets), self.engine.trials.results())
+        if left[0]:
+            seconds = estimate(self.asked, dataset, settings, left, jobs=self.engine.at_once)
+            if seconds is not None:
+                on_estimate(seconds)
 
     def _hand_out(self, seen: Sequence[FrozenTrial]) -> list[Task]:
         """Let all steps wait that are decided by now, and are not there; which are decided."""

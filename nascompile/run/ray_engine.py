@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
 from nascompile.data.dataset import Dataset
 from nascompile.run.evaluate import read_step
 from nascompile.run.folder import RunFolder
@@ -67,7 +65,7 @@ class RayEngine:
 
     def __enter__(self) -> Self:
         threads = self.folder.settings.recipe.threads
-        self._cluster = RayCluster(self.device, self.jobs, threads, _size(self.dataset)).__enter__()
+        self._cluster = RayCluster(self.device, self.jobs, threads, self.dataset.nbytes).__enter__()
         self._ray, self.parallel_map = self._cluster.ray, self._cluster.ordered
         setting = TaskContext(
             self.folder.set_file.read_bytes(), self.dataset, self.folder.settings, self.device, self.every
@@ -87,6 +85,11 @@ class RayEngine:
                 self._ray.cancel(stream, force=True)
         finally:
             self._cluster.__exit__(kind, error, trace)
+
+    @property
+    def at_once(self) -> int:
+        """As many as the cluster, as it is now, has room for."""
+        return self._cluster.at_once
 
     def step(self, trials: Sequence[FrozenTrial]) -> bool:
         """Start as many of the waiting steps as there is room for."""
@@ -163,10 +166,3 @@ class RayEngine:
 
     def _finish(self, claim: Claim, result: dict[str, Any]) -> None:
         finish_step(self.folder, self.trials, claim, result)
-
-
-def _size(dataset: Dataset) -> int:
-    """Bytes of all parts."""
-    parts = (dataset.train, dataset.valid, dataset.test)
-    arrays = [array for part in parts for array in (part.x, *(part.y if isinstance(part.y, tuple) else (part.y,)))]
-    return sum(np.asarray(array).nbytes for array in arrays)

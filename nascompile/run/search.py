@@ -111,7 +111,9 @@ def search(
         raise RunError.of("unknown-engine", f"there is no engine `{engine}`", did_you_mean(engine, ENGINES))
     folder = _folder(Path(out), settings, fs)
     with folder.led(), nullcontext() if isinstance(evaluate, str) else bound(name, evaluate):
-        results = lead(folder, no_data(), jobs, device, report=progress, engine=engine)
+        # A function that is not recorded is this process's alone.
+        count = jobs or (1 if engine == "local" else None)
+        results = lead(folder, no_data(), count, device, report=progress, engine=engine)
         return finish_own(folder, results, loggers)
 
 

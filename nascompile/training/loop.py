@@ -166,7 +166,8 @@ class _Run:
     def __init__(self, network: nn.Module, dataset: Dataset, recipe: Recipe, loss: OwnLoss | None) -> None:
         self.recipe, self.dataset = recipe, dataset
         self.device = torch.device(recipe.device)
-        self.network = network.to(self.device)
+        self.layout = _layout(network, dataset.train.x.shape)
+        self.network = _laid_out(network.to(self.device), self.layout)
         self.x = torch.from_numpy(dataset.train.x).to(self.device)
         self.y = targets(dataset.train).to(self.device)
         weights = loss_weights(dataset.train, dataset.task).to(self.device) if recipe.balance == "weights" else None
@@ -210,6 +211,7 @@ class _Run:
         for rows in _batches(self._order(), self.recipe.batch):
             there = rows.to(self.device)
             x, y = self._augmented(self.x[there], self.y[there])
+            x = x.contiguous(memory_format=self.layout) if x.ndim == 4 else x
             self.optimiser.zero_grad()
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.mixed_precision):
                 loss = self.loss(self.network(x), x, y)
@@ -251,6 +253,11 @@ class _Run:
         self.network.load_state_dict(state.network)
         groups: Any = self.optimiser.state_dict()["param_groups"]
         self.optimiser.load_state_dict({"state": dict(state.optimiser), "param_groups": groups})
+        for parameter, remembered in self.optimiser.state.items():
+            # In memory as the parameter is, as they were before: what is computed element by element rounds alike.
+            for name, value in remembered.items():
+                if torch.is_tensor(value) and value.shape == parameter.shape:
+                    remembered[name] = torch.empty_like(parameter).copy_(value)
         torch.set_rng_state(state.generators["cpu"])
         if "cuda" in state.generators and self.device.type == "cuda":
             torch.cuda.set_rng_state(state.generators["cuda"], self.device)
@@ -261,7 +268,8 @@ class _Run:
         self._check_learnt()
         self.network.load_state_dict(self.best_weights)
         seconds = sum(epoch.seconds for epoch in self.history)
-        return Trained(self.network.cpu().eval(), tuple(self.history), self.best, seconds)
+        plain = _laid_out(self.network.cpu(), torch.contiguous_format)
+        return Trained(plain.eval(), tuple(self.history), self.best, seconds)
 
     def _check_learnt(self) -> None:
         """Raises where the network of the best epoch is worse than any guess: its weights have run away."""
@@ -284,6 +292,30 @@ class _Run:
             return
         message = f"the loss is {louder:.3g}, that of guessing {least:.3g}: training has diverged"
         raise TrainingError.of("diverged", message, "use a lower `lr`")
+
+
+def _layout(network: nn.Module, shape: tuple[int, ...]) -> torch.memory_format:
+    """How maps lie in memory: channels last where there are depthwise convolutions, whose steps take less time so.
+
+    Measured on one core of an x86: 1.2 to 1.4 of DS-CNN, 3 of ConvMixer, 1.9 of MobileNet's blocks; without depthwise
+    convolutions (SqueezeNet) steps take longer, 0.8.
+
+    Args:
+        network: its kernels are [out, in of a group, height, width].
+        shape: of the examples.
+    """
+    kernels = [p for p in network.parameters() if p.ndim == 4 and p.shape[1] == 1 < p.shape[2] * p.shape[3]]
+    # The first convolution of a map of one channel looks like a depthwise one, and is none.
+    first = len(shape) == 4 and shape[1] == 1
+    return torch.channels_last if len(kernels) > first else torch.contiguous_format
+
+
+def _laid_out(network: nn.Module, layout: torch.memory_format) -> nn.Module:
+    """The network, with its kernels so in memory."""
+    for parameter in network.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=layout)
+    return network
 
 
 def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

@@ -18,7 +18,8 @@ from nascompile.run.folder import RunFolder
 from tests.cli.conftest import Run
 from tests.run.examples import SPACE, data_file
 
-QUICK = ("--samples", "5", "--select", "2", "--epochs", "2", "--quantise", "ptq", "--train", "lr=0.02", "--train",
+QUICK = ("--samples", "5", "--select", "2", "--epochs", "2", "--quantise", "ptq", "--jobs", "1", "--train", "lr=0.02",
+         "--train",
          "batch=16")  # fmt: skip
 SEARCH = ("search", "nine.yaml", "--data", "halves.npz", *QUICK)
 

@@ -21,7 +21,7 @@ from tests.run.examples import SPACE, data_file
 
 __all__ = ["run"]
 
-QUICK = ("--samples", "2", "--select", "1", "--epochs", "1", "--quantise", "ptq", "--out", "r")
+QUICK = ("--samples", "2", "--select", "1", "--epochs", "1", "--quantise", "ptq", "--jobs", "1", "--out", "r")
 
 
 @pytest.fixture(autouse=True)

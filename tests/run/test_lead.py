@@ -7,6 +7,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from nascompile.run.data import load_data
 from nascompile.run.errors import RunError
 from nascompile.run.evaluate import evaluate_step
 from nascompile.run.folder import RunFolder
+from nascompile.run.front import Measured, front
 from nascompile.run.lead import ROUND, lead
 from nascompile.run.networks import networks_so_far
 from nascompile.run.outcome import Outcome, finish
@@ -26,7 +28,7 @@ from nascompile.run.timing import without_seconds
 from nascompile.run.trials import Trials
 from nascompile.run.weights import load_weights
 from nascompile.run.worker import Worker
-from nascompile.training import evaluate
+from nascompile.training import Recipe, evaluate, recipe
 from samplers import AdaptiveSampler, EntropySampler
 from spaces.errors import FileError, NascompileError
 from tests.run.examples import data_file, settings, small_set
@@ -121,9 +123,75 @@ def test_a_learning_sampler_is_told_round_by_round(tmp_path: Path) -> None:
     assert [row["candidate"] for row in outcome.rows] == lines
 
 
-def test_a_network_that_cannot_be_trained_is_reported_and_the_run_goes_on(tmp_path: Path) -> None:
-    from nascompile.training.recipes import recipe
+HALVING: dict[str, Any] = {
+    "pruner": "halving", "samples": 9, "select": 2, "quantise": "qat", "qat_epochs": 1, "costs": ("flops", "rom")
+}  # fmt: skip
 
+
+def rung_recipe() -> Recipe:
+    return recipe("ebs", lr=0.02, batch=16, epochs=4)
+
+
+def test_networks_are_stopped_at_rungs_and_only_the_front_is_trained_on(tmp_path: Path) -> None:
+    folder = made(tmp_path, recipe=rung_recipe(), **HALVING)
+    outcome = ended(folder)
+    schedule = schedule_of(folder.settings)
+    assert schedule.rungs == (1, 2, 4)
+    assert [row.get("stopped") for row in outcome.rows].count(1) == 4
+    assert [row.get("stopped") for row in outcome.rows].count(2) == 2
+    assert len(outcome.finalists) == 3
+    for row in outcome.rows:
+        steps = sorted(path.stem for path in folder.network(row["number"]).glob("*.json"))
+        if "stopped" in row:
+            assert steps == [f"train-{epoch}" for epoch in (1, 2) if epoch <= row["stopped"]]
+            assert "test" not in row
+            assert row["epochs"] == row["stopped"]
+        else:
+            assert {"train-1", "train-2", "train-4", "ptq"} <= set(steps)
+            assert ("qat" in steps) == ("test_qat" in row)
+            assert row["valid_int8"] == max(row["valid_ptq"], row.get("valid_qat", 0.0))
+    ptq = {row["number"]: Measured(row["valid_ptq"], (row["flops"], row["rom"])) for row in outcome.finalists}
+    assert [row["number"] for row in outcome.rows if "valid_qat" in row] == front(ptq)
+    assert outcome.best in outcome.chosen
+
+
+def test_stopped_networks_trained_alone_are_what_they_were(tmp_path: Path) -> None:
+    """From rung to rung a training goes on as an uninterrupted one."""
+    folder = made(tmp_path, recipe=rung_recipe(), **HALVING | {"quantise": "none"})
+    rungs = {row["number"]: row for row in ended(folder).rows}
+    whole = made(tmp_path, "whole", recipe=rung_recipe(), **HALVING | {"quantise": "none", "pruner": "none"})
+    rows = {row["number"]: row for row in ended(whole).rows}
+    for number, row in rungs.items():
+        if "stopped" not in row:
+            assert {key: row[key] for key in ("valid", "test", "best_epoch")} == {
+                key: rows[number][key] for key in ("valid", "test", "best_epoch")
+            }
+            files = [one.network(number) / "float.safetensors" for one in (folder, whole)]
+            assert files[0].read_bytes() == files[1].read_bytes()
+
+
+@pytest.mark.parametrize("sampler", ["entropy", "adaptive"])
+def test_a_run_is_extended_whether_it_has_ended_or_not(tmp_path: Path, sampler: str) -> None:
+    given = HALVING | {"samples": 4, "sampler": sampler, "quantise": "ptq"}
+    late = made(tmp_path, "late", recipe=rung_recipe(), **given)
+    before = ended(late)
+    early = made(tmp_path, "early", recipe=rung_recipe(), **given)
+    after = [ended(folder.extended(8)) for folder in (late, early)]
+    assert after[0].data == after[1].data
+    assert [row["candidate"] for row in after[0].rows[:4]] == [row["candidate"] for row in before.rows]
+    assert len(after[0].rows) == 8
+    assert RunFolder.open(late.path).settings.extended == (4,)
+    with pytest.raises(RunError, match="has 8 networks already"):
+        late.extended(7)
+
+
+def test_asha_comes_to_an_end(tmp_path: Path) -> None:
+    outcome = ended(made(tmp_path, recipe=rung_recipe(), **HALVING | {"pruner": "asha"}), jobs=2)
+    assert len(outcome.rows) == 9
+    assert outcome.chosen
+
+
+def test_a_network_that_cannot_be_trained_is_reported_and_the_run_goes_on(tmp_path: Path) -> None:
     folder = made(tmp_path, recipe=recipe("prototypenas", lr=1e30, epochs=2))
     outcome = ended(folder)
     assert all("diverged" in row["error"] for row in outcome.rows)

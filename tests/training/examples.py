@@ -50,6 +50,16 @@ def small_network(seed: int = 1) -> nn.Module:
         )  # fmt: skip
 
 
+def depthwise_network(seed: int = 1) -> nn.Module:
+    """As MobileNet's blocks: trained with the channels last in memory."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return nn.Sequential(
+            nn.Conv2d(1, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.Dropout(0.1),
+            nn.Conv2d(6, 6, 3, stride=2, groups=6), nn.Conv2d(6, 8, 1), nn.ReLU(), nn.Flatten(), nn.Linear(48, CLASSES),
+        )  # fmt: skip
+
+
 def autoencoder(seed: int = 1) -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -6,16 +6,19 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from nascompile.training import Epoch, Recipe, TrainingError, train
+from nascompile.training.loop import _layout
 from nascompile.training.tensor_file import read_tensors
 from spaces.errors import FileError
-from tests.training.examples import blobs, same_weights, small_network
+from tests.training.examples import blobs, depthwise_network, same_weights, small_network
 
 DATA = blobs()
 RECIPES = {
@@ -49,6 +52,25 @@ def test_stopped_after_any_epoch(tmp_path: Path, settings: Recipe, after: int) -
     assert resumed.history == whole.history
     assert resumed.best == whole.best
     assert same_weights(resumed.network, whole.network)
+
+
+@pytest.mark.parametrize("settings", RECIPES.values(), ids=RECIPES)
+@pytest.mark.parametrize("make", [small_network, depthwise_network])
+def test_from_rung_to_rung(tmp_path: Path, settings: Recipe, make: Callable[[], nn.Module]) -> None:
+    """As an uninterrupted training, whatever lies how in memory; and what is asked for once more is left alone."""
+    settings = replace(settings, patience=0)
+    whole, file = train(make(), DATA, settings), tmp_path / "run.safetensors"
+    for until in (1, 1, 3, 2, 4):
+        part = train(make(), DATA, settings, checkpoint=file, until=until)
+        assert part.history[:until] == whole.history[:until]
+    assert part.history == whole.history
+    assert same_weights(part.network, whole.network)
+
+
+def test_maps_have_their_channels_last_where_that_is_faster() -> None:
+    assert _layout(depthwise_network(), (9, 1, 8, 6)) == torch.channels_last
+    assert _layout(small_network(), (9, 1, 8, 6)) == torch.contiguous_format
+    assert all(p.is_contiguous() for p in train(depthwise_network(), DATA, RECIPES["sgd"]).network.parameters())
 
 
 def test_interrupted_in_the_middle_of_an_epoch(tmp_path: Path) -> None:

@@ -226,8 +226,8 @@ class Resources:
         int | None,
         typer.Option(
             "--jobs", "-j", min=1,
-            help="Processes, or tasks of ray; the result is the same. Default: pareto up to one a core, else 1; ray as "
-            "many as fit.",
+            help="Processes, or tasks of ray; the result is the same. Default: one a core, as far as it is worth it "
+            "and memory goes; ray as many as fit.",
         ),
     ] = None  # fmt: skip
     device: Device = "cpu"

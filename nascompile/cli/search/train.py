@@ -18,7 +18,7 @@ from nascompile.cli.examples import absolute_data, check_device, data_first
 from nascompile.cli.options import Json, SetRequest, default_name, takes_options
 from nascompile.cli.output import Interrupted, emit_json, say, working
 from nascompile.cli.outputs import RUN
-from nascompile.cli.pace import Pace
+from nascompile.cli.pace import Pace, duration
 from nascompile.cli.parameters import parsed
 from nascompile.cli.search.options import Resources, SearchOptions, Training
 from nascompile.cli.search.own import finish_own_run
@@ -68,7 +68,8 @@ class _TrainingResources(Resources):
         int | None,
         typer.Option(
             "--jobs", "-j", min=1,
-            help="Networks trained at a time, a core each; the results are the same. Default: 1; ray as many as fit.",
+            help="Networks trained at a time, a core each; the results are the same. Default: one a core, as far as "
+            "memory goes; ray as many as fit.",
         ),
     ] = None  # fmt: skip
 
@@ -309,8 +310,10 @@ def finish_run(
                 progress(what, 0)
 
             results = lead(
-                folder, dataset, report=shown.stage, proxies=proxies, on_progress=shown.network, **vars(resources)
-            )
+                folder, dataset, report=shown.stage, proxies=proxies, on_progress=shown.network,
+                on_estimate=lambda seconds: say(f"estimate: {duration(seconds)} in all, by some first batches"),
+                **vars(resources),
+            )  # fmt: skip
             if mended := mend_networks(folder, dataset, results, resources.device, shown.network):
                 say(f"damaged or gone, and made anew: {', '.join(mended)}")
             progress("measuring on the test part", 0)

@@ -235,7 +235,11 @@ def _reference(text: str) -> float | list[float]:
 
 def _values(file: ResultsFile, objectives: tuple[Objective, ...]) -> tuple[tuple[int, ...], NDArray[np.float64]]:
     """The rows that have finite values, and these; the others rank behind all, as everywhere with proxies."""
-    values = np.array(file.numbers([one.column for one in objectives]), np.float64)
+    ended = [i for i, row in enumerate(file.rows) if not row.values.get("stopped")]
+    if len(ended) < len(file.rows):
+        say(f"left out, as they were stopped at a rung: {len(file.rows) - len(ended):,} of {len(file.rows):,} networks")
+        file = replace(file, rows=tuple(file.rows[i] for i in ended))
+    values = np.array(file.numbers([one.column for one in objectives]), np.float64).reshape(len(ended), -1)
     finite = np.isfinite(values).all(axis=1)
     if not finite.all():
         lines = [str(file.rows[i].line) for i in np.flatnonzero(~finite)]
@@ -243,7 +247,7 @@ def _values(file: ResultsFile, objectives: tuple[Objective, ...]) -> tuple[tuple
         say(f"left out, as a value is infinite or NaN: {len(lines):,} of {len(values):,} candidates (line {shown})")
     if not file.whole:
         say(f"the last line of {file.path} does not end; if its run was cut off, the last number may be wrong")
-    return tuple(np.flatnonzero(finite).tolist()), values[finite]
+    return tuple(ended[i] for i in np.flatnonzero(finite)), values[finite]
 
 
 # -- what was found ----------------------------------------------------------------------------------------------------
