@@ -209,3 +209,35 @@ def test_what_has_changed_is_named(change, message: str | None, run: Run) -> Non
     assert done.code == 2
     assert message in done.stderr
     assert "put the data back as they were" in done.stderr
+
+
+SOUND = """\
+space: words
+input: {channels: 1, height: 49, width: 10}
+choices:
+  M: {start: 8, stop: 24, step: 8}
+  classes: {options: [3], shared: true}
+network:
+  - conv: {filters: M, kernel: [10, 4], stride: 4}
+  - ds_conv: {filters: M}
+    repeat: [1, 2]
+  - global_avg_pool
+  - linear: {units: classes}
+"""
+
+
+def test_what_a_mistake_in_sound_says_is_what_makes_it_right(run: Run) -> None:
+    """Clips of half a second for a space of whole ones and three words: each remedy is typed as it stands there."""
+    rng, command = np.random.default_rng(0), ["search", "words.yaml", "--data", "clips.npz", *QUICK]
+    (run.folder / "words.yaml").write_text(SOUND)
+    np.savez(run.folder / "clips.npz", x=rng.integers(-9999, 9999, (40, 4000), dtype=np.int16), y=np.arange(40) % 2)
+    for mistake in ("no-rate", "bad-classes", "bad-shape"):
+        done = run(*command)
+        assert (done.code, (run.folder / "r").exists()) == (2, False)
+        assert f"[{mistake}]" in done.stderr
+        if mistake == "no-rate":
+            command += ["--rate", "8000"]
+        else:
+            command[2:2] = done.stderr.split("add to the command: ")[1].split()
+    assert command[2:4] == ["input.height=24", "choices.classes.options=[2]"]
+    assert run(*command).code == 0
