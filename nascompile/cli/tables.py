@@ -30,7 +30,8 @@ def print_table(rows: Table, console: Console = out) -> None:
         if names is not None:
             _print_apart(rows, names, console)
             return
-        for part in _parts(rows, console, width):
+        for k, part in enumerate(_parts(rows, console, width)):
+            console.print(end="\n" if k else "")
             _print(part, console)
         return
     _print(rows, console)

@@ -10,6 +10,9 @@ from rich.markup import escape
 
 from nascompile.cli.output import emit_json, out, quantity, table
 from nascompile.cli.search.metric_text import METRIC_NAMES, interval_text, metric_text
+from nascompile.cli.search.run_takes import run_takes
+from nascompile.cli.tables import print_table
+from nascompile.cli.takes import takes_data
 from spaces.errors import NascompileError
 
 if TYPE_CHECKING:
@@ -34,7 +37,8 @@ def show_network(path: Path, number: int, as_json: bool) -> None:
     from nascompile.run.folder import RunFolder
     from nascompile.run.outcome import Outcome
 
-    outcome = Outcome.read(RunFolder.open(path))
+    folder = RunFolder.open(path)
+    outcome = Outcome.read(folder)
     if outcome is None:
         message = f"`{path}` has not ended, and nothing is measured on the test part yet"
         raise NascompileError.of("not-ended", message, f"`nascompile resume {path}` brings it to its end")
@@ -44,16 +48,17 @@ def show_network(path: Path, number: int, as_json: bool) -> None:
         raise NascompileError.of("no-network", message, f"it has 0 to {len(outcome.rows) - 1}")
     reports = outcome.reports.get(str(number), {})
     if as_json:
-        emit_json({"run": str(path), **row, "reports": reports})
+        takes = run_takes(folder, [row["candidate"]])
+        emit_json({"run": str(path), **row, "takes": takes_data(takes.shipping, takes.takes[0]), "reports": reports})
         return
     out.print(f"{escape(str(path))}#{number}: {escape(row['candidate'])}", soft_wrap=True)
     if "error" in row:
         out.print(f"not trained: {escape(row['error'])}", soft_wrap=True)
         return
-    costs = (
-        f"{name} {quantity(name, row[name])}" for name in ("flops", "params", "rom", "ram", "latency") if name in row
-    )
-    out.print(", ".join(costs))
+    takes = run_takes(folder, [row["candidate"]])
+    costs = [f"{name} {quantity(name, row[name])}" for name in ("flops", "params") if name in row]
+    shipped = [f"{title.lstrip('>')} {cell}" for title, cell in zip(takes.titles, takes.cells(0), strict=True)]
+    out.print(", ".join([*costs, *shipped]), soft_wrap=True)
     out.print()
     _print_forms(outcome, row)
     if reports:
@@ -79,7 +84,7 @@ def _print_forms(outcome: Outcome, row: Mapping[str, Any]) -> None:
             cells.append(metric_text(outcome.metric, row.get(name)))
             cells += [interval_text(*intervals[name]) if name in intervals else ""] if intervals else []
         rows.add_row(_NAMES[form] + (", ships" if row.get("ships") == form else ""), *cells)
-    out.print(rows)
+    print_table(rows)
 
 
 def print_report(report: Mapping[str, Any], title: str) -> None:
@@ -97,7 +102,7 @@ def print_report(report: Mapping[str, Any], title: str) -> None:
             interval = interval_text(*report["interval"]) if name == "accuracy" else ""
             cells = [metric_text(name, guess.get(name))] if guess else []
             rows.add_row(text, metric_text(name, values[name]), *cells, *([interval] if "interval" in report else []))
-    out.print(rows)
+    print_table(rows)
     if guess:
         out.print(_guessing(report), soft_wrap=True)
     for key, names in (("classes", ("recall", "precision", "f1")), ("outputs", ("mae", "rmse", "r2"))):
@@ -126,7 +131,7 @@ def _print_parts(parts: Sequence[Mapping[str, Any]], names: Sequence[str]) -> No
     for one in parts:
         count = [f"{one['examples']:,}"] if counted else []
         rows.add_row(escape(one["name"]), *count, *(metric_text(name, one[name]) for name in names))
-    out.print(rows)
+    print_table(rows)
 
 
 def _print_confusion(names: Sequence[str], confusion: Sequence[Sequence[int]]) -> None:
@@ -138,7 +143,7 @@ def _print_confusion(names: Sequence[str], confusion: Sequence[Sequence[int]]) -
         rows = table("is, taken for", *(f">{escape(name)}" for name in names))
         for name, row in zip(names, confusion, strict=True):
             rows.add_row(escape(name), *(str(n) if n else "." for n in row))
-        out.print(rows)
+        print_table(rows)
         return
     if not mistakes:
         out.print("no example was taken for one of another class")
@@ -146,6 +151,6 @@ def _print_confusion(names: Sequence[str], confusion: Sequence[Sequence[int]]) -
     rows = table("is", "taken for", ">examples")
     for n, i, j in mistakes[:_MISTAKES]:
         rows.add_row(escape(names[i]), escape(names[j]), f"{n:,}")
-    out.print(rows)
+    print_table(rows)
     if len(mistakes) > _MISTAKES:
         out.print(f"and {len(mistakes) - _MISTAKES:,} other mistakes: `confusion` in results.json")

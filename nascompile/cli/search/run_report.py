@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from nascompile.cli.counts import between_text
-from nascompile.cli.output import emit_json, out, quantity, table
+from nascompile.cli.output import emit_json, out, quantity, say_next, table
 from nascompile.cli.report import budget_text, runtime_name
 from nascompile.cli.search.metric_text import METRIC_NAMES, interval_text, metric_text
 from nascompile.cli.search.own import show_own
+from nascompile.cli.search.run_takes import run_takes
+from nascompile.cli.tables import print_table
+from nascompile.cli.takes import takes_data
 from samplers.registry import registered, sampler
 
 if TYPE_CHECKING:
@@ -58,7 +62,7 @@ def show_run(path: Path, as_json: bool) -> None:
             str(number), escape(one.get("candidate", "")), quantity("flops", one.get("flops", 0)),
             str(one.get("epochs", "")), *shares,
         )  # fmt: skip
-    out.print(rows)
+    print_table(rows)
     what = "trained to the end"
     out.print(f"{ended:,} of {total:,} networks are {what}; `nascompile resume {path}` goes on", markup=False)
 
@@ -68,7 +72,11 @@ def outcome_data(folder: RunFolder, outcome: Outcome) -> dict[str, Any]:
     from nascompile.run.data import read_record
     from nascompile.run.timing import read_timing
 
-    return {"run": str(folder.path), "data": read_record(folder), **outcome.data, "timing": read_timing(folder)}
+    takes = run_takes(folder, [row["candidate"] for row in outcome.chosen])
+    data = [takes_data(takes.shipping, one) for one in takes.takes]
+    kept = {str(row["number"]): one for row, one in zip(outcome.chosen, data, strict=True)}
+    about = {"run": str(folder.path), "data": read_record(folder)}
+    return {**about, **outcome.data, "takes": kept, "timing": read_timing(folder)}
 
 
 def draw_front(folder: RunFolder, outcome: Outcome) -> None:
@@ -82,8 +90,6 @@ def draw_front(folder: RunFolder, outcome: Outcome) -> None:
 
 def print_outcome(folder: RunFolder, outcome: Outcome) -> None:
     """The table of a finished run, for a person."""
-    from nascompile.run.timing import read_timing
-
     settings, program = folder.settings, folder.fs.program
     target = f" on {program.target}" if program.target else ""
     limits = budget_text(dict(program.budgets.items()), program.ram_model, runtime_name(program))
@@ -116,10 +122,14 @@ def print_outcome(folder: RunFolder, outcome: Outcome) -> None:
         taus = ", ".join(f"{name} {one['tau']:+.2f} (p {_p_text(one['p'])})" for name, one in outcome.agreement.items())
         n, what = next(iter(outcome.agreement.values()))["n"], METRIC_NAMES[outcome.metric]
         out.print(f"Kendall's tau with the test {what} of {n:.0f} networks: {taus}", soft_wrap=True)
-    if timing := read_timing(folder):
-        share = f"{100 * timing['share']:.1f} % of it outside training, scoring and measuring"
-        out.print(f"{timing['seconds']:.0f} s, {share}", soft_wrap=True)
-    out.print(f"written: {folder.path}/results.csv, results.json, front.html, networks/", soft_wrap=True, markup=False)
+    there = [
+        name for name in ("results.csv", "results.json", "front.html", "networks") if (folder.path / name).exists()
+    ]
+    out.print(f"in {folder.path}: {', '.join(there)}", soft_wrap=True, markup=False)
+    if outcome.chosen:
+        best, mcu = f"{folder.path}#{outcome.best['number']}", [] if program.target else ["--mcu", "MCU"]
+        out.print(f"in detail: nascompile show {shlex.quote(best)}", soft_wrap=True, markup=False)
+        say_next("nascompile", "deploy", best, *mcu, "--verify")
 
 
 def _stopped_text(outcome: Outcome, settings: RunSettings) -> str:
@@ -133,17 +143,22 @@ def _stopped_text(outcome: Outcome, settings: RunSettings) -> str:
 
 def _print_chosen(folder: RunFolder, outcome: Outcome) -> None:
     what, costs = METRIC_NAMES[outcome.metric], " and ".join(outcome.costs)
-    out.print(f"kept {len(outcome.chosen)} of {len(outcome.rows)}, by validation {what} against {costs} "
-              f"({outcome.verdict})")  # fmt: skip
+    kept = f"kept {len(outcome.chosen)} of {len(outcome.rows)}, by validation {what} against {costs}"
+    out.print(f"{kept} ({outcome.verdict})", soft_wrap=True)
+    takes = run_takes(folder, [row["candidate"] for row in outcome.chosen])
+    if not takes.shipping.counted:
+        shipping, program = takes.shipping, folder.fs.program
+        how = f"the budgets count {program.space.settings.dtype} by {program.runtime.name}"
+        out.print(f"ROM and RAM of the {shipping.dtype} networks by {shipping.runtime.name}; {how}", soft_wrap=True)
     int8 = "test_int8" in outcome.chosen[0]
     columns = (">valid", ">test", *((">valid int8", ">test int8") if int8 else ()))
-    names = dict.fromkeys((*outcome.costs, "rom", "ram"))
-    rows = table(">#", "~candidate", *(f">{name}" for name in names), *columns)
-    for row in outcome.chosen:
-        values = (quantity(name, row[name]) for name in names)
+    names = [name for name in dict.fromkeys(outcome.costs) if name not in ("rom", "ram", "latency")]
+    rows = table(">#", "~candidate", *(f">{name}" for name in names), *takes.titles, *columns)
+    for at, row in enumerate(outcome.chosen):
+        values = [*(quantity(name, row[name]) for name in names), *takes.cells(at)]
         rows.add_row(str(row["number"]), escape(row["candidate"]), *values, *_measured(outcome, row, int8))
-    out.print(rows)
-    for line in _best_lines(folder, outcome, "test_int8" if int8 else "test"):
+    print_table(rows)
+    for line in _best_lines(outcome, "test_int8" if int8 else "test"):
         out.print(line, soft_wrap=True, markup=False)
 
 
@@ -161,10 +176,10 @@ def _print_built(folder: RunFolder, outcome: Outcome) -> None:
     out.print(
         f"built for {folder.fs.program.target}; the C computes what the networks do, here and on an emulated core"
     )
-    out.print(rows)
+    print_table(rows)
 
 
-def _best_lines(folder: RunFolder, outcome: Outcome, column: str) -> Iterator[str]:
+def _best_lines(outcome: Outcome, column: str) -> Iterator[str]:
     """How good the best one is, how sure that is, and what guessing reaches."""
     from nascompile.training.report import small_validation
 
@@ -182,7 +197,6 @@ def _best_lines(folder: RunFolder, outcome: Outcome, column: str) -> Iterator[st
         accuracies = [row[outcome.shipped] for row in outcome.finalists]
         if remark := small_validation(outcome.examples["valid"], accuracies):
             yield remark
-    yield f"in detail: nascompile show {folder.path}#{best['number']}"
 
 
 def _measured(outcome: Outcome, row: Mapping[str, Any], int8: bool) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
@@ -12,14 +12,18 @@ from numpy.typing import NDArray
 from rich.markup import escape
 
 from nascompile.cli.options import Json, takes_options
-from nascompile.cli.output import emit_json, out, say, table, working
+from nascompile.cli.output import emit_json, out, say, say_next, table, working
 from nascompile.cli.outputs import FILE
 from nascompile.cli.select.selection import _COSTS, Objective, Selection
+from nascompile.cli.tables import print_table
 from nascompile.records.results_file import ResultsFile, read_results
 from samplers.proxies.base import PROXIES, proxy
 from samplers.subset.hypervolume import METHODS, HypervolumeSelector
 from spaces.errors import NascompileError, did_you_mean
 from spaces.files import write_atomically
+
+if TYPE_CHECKING:
+    from nascompile.cli.takes import TakesColumns
 
 __all__ = ["SelectOptions", "choose", "select"]
 
@@ -110,9 +114,12 @@ def select(options: SelectOptions) -> None:
     if options.as_json:
         emit_json(_data(choice))
     else:
-        _print(choice)
+        _print(choice, options.results)
     for written in filter(None, (plot, output)):
         say(f"written: {written}")
+    if options.results.is_dir() and choice.order and not options.as_json:
+        best = f"{options.results}#{choice.number(choice.order[-1], 0)}"
+        say_next("nascompile", "deploy", best, "--verify")
 
 
 def choose(options: SelectOptions) -> Selection:
@@ -281,26 +288,36 @@ def _data(choice: Selection) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _print(choice: Selection) -> None:
+def _print(choice: Selection, results: Path) -> None:
     subset, k = choice.subset, len(choice.subset.chosen)
     out.print(f"{escape(str(choice.file.path))}: {k} of {len(choice.kept):,} candidates, {subset.front:,} on the front")
     out.print()
-    rows = table(">#", "~candidate", *(f">{escape(one.name)}, {one.sense}" for one in choice.objectives))
+    takes = _takes(choice, results)
+    shown = [one for one in enumerate(choice.objectives) if not takes or one[1].name not in ("rom", "ram")]
+    titles = [f">{escape(one.name)}, {one.sense}" for _, one in shown]
+    rows = table(">#", "~candidate", *titles, *(takes.titles if takes else []))
     chosen = choice.values[choice.order]
     for number, i in enumerate(choice.order, start=1):
         cells = []
-        for j, one in enumerate(choice.objectives):
+        for j, one in shown:
             best = chosen[:, j].max() if one.sense == "max" else chosen[:, j].min()
             cells.append(f"[bold]{choice.shown(i, j)}[/bold]" if choice.values[i, j] == best else choice.shown(i, j))
+        cells += takes.cells(number - 1) if takes else []
         rows.add_row(choice.number(i, number), escape(choice.name(i)), *cells)
-    out.print(rows)
+    print_table(rows)
     out.print()
     out.print(choice.said or f"{_WORDS[subset.method]}, {choice.verdict}", soft_wrap=True)
-    same = len(set(subset.reference)) == 1
-    reference = ", ".join(f"{one:g}" for one in (subset.reference[:1] if same else subset.reference))
-    bound = "" if subset.optimal else f" of at most {subset.upper_bound:.6g}"
-    out.print(f"hypervolume {subset.hypervolume:.6g}{bound}, normalised, reference {reference}; {subset.seconds:.2f} s")
     if subset.front < k:
         less = k - subset.front
         what = "it is dominated or a copy, and adds" if less == 1 else f"{less} are dominated or copies, and add"
         out.print(f"The front has {subset.front:,} of the {k} wanted: {what} nothing to the hypervolume.")
+
+
+def _takes(choice: Selection, results: Path) -> TakesColumns | None:
+    """What the chosen networks of a run take of the chip; of a table nobody knows."""
+    if not results.is_dir():
+        return None
+    from nascompile.cli.search.run_takes import run_takes
+    from nascompile.run.folder import RunFolder
+
+    return run_takes(RunFolder.open(results), [choice.name(i) for i in choice.order])
