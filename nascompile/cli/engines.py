@@ -1,4 +1,4 @@
-"""The options `--engine` and `--device`: what computes, processes of this machine or the tasks of a Ray cluster."""
+"""The options `--engine`, `--device` and `--logger`: what computes, and what is told of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nascompile.run.settings import ENGINES
 from samplers.scores.worker_pool import ParallelMap
 from spaces.errors import NascompileError, did_you_mean
 
-__all__ = ["Device", "Engine", "check_engine", "spreading"]
+__all__ = ["Device", "Engine", "Logger", "check_engine", "spreading"]
 
 Device = Annotated[str, typer.Option("--device", help="cpu or cuda.", metavar="NAME")]
 Engine = Annotated[
@@ -22,6 +22,14 @@ Engine = Annotated[
         "--engine",
         help="local, or ray: the cluster of RAY_ADDRESS, else one that runs on this machine, else one of its own.",
         metavar="NAME",
+    ),
+]
+
+
+Logger = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--logger", help="Tell tensorboard (RUN/tensorboard) or mlflow of each network, in the end.", metavar="NAME"
     ),
 ]
 

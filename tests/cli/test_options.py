@@ -14,7 +14,7 @@ from nascompile.cli.search.options import SearchOptions
 from samplers.registry import SAMPLERS, TRAINING_FREE
 from tests.cli.conftest import Run
 
-TRAINING = "select recipe epochs train sparsity quantise qat-epochs task normal cost deploy storage"
+TRAINING = "select recipe epochs train sparsity quantise qat-epochs task normal cost deploy logger storage"
 PRUNING = "lambda mu rule prune cells repeats thin"
 TRIALS = "objectives trials method population batch"
 EVALUATION = "jobs device engine out"

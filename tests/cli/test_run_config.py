@@ -67,11 +67,13 @@ def test_what_is_otherwise_is_said(run: Run, monkeypatch: pytest.MonkeyPatch) ->
     assert "not as before: the set is another one: 4 networks, and not 9" in again.stderr
 
 
-def test_a_damaged_file_is_no_run(run: Run) -> None:
+def test_a_damaged_file_without_its_copy_is_no_run(run: Run) -> None:
     run(*SEARCH, "--out", "one")
-    text = Path("one/config.yaml").read_text()
+    folder = RunFolder(Path("one"))
+    text = folder.config.read_text()
+    folder._copy.unlink()
     for damaged in (text[:200], text.replace("settings:", "setings:"), text[:-40], text + "\tx", ""):
-        Path("one/config.yaml").write_text(damaged)
+        folder.config.write_text(damaged)
         done = run("resume", "one")
         assert done.code == 2
         assert "config.yaml:1:1: this file does not hold the settings of a run" in done.stderr

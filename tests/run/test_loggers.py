@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,10 @@ from nascompile.run import loggers
 from nascompile.run.errors import RunError
 from nascompile.run.folder import RunFolder
 from nascompile.run.loggers import Logged, check_loggers
-from tests.run.examples import small_set
+from tests.cli.conftest import Run, run
+from tests.run.examples import SPACE, data_file, small_set
+
+__all__ = ["run"]
 
 
 def width(candidate: nc.Candidate) -> dict[str, float]:
@@ -96,3 +100,27 @@ def test_what_is_not_installed_says_how(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(loggers, "find_spec", find_spec)
     with pytest.raises(RunError, match="there is no logger `wandb`"):
         check_loggers(["wandb"])
+
+
+def test_searches_that_train_tell_them_too(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By `--logger`, of `search` and `resume`; with what the tables have."""
+    told: dict[int, Mapping[str, float]] = {}
+
+    def hears(folder: RunFolder, networks: Iterable[Logged]) -> None:
+        told.update({network.number: network.metrics for network in networks})
+
+    monkeypatch.setitem(loggers.LOGGERS, "mine", ("json", hears))
+    (run.folder / "nine.yaml").write_text(SPACE)
+    data_file(run.folder)
+    quick = ("--samples", "2", "--select", "1", "--epochs", "1", "--quantise", "ptq")
+    begun = run("search", "nine.yaml", "--data", "halves.npz", *quick, "--out", "r", "--logger", "mine", "--json")
+    assert begun.code == 0, begun.stderr
+    for row in json.loads(begun.stdout)["networks"]:
+        assert told[row["number"]]["valid"] == row["valid"]
+        assert told[row["number"]]["cost/flops"] == row["flops"]
+    told.clear()
+    assert run("resume", "r", "--logger", "mine").code == 0
+    assert told == {}
+    unknown = run("resume", "r", "--logger", "paper")
+    assert unknown.code == 2
+    assert "there is no logger `paper`" in unknown.stderr

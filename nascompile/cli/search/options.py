@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nascompile.cli.engines import Device, Engine
+from nascompile.cli.engines import Device, Engine, Logger
 from nascompile.cli.examples import DataOptions
 from nascompile.cli.objectives import read_objectives
 from nascompile.cli.options import Json
@@ -125,6 +125,7 @@ class Training:
             "--deploy", help="Write the kept networks as C, build and run each: real ROM, RAM and instructions."
         ),
     ] = False
+    logger: Logger = None
     storage: Annotated[
         str | None,
         typer.Option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["finish_own_run", "print_own", "show_own"]
 
 
-def finish_own_run(folder: RunFolder, resources: Resources, as_json: bool) -> None:
+def finish_own_run(folder: RunFolder, resources: Resources, as_json: bool, loggers: Collection[str] = ()) -> None:
     """Bring such a run to its end, and print what came out."""
     from nascompile.run.data import no_data
     from nascompile.run.lead import lead
@@ -40,7 +41,7 @@ def finish_own_run(folder: RunFolder, resources: Resources, as_json: bool) -> No
                 for _ in range(stage.done - pace[0].at):
                     pace[0].step()
 
-            outcome = finish_own(folder, lead(folder, no_data(), report=report, **vars(resources)))
+            outcome = finish_own(folder, lead(folder, no_data(), report=report, **vars(resources)), loggers)
     except KeyboardInterrupt:
         done = len(folder.trials().results())
         total = min(folder.settings.samples, folder.fs.between[1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nascompile.cli.data_report import data_lines
-from nascompile.cli.engines import Device, check_engine
+from nascompile.cli.engines import Device, Logger, check_engine
 from nascompile.cli.examples import absolute_data, check_device, data_first
 from nascompile.cli.options import Json, SetRequest, default_name, takes_options
 from nascompile.cli.output import Interrupted, emit_json, say, working
@@ -93,6 +93,7 @@ class TrainSearch:
         from nascompile.run.config import changes
         from nascompile.run.deployment import check_deployable
         from nascompile.run.folder import RunFolder
+        from nascompile.run.loggers import check_loggers
         from nascompile.run.preflight import check_measurable, check_settings
 
         options, training, parameters = self.options, self.options.training, self.options.parameters()
@@ -102,6 +103,7 @@ class TrainSearch:
             request = with_latency(search, request)
         else:
             named_sampler(options.sampler, seed=options.seed, **parameters)
+        check_loggers(training.logger or ())
         check_engine(options.resources.engine, options.resources.device)
         settings = self._settings(parameters)
         check_settings(settings)
@@ -135,7 +137,7 @@ class TrainSearch:
         folder = RunFolder.create(path, settings, fs, self.text, command)
         for line in changes(self.recorded, folder.contents):
             say(f"not as before: {line}")
-        finish_run(folder, options.resources, options.as_json, dataset)
+        finish_run(folder, options.resources, options.as_json, dataset, loggers=training.logger or ())
 
     def _settings(self, parameters: Mapping[str, Any]) -> RunSettings:
         from nascompile.training.objective import METRICS
@@ -188,6 +190,7 @@ def resume(
     resources: _TrainingResources,
     data: MovedData = None,
     storage: Storage = None,
+    logger: Logger = None,
     samples: Annotated[
         int | None,
         typer.Option(
@@ -210,16 +213,18 @@ def resume(
     """
     from nascompile.run.config import version_changes
     from nascompile.run.folder import RunFolder
+    from nascompile.run.loggers import check_loggers
 
+    check_loggers(logger or ())
     check_engine(resources.engine, resources.device)
     folder = RunFolder.open(run, storage)
     for line in version_changes(folder.contents.record):
         say(line)
     folder = folder.extended(samples) if samples else folder
     if folder.settings.own:
-        finish_own_run(folder, resources, as_json)
+        finish_own_run(folder, resources, as_json, logger or ())
         return
-    finish_run(folder, resources, as_json, moved=absolute_data(data) if data else None)
+    finish_run(folder, resources, as_json, moved=absolute_data(data) if data else None, loggers=logger or ())
 
 
 def worker(
@@ -269,7 +274,12 @@ def worker(
 
 
 def finish_run(
-    folder: RunFolder, resources: Resources, as_json: bool, dataset: Dataset | None = None, moved: str | None = None
+    folder: RunFolder,
+    resources: Resources,
+    as_json: bool,
+    dataset: Dataset | None = None,
+    moved: str | None = None,
+    loggers: Collection[str] = (),
 ) -> None:
     """Bring a run to its end, and print what came out.
 
@@ -279,10 +289,12 @@ def finish_run(
         as_json: how to print.
         dataset: the run's; None to read it.
         moved: where the data are now, if not where the run says.
+        loggers: that are told of each network.
     """
     from nascompile.run.data import data_record, load_data, write_record
     from nascompile.run.deployment import check_deployable, deploy_chosen
     from nascompile.run.lead import lead
+    from nascompile.run.loggers import tell_loggers
     from nascompile.run.mending import mend_networks
     from nascompile.run.networks import networks_so_far
     from nascompile.run.outcome import finish
@@ -323,6 +335,7 @@ def finish_run(
                     outcome = deploy_chosen(folder, outcome, lambda number: progress(f"building network {number}", 0))
             draw_front(folder, outcome)
             write_timing(folder, clock, networks_so_far(folder))
+            tell_loggers(folder, loggers, {row["number"]: row for row in outcome.rows})
     except KeyboardInterrupt:
         total, found = min(settings.samples, folder.fs.between[1]), networks_so_far(folder)
         done = sum("error" in one or "stopped" not in one for one in found.values())
