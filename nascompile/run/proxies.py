@@ -14,6 +14,7 @@ from nascompile.run.errors import RunError
 from nascompile.run.folder import RunFolder
 from samplers.registry import training_free
 from samplers.training_free import Means, Record, TrainingFreeSearch
+from spaces.errors import FileError
 from spaces.program.candidate import Candidate
 
 if TYPE_CHECKING:
@@ -72,9 +73,15 @@ def proxy_choice(folder: RunFolder, dataset: Dataset, means: Means, count: int) 
     def measured(one: TrainingFreeSearch[Record], name: str, title: str) -> list[Record]:
         about = {"set": fs.digest, "sampler": one.parameters}
         titled = replace(means, on_progress=lambda what, asking: means.on_progress(f"{title}{what}", asking))
-        with SearchLog(folder.path / f"{name}.jsonl", one, about) as log:
-            for _ in log.follow(fs, data, titled):
-                pass
+        try:
+            with SearchLog(folder.path / f"{name}.jsonl", one, about) as log:
+                for _ in log.follow(fs, data, titled):
+                    pass
+        except FileError as error:
+            hint = f"delete it: `nascompile resume {folder.path}` measures anew what it held"
+            raise FileError(
+                replace(d, hint=hint if d.code == "bad-log" else d.hint) for d in error.diagnostics
+            ) from None
         return log.records
 
     return search.limited(len(data) // 2).choose(fs, min(count, fs.between[1]), measured)

@@ -135,3 +135,29 @@ def test_a_damaged_network_is_not_deployed(whole: Path, run: Run) -> None:
     assert made.code == 0, made.stderr
     assert "damaged or gone, and made anew: networks/0000/" in made.stderr
     assert run("deploy", "r#0", "--mcu", "stm32f412", "-o", "c").code == 0
+
+
+def test_a_damaged_log_of_proxies_is_deleted_and_measured_anew(run: Run) -> None:
+    (run.folder / "nine.yaml").write_text(SPACE)
+    data_file(run.folder)
+    pareto = (
+        "--sampler",
+        "pareto",
+        "--trials",
+        "4",
+        "--batch",
+        "8",
+        "--objectives",
+        "flops,snip",
+        "--quantise",
+        "none",
+    )
+    assert (
+        run("search", "nine.yaml", "--data", "halves.npz", *pareto, "-n", "1", "--epochs", "1", "--out", "r").code == 0
+    )
+    expected, log = tables(run.folder), run.folder / "r/trials.jsonl"
+    log.write_bytes(log.read_bytes().replace(b'"trial"', b'"tri\x00l"', 1))
+    done = run("resume", "r")
+    assert (done.code, "measures anew what it held" in done.stderr) == (2, True)
+    assert remedied(run, done.stderr, log).code == 0
+    assert tables(run.folder) == expected
