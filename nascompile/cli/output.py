@@ -147,8 +147,9 @@ def working(what: str) -> Iterator[Progress]:
     state = {"text": what, "said": time.monotonic()}
     start = time.monotonic()
     status = err.status(what)
-    # A terminal gets a spinner that turns by itself; a log file gets a line now and then.
-    timer = threading.Timer(_PATIENCE, status.start) if err.is_terminal else None
+    # A terminal gets a spinner that turns by itself; a log file, or whoever reads TERM=dumb aloud, a line now and then.
+    spins = err.is_terminal and not err.is_dumb_terminal
+    timer = threading.Timer(_PATIENCE, status.start) if spins else None
     if timer:
         timer.daemon = True
         timer.start()
@@ -156,7 +157,7 @@ def working(what: str) -> Iterator[Progress]:
     def progress(doing: str, done: int) -> None:
         now = time.monotonic()
         state["text"] = f"{what}: {doing}" + (f", {done:,}" if done else "") + f" ({now - start:.0f} s)"
-        if err.is_terminal:
+        if spins:
             status.update(state["text"])
         elif now - max(start, state["said"]) > 5:
             state["said"] = now

@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from nascompile.cli.output import Interrupted, emit_json, out, quantity, say, table, working
 from nascompile.cli.pace import Pace
+from nascompile.cli.tables import print_table
 
 if TYPE_CHECKING:
     from nascompile.cli.search.options import Resources
@@ -94,7 +95,7 @@ def print_own(folder: RunFolder, outcome: OwnOutcome, as_json: bool) -> None:
         rows.add_row(str(row["number"]), escape(row["candidate"]), *values, *(f"{row[name]:.6g}" for name in metrics))
     out.print(f"kept {len(outcome.chosen)} of {len(outcome.rows)}, by {outcome.metric} ({outcome.sense}) against "
               f"{' and '.join(outcome.costs)} ({outcome.verdict})", soft_wrap=True)  # fmt: skip
-    out.print(rows)
+    print_table(rows)
     out.print(f"written: {folder.path}/results.csv, results.json", soft_wrap=True, markup=False)
 
 
