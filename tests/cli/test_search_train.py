@@ -79,6 +79,45 @@ def test_killed_at_random_moments_it_comes_to_the_same_end(run: Run) -> None:
     assert sorted(finished) == [(number, step) for number in range(5) for step in ("ptq", "train-2")]
 
 
+def test_killed_between_rungs_and_in_int8_it_comes_to_the_same_end(run: Run) -> None:
+    """Two processes, rungs that wait, training on in int8 of the front: the same tables as one process alone makes."""
+    halving = (
+        "--samples",
+        "8",
+        "--epochs",
+        "4",
+        "--quantise",
+        "qat",
+        "--qat-epochs",
+        "2",
+        "--cost",
+        "flops",
+        "--cost",
+        "rom",
+    )
+    whole = json.loads(run(*SEARCH, *halving, "--out", "whole", "--json").stdout)["networks"]
+    assert {row.get("stopped") for row in whole} == {None, 1, 2}
+    assert any("test_qat" in row for row in whole)
+    search = [sys.executable, "-m", "nascompile", *SEARCH, *halving, "--jobs", "2", "--out", "killed"]
+    resume = [sys.executable, "-m", "nascompile", "resume", "killed", "--jobs", "2"]
+    moments, killed = random.Random(2), 0
+    for k in range(8):
+        process = subprocess.Popen(
+            resume if k else search, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        journal = run.folder / "killed" / "journal.log"
+        while process.poll() is None and not journal.exists():
+            time.sleep(0.05)
+        time.sleep(moments.uniform(2, 6))
+        killed += process.poll() is None
+        process.kill()
+        assert "Traceback" not in process.communicate()[1]
+    assert killed
+    assert json.loads(run("resume", "killed", "--json").stdout)["networks"] == whole
+    for name in ("results.csv", "results.json"):
+        assert (run.folder / "killed" / name).read_bytes() == (run.folder / "whole" / name).read_bytes()
+
+
 def test_pareto_trains_those_of_the_front_with_the_largest_hypervolume(run: Run) -> None:
     trials = (
         "--sampler",
