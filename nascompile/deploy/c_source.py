@@ -214,6 +214,8 @@ def _row(dtype: str, number: int, call: Call) -> str:
             items.append(f".with.other = {call.other}")
         if len(call.words):
             items.append(f".scales = scales{number}.words")
+        if call.scratch[1]:
+            items.append(f".scratch = {call.scratch[0]}")
     items += [f".x = {call.x}", f".out = {call.out}"]
     items += [f".{name} = {_field(value)}" for name, value in call.fields.items()]
     lines = _lines(" " + item for item in items)

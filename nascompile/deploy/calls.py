@@ -14,16 +14,24 @@ from nascompile.deploy.errors import DeployError
 from nascompile.deploy.float_network import FloatNetwork, FloatOp
 from nascompile.deploy.memory_plan import MemoryPlan, memory_plan
 from nascompile.operators import INTEGER_KERNELS, QuantisedOp, QuantisedTensor
+from nascompile.operators.fixed_point import behind_upper_half, multiplier_shift
 from spaces.operators import KERNELS, Kernel
-from spaces.operators.kernel import c_kernel
+from spaces.operators.kernel import c_call, c_kernel, scratch_bytes
+from spaces.operators.sums import ADD
 from spaces.tensors import Shape
 
 __all__ = ["Call", "Plan", "constant_bytes", "planned"]
 
+_FIELDS = ("in_h", "in_w", "in_c", "out_h", "out_w", "out_c", "groups", "kernel_h", "kernel_w", "stride_h", "stride_w",
+           "pad_top", "pad_left")  # fmt: skip
 #: What fields of the C structure hold.
-_MOST = {"in_h": 65535, "in_w": 65535, "in_c": 65535, "out_h": 65535, "out_w": 65535, "out_c": 65535,
-         "groups": 65535, "kernel_h": 255, "kernel_w": 255, "stride_h": 255, "stride_w": 255, "pad_top": 255,
-         "pad_left": 255}  # fmt: skip
+_MOST = {
+    "int8": dict.fromkeys(_FIELDS[:11], 65535) | dict.fromkeys(_FIELDS[11:], 255),
+    "float32": dict.fromkeys(_FIELDS[:7], 65535) | dict.fromkeys(_FIELDS[7:], 255),
+}
+#: The factor of the operand of an addition that has the larger scale; by how many bits less or more than its reference
+#: `nc_add` has the other operand and the sum.
+_HALF, _RAISED = multiplier_shift(0.5), (2, 3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +43,7 @@ class Call:
         x: offset of what it reads, in elements.
         out: offset of what it writes.
         other: offset of a second operand.
+        scratch: offset of what it may use while it runs, and how many elements of it.
         fields: the numbers of the C structure by their names there.
         weights: as the kernel reads them, flat; the table of a look-up.
         words: 32-bit constants: biases, multipliers, in float32 the biases.
@@ -45,6 +54,7 @@ class Call:
     x: int
     out: int
     other: int | None
+    scratch: tuple[int, int]
     fields: dict[str, int | float]
     weights: NDArray[Any] | None
     words: NDArray[Any]
@@ -78,8 +88,13 @@ class Plan:
     steps: tuple[QuantisedTensor, QuantisedTensor] | None
 
 
-def planned(network: QuantisedNetwork | FloatNetwork) -> Plan:
+def planned(network: QuantisedNetwork | FloatNetwork, simd: bool = True) -> Plan:
     """The C calls of a network.
+
+    Args:
+        network: the network.
+        simd: whether it is for a core that computes two products in one instruction; its plan does for others, too, but
+            has more scratch than they need.
 
     Raises:
         DeployError: a number that does not fit into its field, or is none.
@@ -90,9 +105,11 @@ def planned(network: QuantisedNetwork | FloatNetwork) -> Plan:
             message = f"weights of kernel {k}, `{op.kind}`, are no finite numbers"
             raise DeployError.of("not-finite", message, "train it again, with a lower `lr`")
     shapes = [t.shape for t in network.tensors] if quantised else list(network.shapes)
-    memory = memory_plan([shape.size for shape in shapes], network.ops)
     layouts = _layouts(shapes, network.ops)
-    calls = [call for k in range(1, len(network.ops) + 1) for call in _Caller(network, memory, layouts, k).calls()]
+    callers = [_Caller(network, layouts, k) for k in range(1, len(network.ops) + 1)]
+    scratch = [caller.scratch(simd) for caller in callers]
+    memory = memory_plan([shape.size for shape in shapes], network.ops, scratch, 4 if quantised else 1)
+    calls = [call for caller in callers for call in caller.calls(memory)]
     steps = (network.tensors[0], network.tensors[-1]) if quantised else None
     offsets = memory.offsets
     return Plan(
@@ -114,105 +131,127 @@ def _layouts(shapes: Sequence[Shape], ops: Sequence[QuantisedOp | FloatOp]) -> l
 class _Caller:
     """The C calls of one operator."""
 
-    def __init__(
-        self, network: QuantisedNetwork | FloatNetwork, memory: MemoryPlan, layouts: Sequence[Shape], number: int
-    ) -> None:
-        self.network, self.memory, self.layouts, self.number = network, memory, layouts, number
+    def __init__(self, network: QuantisedNetwork | FloatNetwork, layouts: Sequence[Shape], number: int) -> None:
+        self.network, self.layouts, self.number = network, layouts, number
         self.op = op = network.ops[number - 1]
-        function, dtype = (op.function, "float32") if isinstance(op, FloatOp) else ("", "int8")
+        function, self.dtype = (op.function, "float32") if isinstance(op, FloatOp) else ("", "int8")
         x, out = layouts[op.inputs[0]], layouts[number]
-        self.kernel = c_kernel(Kernel(op.kind, op.inputs, x, out, groups=op.groups, function=function), dtype)
+        self.kernel = Kernel(
+            op.kind, op.inputs, x, out, kernel=op.kernel, stride=op.stride, pads=op.pads, groups=op.groups,
+            function=function, part=op.part,
+        )  # fmt: skip
+        self.function = c_kernel(self.kernel, self.dtype)
 
-    def calls(self) -> list[Call]:
-        op = self.op
-        if not self.kernel:
+    def scratch(self, simd: bool) -> int:
+        """Elements that it needs beside its tensors."""
+        return scratch_bytes(self.kernel, [self.layouts[j] for j in self.op.inputs], self.dtype, simd)
+
+    def calls(self, memory: MemoryPlan) -> list[Call]:
+        self.memory = memory
+        op, kind = self.op, self.kernel.record
+        if not self.function:
             return []
-        kind = KERNELS[op.kind]
         if kind.weights:
             return [self._weighted()]
         if kind.calls == "each":
             return self._each()
         if kind.table and isinstance(op, QuantisedOp):
             return [self._call(0, weights=op.table)]
-        other = op.inputs[1] if kind.calls == "both" else None
-        return [self._call(0, other=other, **self._factors())]
+        if kind.calls == "both":
+            return [self._both()]
+        return [self._call(0, **({} if isinstance(op, FloatOp) else self._factors(range(len(op.multipliers)))))]
 
     def _each(self) -> list[Call]:
         """A call for each operand, to its channels of the output."""
         op, calls, channel = self.op, [], 0
         for j, source in enumerate(op.inputs):
-            own = {} if isinstance(op, FloatOp) else _factors(op, [j])
+            own = {} if isinstance(op, FloatOp) else self._factors([j])
             calls.append(self._call(j, shift=channel, **own))
             channel += self.layouts[source].channels
         return calls
+
+    def _both(self) -> Call:
+        """A call of two operands; of an addition in int8 the one whose factor is a half comes first."""
+        op = self.op
+        if isinstance(op, FloatOp):
+            return self._call(0, other=1)
+        if op.kind != ADD.name:
+            return self._call(0, other=1, **self._factors([0]))
+        half = next(j for j in (0, 1) if (op.multipliers[j], op.shifts[j]) == _HALF)
+        which = [1 - half, 2]
+        words, bytes = zip(
+            *(
+                behind_upper_half(op.multipliers[[k]], op.shifts[[k]], bits)
+                for k, bits in zip(which, _RAISED, strict=True)
+            ),
+            strict=True,
+        )
+        return self._call(
+            half, other=1 - half, words=np.concatenate(words).astype(np.int32), bytes=np.concatenate(bytes)
+        )
 
     def _weighted(self) -> Call:
         op, x = self.op, self.layouts[self.op.inputs[0]]
         layout = INTEGER_KERNELS[op.kind].layout
         assert layout is not None  # it has weights
-        weights = layout(np.asarray(op.weights), x, self.kernel)
-        return self._call(0, x=Shape(x.size) if KERNELS[op.kind].whole else x, weights=weights, **self._sums())
+        weights = layout(np.asarray(op.weights), x, c_call(self.function, self.kernel, self.dtype))
+        vector = isinstance(op, FloatOp) and self.kernel.record.whole
+        return self._call(0, x=Shape(x.size) if vector else x, weights=weights, **self._sums())
 
     def _sums(self) -> dict[str, Any]:
-        """Biases, and the factor of each channel."""
+        """Biases, with the zero point of the input in them, and the factor of each channel."""
         op = self.op
         if isinstance(op, FloatOp):
             return {"words": op.biases}
-        return {"words": np.concatenate([op.biases, op.multipliers]), "bytes": _rights(op.shifts)}
+        sums = op.weights.astype(np.int64).reshape(len(op.weights), -1).sum(1)
+        biases = op.biases - self._zero(op.inputs[0]) * sums
+        multipliers, rights = behind_upper_half(op.multipliers, op.shifts)
+        return {"words": np.concatenate([biases, multipliers]).astype(np.int32), "bytes": rights}
 
-    def _factors(self) -> dict[str, Any]:
-        """Multipliers, shifts, and the zero point of a second operand."""
+    def _factors(self, which: Sequence[int]) -> dict[str, Any]:
+        """Multipliers and shifts of a call without weights, and by how much it raises numbers before."""
         op = self.op
-        if isinstance(op, FloatOp) or not op.multipliers.size:
+        assert isinstance(op, QuantisedOp)  # its caller has made sure of it
+        if not op.multipliers.size:
             return {}
-        result = _factors(op, range(len(op.multipliers)))
-        if KERNELS[op.kind].calls == "both":
-            result["bytes"] = np.append(result["bytes"], np.int8(self._zero(op.inputs[1])))
-        return result
+        raised = 31 - INTEGER_KERNELS[op.kind].largest(self.kernel).bit_length()
+        numbers = list(which)
+        multipliers, rights = behind_upper_half(op.multipliers[numbers], op.shifts[numbers], raised)
+        assert rights.min() > 0, op  # no factor makes more than 2^28 of the largest number
+        return {"words": multipliers.astype(np.int32), "bytes": rights, "raised": raised}
 
     def _zero(self, tensor: int) -> int:
         assert isinstance(self.network, QuantisedNetwork)  # its caller has an int8 operator
         return self.network.tensors[tensor].zero_point
 
     def _call(
-        self, operand: int, *, x: Shape | None = None, other: int | None = None, shift: int = 0,
+        self, operand: int, *, x: Shape | None = None, other: int | None = None, shift: int = 0, raised: int = 0,
         weights: NDArray[Any] | None = None, words: NDArray[Any] | None = None, bytes: NDArray[np.int8] | None = None,
     ) -> Call:  # fmt: skip
+        """A call that reads one operand, or this and the `other` one."""
         op, offsets = self.op, self.memory.offsets
         source = op.inputs[operand]
         x, out = x or self.layouts[source], self.layouts[self.number]
         top, _, left, _ = op.pads
-        fields: dict[str, int | float] = {
-            "in_h": x.height, "in_w": x.width, "in_c": x.channels,
-            "out_h": out.height, "out_w": out.width, "out_c": out.channels, "groups": op.groups,
-            "kernel_h": op.kernel[0], "kernel_w": op.kernel[1], "stride_h": op.stride[0], "stride_w": op.stride[1],
-            "pad_top": top, "pad_left": left,
-        }  # fmt: skip
-        for name, most in _MOST.items():
+        sides = (x.height, x.width, x.channels, out.height, out.width, out.channels)
+        numbers = (*sides, op.groups, *op.kernel, *op.stride, top, left)
+        fields: dict[str, int | float] = dict(zip(_FIELDS, numbers, strict=True))
+        for name, most in _MOST[self.dtype].items():
             if fields[name] > most:
                 message = f"`{name}` of kernel {self.number - 1}, `{op.kind}`, is {fields[name]:,}"
                 raise DeployError.of("too-large", message, f"the generated C holds up to {most:,}")
         if isinstance(op, QuantisedOp):
-            fields |= {"zero": self._zero(source), "zero_out": self._zero(self.number)}
+            fields |= {"zero": self._zero(source), "zero_out": self._zero(self.number), "raise": raised}
+            if other is not None:
+                fields["zero_other"] = self._zero(op.inputs[other])
         fields |= {"low": op.low, "high": op.high}
         empty = np.zeros(0, np.int8)
         return Call(
-            self.kernel, offsets[source] + op.part[0], offsets[self.number] + shift,
-            None if other is None else offsets[other],
-            fields,
+            self.function, offsets[source] + op.part[0], offsets[self.number] + shift,
+            None if other is None else offsets[op.inputs[other]], self.memory.scratch[self.number - 1], fields,
             weights=None if weights is None else np.ascontiguousarray(weights).reshape(-1),
             words=empty if words is None else words, bytes=empty if bytes is None else bytes,
         )  # fmt: skip
-
-
-def _factors(op: QuantisedOp, which: Any) -> dict[str, Any]:
-    numbers = list(which)
-    return {"words": op.multipliers[numbers], "bytes": _rights(op.shifts[numbers])}
-
-
-def _rights(shifts: NDArray[np.int8]) -> NDArray[np.int8]:
-    """Shifts to the right, as C has them: 2 or more, see `nascompile.compression.integers`."""
-    return (31 - shifts.astype(np.int64)).astype(np.int8)
 
 
 def constant_bytes(call: Call) -> int:

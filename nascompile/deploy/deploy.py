@@ -19,7 +19,7 @@ from nascompile.deploy.readme import readme
 from nascompile.deploy.toolchain import Checked, Sizes, build_image, host_library, run_check, run_host
 from spaces.costs.latency import LatencyError
 from spaces.costs.latency_profiles import named_profile
-from spaces.runtimes.nascompile_c import NascompileC
+from spaces.runtimes.nascompile_c import SIMD_CORES, NascompileC
 from spaces.targets.target import Target
 
 __all__ = ["Verified", "deploy", "verify"]
@@ -67,7 +67,7 @@ def deploy(subject: Deployable, target: Target, folder: Path) -> Deployed:
             something else.
     """
     check_own(folder)
-    plan, vectors = planned(subject.network), subject.vectors()
+    plan, vectors = planned(subject.network, target.core in SIMD_CORES), subject.vectors()
     foretold = predicted(subject.candidate, target, subject.dtype)
     with suppress(LatencyError):  # there is no profile of this core
         foretold["instructions"] = predicted_instructions(plan, named_profile(NascompileC.name, target, subject.dtype))

@@ -80,8 +80,11 @@ def instruction_profile(core: str, dtype: str, folder: Path, date: str) -> Fit:
 def kernel_call(call: Call) -> KernelCall:
     """The loops of a call in a network's table depend on this part of it."""
     n = {name: int(call.fields[name]) for name in call.fields if name not in ("low", "high")}
+    x, out = Shape(n["in_c"], n["in_h"], n["in_w"]), Shape(n["out_c"], n["out_h"], n["out_w"])
+    if call.kernel == "linear":
+        return KernelCall(call.kernel, Shape(x.size), out)
     return KernelCall(
-        call.kernel, Shape(n["in_c"], n["in_h"], n["in_w"]), Shape(n["out_c"], n["out_h"], n["out_w"]),
+        call.kernel, x, out,
         (n["kernel_h"], n["kernel_w"]), (n["stride_h"], n["stride_w"]), pads=(n["pad_top"], n["pad_left"]),
         groups=n["groups"],
     )  # fmt: skip

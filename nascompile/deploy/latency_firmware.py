@@ -13,7 +13,7 @@ from pathlib import Path
 
 from nascompile.deploy.core import CORES, Core, core_of
 from nascompile.deploy.errors import DeployError
-from nascompile.deploy.operator_shapes import call_elements, drawn_calls, weight_count
+from nascompile.deploy.operator_shapes import drawn_calls, places, weight_count
 from nascompile.deploy.project import check_own, memory_layout, placed
 from nascompile.operators import TIMED
 from spaces.operators import C_FUNCTIONS, KernelCall
@@ -30,8 +30,9 @@ _WIDTH = {"int8": 1, "float32": 4}
 _TYPE = {"int8": "int8_t", "float32": "float"}
 #: Cores without a cycle counter, which SysTick stands in for.
 _NO_COUNTER = ("Cortex-M0+",)
-#: A shift of 38 bits, as most sums have, wherever a kernel looks for one; as a word a multiplier between 2^29 and 2^30.
-_SHIFTS = 0x26262626
+#: A shift of 38 bits, 6 behind the upper half of a product, as most sums have, wherever a kernel looks for one; as a
+#: word any multiplier.
+_SHIFTS = 0x06060606
 
 
 def write_firmware(
@@ -89,10 +90,10 @@ def _drawn(target: Target, dtype: str) -> tuple[KernelCall, ...]:
 def _operators(calls: Sequence[KernelCall], dtype: str) -> str:
     """`operators.c`: the table; its operators share one arena and one array of weights, whose values do not matter."""
     kind = _TYPE[dtype]
-    weights = max([256, *(weight_count(call) for call in calls)])
+    weights = max([256, *(weight_count(call, dtype) for call in calls)])
     channels = max(call.out.channels for call in calls)
     lines = ['#include "operators.h"', "",
-             f"static {kind} arena[{max(map(call_elements, calls))}] __attribute__((aligned(4)));",
+             f"static {kind} arena[{max(places(call, dtype)[-1] for call in calls)}] __attribute__((aligned(4)));",
              f"static const {kind} weights[{weights}] __attribute__((aligned(4))) = {{1}};"]  # fmt: skip
     if dtype == "int8":
         words = ", ".join([f"0x{_SHIFTS:x}"] * (channels * 2 + channels // 4 + 1))
@@ -109,32 +110,31 @@ def _operators(calls: Sequence[KernelCall], dtype: str) -> str:
 
 
 def _factor_arrays(calls: Sequence[KernelCall]) -> list[str]:
-    """Multipliers and shifts of kernels without weights, as tensors of equal scales have them.
-
-    A shift of 31 stands for a half, 2^30 / 2^31.
-    """
+    """Multipliers and shifts of kernels without weights; whichever they are, a kernel takes the same."""
     lines = []
     for k, call in enumerate(calls):
-        if factors := TIMED[call.name].shifts(call):
-            words = ", ".join(str(1 << 30) for _ in factors)
-            shifts = ", ".join(map(str, [*factors, 0]))
-            body = f"int32_t words[{len(factors)}]; int8_t bytes[{len(factors) + 1}];"
+        if factors := TIMED[call.name].factors(call):
+            words, shifts = (", ".join([str(number)] * factors) for number in (1 << 30, 21))
+            body = f"int32_t words[{factors}]; int8_t bytes[{factors}];"
             lines.append(f"static const struct {{ {body} }} scales{k} = {{{{{words}}}, {{{shifts}}}}};")
     return lines
 
 
 def _row(call: KernelCall, dtype: str, number: int) -> str:
     x, out = call.x, call.out
-    items = [f".run = nc_{call.name}", f".out = {x.size}"]
+    at, other, scratch, _ = places(call, dtype)
+    items = [f".run = nc_{call.name}", f".out = {at}"]
     function = C_FUNCTIONS[call.name]
     if function.operands == 2:
-        items.append(f"{'.with.other' if dtype == 'int8' else '.other'} = {x.size + out.size}")
+        items.append(f"{'.with.other' if dtype == 'int8' else '.other'} = {other}")
     elif function.weights or function.table:
         items.append(".with.weights = weights" if dtype == "int8" else ".weights = weights, .biases = biases")
-    if dtype == "int8" and TIMED[call.name].shifts(call):
-        items.append(f".scales = scales{number}.words")
+    if dtype == "int8" and TIMED[call.name].factors(call):
+        items.append(f".scales = scales{number}.words, .raise = 8")
     elif dtype == "int8" and function.weights:
         items.append(".scales = sums")
+    if dtype == "int8":
+        items.append(f".scratch = {scratch}")
     names = ("in_c", "in_h", "in_w", "out_c", "out_h", "out_w", "kernel_h", "kernel_w", "stride_h", "stride_w",
              "pad_top", "pad_left", "groups")  # fmt: skip
     numbers = (*x, *out, *call.kernel, *call.stride, *call.pads, call.groups)

@@ -44,8 +44,10 @@ def measured_code(core: Core, dtype: str, folder: Path) -> tuple[dict[str, int],
             name, target = source.stem.removeprefix("nc_"), folder / f"{source.stem}.o"
             _said("arm-none-eabi-gcc", *core.flags.split(), *FLAGS, "-c", str(source), "-o", str(target))
             code[name] = _flash(target)
-            symbols = re.findall(r"U (\w+)", _said("arm-none-eabi-nm", "-u", str(target)))
-            called[name] = {symbol.removeprefix("nc_") for symbol in symbols}
+            # Some undefined symbols are named and not used: the linker drops what they stand for.
+            used = re.findall(r"R_ARM_\w+\s+(\w+)", _said("arm-none-eabi-objdump", "-r", str(target)))
+            undefined = re.findall(r"U (\w+)", _said("arm-none-eabi-nm", "-u", str(target)))
+            called[name] = {symbol.removeprefix("nc_") for symbol in set(used) & set(undefined)}
     library = sorted(set().union(*called.values()) - set(code))
     called |= _library_code(core, library, folder, code)
     return code, {name: tuple(sorted(_reached(name, called))) for name, direct in called.items() if direct}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from spaces.operators import KERNELS
@@ -49,18 +49,22 @@ class MemoryPlan:
 
     Args:
         offsets: of each tensor, in elements.
+        scratch: of what each operator may use while it runs, and how many elements that is.
         size: of the whole block.
         bound: elements that are alive at once, at most: no plan is smaller.
         proven: whether no other offsets give a smaller block.
     """
 
     offsets: tuple[int, ...]
+    scratch: tuple[tuple[int, int], ...]
     size: int
     bound: int
     proven: bool
 
 
-def memory_plan(sizes: Sequence[int], steps: Sequence[PlannedCall]) -> MemoryPlan:
+def memory_plan(
+    sizes: Sequence[int], steps: Sequence[PlannedCall], scratch: Sequence[int] = (), align: int = 1
+) -> MemoryPlan:
     """The smallest block that holds every tensor while it is needed, and where in it each lies.
 
     A first-fit in three orders often meets the bound of what is alive at once; else CP-SAT places the buffers as
@@ -69,20 +73,31 @@ def memory_plan(sizes: Sequence[int], steps: Sequence[PlannedCall]) -> MemoryPla
     Args:
         sizes: elements of the input, then of each operator's output.
         steps: the operators, in the order of execution.
+        scratch: elements that each of them needs beside its tensors; none by default.
+        align: all offsets are multiples of it.
 
     Example:
         >>> from nascompile.operators.quantised_op import QuantisedOp
         >>> chain = [QuantisedOp("conv", (0,)), QuantisedOp("conv", (1,)), QuantisedOp("conv", (2,))]
         >>> memory_plan([4, 10, 6, 2], chain)
-        MemoryPlan(offsets=(10, 0, 10, 0), size=16, bound=16, proven=True)
+        MemoryPlan(offsets=(10, 0, 10, 0), scratch=((0, 0), (0, 0), (0, 0)), size=16, bound=16, proven=True)
     """
     held, owner = buffers(sizes, steps)
+    tensors, needs = len(held), list(scratch) or [0] * len(steps)
+    # Sizes in units of `align`, so that every offset is one of them.
+    held = [replace(b, size=-(-b.size // align)) for b in held]
+    held += [Buffer(-(-size // align), k, k) for k, size in enumerate(needs, 1) if size]
     bound = max(sum(b.size for b in held if b.first <= k <= b.last) for k in range(len(steps) + 1))
     result = min((_first_fit(held, order) for order in _orders(held)), key=lambda offsets: _height(held, offsets))
     proven = _height(held, result) == bound
     if not proven:
         result, proven = _packed(held, bound, result)
-    return MemoryPlan(tuple(result[b] for b in owner), _height(held, result), bound, proven)
+    places = [align * offset for offset in result]
+    own = iter(places[tensors:])
+    return MemoryPlan(
+        tuple(places[b] for b in owner), tuple((next(own) if size else 0, size) for size in needs),
+        align * _height(held, result), align * bound, proven=proven,
+    )  # fmt: skip
 
 
 def buffers(sizes: Sequence[int], steps: Sequence[PlannedCall]) -> tuple[list[Buffer], list[int]]:

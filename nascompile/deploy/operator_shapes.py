@@ -6,8 +6,9 @@ import random
 
 from nascompile.operators import TIMED
 from spaces.operators import C_FUNCTIONS, LOOPS, KernelCall
+from spaces.operators.kernel import words
 
-__all__ = ["call_elements", "drawn_calls", "weight_count"]
+__all__ = ["drawn_calls", "places", "weight_count"]
 
 #: Most iterations of all loops of a call, so that a table of hundreds is run in seconds.
 _ITERATIONS = 60_000
@@ -39,8 +40,8 @@ def drawn_calls(dtype: str, elements: int, weights: int, each: int = 24, seed: i
         mine: dict[KernelCall, None] = {}
         for _ in range(_TRIES):
             call = TIMED[name].draw(rng, name)
-            size = call_elements(call)
-            if size <= elements and weight_count(call) <= weights and sum(call.loops(dtype).values()) <= _ITERATIONS:
+            fits = places(call, dtype)[-1] <= elements and weight_count(call, dtype) <= weights
+            if fits and sum(call.loops(dtype).values()) <= _ITERATIONS:
                 mine[call] = None
             if len(mine) == each * TIMED[name].share:
                 break
@@ -48,12 +49,22 @@ def drawn_calls(dtype: str, elements: int, weights: int, each: int = 24, seed: i
     return tuple(result)
 
 
-def call_elements(call: KernelCall) -> int:
-    """Elements of all tensors of a call; the second operand of an addition or a product has those of its output."""
-    return call.x.size + call.out.size * C_FUNCTIONS[call.name].operands
+def places(call: KernelCall, dtype: str) -> tuple[int, int, int, int]:
+    """Where the tensors of a call lie behind its input: its output, its second operand, its scratch; and all elements.
+
+    Example:
+        >>> from spaces.tensors import Shape
+        >>> places(KernelCall("add", Shape(3), Shape(3)), "int8")
+        (4, 8, 12, 12)
+    """
+    function, whole = C_FUNCTIONS[call.name], words if dtype == "int8" else int
+    out = whole(call.x.size)
+    other = out + whole(call.out.size)
+    scratch = other + whole(call.out.size) * (function.operands - 1)
+    return out, other, scratch, scratch + (words(function.scratch(call, True)) if dtype == "int8" else 0)
 
 
-def weight_count(call: KernelCall) -> int:
+def weight_count(call: KernelCall, dtype: str) -> int:
     """Weights of a call."""
     weights = C_FUNCTIONS[call.name].weights
-    return weights(call) if weights else 0
+    return weights(call, dtype) if weights else 0

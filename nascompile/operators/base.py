@@ -45,14 +45,14 @@ class IntegerKernel:
         factors: `(kernel, scales of its operands, scale of its output) -> real factors` by which it rescales; None
             where it does not, or has weights.
         largest: `kernel -> the largest magnitude` of what is rescaled.
-        layout: `(weights, shape of the input as it lies in RAM, C function) -> weights` as the C function reads them.
+        layout: `(weights, shape of the input as it lies in RAM, C call) -> weights` as the C function reads them.
     """
 
     kind: str
     run: Callable[[QuantisedOp, list[NDArray[Any]]], NDArray[Any]]
     factors: Callable[[Kernel, list[float], float], list[float]] | None = None
     largest: Callable[[Kernel], int] = lambda kernel: RANGE
-    layout: Callable[[NDArray[Any], Shape, str], NDArray[Any]] | None = None
+    layout: Callable[[NDArray[Any], Shape, KernelCall], NDArray[Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,13 @@ class TimedFunction:
     Args:
         name: of the function.
         draw: a call of random shape.
-        shifts: `call -> shifts to the right` of an int8 function without weights, as tensors of equal scales have them.
+        factors: `call -> factors` by which an int8 function without weights rescales.
         share: times as many shapes as of other functions, for one with more loops than others.
     """
 
     name: str
     draw: Callable[[random.Random, str], KernelCall]
-    shifts: Callable[[KernelCall], list[int]] = lambda call: []
+    factors: Callable[[KernelCall], int] = lambda call: 0
     share: int = 1
 
 

@@ -14,10 +14,13 @@ from nascompile.operators.quantised_op import QuantisedOp
 from nascompile.operators.shapes import CHANNELS, image, slide, upto
 from nascompile.operators.windows import windows
 from spaces.operators import KernelCall
+from spaces.operators.conv_function import conv_size
 from spaces.operators.convolution import CONV, DEPTHWISE, POINTWISE
+from spaces.operators.depthwise_function import depthwise_phases, depthwise_sides
+from spaces.operators.kernel import words
 from spaces.tensors import Shape
 
-__all__ = ["per_channel"]
+__all__ = ["filled", "layout", "per_channel"]
 
 Floats = NDArray[np.float64]
 
@@ -59,19 +62,48 @@ def _grouped_sums(op: QuantisedOp, found: Floats) -> Floats:
     return sums.transpose(1, 0, 4, 2, 3).reshape(n, -1, rows, columns)
 
 
-def _layout(weights: NDArray[Any], x: Shape, function: str) -> NDArray[Any]:
-    """Channels last, as they lie in RAM; one row a place in the window where each channel has its own filter."""
-    return weights[:, 0].transpose(1, 2, 0) if function == DEPTHWISE.name else weights.transpose(0, 2, 3, 1)
+def layout(weights: NDArray[Any], x: Shape, call: KernelCall) -> NDArray[Any]:
+    """Weights as C has them: channels last, as they lie in RAM.
+
+    Args:
+        weights: [out, in / groups, rows, columns].
+        x: shape of the input as it lies in RAM.
+        call: that reads them.
+    """
+    if weights.dtype == np.float32:
+        return weights[:, 0].transpose(1, 2, 0) if call.name == DEPTHWISE.name else weights.transpose(0, 2, 3, 1)
+    if call.name == DEPTHWISE.name:
+        along, across = depthwise_sides(call)
+        rows = weights[:, 0].transpose(0, 1 + across, 1 + along)
+        phases, stride = depthwise_phases(call)
+        return np.concatenate([rows[..., phase::stride] for phase in range(phases)], axis=2)
+    rows = weights.transpose(0, 2, 3, 1).reshape(len(weights), -1)
+    return filled(rows, words(rows.shape[1])) if call.name == "linear" else _in_pairs(rows, call)
+
+
+def filled(rows: NDArray[Any], length: int) -> NDArray[Any]:
+    """Rows with zeros behind them.
+
+    Example:
+        >>> filled(np.array([[1, 2, 3]]), 4).tolist()
+        [[1, 2, 3, 0]]
+    """
+    return np.pad(rows, ((0, 0), (0, length - rows.shape[1])))
+
+
+def _in_pairs(rows: NDArray[Any], call: KernelCall) -> NDArray[Any]:
+    """The filters of a group two by two, their weights in turn; beside one left over stand zeros."""
+    share = len(rows) // call.groups
+    groups = filled(rows, conv_size(call)).reshape(call.groups, share, -1)
+    return np.pad(groups, ((0, 0), (0, share % 2), (0, 0))).reshape(-1, 2, groups.shape[2]).transpose(0, 2, 1)
 
 
 for _kind in (CONV, POINTWISE, DEPTHWISE):
-    integer_kernel(IntegerKernel(_kind.name, _run, layout=_layout))
+    integer_kernel(IntegerKernel(_kind.name, _run, layout=layout))
 
 
 def _draw(rng: random.Random, name: str) -> KernelCall:
     channels, filters = upto(rng, CHANNELS), upto(rng, CHANNELS)
-    if rng.random() < 0.15:
-        return KernelCall(name, Shape(8 * channels), Shape(filters))
     groups = rng.choice((2, 3, 4)) if rng.random() < 0.35 else 1
     depth, share = upto(rng, CHANNELS // groups), upto(rng, CHANNELS // groups // 4)
     if groups > 1:
@@ -84,5 +116,5 @@ def _draw_depthwise(rng: random.Random, name: str) -> KernelCall:
     return slide(rng, name, image(rng, channels), channels, channels)
 
 
-timed(TimedFunction("conv", _draw, share=3))
-timed(TimedFunction("depthwise", _draw_depthwise))
+timed(TimedFunction("conv", _draw, share=6))
+timed(TimedFunction("depthwise", _draw_depthwise, share=6))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nascompile.operators.base import IntegerKernel, Ints, integer_kernel
-from nascompile.operators.convolution import per_channel
+from nascompile.operators.base import IntegerKernel, Ints, TimedFunction, integer_kernel, timed
+from nascompile.operators.convolution import layout, per_channel
 from nascompile.operators.quantised_op import QuantisedOp
+from nascompile.operators.shapes import CHANNELS, upto
+from spaces.operators import KernelCall
 from spaces.tensors import Shape
 
 
@@ -18,9 +21,14 @@ def _run(op: QuantisedOp, operands: list[Ints]) -> Ints:
     return per_channel(op, flat.astype(np.float64) @ op.weights.astype(np.float64).T)
 
 
-def _layout(weights: NDArray[Any], x: Shape, function: str) -> NDArray[Any]:
+def _layout(weights: NDArray[Any], x: Shape, call: KernelCall) -> NDArray[Any]:
     """In RAM channels come last."""
-    return weights.reshape(len(weights), *x).transpose(0, 2, 3, 1)
+    return layout(weights.reshape(len(weights), *x), x, call)
+
+
+def _draw(rng: random.Random, name: str) -> KernelCall:
+    return KernelCall(name, Shape(upto(rng, 8 * CHANNELS)), Shape(upto(rng, CHANNELS)))
 
 
 integer_kernel(IntegerKernel("linear", _run, layout=_layout))
+timed(TimedFunction("linear", _draw))

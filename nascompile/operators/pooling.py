@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from math import frexp
 
 import numpy as np
 
@@ -62,12 +61,7 @@ def _draw_global(rng: random.Random, name: str) -> KernelCall:
     return KernelCall(name, x, Shape(x.channels))
 
 
-def _shifts(call: KernelCall) -> list[int]:
-    """Of a mean of 1, 2, ... elements."""
-    return [31 - frexp(1 / n)[1] for n in range(1, call.kernel[0] * call.kernel[1] + 1)]
-
-
-timed(TimedFunction("avg_pool", _draw, _shifts))
-timed(TimedFunction("max_pool", _draw))
-timed(TimedFunction("global_avg_pool", _draw_global, lambda call: [38]))
+timed(TimedFunction("avg_pool", _draw, lambda call: call.kernel[0] * call.kernel[1], share=2))
+timed(TimedFunction("max_pool", _draw, share=2))
+timed(TimedFunction("global_avg_pool", _draw_global, lambda call: 1, share=4))
 timed(TimedFunction("global_max_pool", _draw_global))

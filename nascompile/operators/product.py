@@ -26,4 +26,4 @@ def _draw(rng: random.Random, name: str) -> KernelCall:
 
 
 integer_kernel(IntegerKernel("mul", _run, factors=_factors, largest=lambda kernel: RANGE**2))
-timed(TimedFunction("mul", _draw, lambda call: [38]))
+timed(TimedFunction("mul", _draw, lambda call: 1))

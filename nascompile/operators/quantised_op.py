@@ -47,7 +47,8 @@ class QuantisedOp:
 
     * conv, pointwise, depthwise, linear: the sum of weights * (q - z), plus bias, rescaled per output channel. Outside
       of the input stands z. A linear layer reads channels, then rows, then columns.
-    * add: rescale((q0 - z0) << 20, 0) + rescale((q1 - z1) << 20, 1), rescaled by 2.
+    * add: rescale((q0 - z0) << 20, 0) + rescale((q1 - z1) << 20, 1), rescaled by 2; the factor of the operand of the
+      larger scale is a half.
     * mul: (q0 - z0) * (q1 - z1), rescaled; operand 0 has one value per channel.
     * concat, requantise: q - z, rescaled per operand.
     * avg_pool: the sum of q - z over the n elements that exist, rescaled by n - 1; global_avg_pool has one multiplier.

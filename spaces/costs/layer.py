@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from math import log2
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -78,7 +79,7 @@ def layer_cost(
         flops=2 * macs + (activated if settings.count_activations else 0),
         latency=profile.layer_ns(ops, x.shape) if profile else 0,
         out_bytes=out.nbytes,
-        peak=peak_bytes(ops, x.nbytes, DTYPES[out.dtype]),
+        peak=peak_bytes(ops, x.nbytes, DTYPES[out.dtype], runtime.scratch(ops, x.shape), runtime.align),
         kernels=kernels,
         log_width=log_width,
     )
@@ -98,7 +99,7 @@ def log2_width(width: int) -> float:
     return round(log2(width) * WIDTH_STEPS) / WIDTH_STEPS
 
 
-def peak_bytes(ops: Ops, x_bytes: int, width: int) -> int:
+def peak_bytes(ops: Ops, x_bytes: int, width: int, scratch: Sequence[int] = (), align: int = 1) -> int:
     """Most bytes of tensors alive at once while the operators run in order.
 
     A tensor lives from the step that makes it to the last step that reads it; the block's output lives to the end.
@@ -108,6 +109,8 @@ def peak_bytes(ops: Ops, x_bytes: int, width: int) -> int:
         ops: the operators; operand 0 is the block's input.
         x_bytes: bytes of the block's input.
         width: bytes per element of every other tensor.
+        scratch: bytes that each operator needs while it runs; none by default.
+        align: every buffer takes a multiple of so many bytes.
 
     Example:
         >>> from spaces.blocks.residual import residual
@@ -115,11 +118,12 @@ def peak_bytes(ops: Ops, x_bytes: int, width: int) -> int:
         >>> peak_bytes(residual(Shape(16, 8, 8), filters=16), 4096, 4)
         12288
     """
+    needs = [-(-size // align) * align for size in scratch] if scratch else [0] * len(ops)
     # A buffer goes by the step that makes it, the input by 0.
-    buffer, held, last = [0], {0: x_bytes}, {0: 0}
+    buffer, held, last = [0], {0: -(-x_bytes // align) * align}, {0: 0}
     for k, op in enumerate(ops, start=1):
         own = buffer[op.inputs[-1]] if op.in_place else k
-        size = op.out.size * width
+        size = -(-op.out.size * width // align) * align
         held[own] = largest(held[own], size) if own in held else size
         for source in op.inputs:
             last[buffer[source]] = k
@@ -132,6 +136,6 @@ def peak_bytes(ops: Ops, x_bytes: int, width: int) -> int:
     for k in range(1, len(ops) + 1):
         if buffer[k] == k:
             alive.append(k)
-        totals.append(sum([held[own] for own in alive]))
+        totals.append(needs[k - 1] + sum([held[own] for own in alive]))
         alive = [own for own in alive if last[own] > k]
     return largest(*totals)

@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from spaces.lanes import ratio
 from spaces.operators.base import Op, OperatorKind, operator, plain_kernel
-from spaces.operators.kernel import CFunction, Kernel, KernelCall, KernelKind, c_function, kernel_kind
-from spaces.operators.sliding import columns_inside, rows_inside, sliding, window_counts
+from spaces.operators.depthwise_function import FLOAT_BLOCK
+from spaces.operators.kernel import Kernel, KernelKind, kernel_kind
 from spaces.tensors import Infeasible, Pair, Shape, pads, window
 
 if TYPE_CHECKING:
     from torch import nn
 
 __all__ = ["conv_op", "depthwise_op", "norm_op", "pointwise_op"]
-
-#: Channels that one pass over a window computes together.
-_BLOCK = 4
 
 
 def conv_op(
@@ -113,54 +110,15 @@ operator(OperatorKind("batch_norm", _norm_module, _norm_kernel, normalises=True,
 
 
 def _c(kernel: Kernel, dtype: str) -> str:
-    """A convolution with a filter per channel has a function of its own from four channels on."""
-    return "depthwise" if kernel.groups == kernel.x.channels == kernel.out.channels >= _BLOCK else "conv"
+    """A filter per channel, and a window that is the whole input, have functions of their own.
 
-
-def _weights(call: Kernel | KernelCall) -> int:
-    rows, columns = call.kernel
-    return call.out.channels * (call.x.channels // call.groups) * rows * columns
+    In float32 the first has one from four channels on, and the second none.
+    """
+    if kernel.groups == kernel.x.channels == kernel.out.channels and (dtype == "int8" or kernel.groups >= FLOAT_BLOCK):
+        return "depthwise"
+    whole = kernel.groups == 1 and kernel.kernel == kernel.x[1:] and kernel.out[1:] == (1, 1) and not any(kernel.pads)
+    return "linear" if dtype == "int8" and whole else "conv"
 
 
 for _kind in (CONV, POINTWISE, DEPTHWISE):
-    kernel_kind(KernelKind(_kind.name, _c, weights=_weights, clamps=True))
-
-
-def _conv_loops(call: KernelCall, dtype: str) -> dict[str, int]:
-    """Window row by window row; without groups a row is one run of memory, with groups each of its pixels is.
-
-    `group` of the convolution, `block` of four output channels, `single` channels where a group has fewer; `run`,
-    pieces of memory summed in one go; `word` and `tail`, four weights at a time and those left over.
-    """
-    depth, share = call.x.channels // call.groups, call.out.channels // call.groups
-    many = share >= _BLOCK
-    blocks = call.groups * -(-share // _BLOCK) if many else call.out.channels
-    pixels = call.out.height * call.out.width
-    rows, taps = window_counts(call)
-    result = sliding(call) | {
-        "group": pixels * call.groups, "block": pixels * blocks * many, "single": pixels * blocks * (not many),
-        "window_row": rows * blocks, "run": (rows if call.groups == 1 else taps) * blocks,
-    }  # fmt: skip
-    if dtype != "int8":
-        return result | {"tap": taps * depth * blocks}
-    in_runs = (n * depth // 4 if call.groups == 1 else n * (depth // 4) for n in columns_inside(call))
-    words = sum(rows_inside(call)) * sum(in_runs)
-    return result | {"word": words * blocks, "tail": (taps * depth - 4 * words) * blocks}
-
-
-def _depthwise_loops(call: KernelCall, dtype: str) -> dict[str, int]:
-    blocks = -(-call.out.channels // _BLOCK)
-    rows, taps = window_counts(call)
-    pixels = call.out.height * call.out.width
-    return sliding(call) | {"block": pixels * blocks, "window_row": rows * blocks, "tap": taps * blocks}
-
-
-_SLIDING = ("call", "row", "pixel")
-_CONV = (*_SLIDING, "group", "block", "single", "window_row", "run")
-_DEPTHWISE = (*_SLIDING, "block", "window_row", "tap")
-c_function(CFunction(
-    "conv", {"int8": (*_CONV, "word", "tail"), "float32": (*_CONV, "tap")}, _conv_loops, _weights,
-))  # fmt: skip
-c_function(CFunction(
-    "depthwise", {"int8": _DEPTHWISE, "float32": _DEPTHWISE}, _depthwise_loops, _weights,
-))  # fmt: skip
+    kernel_kind(KernelKind(_kind.name, _c, weights=True, clamps=True))

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = [
-    "C_FUNCTIONS", "KERNELS", "CFunction", "Kernel", "KernelCall", "KernelKind", "c_function", "c_kernel",
-    "constant_bytes", "elementwise", "kernel_calls", "kernel_kind", "pixelwise",
+    "C_FUNCTIONS", "KERNELS", "CFunction", "Kernel", "KernelCall", "KernelKind", "c_call", "c_function", "c_kernel",
+    "constant_bytes", "elementwise", "kernel_calls", "kernel_kind", "pixelwise", "scratch_bytes", "words",
 ]  # fmt: skip
 
 #: Bytes that an array in flash is rounded up to.
@@ -72,7 +72,7 @@ class KernelKind:
         c: `(kernel, data type) -> the C function` that runs it, without its `nc_`; empty where nothing has to run.
         compute: `(kernel, operands) -> output` in torch's floating point, before the clamp; None for kernels with
             weights, which all are convolutions or linear.
-        weights: number of its weights; None where it has none.
+        weights: whether it has weights.
         whole: it reads all elements of its input as one vector.
         clamps: it ends in a clamp of its output.
         copies: its output holds values of its input as they are, so that both have one scale and zero point.
@@ -86,7 +86,7 @@ class KernelKind:
     name: str
     c: Callable[[Kernel, str], str]
     compute: Callable[[Kernel, list[torch.Tensor]], torch.Tensor] | None = None
-    weights: Callable[[Kernel], int] | None = None
+    weights: bool = False
     whole: bool = False
     clamps: bool = False
     copies: bool = False
@@ -122,8 +122,8 @@ class KernelCall(NamedTuple):
         """How often each loop of the call runs, in all.
 
         Example:
-            >>> KernelCall("depthwise", Shape(6, 3, 3), Shape(6, 3, 3), (3, 3), (1, 1), (1, 1), 6).loops("int8")
-            {'call': 1, 'row': 3, 'pixel': 9, 'block': 18, 'window_row': 42, 'tap': 98}
+            >>> KernelCall("linear", Shape(64), Shape(12)).loops("int8")
+            {'call': 1, 'step': 15, 'block': 3, 'word': 48}
         """
         return C_FUNCTIONS[self.name].count(self, dtype)
 
@@ -140,17 +140,21 @@ class CFunction:
         loops: data type -> the loops that `count` counts; the types in which there is such a function.
         count: `(call, data type) -> iterations of each loop in all`; borders, remainders and channels computed twice
             are counted, not estimated.
-        weights: number of the weights of a call; None where it has none.
+        weights: `(call, data type) -> number of the weights` of a call as they lie in flash, those included that only
+            fill up rows; None where it has none.
         operands: tensors that a call reads.
         table: it reads a table of 256 values.
+        scratch: `(call, SIMD) -> bytes` of RAM that a call in int8 needs while it runs, on a core that computes two
+            products in one instruction or on one that does not.
     """
 
     name: str
     loops: Mapping[str, tuple[str, ...]] = field(hash=False)
     count: Callable[[KernelCall, str], dict[str, int]]
-    weights: Callable[[KernelCall], int] | None = None
+    weights: Callable[[KernelCall, str], int] | None = None
     operands: int = 1
     table: bool = False
+    scratch: Callable[[KernelCall, bool], int] = lambda call, simd: 0
 
 
 #: Every kernel kind and every C function by its name; filled by `kernel_kind` and `c_function`.
@@ -188,8 +192,8 @@ def c_kernel(kernel: Kernel, dtype: str) -> str:
 def constant_bytes(kernel: Kernel, dtype: str) -> int:
     """Bytes of a kernel's constants in flash.
 
-    In int8 these are weights; per output channel a bias, a multiplier (4 B each) and a shift; for what has no weights a
-    multiplier and a shift per factor; 256 values of a look-up.
+    In int8 these are weights, rows of them filled up; per output channel a bias, a multiplier (4 B each) and a shift;
+    for what has no weights a multiplier and a shift per factor; 256 values of a look-up.
 
     Args:
         kernel: the kernel.
@@ -198,16 +202,18 @@ def constant_bytes(kernel: Kernel, dtype: str) -> int:
     Example:
         >>> x = Shape(4, 6, 6)
         >>> constant_bytes(Kernel("pointwise", (0,), x, Shape(3, 6, 6)), "int8")
-        40
+        44
     """
     kind, channels = kernel.record, kernel.out.channels
-    weights = kind.weights(kernel) if kind.weights else 0
+    if kind.weights:
+        (call,) = kernel_calls(kernel, [kernel.x], dtype)
+        weights = C_FUNCTIONS[call.name].weights
+        assert weights is not None  # the kernel has some
+        count = weights(call, dtype)
+        return 4 * (count + channels) if dtype == "float32" else words(count) + words(9 * channels)
     if dtype == "float32":
-        return 4 * (weights + channels) if weights else 0
-    if weights:
-        return _words(weights) + _words(9 * channels)
-    # A kernel of two operands has the zero point of the other behind its factors.
-    own = _words(5 * kind.factors(kernel) + (kind.calls == "both")) + 256 * kind.table
+        return 0
+    own = words(5 * kind.factors(kernel)) + 256 * kind.table
     return own * (len(kernel.inputs) if kind.calls == "each" else 1)
 
 
@@ -224,9 +230,29 @@ def kernel_calls(kernel: Kernel, inputs: list[Shape], dtype: str) -> list[Kernel
         return []
     if kind.calls == "each":
         return [KernelCall(name, x, kernel.out) for x in inputs]
-    x = Shape(kernel.x.size) if kind.whole else kernel.x
+    return [c_call(name, kernel, dtype)]
+
+
+def c_call(name: str, kernel: Kernel, dtype: str) -> KernelCall:
+    """The call of a C function for all of a kernel; one that reads its input as one vector knows no sides of it."""
+    if name == "linear" or kernel.record.whole:
+        return KernelCall(name, Shape(kernel.x.size), kernel.out)
     top, _, left, _ = kernel.pads
-    return [KernelCall(name, x, kernel.out, kernel.kernel, kernel.stride, pads=(top, left), groups=kernel.groups)]
+    return KernelCall(name, kernel.x, kernel.out, kernel.kernel, kernel.stride, pads=(top, left), groups=kernel.groups)
+
+
+def scratch_bytes(kernel: Kernel, inputs: list[Shape], dtype: str, simd: bool) -> int:
+    """Bytes of RAM that the calls of a kernel need beside their tensors, one after another.
+
+    Args:
+        kernel: the kernel.
+        inputs: shapes of its operands.
+        dtype: `int8` or `float32`.
+        simd: see `CFunction`.
+    """
+    if dtype != "int8":
+        return 0
+    return max((C_FUNCTIONS[call.name].scratch(call, simd) for call in kernel_calls(kernel, inputs, dtype)), default=0)
 
 
 def elementwise(call: KernelCall, dtype: str) -> dict[str, int]:
@@ -239,5 +265,11 @@ def pixelwise(call: KernelCall, dtype: str) -> dict[str, int]:
     return {"call": 1, "pixel": call.out.height * call.out.width, "element": call.out.size}
 
 
-def _words(n: int) -> int:
+def words(n: int) -> int:
+    """A number of bytes, rounded up to whole words.
+
+    Example:
+        >>> words(9)
+        12
+    """
     return -(-n // _WORD) * _WORD

@@ -1,4 +1,4 @@
-"""The fully connected layer, in C a convolution of one pixel."""
+"""The fully connected layer, in float32 C a convolution of one pixel."""
 
 from __future__ import annotations
 
@@ -41,6 +41,6 @@ def _narrowed(op: Op, x: Shape, width: int) -> Mapping[str, Any]:
 
 operator(OperatorKind("linear", _module, plain_kernel, produces=True, narrowed=_narrowed, fused_relu=True))
 kernel_kind(KernelKind(
-    "linear", lambda kernel, dtype: "conv", weights=lambda kernel: kernel.out.channels * kernel.x.size, whole=True,
+    "linear", lambda kernel, dtype: "linear" if dtype == "int8" else "conv", weights=True, whole=True,
     clamps=True,
 ))  # fmt: skip

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from spaces.operators.base import Op, OperatorKind, operator, plain_kernel
 from spaces.operators.kernel import CFunction, Kernel, KernelCall, KernelKind, c_function, kernel_kind
-from spaces.operators.sliding import columns_inside, rows_inside, sliding, window_counts
+from spaces.operators.sliding import sliding, window_counts
 from spaces.tensors import Pads, Pair, Shape, pads, window
 
 if TYPE_CHECKING:
@@ -16,8 +15,10 @@ if TYPE_CHECKING:
 
 __all__ = ["average", "global_pool_op", "pool_op"]
 
-#: Means of at most so many elements are rescaled by a shift of at most 32 bits, which takes another branch.
-_SHORT = 4
+#: Channels that one pass over a window computes together.
+_BLOCK = 4
+#: Elements of a window of which a sum is sure to take 16 bits.
+_MOST = 255
 
 
 def pool_op(kind: str, x: Shape, kernel: Pair, stride: Pair, padding: str | Pair, source: int = 0) -> Op:
@@ -114,28 +115,60 @@ kernel_kind(KernelKind(
 
 
 def _loops(call: KernelCall, dtype: str) -> dict[str, int]:
+    """In int8 `block`s of four channels in a `wide` call, the last of which may have been computed in part before, or,
+    of fewer channels and of large averages, each on its own, `single`; in float32 each `channel`. In each are `row`s
+    of a window, and its elements, `tap`s.
+    """
     rows, taps = window_counts(call)
     channels = call.out.channels
-    return sliding(call) | {"channel": call.out.size, "window_row": rows * channels, "tap": taps * channels}
-
-
-def _avg_loops(call: KernelCall, dtype: str) -> dict[str, int]:
-    """`short`: means of at most four elements."""
     if dtype != "int8":
-        return _loops(call, dtype)
-    rows, columns = Counter(rows_inside(call)), Counter(columns_inside(call))
-    short = sum(n * m for r, n in rows.items() for c, m in columns.items() if max(1, r * c) <= _SHORT)
-    return _loops(call, dtype) | {"short": short * call.out.channels}
+        return sliding(call) | {"channel": call.out.size, "window_row": rows * channels, "tap": taps * channels}
+    pixels = call.out.height * call.out.width
+    many = channels >= _BLOCK and (call.name == "max_pool" or call.kernel[0] * call.kernel[1] <= _MOST)
+    blocks, singles = -(-channels // _BLOCK) * many, channels * (not many)
+    return sliding(call) | {
+        "wide": int(many), "wide_pixel": pixels * many, "block": pixels * blocks, "block_row": rows * blocks,
+        "block_tap": taps * blocks, "narrow_pixel": pixels * (not many), "single": pixels * singles,
+        "single_row": rows * singles, "single_tap": taps * singles,
+    }  # fmt: skip
 
 
 def _global_loops(call: KernelCall, dtype: str) -> dict[str, int]:
-    channels = call.out.channels
-    return {"call": 1, "channel": channels, "tap": call.x.height * call.x.width * channels}
+    """Each `channel`, and its elements, `tap`s.
+
+    Averages in int8 are of `block`s of channels: of four, `block_tap`s, or of fewer, each element of each `pixel`.
+    """
+    channels, pixels = call.out.channels, call.x.height * call.x.width
+    if dtype != "int8" or call.name != "global_avg_pool":
+        return {"call": 1, "channel": channels, "tap": pixels * channels}
+    blocks, many, count = -(-channels // _BLOCK), channels >= _BLOCK, min(_BLOCK, channels)
+    return {
+        "call": 1, "block": blocks, "output": blocks * count, "block_tap": blocks * pixels * many,
+        "pixel": blocks * pixels * (not many), "tap": blocks * pixels * count * (not many),
+    }  # fmt: skip
 
 
-_POOL = ("call", "row", "pixel", "channel", "window_row", "tap")
+_SLIDING = ("call", "row", "pixel")
+_POOL = {
+    "int8": (
+        *_SLIDING,
+        "wide",
+        "wide_pixel",
+        "block",
+        "block_row",
+        "block_tap",
+        "narrow_pixel",
+        "single",
+        "single_row",
+        "single_tap",
+    ),
+    "float32": (*_SLIDING, "channel", "window_row", "tap"),
+}
 _GLOBAL = ("call", "channel", "tap")
-c_function(CFunction("avg_pool", {"int8": (*_POOL, "short"), "float32": _POOL}, _avg_loops))
-c_function(CFunction("max_pool", {"int8": _POOL, "float32": _POOL}, _loops))
-c_function(CFunction("global_avg_pool", {"int8": _GLOBAL, "float32": _GLOBAL}, _global_loops))
+c_function(CFunction("avg_pool", _POOL, _loops))
+c_function(CFunction("max_pool", _POOL, _loops))
+c_function(CFunction(
+    "global_avg_pool", {"int8": ("call", "block", "output", "block_tap", "pixel", "tap"), "float32": _GLOBAL},
+    _global_loops,
+))  # fmt: skip
 c_function(CFunction("global_max_pool", {"int8": _GLOBAL, "float32": _GLOBAL}, _global_loops))

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from spaces.operators.kernel import KernelCall
 
-__all__ = ["columns_inside", "rows_inside", "sliding", "window_counts"]
+__all__ = ["columns_before", "columns_inside", "rows_inside", "sliding", "window_counts"]
 
 
 def sliding(call: KernelCall) -> dict[str, int]:
@@ -28,6 +28,11 @@ def rows_inside(call: KernelCall) -> tuple[int, ...]:
 def columns_inside(call: KernelCall) -> tuple[int, ...]:
     """For each column of the output, the columns of its window that lie inside the input."""
     return _inside(call.x.width, call.kernel[1], call.stride[1], call.pads[1], call.out.width)
+
+
+def columns_before(call: KernelCall) -> tuple[int, ...]:
+    """For each column of the output, the columns of its window that lie before the input."""
+    return tuple(min(call.kernel[1], max(0, call.pads[1] - k * call.stride[1])) for k in range(call.out.width))
 
 
 @lru_cache(maxsize=4096)

@@ -113,7 +113,13 @@ class Shipping:
         return self._costs(replace(candidate, program=self._there))
 
     def _costs(self, there: Candidate) -> dict[str, Any]:
-        return sums(there.program, layer_terms(there.program, there.steps))
+        result = sums(there.program, layer_terms(there.program, there.steps))
+        if not self.measured:
+            # The code of such a core is not known, its memory plan is.
+            own = NascompileC.unmeasured(self.target.core if self.target else "", self.dtype)
+            program = replace(there.program, runtime=own)
+            result["ram"] = result["ram_liveness"] = sums(program, layer_terms(program, there.steps))["ram_liveness"]
+        return result
 
     @cached_property
     def _there(self) -> Program:

@@ -45,6 +45,7 @@ class Runtime(ABC):
         stack: bytes of a chip's RAM that it keeps for itself.
         profiles: the name that stands for its latency profile of a target's core; None where it has no such profiles.
         no_rom: why it says nothing of ROM; empty where it does.
+        align: buffers in RAM begin at multiples of so many bytes.
         base: bytes of flash without any layer.
         shares_code: whether its layers share kernels, each of which is in flash once.
         per_operator: whether the ROM of a layer is the sum over its operators, whichever stand together, its kernels
@@ -58,6 +59,7 @@ class Runtime(ABC):
     no_rom: ClassVar[str] = ""
     shares_code: ClassVar[bool] = False
     per_operator: ClassVar[bool] = False
+    align: ClassVar[int] = 1
     base: int = 0
 
     @property
@@ -90,6 +92,15 @@ class Runtime(ABC):
             RuntimeProfileError: an operator that this runtime cannot run, or it says nothing of ROM.
         """
         raise self.silent()
+
+    def scratch(self, ops: Ops, x: Shape) -> list[int]:
+        """Bytes of RAM that each operator of a layer needs while it runs, beside its operands and its output.
+
+        Args:
+            ops: its operators; operand 0 is its input.
+            x: shape of its input.
+        """
+        return [0] * len(ops)
 
     def code_bytes(self, used: int) -> int:
         """Bytes of the code of kernels, each counted once."""

@@ -14,17 +14,19 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from spaces.language.settings import Settings
-from spaces.operators import Ops
-from spaces.operators.kernel import constant_bytes
+from spaces.operators import LOOPS, Ops
+from spaces.operators.kernel import constant_bytes, scratch_bytes
 from spaces.runtimes.base import Prices, Runtime, RuntimeProfileError
 from spaces.runtimes.kernels import UnknownKernel, calls_of, layer_calls, layer_kernels
 from spaces.targets.target import Target
 from spaces.tensors import Shape, Tensor
 
-__all__ = ["FILE", "NascompileC", "profile_text"]
+__all__ = ["FILE", "SIMD_CORES", "NascompileC", "profile_text"]
 
 #: Measurements of the C that `nascompile deploy` writes; made by `benchmarks/runtime_profile.py`.
 FILE = Path(__file__).with_name("nascompile-c.json")
+#: Cores that compute two products in one instruction.
+SIMD_CORES = ("Cortex-M4F", "Cortex-M7", "Cortex-M33")
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,11 @@ class NascompileC(Runtime):
             raise RuntimeProfileError.of("not-measured", message, f"it was on: {known}; or take --runtime ebs")
         return result
 
+    @classmethod
+    def unmeasured(cls, core: str, dtype: str) -> NascompileC:
+        """Of a core on which nothing was measured: what it takes in RAM is known all the same."""
+        return cls(core, dtype, 0, 0, dict.fromkeys(LOOPS[dtype], 0))
+
     @property
     def own_dtype(self) -> str:
         """See `Runtime.own_dtype`."""
@@ -99,6 +106,25 @@ class NascompileC(Runtime):
         calls = calls_of(found, x.shape, self.dtype)
         constants = sum(constant_bytes(kernel, self.dtype) for kernel in found)
         return constants + self.call * len(calls), self.kernels(dict.fromkeys(call.name for call in calls))
+
+    @property
+    def align(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """In int8 buffers are read by words."""
+        return 4 if self.dtype == "int8" else 1
+
+    def scratch(self, ops: Ops, x: Shape) -> list[int]:
+        """See `Runtime.scratch`."""
+        try:
+            found, _ = layer_kernels(ops, x)
+        except UnknownKernel as kind:
+            raise self._unable(str(kind)) from None
+        shapes = [x, *(kernel.out for kernel in found)]
+        result: list[int] = [0] * len(ops)
+        for kernel in found:
+            if kernel.operator is not None:
+                inputs = [shapes[i] for i in kernel.inputs]
+                result[kernel.operator] = scratch_bytes(kernel, inputs, self.dtype, self.core in SIMD_CORES)
+        return result
 
     def kernels(self, names: Iterable[str]) -> int:
         """Kernels, and what they need, a bit for each.

@@ -16,7 +16,6 @@ __all__ = ["STRICT", "Kernels", "compiled"]
 
 #: Any warning is an error, and so is what C99 does not have.
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic")
-_16, _8 = ctypes.c_uint16, ctypes.c_uint8
 
 
 class _Row(ctypes.Structure):
@@ -24,21 +23,82 @@ class _Row(ctypes.Structure):
 
     _fields_ = [
         ("run", ctypes.c_void_p), ("with_", ctypes.c_void_p), ("scales", ctypes.c_void_p),
-        ("x", ctypes.c_uint32), ("out", ctypes.c_uint32),
-        *[(name, _16) for name in ("in_h", "in_w", "in_c", "out_h", "out_w", "out_c", "groups")],
-        *[(name, _8) for name in ("kernel_h", "kernel_w", "stride_h", "stride_w", "pad_top", "pad_left")],
-        *[(name, ctypes.c_int8) for name in ("zero", "zero_out", "low", "high")],
+        ("x", ctypes.c_uint32), ("out", ctypes.c_uint32), ("scratch", ctypes.c_uint32),
+        *[(name, ctypes.c_uint16) for name in ("in_h", "in_w", "in_c", "out_h", "out_w", "out_c", "groups")],
+        *[(name, ctypes.c_uint16) for name in ("kernel_h", "kernel_w", "stride_h", "stride_w")],
+        *[(name, ctypes.c_uint8) for name in ("pad_top", "pad_left")],
+        *[(name, ctypes.c_int8) for name in ("zero", "zero_other", "zero_out", "low", "high", "raise")],
     ]  # fmt: skip
 
 
-def compiled(folder: Path, *flags: str) -> Path:
-    """All int8 kernels as a shared library."""
+#: What a core with SIMD does in one instruction, in C: so its part of the kernels runs, and is watched, here too.
+_ACLE = """
+#include <stdint.h>
+typedef int32_t int8x4_t, int16x2_t;
+static uint32_t nc_larger; /* the flags of the bytes */
+static inline int16_t nc_half(int32_t v, int k) { return (int16_t)((uint32_t)v >> 16 * k); }
+static inline int32_t __smlad(int32_t a, int32_t b, int32_t sum)
+{
+    const int64_t v = (int64_t)nc_half(a, 0) * nc_half(b, 0) + (int64_t)nc_half(a, 1) * nc_half(b, 1);
+    return (int32_t)(uint32_t)(v + sum);
+}
+static inline int32_t __sxtab16(int32_t sums, int32_t v)
+{
+    const uint32_t low = (uint16_t)(nc_half(sums, 0) + (int8_t)v);
+    return (int32_t)(low | (uint32_t)(nc_half(sums, 1) + (int8_t)(v >> 16)) << 16);
+}
+static inline int32_t __sxtb16(int32_t v) { return __sxtab16(0, v); }
+static inline int32_t __ssat(int32_t v, int bits)
+{
+    const int32_t most = (1 << (bits - 1)) - 1;
+    return v > most ? most : v < ~most ? ~most : v;
+}
+static inline int8x4_t __ssub8(int8x4_t a, int8x4_t b)
+{
+    uint32_t v = 0;
+    nc_larger = 0;
+    for (int k = 0; k < 32; k += 8) {
+        const int apart = (int8_t)((uint32_t)a >> k) - (int8_t)((uint32_t)b >> k);
+        v |= ((uint32_t)apart & 255) << k;
+        nc_larger |= apart >= 0 ? 255u << k : 0;
+    }
+    return (int8x4_t)v;
+}
+static inline uint32_t __sel(uint32_t a, uint32_t b) { return (a & nc_larger) | (b & ~nc_larger); }
+"""
+
+
+def compiled(folder: Path, *flags: str, simd: bool = False, change: tuple[str, str] = ("", "")) -> Path:
+    """All int8 kernels as a shared library.
+
+    Args:
+        folder: for it.
+        flags: of the compiler.
+        simd: whether in it is what runs on a core with SIMD, or what runs on others.
+        change: a piece of the C, and what stands in its place.
+    """
     path = folder / "kernels.so"
-    sources = sorted(str(p) for p in Path(str(files("nascompile.deploy"))).glob("c/int8/*.c"))
+    if simd:
+        (folder / "arm_acle.h").write_text(_ACLE)
+        flags = (*flags, "-D__ARM_FEATURE_SIMD32=1", f"-I{folder}", "-Wno-unused-function")
+    there = _changed(folder, change) if change[0] else Path(str(files("nascompile.deploy"))) / "c" / "int8"
+    sources = sorted(map(str, there.glob("*.c")))
     command = ["cc", *STRICT, "-O2", "-fPIC", "-shared", *flags, *sources, "-o", str(path)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return path
+
+
+def _changed(folder: Path, change: tuple[str, str]) -> Path:
+    """The sources with another piece of C."""
+    there, met = folder / "changed", 0
+    there.mkdir()
+    for source in (files("nascompile.deploy") / "c" / "int8").iterdir():
+        text = source.read_text()
+        met += text.count(change[0])
+        (there / source.name).write_text(text.replace(*change))
+    assert met == 1, change
+    return there
 
 
 class Kernels:
@@ -52,7 +112,7 @@ class Kernels:
         rng = np.random.default_rng(0)
         # What was in RAM before does not matter; nor does what lies around it change.
         around = rng.integers(-128, 128, plan.memory.size + 64, np.int8)
-        arena = around[32:-32]
+        arena = around[32:-32]  # numpy begins arrays at multiples of 16
         arena[plan.input_at : plan.input_at + plan.input.size] = x
         for call in plan.calls:
             before = around.copy()
@@ -65,7 +125,7 @@ class Kernels:
         scales = np.frombuffer(call.words.tobytes() + call.bytes.tobytes() + b"\0" * 4, np.uint8).copy()
         weights = None if call.weights is None else np.ascontiguousarray(call.weights)
         other = weights.ctypes.data if weights is not None else call.other or 0
-        row = _Row(0, other, scales.ctypes.data, call.x, call.out, **call.fields)
+        row = _Row(0, other, scales.ctypes.data, call.x, call.out, call.scratch[0], **call.fields)
         self.library[f"nc_{call.kernel}"](ctypes.byref(row), ctypes.c_void_p(arena.ctypes.data))
 
 
@@ -74,4 +134,5 @@ def _written(call: Call) -> Any:
     n = {name: int(value) for name, value in call.fields.items()}
     pixels = np.arange(n["out_h"] * n["out_w"])[:, None] * n["out_c"]
     each = n["in_c"] if call.kernel == "requantise" else n["out_c"]
-    return (call.out + pixels + np.arange(each)).reshape(-1)
+    scratch = call.scratch[0] + np.arange(call.scratch[1])
+    return np.concatenate([(call.out + pixels + np.arange(each)).reshape(-1), scratch])

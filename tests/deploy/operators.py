@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nascompile.compression.quantised import QuantisedNetwork
 from nascompile.deploy.float_network import FloatNetwork, FloatOp
-from nascompile.operators.fixed_point import multipliers_shifts
+from nascompile.operators.fixed_point import multiplier_shift, multipliers_shifts
 from nascompile.operators.quantised_op import QuantisedOp, QuantisedTensor
 from spaces.operators import Kernel
 from spaces.tensors import Shape
@@ -113,13 +113,15 @@ def _unary(draw: Any, rng: Any, kind: str, x: Shape) -> tuple[list[QuantisedTens
 def _unweighted(rng: Any, kind: str, area: int) -> dict[str, Any]:
     if kind == "lookup":
         return {"table": rng.integers(-128, 128, 256, np.int8)}
-    most = {"avg_pool": [_APART * n for n in range(1, area + 1)], "global_avg_pool": [_APART * area]}
+    most = {"avg_pool": [_APART * area] * area, "global_avg_pool": [_APART * area]}
     return _factors(rng, most.get(kind, [_APART])) if kind in (*most, "requantise") else {}
 
 
 def _add(draw: Any, rng: Any, kind: str, x: Shape) -> tuple[list[QuantisedTensor], list[QuantisedOp]]:
-    # Factors of an addition's operands are a half at most, so that their sum stays within 32 bits.
+    # Factors of an addition's operands are a half at most, and one is a half.
     factors = _factors(rng, [_APART << 21, _APART << 21, _APART << 20])
+    half = draw(st.sampled_from([0, 1]))
+    factors["multipliers"][half], factors["shifts"][half] = multiplier_shift(0.5)
     pair = draw(st.sampled_from([(0, 1), (1, 0), (0, 0), (1, 1)]))
     return _after_lookup(draw, rng, x, QuantisedOp(kind, pair, **factors, **_clamp(draw)), x)
 

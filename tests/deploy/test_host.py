@@ -28,9 +28,10 @@ from tests.deploy.tools import candidates, chain_of, needs_host, rows, subject, 
 pytestmark = needs_host
 
 
-@pytest.fixture(scope="session")
-def kernels(tmp_path_factory: pytest.TempPathFactory) -> Kernels:
-    return Kernels(compiled(tmp_path_factory.mktemp("kernels")))
+@pytest.fixture(scope="session", params=[False, True], ids=["portable", "simd"])
+def kernels(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Kernels:
+    """Both halves of the kernels: the C that every core understands, and what cores with SIMD run."""
+    return Kernels(compiled(tmp_path_factory.mktemp("kernels"), simd=request.param))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -146,7 +147,43 @@ def test_sanitisers_find_nothing(name: str, dtype: str, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_undefined_behaviour_of_any_operator(tmp_path: Path) -> None:
+#: Pieces of the C, and mistakes in their place.
+MISTAKES = [
+    ("nc_dual(&b3, v, b)", "nc_dual(&b3, u, b)"),
+    ("*to = (lane)op->zero;", "*to = 0;"),
+    ("return to + ((uintptr_t)to & 2 ? 7 : 1);", "return to + 1;"),
+    ("nc_min(k + 1, count - 1) * step;", "nc_min(k + 1, count) * step;"),
+    ("const int32_t raise = 1 - right;", "const int32_t raise = 2 - right;"),
+    ("before = pair[1];", "before = pair[0];"),
+    ("int32_t place = phase - f->along.pad;", "int32_t place = phase;"),
+    ("#define STRIP 8", "#define STRIP 9"),
+    ("for (; place < 0; place += stride)", "for (; place < -1; place += stride)"),
+    ("even = nc_even_plus(even, four)", "even = nc_odd_plus(even, four)"),
+    ("minus_other = nc_raised(-op->zero_other, 22)", "minus_other = nc_raised(op->zero_other, 22)"),
+    ("const int32_t channel = nc_min(o, channels - 1);", "const int32_t channel = nc_min(o, channels - 2);"),
+    ("if (op->low == INT8_MIN && op->high == INT8_MAX)", "if (op->low == INT8_MIN)"),
+]
+
+
+@pytest.mark.parametrize("change", MISTAKES, ids=[piece for piece, _ in MISTAKES])
+def test_a_mistake_in_the_kernels_is_caught(change: tuple[str, str], tmp_path: Path) -> None:
+    """Else the tests of operators would not look at what they should."""
+    library = compiled(tmp_path, simd=True, change=change)
+    found = Kernels(library)
+    for kind in KINDS:
+        for network, seed in drawn(kind, 100):
+            plan, q = planned(network), inputs(network, seed)
+            for x, y in zip(rows(q, plan.input), rows(network.run(q), plan.output), strict=True):
+                try:
+                    if not np.array_equal(found.run(plan, x), y):
+                        return
+                except AssertionError:
+                    return
+    raise AssertionError(change)
+
+
+@pytest.mark.parametrize("simd", [False, True])
+def test_undefined_behaviour_of_any_operator(simd: bool, tmp_path: Path) -> None:
     """The kernels under the sanitiser of undefined behaviour, which aborts, in a process of their own."""
     script = (
         "import sys, pathlib, pickle\n"
@@ -162,7 +199,7 @@ def test_undefined_behaviour_of_any_operator(tmp_path: Path) -> None:
             plan = planned(network)
             cases += [(plan, x) for x in rows(inputs(network, seed), plan.input)]
     (tmp_path / "cases").write_bytes(pickle.dumps(cases))
-    library = compiled(tmp_path, "-fsanitize=undefined", "-fno-sanitize-recover=all")
+    library = compiled(tmp_path, "-fsanitize=undefined", "-fno-sanitize-recover=all", simd=simd)
     command = [sys.executable, "-c", script, str(library), str(tmp_path / "cases")]
     done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert (done.returncode, done.stdout, done.stderr) == (0, "ran\n", "")
@@ -170,8 +207,8 @@ def test_undefined_behaviour_of_any_operator(tmp_path: Path) -> None:
 
 def test_numbers_beyond_the_fields_of_c() -> None:
     tensors = (QuantisedTensor(Shape(4), 0.1, 0), QuantisedTensor(Shape(4), 0.1, 0))
-    op = QuantisedOp("max_pool", (0,), kernel=(300, 1), pads=(200, 99, 0, 0))
-    with pytest.raises(DeployError, match=r"`kernel_h` of .* `max_pool`, is 300"):
+    op = QuantisedOp("max_pool", (0,), kernel=(300, 1), pads=(290, 9, 0, 0))
+    with pytest.raises(DeployError, match=r"`pad_top` of .* `max_pool`, is 290"):
         planned(QuantisedNetwork("n", (4, 1, 1), tensors, (op,)))
 
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nascompile.deploy.operator_shapes import call_elements, drawn_calls, weight_count
+from nascompile.deploy.operator_shapes import drawn_calls, places, weight_count
+from spaces.blocks.conv import conv
 from spaces.blocks.linear import linear
 from spaces.operators import LOOPS, KernelCall, Op
 from spaces.runtimes.kernels import layer_calls
@@ -28,9 +29,9 @@ def windows(call: KernelCall) -> Iterator[tuple[int, int]]:
             )
 
 
-def run_conv(call: KernelCall) -> Counter[str]:
-    """nc_conv.c, loop by loop."""
-    found: Counter[str] = Counter()
+def run_float_conv(call: KernelCall) -> Counter[str]:
+    """nc_conv.c of float32, loop by loop."""
+    found: Counter[str] = Counter(row=call.out.height)
     groups, depth, share = call.groups, call.x.channels // call.groups, call.out.channels // call.groups
     for rows, columns in windows(call):
         found["pixel"] += 1
@@ -46,25 +47,154 @@ def run_conv(call: KernelCall) -> Counter[str]:
                     for _ in range(1 if groups == 1 else columns):
                         n = columns * depth if groups == 1 else depth
                         found["run"] += 1
-                        found["word"] += n >> 2
-                        found["tail"] += n & 3
                         found["tap"] += n
                 o += 4 if share >= 4 else 1
     return found
 
 
-def run_sliding(call: KernelCall) -> Counter[str]:
-    """nc_depthwise.c and the pools, loop by loop."""
+def run_conv(call: KernelCall) -> Counter[str]:
+    """nc_conv.c of int8, loop by loop; an element's place in its window is what tells odd from even."""
     found: Counter[str] = Counter()
-    step = 4 if call.name == "depthwise" else 1
+    depth, share = call.x.channels // call.groups, call.out.channels // call.groups
+    size = -(-call.kernel[0] * call.kernel[1] * depth // 4) * 4
+    for _ in range(call.groups):
+        found["group"] += 1
+        count = 0
+        for r in range(call.out.height):
+            found["row"] += 1
+            for c in range(call.out.width):
+                found["pixel"] += 1
+                lay_out(call, r * call.stride[0] - call.pads[0], c * call.stride[1] - call.pads[1], found)
+                count += 1
+                if count == 4 or (r, c) == (call.out.height - 1, call.out.width - 1):
+                    found["block"] += 1
+                    for _ in range(0, share, 2):
+                        found["pair"] += 1
+                        found["product"] += size // 4
+                    count = 0
+    return found
+
+
+def lay_out(call: KernelCall, top: int, left: int, found: Counter[str]) -> None:
+    """A window of one group."""
+    depth, columns = call.x.channels // call.groups, call.kernel[1]
+    found["ungrouped"] += call.groups == 1
+    found["started"] += call.groups == 1 and left >= 0
+    together = call.groups == 1 and left >= 0 and left + columns <= call.x.width
+    found["inner"] += together
+    at = 0
+    for y in range(top, top + call.kernel[0]):
+        found["window_row"] += 1
+        if 0 <= y < call.x.height and together:
+            found["whole"] += 1
+            at = copy(at, columns * depth, found)
+            continue
+        for x in range(left, left + columns):
+            found["place"] += 1
+            if 0 <= y < call.x.height and 0 <= x < call.x.width:
+                found["run"] += 1
+                found["element"] += depth
+                at = copy(at, depth, found)
+                continue
+            found["outside"] += 1
+            found["missing"] += 0 <= y < call.x.height
+            found["border"] += depth
+            at += depth
+
+
+def copy(at: int, n: int, found: Counter[str]) -> int:
+    """Elements into a window, from this place on; the place behind them."""
+    left = n
+    if at % 2:
+        found["odd"] += 1
+        left -= 1
+    found["worded"] += left >= 4
+    found["word"] += left // 4
+    found["tailed"] += left % 4 > 0
+    found["tail"] += left % 4
+    return at + n
+
+
+def run_depthwise(call: KernelCall) -> Counter[str]:
+    """nc_depthwise.c of int8, loop by loop."""
+    found: Counter[str] = Counter()
+    sides = list(zip(call.x[1:], call.out[1:], call.kernel, call.stride, call.pads, strict=True))
+    blocks = [-(-out // 4) for out in call.out[1:]]
+    turned = call.out.width * blocks[0] < call.out.height * blocks[1]
+    (size, out, kernel, stride, pad), across = (sides[0], sides[1]) if turned else (sides[1], sides[0])
+    phases, places = min(stride, kernel), -(-kernel // stride)
+    words = ((places + 2) // 2 + 1) // 2 * 2
+    cells = 2 * (words - 1) + -(-out // 4) * 4
+    for channel in range(call.out.channels):
+        found["channel"] += 1
+        for _ in range(across[2]):
+            found["filter_row"] += 1
+            for _ in range(phases):
+                found["phase"] += 1
+                found["unpacked"] += words
+            found["taps"] += kernel
+        for line in range(0, across[1], 8):
+            found["strip"] += 1
+            lines = min(8, across[1] - line)
+            for row in range((lines - 1) * across[3] + across[2]):
+                found["image_row"] += 1
+                for phase in range(phases):
+                    found["plane_row"] += 1
+                    if channel == 0 or across[1] > 8:
+                        found["cleared_row"] += 1
+                        found["cleared"] += cells
+                    if not 0 <= line * across[3] - across[4] + row < across[0]:
+                        continue
+                    found["inside"] += 1
+                    found["divided"] += stride > 1
+                    place, put = phase - pad, 0
+                    while place < 0:
+                        place, put = place + stride, put + 1
+                    found["before"] += put
+                    while place < size and put < cells:
+                        found["copied"] += 1
+                        place, put = place + stride, put + 1
+            for _ in range(lines):
+                found["line"] += 1
+                for block in range(0, out, 4):
+                    found[("block", "one", "two", "three")[min(4, out - block) % 4]] += 1
+                    found["window_row"] += across[2]
+                    found["place"] += across[2] * kernel
+                    if words == 2:
+                        found["row"] += across[2] * phases
+                    else:
+                        found["long_block"] += 1
+                        found["long_row"] += across[2] * phases - 1
+                        found["word"] += across[2] * phases * words // 2
+    return found
+
+
+def run_sliding(call: KernelCall, dtype: str = "int8") -> Counter[str]:
+    """nc_depthwise.c of float32 and the pools, loop by loop."""
+    found: Counter[str] = Counter(row=call.out.height)
+    depthwise = call.name == "depthwise"
+    many = call.out.channels >= 4 and (call.name == "max_pool" or call.kernel[0] * call.kernel[1] <= 255)
+    step, names = 1, ("channel", "window_row", "tap")
+    if depthwise:
+        step, names = 4, ("block", "window_row", "tap")
+    elif dtype == "int8":
+        step = 4 if many else 1
+        names = ("block", "block_row", "block_tap") if many else ("single", "single_row", "single_tap")
+        found["wide"] = int(many)
     for rows, columns in windows(call):
         found["pixel"] += 1
+        found["wide_pixel" if many else "narrow_pixel"] += 1
         for _ in range(0, call.out.channels, step):
-            found["block" if step == 4 else "channel"] += 1
-            found["short"] += max(1, rows * columns) <= 4
-            found["window_row"] += rows
-            found["tap"] += rows * columns
+            for name, n in zip(names, (1, rows, rows * columns), strict=True):
+                found[name] += n
     return found
+
+
+def run(call: KernelCall, dtype: str) -> Counter[str]:
+    """Whichever it is."""
+    if call.name == "conv":
+        return run_conv(call) if dtype == "int8" else run_float_conv(call)
+    return run_depthwise(call) if (call.name, dtype) == ("depthwise", "int8") else run_sliding(call, dtype)
 
 
 @pytest.mark.parametrize("dtype", LOOPS)
@@ -74,9 +204,9 @@ def test_sliding_kernels_count_as_their_loops_run(dtype: str, seed: int) -> None
     for call in calls:
         if call.name not in ("conv", "depthwise", "avg_pool", "max_pool"):
             continue
-        run = run_conv(call) if call.name == "conv" else run_sliding(call)
-        run |= {"call": 1, "row": call.out.height}
-        assert call.loops(dtype) == {loop: run[loop] for loop in LOOPS[dtype][call.name]}, call
+        found = run(call, dtype)
+        found["call"] = 1
+        assert call.loops(dtype) == {loop: found[loop] for loop in LOOPS[dtype][call.name]}, call
 
 
 @given(st.data())
@@ -85,7 +215,7 @@ def test_windows_that_lie_outside_altogether_count_nothing(data: st.DataObject) 
     side, kernel = data.draw(st.integers(1, 5)), data.draw(st.integers(1, 3))
     pad, stride, out = data.draw(st.integers(0, 6)), data.draw(st.integers(1, 3)), data.draw(st.integers(1, 6))
     call = KernelCall("max_pool", Shape(2, side, 1), Shape(2, out, 1), (kernel, 1), (stride, 1), (pad, 0))
-    assert call.loops("int8")["tap"] == run_sliding(call)["tap"]
+    assert call.loops("float32")["tap"] == run_sliding(call, "float32")["tap"]
 
 
 def test_elements_and_parts_of_tensors() -> None:
@@ -93,13 +223,18 @@ def test_elements_and_parts_of_tensors() -> None:
     assert KernelCall("requantise", x, Shape(10, 3, 2)).loops("int8") == {"call": 1, "pixel": 6, "element": 36}
     assert KernelCall("mul", Shape(6), x).loops("int8") == {"call": 1, "pixel": 6, "element": 36}
     assert KernelCall("lookup", x, x).loops("int8") == {"call": 1, "element": 36}
-    assert KernelCall("global_avg_pool", x, Shape(6)).loops("int8") == {"call": 1, "channel": 6, "tap": 36}
+    assert KernelCall("global_max_pool", x, Shape(6)).loops("int8") == {"call": 1, "channel": 6, "tap": 36}
+    averages = KernelCall("global_avg_pool", x, Shape(6)).loops("int8")
+    assert averages == {"call": 1, "block": 2, "output": 8, "block_tap": 12, "pixel": 0, "tap": 0}
 
 
-def test_a_concatenation_is_a_call_per_operand_and_a_linear_layer_a_convolution_of_one_pixel() -> None:
+def test_a_concatenation_is_a_call_per_operand_and_a_whole_window_a_linear_layer() -> None:
     x = Shape(6, 3, 2)
     calls = layer_calls(linear(x, units=5), x, "int8")
-    assert [(c.name, c.x, c.out) for c in calls if c.name == "conv"] == [("conv", Shape(36), Shape(5))]
+    assert [(c.name, c.x, c.out) for c in calls] == [("linear", Shape(36), Shape(5))]
+    window = conv(x, filters=5, kernel=(3, 2), padding="valid")
+    assert layer_calls(window, x, "int8")[0] == calls[0]
+    assert layer_calls(window, x, "float32")[0].name == "conv"
     joined = layer_calls((Op("concat", (0, 0), Shape(12, 3, 2)),), x, "float32")
     assert joined == (KernelCall("clip", x, Shape(12, 3, 2)),) * 2
 
@@ -108,8 +243,8 @@ def test_a_concatenation_is_a_call_per_operand_and_a_linear_layer_a_convolution_
 def test_drawn_calls_keep_their_limits_and_cover_every_loop(dtype: str) -> None:
     calls = drawn_calls(dtype, elements=9000, weights=4000)
     assert len(set(calls)) == len(calls)
-    assert max(map(call_elements, calls)) <= 9000
-    assert max(map(weight_count, calls)) <= 4000
+    assert max(places(call, dtype)[-1] for call in calls) <= 9000
+    assert max(weight_count(call, dtype) for call in calls) <= 4000
     for name, names in LOOPS[dtype].items():
         seen = [call.loops(dtype) for call in calls if call.name == name]
         assert len(seen) >= 24

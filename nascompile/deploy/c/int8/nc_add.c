@@ -1,15 +1,17 @@
 #include "nc_kernels.h"
 
-/* A sum of two tensors: both raised by 20 bits, at half the larger scale of the two. */
+/* A sum of two tensors: both raised by 20 bits, at half the larger scale of the two. The scale of x is the larger one,
+ * so that its factor is a half, the other's the first of two. */
 void nc_add(const nc_op *op, int8_t *arena)
 {
-    const uint32_t n = (uint32_t)op->out_h * op->out_w * op->out_c;
     const int8_t *x = arena + op->x, *y = arena + op->with.other;
-    const int8_t *rights = (const int8_t *)(op->scales + 3);
-    int8_t *out = arena + op->out;
-    for (uint32_t k = 0; k < n; k++) {
-        const int32_t a = nc_rescale((x[k] - op->zero) * (1 << 20), op->scales[0], rights[0]);
-        const int32_t b = nc_rescale((y[k] - rights[3]) * (1 << 20), op->scales[1], rights[1]);
-        out[k] = nc_quantise(op, a + b, op->scales[2], rights[2]);
-    }
+    int8_t *out = arena + op->out, *end = out + (uint32_t)op->out_h * op->out_w * op->out_c;
+    const nc_factor other = nc_factor_at(op, 0, 2), sum = nc_factor_at(op, 1, 2);
+    const int32_t minus = nc_raised(-op->zero, 22), minus_other = nc_raised(-op->zero_other, 22);
+    const int32_t zero_out = op->zero_out;
+    do {
+        const int32_t v = nc_rescale(nc_raised(*y++, 22) + minus_other, other) + nc_raised(*x++, 19);
+        *out++ = (int8_t)nc_saturated(nc_rescale(nc_raised(v, 3) + minus, sum) + zero_out);
+    } while (out < end);
+    nc_clamp(op, arena);
 }

@@ -1,65 +1,182 @@
 #include "nc_kernels.h"
 
-/* Add to four sums: n of (x - zero) times as many weights, in rows that begin `row` apart. */
-static __attribute__((noinline)) void products(
-    const int8_t *x, int32_t zero, const int8_t *w, int32_t row, int32_t n, int32_t sums[4])
-{
-    int32_t a = sums[0], b = sums[1], c = sums[2], d = sums[3];
-    const int8_t *v = w + row;
+/* The windows of four output pixels are laid out beside each other, then all output channels are computed from them, two
+ * at a time, whose weights lie in turn: a0 b0 a1 b1 ... A window has `size` elements, a multiple of four; the weights
+ * behind its last one are zero, whatever lies there.
+ *
+ * With SIMD a window is pairs of int16, and those of the four pixels lie in turn, a word each: so one word of weights
+ * serves eight products. Else those of two pixels lie in turn, in int8. */
 #if defined(__ARM_FEATURE_SIMD32)
-    const int32_t minus = nc_minus(zero);
-    for (int32_t words = n >> 2; words > 0; words--) {
-        uint32_t word = nc_word(x);
-        const int32_t even = nc_even_plus(minus, word), odd = nc_odd_plus(minus, word);
-        word = nc_word(w);
-        a = __smlad(even, nc_even(word), a);
-        a = __smlad(odd, nc_odd(word), a);
-        word = nc_word(v);
-        b = __smlad(even, nc_even(word), b);
-        b = __smlad(odd, nc_odd(word), b);
-        word = nc_word(w + 2 * row);
-        c = __smlad(even, nc_even(word), c);
-        c = __smlad(odd, nc_odd(word), c);
-        word = nc_word(v + 2 * row);
-        d = __smlad(even, nc_even(word), d);
-        d = __smlad(odd, nc_odd(word), d);
-        x += 4, w += 4, v += 4;
-    }
-    n &= 3;
-#endif
-    for (; n > 0; n--) {
-        const int32_t q = *x++ - zero;
-        a += q * w[0];
-        b += q * v[0];
-        c += q * w[2 * row];
-        d += q * v[2 * row];
-        w++, v++;
-    }
-    sums[0] = a, sums[1] = b, sums[2] = c, sums[3] = d;
-}
+typedef int16_t lane;
 
-/* Window row by window row, four output channels at a time; the last four of a group may have been computed in part
- * before, and of a group of fewer each is computed on its own. Of a window that leaves the input only the part inside
- * is summed: what lies outside is zero. Without groups a window row is one run of memory. */
-static void conv(const nc_op *op, const nc_window *window, int8_t *out)
+/* From an element of a window to the next one. */
+static inline lane *after(lane *to) { return to + ((uintptr_t)to & 2 ? 7 : 1); }
+
+static inline lane *start(lane *lanes, int32_t pixel, int32_t size)
 {
-    const int32_t depth = op->in_c / op->groups, share = op->out_c / op->groups;
-    const int32_t size = op->kernel_h * op->kernel_w * depth, many = share >= 4;
-    const int32_t runs = op->groups == 1 ? 1 : window->columns, n = op->groups == 1 ? window->columns * depth : depth;
-    const int8_t *x = window->x, *weights = op->with.weights + window->first * depth;
-    for (int32_t end = share; end <= op->out_c; end += share, x += depth)
-        for (int32_t o = end - share; o < end; o += many ? 4 : 1) {
-            if (many)
-                o = nc_min(o, end - 4);
-            int32_t sums[4];
-            for (int32_t k = 0; k < 4; k++)
-                sums[k] = op->scales[o + many * k];
-            const int8_t *x_row = x, *w_row = weights + o * size;
-            for (int32_t ky = window->rows; ky > 0; ky--, x_row += op->in_w * op->in_c, w_row += op->kernel_w * depth)
-                for (int32_t run = 0; run < runs; run++)
-                    products(x_row + run * op->in_c, op->zero, w_row + run * depth, many * size, n, sums);
-            nc_store(op, out, o, sums, many ? 4 : 1);
-        }
+    (void)size;
+    return lanes + 2 * pixel;
 }
 
-void nc_conv(const nc_op *op, int8_t *arena) { nc_slide(op, arena, conv); }
+static inline void pair(lane *to, int32_t value) { memcpy(__builtin_assume_aligned(to, 4), &value, 4); }
+
+static lane *copied(lane *to, const int8_t *x, int32_t n)
+{
+    if ((uintptr_t)to & 2) {
+        *to = *x++;
+        to += 7, n--;
+    }
+    for (; n >= 4; n -= 4, x += 4, to += 16) {
+        const uint32_t word = nc_word(x);
+        const int32_t even = nc_even(word), odd = nc_odd(word);
+        pair(to, nc_lower(even, odd));
+        pair(to + 8, nc_upper(even, odd));
+    }
+    for (; n > 0; n--, to = after(to))
+        *to = *x++;
+    return to;
+}
+#else
+typedef int8_t lane;
+
+static inline lane *after(lane *to) { return to + 2; }
+
+static inline lane *start(lane *lanes, int32_t pixel, int32_t size)
+{
+    return lanes + (pixel & 1) + (pixel & 2) * size;
+}
+
+static lane *copied(lane *to, const int8_t *x, int32_t n)
+{
+    for (; n > 0; n--, to = after(to))
+        *to = *x++;
+    return to;
+}
+#endif
+
+/* One group of a convolution. */
+typedef struct {
+    const nc_op *op;
+    const int8_t *x;
+    lane *lanes;
+    int32_t depth, share, size;
+    const int32_t *biases, *multipliers;
+    const int8_t *rights;
+    int32_t zero;
+    /* From the first of four pixels to the others; what is left over at the end lies on the last one. */
+    int32_t to[3];
+} group;
+
+/* Lay out a window: row by row in one go where it can be, else place by place; outside of the input stands zero. */
+static __attribute__((noinline)) void window(const group *g, int32_t top, int32_t left, lane *to)
+{
+    const nc_op *op = g->op;
+    const int32_t columns = op->kernel_w, channels = op->in_c, depth = g->depth, row = op->in_w * channels;
+    const int together = depth == channels && left >= 0 && left + columns <= op->in_w;
+    const int8_t *x = g->x + top * row + left * channels;
+    for (int32_t ky = op->kernel_h; ky > 0; ky--, top++, x += row) {
+        const int there = (uint32_t)top < op->in_h;
+        if (there && together) {
+            to = copied(to, x, columns * depth);
+            continue;
+        }
+        const int8_t *from = x;
+        for (int32_t kx = 0; kx < columns; kx++, from += channels)
+            if (there && (uint32_t)(left + kx) < op->in_w)
+                to = copied(to, from, depth);
+            else
+                for (int32_t k = depth; k > 0; k--, to = after(to))
+                    *to = (lane)op->zero;
+    }
+}
+
+/* The outputs of a channel, the last one first: so what lies on another one is covered by it. */
+static inline __attribute__((always_inline)) void stored(
+    const group *g, int32_t channel, int8_t *out, int32_t a, int32_t b, int32_t c, int32_t d)
+{
+    int32_t right = g->rights[channel];
+    if (right < 1) {
+        const int32_t raise = 1 - right;
+        a = nc_raised(a, raise), b = nc_raised(b, raise);
+        c = nc_raised(c, raise), d = nc_raised(d, raise);
+        right = 1;
+    }
+    const nc_factor factor = nc_factor_of(g->multipliers[channel], right);
+    const int32_t zero = g->zero, first = g->to[0], second = g->to[1], third = g->to[2];
+    out[third] = (int8_t)nc_saturated(nc_rescale(d, factor) + zero);
+    out[second] = (int8_t)nc_saturated(nc_rescale(c, factor) + zero);
+    out[first] = (int8_t)nc_saturated(nc_rescale(b, factor) + zero);
+    out[0] = (int8_t)nc_saturated(nc_rescale(a, factor) + zero);
+}
+
+/* Two channels of four pixels; the second one, written before the first, may lie on it. */
+static __attribute__((noinline, optimize("O2", "no-schedule-insns", "no-schedule-insns2"))) void pair_of_channels(
+    const group *g, int32_t channel, const int8_t *w, int8_t *out, int32_t second)
+{
+    const int32_t *bias = g->biases + channel;
+#if defined(__ARM_FEATURE_SIMD32)
+    int32_t a0 = bias[0], a1 = a0, a2 = a0, a3 = a0, b0 = bias[1], b1 = b0, b2 = b0, b3 = b0;
+    const nc_pair *x = __builtin_assume_aligned(g->lanes, 4), *end = x + 2 * g->size;
+    do {
+#pragma GCC unroll 2
+        for (int32_t k = 0; k < 2; k++) {
+            const uint32_t word = nc_word(__builtin_assume_aligned(w, 4));
+            const int32_t a = nc_even(word), b = nc_odd(word);
+            int32_t u, v;
+            w += 4;
+            x = nc_two(x, &u, &v);
+            nc_dual(&a0, u, a), nc_dual(&b0, u, b), nc_dual(&a1, v, a), nc_dual(&b1, v, b);
+            x = nc_two(x, &u, &v);
+            nc_dual(&a2, u, a), nc_dual(&b2, u, b), nc_dual(&a3, v, a), nc_dual(&b3, v, b);
+        }
+    } while (x != end);
+    stored(g, channel + 1, out + second, b0, b1, b2, b3);
+    stored(g, channel, out, a0, a1, a2, a3);
+#else
+    for (int32_t k = 1; k >= 0; k--) {
+        /* Elements of a window are as far apart as weights of a channel. */
+        const lane *x = g->lanes, *y = x + 2 * g->size;
+        int32_t sums[4] = {bias[k], bias[k], bias[k], bias[k]};
+        nc_four(sums, x, x + 1, y, y + 1, w + k, 2, 2 * g->size);
+        stored(g, channel + k, out + (k ? second : 0), sums[0], sums[1], sums[2], sums[3]);
+    }
+#endif
+}
+
+/* All channels of the group, of `count` pixels. */
+static __attribute__((noinline)) void pixels(group *g, int32_t channel, const int8_t *w, int8_t *out, int32_t count)
+{
+    const int32_t step = g->op->out_c;
+    for (int32_t k = 0; k < 3; k++)
+        g->to[k] = nc_min(k + 1, count - 1) * step;
+    for (int32_t o = 0; o < g->share; o += 2, w += 2 * g->size)
+        pair_of_channels(g, channel + o, w, out + o, o + 1 < g->share);
+}
+
+void nc_conv(const nc_op *op, int8_t *arena)
+{
+    const int32_t step = op->out_c;
+    const int8_t *weights = op->with.weights;
+    group g;
+    g.op = op, g.x = arena + op->x, g.lanes = (lane *)(void *)(arena + op->scratch), g.zero = op->zero_out;
+    g.biases = op->scales, g.multipliers = g.biases + step, g.rights = (const int8_t *)(g.multipliers + step);
+    g.depth = (int32_t)((uint32_t)op->in_c / op->groups), g.share = (int32_t)((uint32_t)step / op->groups);
+    g.size = (op->kernel_h * op->kernel_w * g.depth + 3) & ~3;
+    for (int32_t channel = 0; channel < step; channel += g.share) {
+        int8_t *out = arena + op->out + channel;
+        int32_t count = 0, top = -op->pad_top;
+        for (int32_t r = op->out_h; r > 0; r--, top += op->stride_h) {
+            int32_t left = -op->pad_left;
+            for (int32_t c = op->out_w; c > 0; c--, left += op->stride_w) {
+                window(&g, top, left, start(g.lanes, count, g.size));
+                if (++count < 4 && r + c > 2)
+                    continue;
+                pixels(&g, channel, weights, out, count);
+                out += count * step;
+                count = 0;
+            }
+        }
+        g.x += g.depth, weights += ((g.share + 1) & ~1) * g.size;
+    }
+    nc_clamp(op, arena);
+}

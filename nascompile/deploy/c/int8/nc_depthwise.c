@@ -1,49 +1,225 @@
 #include "nc_kernels.h"
 
-/* Add to the sums of four channels: n pixels times as many weights, both `step` apart. */
-static __attribute__((noinline, optimize("O2"))) void products(
-    const int8_t *x, int32_t zero, const int8_t *w, int32_t step, int32_t n, int32_t sums[4])
-{
-    int32_t a = sums[0], b = sums[1], c = sums[2], d = sums[3];
+/* One filter per channel, channel after channel. What a strip of outputs reads of a channel is laid out as a plane with
+ * its border, then windows slide over it, four outputs at a time along the side of the image that leaves fewer over.
+ * That side is `along`, the other one `across`.
+ *
+ * Windows go on by one place, in steps of several places too: then a row of the image is as many rows of the plane, its
+ * phases, of places so far apart, and so is a row of a window. Weights are [channel][across][phase][place].
+ *
+ * With SIMD a plane is of int16, read two at a time: a window that begins at an odd place is read from one place before
+ * it, with weights that begin with a zero. */
+#define STRIP 8
+
 #if defined(__ARM_FEATURE_SIMD32)
-    const int32_t minus = nc_minus(zero);
-#endif
-    for (; n > 0; n--) {
-#if defined(__ARM_FEATURE_SIMD32)
-        const uint32_t u = nc_word(x), v = nc_word(w);
-        int32_t pair = nc_even_plus(minus, u), weights = nc_even(v);
-        a = __smlabb(pair, weights, a);
-        c = __smlatt(pair, weights, c);
-        pair = nc_odd_plus(minus, u), weights = nc_odd(v);
-        b = __smlabb(pair, weights, b);
-        d = __smlatt(pair, weights, d);
+typedef int16_t cell;
+typedef nc_pair weight; /* of two places */
 #else
-        a += (x[0] - zero) * w[0];
-        b += (x[1] - zero) * w[1];
-        c += (x[2] - zero) * w[2];
-        d += (x[3] - zero) * w[3];
+typedef int8_t cell;
+typedef int8_t weight;
 #endif
-        x += step, w += step;
-    }
-    sums[0] = a, sums[1] = b, sums[2] = c, sums[3] = d;
-}
 
-/* One filter per channel, four channels at a time; of four or more channels. The last four may have been computed in
- * part before. Weights are [rows][columns][channels]. */
-static void depthwise(const nc_op *op, const nc_window *window, int8_t *out)
+/* A side of the image. */
+typedef struct {
+    int32_t in, out, kernel, stride, pad, x_step, out_step;
+} side;
+
+typedef struct {
+    side along, across;
+    int32_t phases; /* of a row of the window */
+    int32_t words;  /* of weights for a phase, two places in each, an even number */
+    int32_t cells;  /* of a row of the plane */
+    int32_t line;   /* from the windows of a line of outputs to those of the next one */
+    cell *plane;
+    const weight *weights; /* of the channel */
+#if defined(__ARM_FEATURE_SIMD32)
+    const weight *end;
+    int32_t gap; /* from the end of a window row to the next one, in words */
+#else
+    int32_t places; /* of the first phase; the last ones have perhaps one less */
+#endif
+    int32_t bias, raise, zero, zero_out;
+    nc_factor factor;
+} filter;
+
+/* What a strip reads of a channel, `rows` from the one at `top` on; outside of the input stands its zero point, unless
+ * it does so from the channel before. */
+static __attribute__((noinline)) void lay_out(const filter *f, const int8_t *x, int32_t top, int32_t rows, int again)
 {
-    const int32_t channels = op->out_c, columns = window->columns, zero = op->zero;
-    const int32_t x_row = op->in_w * channels, w_row = op->kernel_w * channels;
-    const int8_t *weights = op->with.weights + window->first * channels;
-    for (int32_t o = 0; o < channels; o += 4) {
-        o = nc_min(o, channels - 4);
-        const int32_t *bias = op->scales + o;
-        int32_t sums[4] = {bias[0], bias[1], bias[2], bias[3]};
-        const int8_t *x = window->x + o, *w = weights + o;
-        for (int32_t ky = window->rows; ky > 0; ky--, x += x_row, w += w_row)
-            products(x, zero, w, channels, columns, sums);
-        nc_store(op, out, o, sums, 4);
+    const int32_t stride = f->along.stride, x_step = f->along.x_step;
+    cell *to = f->plane;
+    x += top * f->across.x_step;
+    for (; rows > 0; rows--, top++, x += f->across.x_step)
+        for (int32_t phase = 0; phase < f->phases; phase++) {
+            cell *put = to;
+            to += f->cells;
+            if (!again)
+                for (cell *clear = put; clear < to; clear++)
+                    *clear = (cell)f->zero;
+            if ((uint32_t)top >= (uint32_t)f->across.in)
+                continue;
+            int32_t place = phase - f->along.pad;
+            for (; place < 0; place += stride)
+                put++;
+            const int8_t *from = x + place * x_step;
+            int32_t n = f->along.in - place;
+            if (stride > 1)
+                n = n <= 0 ? 0 : (int32_t)((uint32_t)(n + stride - 1) / (uint32_t)stride);
+            n = nc_min(n, (int32_t)(to - put));
+            if (n > 0)
+                do {
+                    *put++ = *from;
+                    from += stride * x_step;
+                } while (--n);
+        }
+}
+
+#if defined(__ARM_FEATURE_SIMD32)
+/* The weights of a channel in pairs: those of a window at an even place and at an odd one in turn. */
+static __attribute__((noinline)) void unpack(const filter *f, const int8_t *w, weight *to)
+{
+    for (int32_t rows = f->across.kernel; rows > 0; rows--)
+        for (int32_t phase = 0; phase < f->phases; phase++) {
+            int32_t before = 0, place = phase;
+            for (int32_t k = f->words; k > 0; k--) {
+                int32_t pair[2];
+                for (int32_t j = 0; j < 2; j++, place += f->along.stride)
+                    pair[j] = place < f->along.kernel ? *w++ : 0;
+                *to++ = nc_lower(pair[0], pair[1]);
+                *to++ = nc_lower(before, pair[0]);
+                before = pair[1];
+            }
+        }
+}
+#endif
+
+#if defined(__ARM_FEATURE_SIMD32)
+/* Of four outputs the products of four places, from which two begin at each word. */
+static inline __attribute__((always_inline)) void places(
+    const nc_pair **p, const weight **w, int32_t *a, int32_t *b, int32_t *c, int32_t *d)
+{
+    int32_t u, v, even, odd;
+    *p = nc_two(*p, &u, &v);
+    *w = nc_two(*w, &even, &odd);
+    nc_dual(a, u, even), nc_dual(b, u, odd), nc_dual(c, v, even), nc_dual(d, v, odd);
+    *w = nc_two(*w, &even, &odd);
+    u = **p;
+    nc_dual(a, v, even), nc_dual(b, v, odd), nc_dual(c, u, even), nc_dual(d, u, odd);
+}
+#endif
+
+/* `lines` of outputs, the windows of the first of which begin at x. */
+static __attribute__((noinline, optimize("O2", "no-schedule-insns", "no-schedule-insns2"))) void slide(
+    const filter *f, const cell *x, int8_t *out, int32_t lines)
+{
+    for (; lines > 0; lines--, x += f->line, out += f->across.out_step) {
+        int8_t *to = out;
+        const cell *window = x;
+        int32_t left = f->along.out;
+        do {
+            const weight *w = f->weights;
+            int32_t a = f->bias, b = a, c = a, d = a;
+#if defined(__ARM_FEATURE_SIMD32)
+            const nc_pair *p = __builtin_assume_aligned(window, 4);
+            const int32_t gap = f->gap;
+            const weight *end = f->end;
+            if (f->words == 2) /* windows of two or three places */
+                do {
+                    places(&p, &w, &a, &b, &c, &d);
+                    p += gap;
+                } while (w != end);
+            else
+                do {
+                    int32_t k = f->words;
+                    do
+                        places(&p, &w, &a, &b, &c, &d);
+                    while (k -= 2);
+                    p += gap;
+                } while (w != end);
+#else
+            const cell *p = window;
+            int32_t sums[4] = {a, b, c, d};
+            for (int32_t rows = f->across.kernel; rows > 0; rows--)
+                for (int32_t phase = 0; phase < f->phases; phase++, p += f->cells) {
+                    const int32_t places = f->places - (phase + (f->places - 1) * f->along.stride >= f->along.kernel);
+                    nc_four(sums, p, p + 1, p + 2, p + 3, w, 1, places);
+                    w += places;
+                }
+            a = sums[0], b = sums[1], c = sums[2], d = sums[3];
+#endif
+            const nc_factor factor = f->factor;
+            const int32_t zero = f->zero_out, step = f->along.out_step;
+            const int32_t raise = f->raise;
+            if (raise) {
+                a = nc_raised(a, raise), b = nc_raised(b, raise);
+                c = nc_raised(c, raise), d = nc_raised(d, raise);
+            }
+            a = nc_saturated(nc_rescale(a, factor) + zero), b = nc_saturated(nc_rescale(b, factor) + zero);
+            c = nc_saturated(nc_rescale(c, factor) + zero), d = nc_saturated(nc_rescale(d, factor) + zero);
+            window += 4;
+            left -= 4;
+            if (left < 0) {
+                to[0] = (int8_t)a;
+                if (left > -3)
+                    to[step] = (int8_t)b;
+                if (left > -2)
+                    to[2 * step] = (int8_t)c;
+                break;
+            }
+            to[0] = (int8_t)a, to[step] = (int8_t)b;
+            to += 2 * step;
+            to[0] = (int8_t)c, to[step] = (int8_t)d;
+            to += 2 * step;
+        } while (left);
     }
 }
 
-void nc_depthwise(const nc_op *op, int8_t *arena) { nc_slide(op, arena, depthwise); }
+static __attribute__((noinline)) side side_of(const nc_op *op, int rows)
+{
+    const int32_t channels = op->in_c;
+    if (rows)
+        return (side){op->in_h, op->out_h, op->kernel_h, op->stride_h, op->pad_top, op->in_w * channels,
+            op->out_w * channels};
+    return (side){op->in_w, op->out_w, op->kernel_w, op->stride_w, op->pad_left, channels, channels};
+}
+
+void nc_depthwise(const nc_op *op, int8_t *arena)
+{
+    const int32_t channels = op->in_c;
+    const int turned = op->out_w * ((op->out_h + 3) >> 2) < op->out_h * ((op->out_w + 3) >> 2);
+    filter f; /* not as a list, which would be cleared by memset first */
+    f.along = side_of(op, turned), f.across = side_of(op, !turned), f.zero = op->zero, f.zero_out = op->zero_out;
+    f.phases = nc_min(f.along.stride, f.along.kernel);
+    const int32_t places = (int32_t)((uint32_t)(f.along.kernel + f.along.stride - 1) / (uint32_t)f.along.stride);
+    f.words = ((places + 2) / 2 + 1) & ~1;
+    f.cells = 2 * (f.words - 1) + ((f.along.out + 3) & ~3);
+    f.line = f.across.stride * f.phases * f.cells;
+    f.plane = (cell *)(void *)(arena + op->scratch);
+    const int8_t *weights = op->with.weights;
+#if defined(__ARM_FEATURE_SIMD32)
+    weight *const own = (weight *)(void *)f.plane;
+    f.weights = own, f.end = own + f.across.kernel * f.phases * f.words * 2;
+    f.plane += 2 * (f.end - own);
+    f.gap = (f.cells >> 1) - f.words;
+#else
+    f.places = places;
+#endif
+    const int32_t *multipliers = op->scales + channels;
+    for (int32_t channel = 0; channel < channels; channel++, weights += f.along.kernel * f.across.kernel) {
+#if defined(__ARM_FEATURE_SIMD32)
+        unpack(&f, weights, own);
+#else
+        f.weights = weights;
+#endif
+        const int32_t right = ((const int8_t *)(multipliers + channels))[channel];
+        f.bias = op->scales[channel], f.raise = nc_max(0, 1 - right);
+        f.factor = nc_factor_of(multipliers[channel], right + f.raise);
+        for (int32_t line = 0; line < f.across.out; line += STRIP) {
+            const int32_t lines = nc_min(STRIP, f.across.out - line), top = line * f.across.stride - f.across.pad;
+            const int32_t rows = (lines - 1) * f.across.stride + f.across.kernel;
+            lay_out(&f, arena + op->x + channel, top, rows, channel > 0 && f.across.out <= STRIP);
+            slide(&f, f.plane, arena + op->out + channel + line * f.across.out_step, lines);
+        }
+    }
+    nc_clamp(op, arena);
+}

@@ -1,13 +1,33 @@
 #include "nc_kernels.h"
 
+/* Four channels at a time, where there are so many; the last four may have been computed in part before. */
 void nc_global_avg_pool(const nc_op *op, int8_t *arena)
 {
-    const uint32_t pixels = (uint32_t)op->in_h * op->in_w;
-    for (uint32_t c = 0; c < op->out_c; c++) {
-        const int8_t *x = arena + op->x + c;
-        int32_t sum = -(int32_t)pixels * op->zero;
-        for (uint32_t p = 0; p < pixels; p++, x += op->in_c)
-            sum += *x;
-        arena[op->out + c] = nc_scaled(op, sum, 0, 1);
+    const int32_t pixels = (int32_t)op->in_h * op->in_w, channels = op->in_c, count = nc_min(4, channels);
+    const int32_t start = -pixels * op->zero;
+    const nc_factor factor = nc_factor_at(op, 0, 1);
+    int8_t *out = arena + op->out;
+    for (int32_t o = 0; o < channels; o += 4) {
+        o = nc_min(o, channels - count);
+        const int8_t *x = arena + op->x + o;
+        int32_t sums[4] = {start, start, start, start}, left = pixels;
+#if defined(__ARM_FEATURE_SIMD32)
+        if (count == 4) {
+            int32_t a = start, b = start, c = start, d = start;
+            do {
+                const uint32_t four = nc_word(x);
+                a = nc_byte_plus(a, four, 0), b = nc_byte_plus(b, four, 8);
+                c = nc_byte_plus(c, four, 16), d = nc_byte_plus(d, four, 24);
+                x += channels;
+            } while (--left);
+            sums[0] = a, sums[1] = b, sums[2] = c, sums[3] = d;
+        }
+#endif
+        for (; left > 0; left--, x += channels)
+            for (int32_t k = 0; k < count; k++)
+                sums[k] += x[k];
+        for (int32_t k = 0; k < count; k++)
+            out[o + k] = (int8_t)nc_saturated(nc_rescale(nc_raised(sums[k], op->raise), factor) + op->zero_out);
     }
+    nc_clamp(op, arena);
 }

@@ -15,51 +15,75 @@ struct nc_op {
         const int8_t *weights; /* of a weighted kernel; the table of a look-up */
         uint32_t other;        /* offset of a second operand in the arena */
     } with;
-    /* Biases of a weighted kernel; then multipliers; then shifts to the right, one byte each; then, of a kernel of two
-     * operands, the zero point of the other. */
+    /* Biases of a weighted kernel, to which the input's zero point is added already; then multipliers; then shifts to
+     * the right behind the upper 32 bits of a product, 1 to 31, one byte each, see nc_rescale; of a weighted kernel 0 to -29, too,
+     * where a sum is to be raised to 1 first. */
     const int32_t *scales;
-    uint32_t x, out;       /* offsets in the arena, in bytes */
+    uint32_t x, out, scratch; /* offsets in the arena, in bytes, multiples of four but where a part of a pixel begins */
     uint16_t in_h, in_w, in_c, out_h, out_w, out_c;
     uint16_t groups;
-    uint8_t kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left;
-    int8_t zero, zero_out, low, high; /* zero points of x and out; the clamp */
+    uint16_t kernel_h, kernel_w, stride_h, stride_w;
+    uint8_t pad_top, pad_left;
+    int8_t zero, zero_other, zero_out; /* zero points of x, of the second operand, of out */
+    int8_t low, high;                  /* the clamp */
+    int8_t raise;                      /* of a kernel without weights: bits to the left before a number is rescaled */
 };
 
 static inline int32_t nc_min(int32_t a, int32_t b) { return a < b ? a : b; }
 static inline int32_t nc_max(int32_t a, int32_t b) { return a > b ? a : b; }
 
-/* round(v * multiplier / 2^right), halves upwards, in 64 bits. */
-static inline int32_t nc_rescale(int32_t v, int32_t multiplier, int32_t right)
+/* To the left, also what is negative. */
+static inline int32_t nc_raised(int32_t v, int32_t bits) { return (int32_t)((uint32_t)v << bits); }
+
+/* A factor, multiplier / 2^(32 + right), with what rounds its products. */
+typedef struct {
+    int32_t multiplier, half, right;
+} nc_factor;
+
+static inline nc_factor nc_factor_of(int32_t multiplier, int32_t right)
 {
-    const int64_t product = (int64_t)v * multiplier;
-    const int32_t high = (int32_t)(product >> 32);
-    if (right > 32) /* what the low word holds cannot change the result */
-        return (high + ((int32_t)1 << (right - 33))) >> (right - 32);
-    /* 2 to 32; multipliers are such that the result stays within 29 bits */
-    return ((int32_t)((uint32_t)product >> (right - 1) | (uint32_t)high << (33 - right)) + 1) >> 1;
+    return (nc_factor){multiplier, (int32_t)1 << (right - 1), right};
 }
 
-/* An output: v rescaled, at the output's zero point, clamped. */
-static inline int8_t nc_quantise(const nc_op *op, int32_t v, int32_t multiplier, int32_t right)
+/* Factor j of n of a kernel without weights. */
+static inline nc_factor nc_factor_at(const nc_op *op, uint32_t j, uint32_t n)
 {
-    v = nc_rescale(v, multiplier, right) + op->zero_out;
-    return (int8_t)nc_min(nc_max(v, op->low), op->high);
+    return nc_factor_of(op->scales[j], ((const int8_t *)(op->scales + n))[j]);
 }
 
-/* An output of a kernel without weights: v rescaled by the j-th of n factors. */
-static inline int8_t nc_scaled(const nc_op *op, int32_t v, uint32_t j, uint32_t n)
+#if defined(__ARM_FEATURE_SIMD32)
+#include <arm_acle.h>
+#endif
+
+/* round(v * factor), halves upwards: what the lower 32 bits hold cannot change it. */
+static inline int32_t nc_rescale(int32_t v, nc_factor by)
 {
-    return nc_quantise(op, v, op->scales[j], ((const int8_t *)(op->scales + n))[j]);
+#if defined(__ARM_FEATURE_SIMD32) && defined(__arm__)
+    int32_t high;
+    __asm__("smmla %0, %1, %2, %3" : "=r"(high) : "r"(v), "r"(by.multiplier), "r"(by.half));
+    return high >> by.right;
+#else
+    return ((int32_t)((int64_t)v * by.multiplier >> 32) + by.half) >> by.right;
+#endif
 }
 
-/* Write the outputs of `count` channels from the first on, of which these are the sums. */
-void nc_store(const nc_op *op, int8_t *out, int32_t first, const int32_t *sums, int32_t count);
+/* The nearest number of int8. */
+static inline int32_t nc_saturated(int32_t v)
+{
+#if defined(__ARM_FEATURE_SIMD32)
+    return __ssat(v, 8);
+#else
+    return nc_min(nc_max(v, INT8_MIN), INT8_MAX);
+#endif
+}
+
+/* Clamp all outputs, where the clamp is narrower than int8: the last thing that a kernel does. */
+void nc_clamp(const nc_op *op, int8_t *arena);
 
 /* What exists of the input under a window. */
 typedef struct {
     const int8_t *x;       /* its first element */
     int32_t rows, columns; /* perhaps none */
-    int32_t first;         /* where it begins in the window: row * columns of the window + column */
 } nc_window;
 
 /* Call `body` for every output pixel, in the order of memory. */
@@ -67,6 +91,7 @@ void nc_slide(const nc_op *op, int8_t *arena, void (*body)(const nc_op *op, cons
 
 void nc_conv(const nc_op *op, int8_t *arena);
 void nc_depthwise(const nc_op *op, int8_t *arena);
+void nc_linear(const nc_op *op, int8_t *arena);
 void nc_add(const nc_op *op, int8_t *arena);
 void nc_mul(const nc_op *op, int8_t *arena);
 void nc_requantise(const nc_op *op, int8_t *arena);
@@ -79,10 +104,7 @@ void nc_zeros(const nc_op *op, int8_t *arena);
 void nc_split(const nc_op *op, int8_t *arena);
 void nc_shuffle(const nc_op *op, int8_t *arena);
 
-/* Four int8 in one word, as two pairs of int16: elements 0 and 2, elements 1 and 3. */
-#if defined(__ARM_FEATURE_SIMD32)
-#include <arm_acle.h>
-
+/* Four int8 in one word. */
 static inline uint32_t nc_word(const int8_t *p)
 {
     uint32_t word;
@@ -90,31 +112,125 @@ static inline uint32_t nc_word(const int8_t *p)
     return word;
 }
 
+/* Of four int8 in one word two as a pair of int16: elements 0 and 2, elements 1 and 3. */
+#if defined(__ARM_FEATURE_SIMD32)
 static inline int32_t nc_even(uint32_t word) { return __sxtb16((int32_t)word); }
 
 static inline int32_t nc_odd(uint32_t word)
 {
+#if defined(__arm__)
     int32_t pair;
     __asm__("sxtb16 %0, %1, ror #8" : "=r"(pair) : "r"(word));
     return pair;
+#else
+    return __sxtb16((int32_t)(word >> 8 | word << 24));
+#endif
 }
 
-static inline int32_t nc_even_plus(int32_t pair, uint32_t word)
+/* A word of two int16, wherever these have been written. */
+typedef int32_t __attribute__((may_alias)) nc_pair;
+
+/* Two words, and on to the next ones. */
+static inline const nc_pair *nc_two(const nc_pair *x, int32_t *first, int32_t *second)
 {
-    int32_t sum;
-    __asm__("sxtab16 %0, %1, %2" : "=r"(sum) : "r"(pair), "r"(word));
-    return sum;
+#if defined(__arm__)
+    __asm__("ldrd %0, %1, [%2], #8" : "=r"(*first), "=r"(*second), "+r"(x) : : "memory");
+    return x;
+#else
+    *first = x[0], *second = x[1];
+    return x + 2;
+#endif
 }
 
-static inline int32_t nc_odd_plus(int32_t pair, uint32_t word)
+/* Add two products to a sum, in its own register. */
+static inline void nc_dual(int32_t *sum, int32_t a, int32_t b)
 {
-    int32_t sum;
-    __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(sum) : "r"(pair), "r"(word));
-    return sum;
+#if defined(__arm__)
+    __asm__("smlad %0, %1, %2, %0" : "+r"(*sum) : "r"(a), "r"(b));
+#else
+    *sum = __smlad(a, b, *sum);
+#endif
 }
 
-/* - zero point, twice */
-static inline int32_t nc_minus(int32_t zero) { return (int32_t)((uint32_t)(-zero & 0xffff) * 0x10001u); }
+/* To a sum add the int8 that begins at a bit of a word. */
+#if defined(__arm__)
+#define nc_byte_plus(sum, word, bit) \
+    __extension__({ \
+        int32_t nc_result; \
+        __asm__("sxtab %0, %1, %2, ror %3" : "=r"(nc_result) : "r"(sum), "r"(word), "I"(bit)); \
+        nc_result; \
+    })
+#else
+#define nc_byte_plus(sum, word, bit) ((sum) + (int8_t)((word) >> (bit)))
+#endif
+
+/* To two sums of 16 bits add elements 0 and 2, elements 1 and 3. */
+static inline int32_t nc_even_plus(int32_t sums, uint32_t word) { return __sxtab16(sums, (int32_t)word); }
+
+static inline int32_t nc_odd_plus(int32_t sums, uint32_t word)
+{
+#if defined(__arm__)
+    int32_t result;
+    __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(result) : "r"(sums), "r"(word));
+    return result;
+#else
+    return __sxtab16(sums, (int32_t)(word >> 8 | word << 24));
+#endif
+}
+
+/* The lower halves of two words, and the upper halves. */
+static inline int32_t nc_lower(int32_t a, int32_t b)
+{
+#if defined(__arm__)
+    int32_t pair;
+    __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(pair) : "r"(a), "r"(b));
+    return pair;
+#else
+    return (int32_t)(((uint32_t)a & 0xffff) | (uint32_t)b << 16);
+#endif
+}
+
+static inline int32_t nc_upper(int32_t a, int32_t b)
+{
+#if defined(__arm__)
+    int32_t pair;
+    __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(pair) : "r"(b), "r"(a));
+    return pair;
+#else
+    return (int32_t)((uint32_t)a >> 16 | ((uint32_t)b & 0xffff0000u));
+#endif
+}
+#else
+/* Add to four sums: products of elements 0, step, 2 * step, ... before `end` of w with those of x0 to x3. */
+static inline __attribute__((always_inline)) void nc_four(int32_t sums[4], const int8_t *x0, const int8_t *x1, const int8_t *x2, const int8_t *x3,
+    const int8_t *w, int32_t step, int32_t end)
+{
+    int32_t k = 0;
+#if defined(__thumb__) && !defined(__thumb2__)
+    /* The sums in upper registers, which a compiler leaves unused; the same in C below. */
+    register int32_t a __asm__("r8") = sums[0], b __asm__("r9") = sums[1], c __asm__("r10") = sums[2];
+    register int32_t d __asm__("r11") = sums[3], last __asm__("r12") = end;
+    int32_t q, v;
+    __asm__ volatile(
+        "0: ldrsb %[q], [%[w], %[k]]\n"
+        "ldrsb %[v], [%[x0], %[k]]\n mul %[v], %[q]\n add %[a], %[v]\n"
+        "ldrsb %[v], [%[x1], %[k]]\n mul %[v], %[q]\n add %[b], %[v]\n"
+        "ldrsb %[v], [%[x2], %[k]]\n mul %[v], %[q]\n add %[c], %[v]\n"
+        "ldrsb %[v], [%[x3], %[k]]\n mul %[v], %[q]\n add %[d], %[v]\n"
+        "add %[k], %[step]\n cmp %[k], %[last]\n bne 0b"
+        : [a] "+r"(a), [b] "+r"(b), [c] "+r"(c), [d] "+r"(d), [k] "+l"(k), [q] "=&l"(q), [v] "=&l"(v)
+        : [x0] "l"(x0), [x1] "l"(x1), [x2] "l"(x2), [x3] "l"(x3), [w] "l"(w), [step] "i"(step), [last] "r"(last)
+        : "cc", "memory");
+#else
+    int32_t a = sums[0], b = sums[1], c = sums[2], d = sums[3];
+    do {
+        const int32_t q = w[k];
+        a += x0[k] * q, b += x1[k] * q, c += x2[k] * q, d += x3[k] * q;
+        k += step;
+    } while (k != end);
+#endif
+    sums[0] = a, sums[1] = b, sums[2] = c, sums[3] = d;
+}
 #endif
 
 #endif

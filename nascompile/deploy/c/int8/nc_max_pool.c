@@ -1,16 +1,50 @@
 #include "nc_kernels.h"
 
-static void largest(const nc_op *op, const nc_window *window, int8_t *out)
+/* Four channels at a time; the last four may have been computed in part before. The largest of nothing is the least. */
+static void wide(const nc_op *op, const nc_window *window, int8_t *out)
 {
-    for (int32_t o = 0; o < op->out_c; o++) {
-        int8_t most = INT8_MIN;
-        for (int32_t ky = 0; ky < window->rows; ky++) {
-            const int8_t *x = window->x + ky * op->in_w * op->in_c + o;
-            for (int32_t kx = window->columns; kx > 0; kx--, x += op->in_c)
-                most = *x > most ? *x : most;
+    const int32_t channels = op->in_c, gap = (op->in_w - window->columns) * channels;
+    for (int32_t o = 0; o < channels; o += 4) {
+        o = nc_min(o, channels - 4);
+        const int8_t *x = window->x + o;
+#if defined(__ARM_FEATURE_SIMD32)
+        uint32_t most = 0x80808080u;
+#else
+        int32_t a = INT8_MIN, b = a, c = a, d = a;
+#endif
+        for (int32_t ky = window->columns > 0 ? window->rows : 0; ky > 0; ky--, x += gap) {
+            int32_t kx = window->columns;
+            do {
+#if defined(__ARM_FEATURE_SIMD32)
+                const uint32_t four = nc_word(x);
+                (void)__ssub8((int8x4_t)four, (int8x4_t)most); /* marks the bytes in which x is larger */
+                most = __sel(four, most);
+#else
+                a = nc_max(a, x[0]), b = nc_max(b, x[1]), c = nc_max(c, x[2]), d = nc_max(d, x[3]);
+#endif
+                x += channels;
+            } while (--kx);
         }
-        out[o] = most;
+#if defined(__ARM_FEATURE_SIMD32)
+        memcpy(out + o, &most, 4);
+#else
+        out[o] = (int8_t)a, out[o + 1] = (int8_t)b, out[o + 2] = (int8_t)c, out[o + 3] = (int8_t)d;
+#endif
     }
 }
 
-void nc_max_pool(const nc_op *op, int8_t *arena) { nc_slide(op, arena, largest); }
+/* Of fewer channels than four each on its own. */
+static void narrow(const nc_op *op, const nc_window *window, int8_t *out)
+{
+    const int32_t channels = op->in_c;
+    for (int32_t o = 0; o < channels; o++) {
+        const int8_t *x = window->x + o;
+        int32_t most = INT8_MIN;
+        for (int32_t ky = window->rows; ky > 0; ky--, x += (op->in_w - window->columns) * channels)
+            for (int32_t kx = window->columns; kx > 0; kx--, x += channels)
+                most = nc_max(most, *x);
+        out[o] = (int8_t)most;
+    }
+}
+
+void nc_max_pool(const nc_op *op, int8_t *arena) { nc_slide(op, arena, op->in_c < 4 ? narrow : wide); }

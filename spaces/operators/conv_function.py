@@ -1,0 +1,162 @@
+"""What the C functions of convolutions and linear layers take: weights as they lie in flash, scratch, loops."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from spaces.operators.kernel import CFunction, KernelCall, c_function, words
+from spaces.operators.sliding import columns_before, columns_inside, rows_inside, sliding, window_counts
+
+__all__ = ["FLOAT_BLOCK", "conv_size"]
+
+#: Channels that one pass over a window computes together in float32.
+FLOAT_BLOCK = 4
+#: The same of a linear layer in int8, and pixels of a convolution.
+_OUTPUTS = _PIXELS = 4
+
+
+def conv_size(call: KernelCall) -> int:
+    """Elements of a window of one group as int8 C lays it out, a multiple of four.
+
+    Example:
+        >>> from spaces.tensors import Shape
+        >>> conv_size(KernelCall("conv", Shape(3, 8, 8), Shape(8, 8, 8), (3, 3)))
+        28
+    """
+    return words(call.kernel[0] * call.kernel[1] * (call.x.channels // call.groups))
+
+
+def _pairs(call: KernelCall) -> int:
+    """Pairs of output channels of a group; a channel left over is one with nothing."""
+    return (call.out.channels // call.groups + 1) // 2
+
+
+def _conv_weights(call: KernelCall, dtype: str) -> int:
+    rows, columns = call.kernel
+    if dtype == "float32":
+        return call.out.channels * (call.x.channels // call.groups) * rows * columns
+    return call.groups * _pairs(call) * 2 * conv_size(call)
+
+
+def _conv_scratch(call: KernelCall, simd: bool) -> int:
+    """The windows of four pixels; with SIMD in int16."""
+    return _PIXELS * conv_size(call) * (1 + simd)
+
+
+def _conv_loops(call: KernelCall, dtype: str) -> dict[str, int]:
+    return _float_loops(call) if dtype == "float32" else _int8_loops(call)
+
+
+def _int8_loops(call: KernelCall) -> dict[str, int]:
+    """Windows are laid out row by row, then channels computed pair by pair.
+
+    A pixel is asked whether its window is one run of memory in each row: whether it is `ungrouped`, has `started` in
+    the input, and is an `inner` one. `window_row`s; in each one run, `whole`, or one, `run`, with its `element`s, in
+    each `place` of it that is inside: in `word`s of four elements and those of a `tail`, if there are any (`worded`,
+    `tailed`), the first on its own where it is an `odd` one. Places that are `outside`, of these `missing` in rows
+    that are there, and their elements, `border`. `block` of up to four pixels, in it each `pair` of channels, with
+    `product`s of four elements of a window.
+    """
+    groups = call.groups
+    pixels = groups * call.out.height * call.out.width
+    blocks = groups * -(-call.out.height * call.out.width // _PIXELS)
+    pairs = blocks * _pairs(call)
+    return {
+        "call": 1, "group": groups, "row": groups * call.out.height, "pixel": pixels,
+        "ungrouped": pixels * (groups == 1), "window_row": pixels * call.kernel[0],
+        **{loop: groups * n for loop, n in _laid_out(call).items()},
+        "block": blocks, "pair": pairs, "product": pairs * conv_size(call) // 4,
+    }  # fmt: skip
+
+
+def _laid_out(call: KernelCall) -> dict[str, int]:
+    """What the windows of one group take, all pixels together."""
+    depth, (height, width) = call.x.channels // call.groups, call.kernel
+    found = dict.fromkeys(
+        (
+            "started",
+            "inner",
+            "missing",
+            "whole",
+            "place",
+            "run",
+            "element",
+            "odd",
+            "worded",
+            "word",
+            "tailed",
+            "tail",
+            "outside",
+        ),
+        0,
+    )
+    # Window rows inside the input, by whether they begin at an odd element.
+    rows = [0, 0]
+    for r, n in enumerate(rows_inside(call)):
+        first = max(0, call.pads[0] - r * call.stride[0])
+        odd = ((first + n) // 2 - first // 2) * (width * depth % 2)
+        rows[0] += n - odd
+        rows[1] += odd
+    every = call.out.height * height
+    for (before, inside), n in Counter(zip(columns_before(call), columns_inside(call), strict=True)).items():
+        together = inside == width and call.groups == 1
+        # A window is asked whether it lies inside from left to right, until an answer is no.
+        found["started"] += n * call.out.height * (call.groups == 1 and before == 0)
+        found["inner"] += n * call.out.height * together
+        found["missing"] += n * sum(rows) * (width - inside)
+        found["place"] += n * (every - together * sum(rows)) * width
+        found["outside"] += n * (every * width - sum(rows) * inside)
+        for odd_row, count in enumerate(rows):
+            starts = [0] if together else [k * depth for k in range(before, before + inside)]
+            length = (width if together else 1) * depth
+            for start in starts:
+                odd = (odd_row + start) % 2
+                found["whole" if together else "run"] += n * count
+                found["element"] += 0 if together else n * count * length
+                found["odd"] += n * count * odd
+                found["worded"] += n * count * (length - odd >= 4)
+                found["tailed"] += n * count * ((length - odd) % 4 > 0)
+                found["word"] += n * count * ((length - odd) // 4)
+                found["tail"] += n * count * ((length - odd) % 4)
+    return found | {"border": found["outside"] * depth}
+
+
+def _float_loops(call: KernelCall) -> dict[str, int]:
+    """Window row by window row; without groups a row is one run of memory, with groups each of its pixels is.
+
+    `group` of the convolution, `block` of four output channels, `single` channels where a group has fewer; `run`,
+    pieces of memory summed in one go.
+    """
+    share = call.out.channels // call.groups
+    depth, many = call.x.channels // call.groups, share >= FLOAT_BLOCK
+    blocks = call.groups * -(-share // FLOAT_BLOCK) if many else call.out.channels
+    pixels = call.out.height * call.out.width
+    rows, taps = window_counts(call)
+    return sliding(call) | {
+        "group": pixels * call.groups, "block": pixels * blocks * many, "single": pixels * blocks * (not many),
+        "window_row": rows * blocks, "run": (rows if call.groups == 1 else taps) * blocks, "tap": taps * depth * blocks,
+    }  # fmt: skip
+
+
+def _linear_weights(call: KernelCall, dtype: str) -> int:
+    return call.out.channels * words(call.x.size)
+
+
+def _linear_loops(call: KernelCall, dtype: str) -> dict[str, int]:
+    """`block` of four outputs, of which the last one stands for those that are left over; `step` towards a block."""
+    blocks = -(-call.out.channels // _OUTPUTS)
+    return {"call": 1, "step": call.out.channels + 3, "block": blocks, "word": blocks * words(call.x.size) // 4}
+
+
+c_function(CFunction(
+    "conv",
+    {
+        "int8": ("call", "group", "row", "pixel", "ungrouped", "started", "inner", "window_row",
+                 "whole", "place", "missing", "run", "element", "odd", "worded", "word", "tailed", "tail",
+                 "outside", "border",
+                 "block", "pair", "product"),
+        "float32": ("call", "row", "pixel", "group", "block", "single", "window_row", "run", "tap"),
+    },
+    _conv_loops, _conv_weights, scratch=_conv_scratch,
+))  # fmt: skip
+c_function(CFunction("linear", {"int8": ("call", "step", "block", "word")}, _linear_loops, _linear_weights))

@@ -1,0 +1,159 @@
+"""What the C function of a depthwise convolution takes: the planes that it lays out, scratch, loops."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from spaces.lanes import largest
+from spaces.operators.conv_function import FLOAT_BLOCK
+from spaces.operators.kernel import CFunction, KernelCall, c_function
+from spaces.operators.sliding import sliding, window_counts
+
+__all__ = ["FLOAT_BLOCK", "depthwise_phases", "depthwise_sides"]
+
+#: Outputs that are computed together: along a row of the plane; and rows of outputs between two planes.
+_OUTPUTS, _STRIP = 4, 8
+
+
+class _Side(NamedTuple):
+    """A side of the image, as `struct side` in C."""
+
+    size: int
+    out: int
+    kernel: int
+    stride: int
+    pad: int
+
+    @property
+    def blocks(self) -> int:
+        """Of four outputs."""
+        return -(-self.out // _OUTPUTS)
+
+    @property
+    def phases(self) -> int:
+        """Rows of a plane that a row of the image is, where this is the side along: places so many steps apart."""
+        return -largest(-self.stride, -self.kernel)
+
+    @property
+    def words(self) -> int:
+        """Of weights for a phase of a window row, two places in each, which may begin one later. An even number."""
+        places = -(-self.kernel // self.stride)
+        return ((places + 2) // 2 + 1) // 2 * 2
+
+    @property
+    def cells(self) -> int:
+        """Of a row of the plane."""
+        return 2 * (self.words - 1) + _OUTPUTS * self.blocks
+
+    @property
+    def strip(self) -> int:
+        """Rows of the largest plane, where this is the side across."""
+        return (-largest(-self.out, -_STRIP) - 1) * self.stride + self.kernel
+
+
+def depthwise_phases(call: KernelCall) -> tuple[int, int]:
+    """Phases of a row of the plane, and how far apart its places are."""
+    along = _sides(call)[depthwise_sides(call)[0]]
+    return along.phases, along.stride
+
+
+def depthwise_sides(call: KernelCall) -> tuple[int, int]:
+    """Which side is that along a row of the plane, and which is across: 0 for rows of the image, 1 for its columns.
+
+    Example:
+        >>> from spaces.tensors import Shape
+        >>> depthwise_sides(KernelCall("depthwise", Shape(64, 25, 5), Shape(64, 25, 5), (3, 3)))
+        (0, 1)
+    """
+    rows, columns = _sides(call)
+    return (0, 1) if columns.out * rows.blocks < rows.out * columns.blocks else (1, 0)
+
+
+def _sides(call: KernelCall) -> tuple[_Side, _Side]:
+    return tuple(
+        _Side(*side) for side in zip(call.x[1:], call.out[1:], call.kernel, call.stride, call.pads, strict=True)
+    )  # pyright: ignore[reportReturnType]
+
+
+def _weights(call: KernelCall, dtype: str) -> int:
+    return call.out.channels * call.kernel[0] * call.kernel[1]
+
+
+def _scratch(call: KernelCall, simd: bool) -> int:
+    """A plane; with SIMD in int16, and the weights of a channel in words, for both places of a window."""
+    sides = _sides(call)
+    along, across = (sides[k] for k in depthwise_sides(call))
+    cells = across.strip * along.phases * along.cells
+    return 2 * cells + 8 * across.kernel * along.phases * along.words if simd else cells
+
+
+def _loops(call: KernelCall, dtype: str) -> dict[str, int]:
+    return _float_loops(call) if dtype == "float32" else _int8_loops(call)
+
+
+def _int8_loops(call: KernelCall) -> dict[str, int]:
+    """Channel by channel planes are laid out, and windows slide over them.
+
+    `filter_row`s, and each `phase` of one, with `unpacked` words of weights of all `taps`; `strip` of outputs, for it
+    each `image_row`, in the plane each `plane_row`, all cells of `cleared_row`s, of rows `inside` the input (`divided`
+    into phases) places `before` it and `copied` ones; `line` of outputs, in it each `block` of four, the last one
+    perhaps of `one`, `two` or `three`, with its `window_row`s and their phases: a `row` has two or three places, or
+    there are more in a `long_block`, all but the first of which is a `long_row`; their pairs of `word`s count with
+    SIMD, and all of the `place`s without.
+    """
+    sides = _sides(call)
+    along, across = (sides[k] for k in depthwise_sides(call))
+    channels, phases = call.out.channels, along.phases
+    strips = range(0, across.out, _STRIP)
+    lines = [min(_STRIP, across.out - r) for r in strips]
+    tops = [r * across.stride - across.pad for r in strips]
+    heights = [(n - 1) * across.stride + across.kernel for n in lines]
+    there = sum(max(0, min(across.size, top + n) - max(0, top)) for top, n in zip(tops, heights, strict=True))
+    rows, cleared = phases * sum(heights), (channels if len(lines) > 1 else 1) * phases * sum(heights)
+    before, copied = _places(along)
+    blocks, long = channels * across.out * along.blocks, along.words > 2
+    window_rows, over = blocks * across.kernel * phases, along.out % _OUTPUTS
+    ends = channels * across.out
+    return {
+        "call": 1, "channel": channels, "filter_row": channels * across.kernel,
+        "phase": channels * across.kernel * phases,
+        "unpacked": channels * across.kernel * phases * along.words, "taps": channels * across.kernel * along.kernel,
+        "strip": channels * len(lines), "image_row": channels * sum(heights), "plane_row": channels * rows,
+        "cleared_row": cleared, "cleared": cleared * along.cells, "inside": channels * phases * there,
+        "divided": channels * phases * there * (along.stride > 1), "before": channels * there * before,
+        "copied": channels * there * copied, "line": ends, "block": ends * (along.out // _OUTPUTS),
+        "one": ends * (over == 1), "two": ends * (over == 2), "three": ends * (over == 3),
+        "row": window_rows * (not long), "window_row": blocks * across.kernel, "long_block": blocks * long,
+        "long_row": (window_rows - blocks) * long, "word": window_rows * along.words // 2 * long,
+        "place": blocks * across.kernel * along.kernel,
+    }  # fmt: skip
+
+
+def _places(along: _Side) -> tuple[int, int]:
+    """Of all phases of a row of the image the places before it, and those that are copied from it."""
+    before = copied = 0
+    for phase in range(along.phases):
+        skipped = max(0, -((phase - along.pad) // along.stride))
+        before += skipped
+        first = phase - along.pad + skipped * along.stride
+        copied += max(0, min(-(-(along.size - first) // along.stride), along.cells - skipped))
+    return before, copied
+
+
+def _float_loops(call: KernelCall) -> dict[str, int]:
+    blocks = -(-call.out.channels // FLOAT_BLOCK)
+    rows, taps = window_counts(call)
+    pixels = call.out.height * call.out.width
+    return sliding(call) | {"block": pixels * blocks, "window_row": rows * blocks, "tap": taps * blocks}
+
+
+c_function(CFunction(
+    "depthwise",
+    {
+        "int8": ("call", "channel", "filter_row", "phase", "unpacked", "taps", "strip", "image_row", "plane_row",
+                 "cleared_row", "cleared", "inside", "divided", "before", "copied", "line", "block", "one", "two",
+                 "three", "row", "window_row", "long_block", "long_row", "word", "place"),
+        "float32": ("call", "row", "pixel", "block", "window_row", "tap"),
+    },
+    _loops, _weights, scratch=_scratch,
+))  # fmt: skip
