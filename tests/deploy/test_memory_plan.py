@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from nascompile.deploy import memory_plan as planning
 from nascompile.deploy.memory_plan import MemoryPlan, memory_plan
 from spaces.language.library import library
+from spaces.operators.kernel import scratch_bytes
 from spaces.program.breakdown import totals
+from spaces.runtimes.nascompile_c import SIMD_CORES
 from spaces.tensors import DTYPES
 from tests.deploy.tools import candidates, chain_of
 
@@ -106,6 +108,26 @@ def lower_exists(held: Sequence[planning.Buffer], height: int) -> bool:
     return max(alive) < height and place((0, -1))
 
 
+@given(graphs(), st.integers(1, 4), st.data())
+def test_scratch_is_nobody_elses_and_all_is_aligned(
+    graph: tuple[list[int], list[Step]], align: int, data: st.DataObject
+) -> None:
+    sizes, steps = graph
+    scratch = [data.draw(st.integers(0, 9)) for _ in steps]
+    plan = memory_plan(sizes, steps, scratch, align)
+    run_on_paper(sizes, steps, plan)
+    assert [size for _, size in plan.scratch] == scratch
+    held, owner = planning.buffers(sizes, steps)
+    for k, (at, size) in enumerate(plan.scratch, 1):
+        assert at % align == 0
+        assert at + size <= plan.size
+        for tensor, buffer in enumerate(owner):
+            if size and held[buffer].first <= k <= held[buffer].last:
+                start = plan.offsets[tensor]
+                assert start % align == 0
+                assert at + size <= start or start + held[buffer].size <= at
+
+
 @given(graphs(most=7, largest=9))
 def test_no_other_offsets_take_less(graph: tuple[list[int], list[Step]]) -> None:
     sizes, steps = graph
@@ -188,7 +210,10 @@ def test_in_place_and_views() -> None:
 @pytest.mark.parametrize("name", library())
 def test_ram_of_the_cost_model_is_the_plan(name: str) -> None:
     dtype = ("int8", "float32")[len(name) % 2]
-    for one in candidates(name, 6, seed=5, dtype=dtype):
+    core = ("Cortex-M4F", "Cortex-M0+")[len(name) % 4 // 2] if dtype == "int8" else "Cortex-M7"
+    for one in candidates(name, 6, seed=5, dtype=dtype, core=core):
         chain, x = chain_of(one), one.program.space.input.shape
-        plan = memory_plan([prod(x), *(kernel.out.size for kernel in chain)], chain)
+        shapes = [x, *(kernel.out for kernel in chain)]
+        scratch = [scratch_bytes(k, [shapes[j] for j in k.inputs], dtype, core in SIMD_CORES) for k in chain]
+        plan = memory_plan([prod(shape) for shape in shapes], chain, scratch, 4 if dtype == "int8" else 1)
         assert plan.size * DTYPES[dtype] == totals(one)["ram_liveness"], str(one)
