@@ -23,7 +23,7 @@ def drawn_calls(dtype: str, elements: int, weights: int, each: int = 24, seed: i
         dtype: `int8` or `float32`.
         elements: most elements that a call may read and write together.
         weights: most weights of a call.
-        each: calls per kernel, all different; convolutions, which have most loops, get three times as many.
+        each: calls per kernel, all different; convolutions, which have most loops, get more.
         seed: of the draws.
 
     Returns:
@@ -32,7 +32,7 @@ def drawn_calls(dtype: str, elements: int, weights: int, each: int = 24, seed: i
     Example:
         >>> calls = drawn_calls("int8", elements=20_000, weights=20_000, each=2)
         >>> len(calls), calls[0].name, drawn_calls("int8", 20_000, 20_000, each=2) == calls
-        (30, 'conv', True)
+        (58, 'conv', True)
     """
     rng = random.Random(seed)
     result: list[KernelCall] = []

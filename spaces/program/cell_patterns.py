@@ -2,7 +2,8 @@
 
 Where every operator keeps the shape of its input, all tensors of a cell have the same size. What it holds in memory
 then follows from which tensors its operators read, make and overwrite: a 1x1 convolution holds what a 3x3 one does.
-Cells that agree in this are one pattern, which is walked once, in units of a tensor. The rest are sums over operators,
+Cells that agree in this are one pattern, which is walked once, in units of a tensor; where operators lay out something
+in memory besides, cells on one input that agree in that, too. The rest are sums over operators,
 and the kernels that a cell calls are those of its operators together.
 """
 
@@ -67,12 +68,12 @@ class CellPatterns:
         # The last row, which -1 reaches, is that of no operator.
         own = [self._cost(x, ops) for ops in (*made, ())]
         table, log_widths = np.array([costs for costs, _ in own]), np.array([width for _, width in own])
-        like = _first_alike(made)
+        like = self._first_alike(made, x)
         first, inverse = distinct_rows(list((like[chosen] + 1).T))
         walked = np.array([self._walk(x, like[chosen[at]]) for at in first])
         costs = table[chosen].sum(axis=1) + walked[inverse]
         costs[:, _KERNELS] = np.bitwise_or.reduce(table[chosen, _KERNELS], axis=1) | walked[inverse, _KERNELS]
-        costs[:, _PEAK] = walked[inverse, _PEAK] * x.nbytes
+        costs[:, _PEAK] = walked[inverse, _PEAK] * self._unit(x)
         costs[:, _OUT] = x.nbytes
         weighted = np.array([*(any(op.has_weights for op in ops) for ops in made), False])
         return costs, log_widths[chosen].sum(axis=1), np.asarray(weighted[chosen].any(axis=1))
@@ -85,14 +86,15 @@ class CellPatterns:
         return [*(getattr(cost, name) for name in LAYER_COSTS), cost.kernels], cost.log_width
 
     def _walk(self, x: Tensor, chosen: Ints) -> list[int]:
-        """What a cell costs beyond its operators, for sums and zeros; and its peak, in tensors."""
-        # What a sum takes depends on its size, by a profile alone.
-        key = (x if self._profile else None, chosen.tobytes())
+        """What a cell costs beyond its operators, for sums and zeros; and its peak, in `_unit`s."""
+        # What a sum takes depends on its size, by a profile alone; what an operator lays out in memory, by a runtime.
+        key = (x if self._profile or self._runtime.align > 1 else None, chosen.tobytes())
         known = self._known.get(key)
         if known is None:
             ops = self._edges.lower(x.shape, chosen.tolist())
             known = [*self._between(x, tuple([op for op in ops if not op.origin]))]
-            known[_PEAK] = peak_bytes(ops, x.nbytes, DTYPES[x.dtype]) // x.nbytes
+            scratch, align = self._runtime.scratch(ops, x.shape), self._runtime.align
+            known[_PEAK] = peak_bytes(ops, x.nbytes, DTYPES[x.dtype], scratch, align) // self._unit(x)
             self._known[key] = known
         return known
 
@@ -103,12 +105,15 @@ class CellPatterns:
             self._joints[key] = self._cost(x, tuple([replace(op, inputs=(0,) * len(op.inputs)) for op in ops]))[0]
         return self._joints[key]
 
+    def _unit(self, x: Tensor) -> int:
+        """Bytes in which peaks are kept: a tensor's, where cells of all inputs hold as many of them."""
+        return 1 if self._runtime.align > 1 else x.nbytes
 
-def _first_alike(made: list[Ops]) -> Ints:
-    """For each operator the first that reads, makes and overwrites the same; -1 behind the last."""
-    first: dict[Hashable, int] = {}
-    found = [
-        first.setdefault((tuple((op.inputs, op.in_place) for op in ops), not ops and k), k)
-        for k, ops in enumerate(made)
-    ]
-    return np.array([*found, -1])
+    def _first_alike(self, made: list[Ops], x: Tensor) -> Ints:
+        """For each operator the first that reads, makes, overwrites and lays out the same; -1 behind the last."""
+        first: dict[Hashable, int] = {}
+        found: list[int] = []
+        for k, ops in enumerate(made):
+            does = (tuple((op.inputs, op.in_place) for op in ops), tuple(self._runtime.scratch(ops, x.shape)))
+            found.append(first.setdefault((*does, not ops and k), k))
+        return np.array([*found, -1])

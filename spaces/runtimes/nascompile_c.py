@@ -43,11 +43,11 @@ class NascompileC(Runtime):
 
     Example:
         >>> from spaces.blocks.conv import conv
-        >>> made = NascompileC("Cortex-M4F", "int8", 100, 44, {"conv": 500, "slide": 80}, {"conv": ("slide",)})
+        >>> made = NascompileC("Cortex-M4F", "int8", 100, 56, {"conv": 500, "slide": 80}, {"conv": ("slide",)})
         >>> x, out = Tensor(Shape(3, 8, 8), "int8", 2), Tensor(Shape(4, 8, 8), "int8", 2)
         >>> constants, used = made.layer(conv(x.shape, filters=4), x, out, Settings("int8", True, False, False))
         >>> constants, made.code_bytes(used)
-        (188, 580)
+        (204, 580)
     """
 
     name: ClassVar[str] = "nascompile-c"

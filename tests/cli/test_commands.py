@@ -106,7 +106,7 @@ def test_check_says_what_a_network_takes_as_it_ships(run: Run) -> None:
     done = run(*line)
     assert done.code == 1
     assert "counting float32 networks by ebs" in done.stdout
-    shown = "ROM 71,296 B (6.8 %), RAM 51,660 B (19.7 %), 35,499,871 instructions; fits stm32f412"
+    shown = "ROM 73,028 B (6.96 %), RAM 53,076 B (20.2 %), 12,466,302 instructions; fits stm32f412"
     assert f"as int8 by nascompile-c: {shown}" in done.stdout
     data = json.loads(run(*line, "dtype=int8", "--runtime", "nascompile-c", "--json").stdout)
     assert (data["dtype"], data["ships"], data["costs"]["rom"]) == ("int8", None, 71_296)

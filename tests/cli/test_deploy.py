@@ -61,7 +61,7 @@ def test_a_candidate_becomes_a_folder(run: Run) -> None:
     assert "random weights: sizes and speed are real, answers are not" in done.stdout
     assert done.stdout.endswith("written: deploy-mlp2\n")
     files = {str(p.relative_to(run.folder / "deploy-mlp2")) for p in (run.folder / "deploy-mlp2").rglob("*")}
-    assert {"network.h", "network.c", "nc_kernels.h", "nc_conv.c", "CMakeLists.txt", "Makefile", "README.md"} <= files
+    assert {"network.h", "network.c", "nc_kernels.h", "nc_linear.c", "CMakeLists.txt", "Makefile", "README.md"} <= files
     assert {"image/chip.ld", "check/vectors.h"} <= files
     assert "nc_add.c" not in files
     told = (run.folder / "deploy-mlp2/README.md").read_text()
@@ -112,8 +112,8 @@ def test_verification_fails_where_the_c_is_wrong(run: Run, monkeypatch: pytest.M
 
     def spoilt(folder: Path, *rest: object, **named: object) -> None:
         real(folder, *rest, **named)  # type: ignore[arg-type]
-        text = (folder / "nc_store.c").read_text()
-        (folder / "nc_store.c").write_text(text.replace("*sums++,", "*sums++ + 4000,"))
+        text = (folder / "nc_linear.c").read_text()
+        (folder / "nc_linear.c").write_text(text.replace("nc_raised(sums[k],", "nc_raised(sums[k] + 4000,"))
 
     monkeypatch.setattr(writing, "write_project", spoilt)
     done = run(*SMALL, "--verify", "-o", "c")

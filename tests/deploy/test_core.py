@@ -45,7 +45,7 @@ def test_int8_is_the_reference(name: str, core: str, tmp_path: Path) -> None:
     plan, _ = subject(name, "int8")
     assert (found.wrong, found.difference) == (0, 0.0)
     assert 0.5 * macs(plan.calls) < found.instructions < 60 * macs(plan.calls) + 60_000
-    assert 100 < found.stack < 500
+    assert 100 < found.stack <= 320
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -83,9 +83,9 @@ def test_instructions_grow_with_the_network(tmp_path: Path) -> None:
         folder = written(tmp_path / str(channels), planned(network), Vectors(q, network.run(q)))
         counts.append(run_check(folder, CORES["Cortex-M4F"]).instructions)
     for less, more in pairwise(counts):
-        assert 2 < more / less < 4.2
-    # Four and a half for the network of `deploy.md`; eight without the core's two products in one.
-    assert counts[-1] / (2 * 32 * 32 * 36) < 5
+        assert 1.5 < more / less < 4.2
+    # Less than two for the network of `deploy.md`.
+    assert counts[-1] / (2 * 32 * 32 * 36) < 2.5
 
 
 def tangle(seed: int) -> QuantisedNetwork:

@@ -54,7 +54,7 @@ def test_the_shipped_profile_says_what_other_operators_take(mcu: str, dtype: str
     profile = named_profile("nascompile-c", target, dtype)
     assert (counted.unit, counted.dtype, len(counted.latency)) == ("instructions", dtype, len(calls))
     for call, instructions in zip(calls, counted.latency, strict=True):
-        assert float(profile.call_amount(call)) == pytest.approx(instructions, rel=0.005), call
+        assert float(profile.call_amount(call)) == pytest.approx(instructions, rel=0.005, abs=1), call
 
 
 @needs_arm
