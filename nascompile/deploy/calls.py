@@ -248,8 +248,8 @@ class _Caller:
         empty = np.zeros(0, np.int8)
         return Call(
             self.function, offsets[source] + op.part[0], offsets[self.number] + shift,
-            None if other is None else offsets[op.inputs[other]], scratch=self.memory.scratch[self.number - 1], fields=fields,
-            weights=None if weights is None else np.ascontiguousarray(weights).reshape(-1),
+            None if other is None else offsets[op.inputs[other]], scratch=self.memory.scratch[self.number - 1],
+            fields=fields, weights=None if weights is None else np.ascontiguousarray(weights).reshape(-1),
             words=empty if words is None else words, bytes=empty if bytes is None else bytes,
         )  # fmt: skip
 
