@@ -176,7 +176,10 @@ class Edges(Protocol):
         ...
 
     def lower(self, x: Shape, chosen: Sequence[int]) -> Ops:
-        """The operators of a cell: a choice per edge, -1 for one that is not there."""
+        """The operators of a cell: a choice per edge, -1 for one that is not there.
+
+        Edge after edge: those of one have the same `origin`, those between them none.
+        """
         ...
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from math import log2
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from spaces.lanes import largest, mapped
 from spaces.tensors import DTYPES, Tensor
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from spaces.operators import Ops
     from spaces.runtimes.base import Runtime
 
-__all__ = ["LAYER_COSTS", "WIDTH_STEPS", "LayerCost", "layer_cost", "log2_width", "peak_bytes"]
+__all__ = ["LAYER_COSTS", "WIDTH_STEPS", "LayerCost", "layer_cost", "live_buffers", "log2_width", "peak_bytes"]
 
 #: The costs of a layer that are amounts, in whole numbers.
 LAYER_COSTS = ("rom", "params", "macs", "flops", "latency", "out_bytes", "peak")
@@ -119,23 +119,42 @@ def peak_bytes(ops: Ops, x_bytes: int, width: int, scratch: Sequence[int] = (), 
         12288
     """
     needs = [-(-size // align) * align for size in scratch] if scratch else [0] * len(ops)
-    # A buffer goes by the step that makes it, the input by 0.
-    buffer, held, last = [0], {0: -(-x_bytes // align) * align}, {0: 0}
-    for k, op in enumerate(ops, start=1):
-        own = buffer[op.inputs[-1]] if op.in_place else k
+    buffer, alive = live_buffers(ops)
+    held = {0: -(-x_bytes // align) * align}
+    for own, op in zip(buffer[1:], ops, strict=True):
         size = -(-op.out.size * width // align) * align
         held[own] = largest(held[own], size) if own in held else size
+    return largest(*[need + sum([held[own] for own in here]) for need, here in zip(needs, alive, strict=True)])
+
+
+def live_buffers(ops: Ops) -> tuple[list[int], list[list[int]]]:
+    """The buffer of each tensor, and those alive at each step; see `peak_bytes`.
+
+    A buffer goes by the step that makes it, the input's by 0.
+
+    Args:
+        ops: the operators; operand 0 is the block's input.
+
+    Example:
+        >>> from spaces.blocks.residual import residual
+        >>> from spaces.tensors import Shape
+        >>> live_buffers(residual(Shape(16, 8, 8), filters=16))
+        ([0, 1, 2, 2], [[0, 1], [0, 1, 2], [0, 2]])
+    """
+    buffer, last = [0], {0: 0}
+    for k, op in enumerate(ops, start=1):
+        own = buffer[op.inputs[-1]] if op.in_place else k
         for source in op.inputs:
             last[buffer[source]] = k
         # What nothing reads lives while it is made.
         last[own] = k
         buffer.append(own)
     last[buffer[-1]] = len(ops)
-    alive = [0] if last[0] else []
-    totals: list[Any] = []
+    here = [0] if last[0] else []
+    alive: list[list[int]] = []
     for k in range(1, len(ops) + 1):
         if buffer[k] == k:
-            alive.append(k)
-        totals.append(needs[k - 1] + sum([held[own] for own in alive]))
-        alive = [own for own in alive if last[own] > k]
-    return largest(*totals)
+            here.append(k)
+        alive.append(here)
+        here = [own for own in here if last[own] > k]
+    return buffer, alive

@@ -1,22 +1,27 @@
 """The costs of many cells on one input, from the costs of their operators and one walk through each pattern of memory.
 
-Where every operator keeps the shape of its input, all tensors of a cell have the same size. What it holds in memory
-then follows from which tensors its operators read, make and overwrite: a 1x1 convolution holds what a 3x3 one does.
-Cells that agree in this are one pattern, which is walked once, in units of a tensor; where operators lay out something
-in memory besides, cells on one input that agree in that, too. The rest are sums over operators,
-and the kernels that a cell calls are those of its operators together.
+Where every operator keeps the shape of its input, all tensors that nodes and edges hand on have the same size. How
+many there are at each step then follows from which edges have operators: the cells that agree in this are one pattern,
+which is walked once, in tensors. What an operator lays out while it runs - tensors of its own, and what its kernels
+need besides - follows from the operator, and from what becomes of its source, which a pattern tells as well:
+
+    peak = max(most tensors between the edges, max over edges of: tensors beside the edge + its operator's own peak)
+
+The rest are sums over operators, and the kernels that a cell calls are those of its operators together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.costs.layer import LAYER_COSTS, layer_cost, peak_bytes
+from spaces.costs.layer import LAYER_COSTS, layer_cost, live_buffers, peak_bytes
+from spaces.operators.sums import add_op
 from spaces.program.codes import distinct_rows
 from spaces.tensors import DTYPES, Infeasible, Tensor
 
@@ -32,6 +37,39 @@ __all__ = ["CellPatterns"]
 Ints = NDArray[np.int64]
 _PEAK, _OUT, _KERNELS = LAYER_COSTS.index("peak"), LAYER_COSTS.index("out_bytes"), len(LAYER_COSTS)
 
+# What becomes of the tensor that an operator reads. Both, where only the shape of it is read later, by zeros.
+_OVERWRITTEN, _KEPT = 1, 2
+
+
+class _Pattern(NamedTuple):
+    """What cells have in common whose edges have operators in the same places.
+
+    Args:
+        between: the operators between the edges: sums, zeros, copies.
+        most: most tensors alive while one of these runs.
+        beside: tensors alive while the operator of an edge runs, but for its source and its own, per edge.
+        source: what becomes of its source: `_OVERWRITTEN`, `_KEPT`, per edge.
+    """
+
+    between: Ops
+    most: int
+    beside: list[int]
+    source: list[int]
+
+
+class _Form(NamedTuple):
+    """What an operator does with the tensor that it reads, where nothing else reads that.
+
+    Args:
+        runs: whether there is anything to run.
+        overwrites: whether it writes into its place.
+        stays: whether what it makes is there in the end.
+    """
+
+    runs: bool
+    overwrites: bool
+    stays: bool
+
 
 class CellPatterns:
     """The patterns of a cell met so far.
@@ -45,7 +83,7 @@ class CellPatterns:
 
     def __init__(self, edges: Edges, settings: Settings, runtime: Runtime, profile: LatencyProfile | None) -> None:
         self._edges, self._settings, self._runtime, self._profile = edges, settings, runtime, profile
-        self._known: dict[Hashable, list[int]] = {}
+        self._known: dict[Hashable, _Pattern] = {}
         self._joints: dict[Hashable, list[int]] = {}
 
     def costs(self, x: Tensor, chosen: Ints) -> tuple[Ints, NDArray[np.float64], NDArray[np.bool_]] | None:
@@ -68,12 +106,17 @@ class CellPatterns:
         # The last row, which -1 reaches, is that of no operator.
         own = [self._cost(x, ops) for ops in (*made, ())]
         table, log_widths = np.array([costs for costs, _ in own]), np.array([width for _, width in own])
-        like = self._first_alike(made, x)
+        forms = tuple(map(_form, made))
+        like = _first_alike(forms)
         first, inverse = distinct_rows(list((like[chosen] + 1).T))
-        walked = np.array([self._walk(x, like[chosen[at]]) for at in first])
+        patterns = [self._pattern(x, forms, like[chosen[at]]) for at in first]
+        walked = np.array([self._between(x, pattern.between) for pattern in patterns])
         costs = table[chosen].sum(axis=1) + walked[inverse]
         costs[:, _KERNELS] = np.bitwise_or.reduce(table[chosen, _KERNELS], axis=1) | walked[inverse, _KERNELS]
-        costs[:, _PEAK] = walked[inverse, _PEAK] * self._unit(x)
+        most, beside, source = (np.array(column)[inverse] for column in list(zip(*patterns, strict=True))[1:])
+        peaks = np.array([[self._peak(x, ops, becomes) for ops in (*made, ())] for becomes in range(4)])
+        tensor = -(-x.nbytes // self._runtime.align) * self._runtime.align
+        costs[:, _PEAK] = np.maximum(most * tensor, (beside * tensor + peaks[source, chosen]).max(axis=1))
         costs[:, _OUT] = x.nbytes
         weighted = np.array([*(any(op.has_weights for op in ops) for ops in made), False])
         return costs, log_widths[chosen].sum(axis=1), np.asarray(weighted[chosen].any(axis=1))
@@ -85,35 +128,64 @@ class CellPatterns:
         cost = layer_cost(ops, x, out, self._settings, self._runtime, profile=self._profile)
         return [*(getattr(cost, name) for name in LAYER_COSTS), cost.kernels], cost.log_width
 
-    def _walk(self, x: Tensor, chosen: Ints) -> list[int]:
-        """What a cell costs beyond its operators, for sums and zeros; and its peak, in `_unit`s."""
-        # What a sum takes depends on its size, by a profile alone; what an operator lays out in memory, by a runtime.
-        key = (x if self._profile or self._runtime.align > 1 else None, chosen.tobytes())
-        known = self._known.get(key)
-        if known is None:
-            ops = self._edges.lower(x.shape, chosen.tolist())
-            known = [*self._between(x, tuple([op for op in ops if not op.origin]))]
-            scratch, align = self._runtime.scratch(ops, x.shape), self._runtime.align
-            known[_PEAK] = peak_bytes(ops, x.nbytes, DTYPES[x.dtype], scratch, align) // self._unit(x)
-            self._known[key] = known
-        return known
+    def _peak(self, x: Tensor, ops: Ops, becomes: int) -> int:
+        """Most bytes that an operator holds, its source among them."""
+        if not ops:
+            return 0
+        needs = self._runtime.scratch(ops, x.shape)
+        if not becomes & _OVERWRITTEN:
+            ops = tuple([replace(op, in_place=op.in_place and op.inputs[-1] != 0) for op in ops])
+        if becomes & _KEPT:
+            # The sum of both, in the source's place, holds no more than what was there before.
+            ops, needs = (*ops, add_op(len(ops), 0, x.shape)), [*needs, 0]
+        return peak_bytes(ops, x.nbytes, DTYPES[x.dtype], needs, self._runtime.align)
 
     def _between(self, x: Tensor, ops: Ops) -> list[int]:
         """What operators between the edges cost: sums, zeros, copies. They have no weights, so their kinds tell."""
-        key = (x if self._profile else None, *[(op.kind, len(op.inputs)) for op in ops])
+        key = (x, *[(op.kind, len(op.inputs)) for op in ops])
         if key not in self._joints:
-            self._joints[key] = self._cost(x, tuple([replace(op, inputs=(0,) * len(op.inputs)) for op in ops]))[0]
+            alone = [replace(op, inputs=(0,) * len(op.inputs), out=x.shape) for op in ops]
+            self._joints[key] = self._cost(x, tuple(alone))[0]
         return self._joints[key]
 
-    def _unit(self, x: Tensor) -> int:
-        """Bytes in which peaks are kept: a tensor's, where cells of all inputs hold as many of them."""
-        return 1 if self._runtime.align > 1 else x.nbytes
+    def _pattern(self, x: Tensor, forms: tuple[_Form, ...], chosen: Ints) -> _Pattern:
+        key = (forms, chosen.tobytes())
+        if key not in self._known:
+            self._known[key] = self._walk(x, forms, chosen.tolist())
+        return self._known[key]
 
-    def _first_alike(self, made: list[Ops], x: Tensor) -> Ints:
-        """For each operator the first that reads, makes, overwrites and lays out the same; -1 behind the last."""
-        first: dict[Hashable, int] = {}
-        found: list[int] = []
-        for k, ops in enumerate(made):
-            does = (tuple((op.inputs, op.in_place) for op in ops), tuple(self._runtime.scratch(ops, x.shape)))
-            found.append(first.setdefault((*does, not ops and k), k))
-        return np.array([*found, -1])
+    def _walk(self, x: Tensor, forms: tuple[_Form, ...], chosen: list[int]) -> _Pattern:
+        ops = self._edges.lower(x.shape, chosen)
+        buffer, alive = live_buffers(ops)
+        edges = (k for k, word in enumerate(chosen) if word >= 0 and forms[word].runs)
+        most, beside, source = 0, [0] * len(chosen), [0] * len(chosen)
+        for origin, steps in groupby(range(len(ops)), key=lambda k: ops[k].origin):
+            run = list(steps)
+            if not origin:
+                most = max(most, *(len(alive[k]) for k in run))
+                continue
+            edge, read = next(edges), ops[run[0]].inputs[0]
+            beside[edge] = len({*alive[run[0]]} - {buffer[read], *(buffer[k + 1] for k in run)})
+            if any(ops[k].in_place and ops[k].inputs[-1] == read for k in run):
+                source[edge] |= _OVERWRITTEN
+            if buffer[read] in (*alive, ())[run[-1] + 1]:
+                source[edge] |= _KEPT
+        return _Pattern(tuple([op for op in ops if not op.origin]), most, beside, source)
+
+
+def _form(ops: Ops) -> _Form:
+    overwrites = any(op.in_place and op.inputs[-1] == 0 for op in ops)
+    return _Form(bool(ops), overwrites, live_buffers(ops)[0][-1] == 0)
+
+
+def _first_alike(forms: Sequence[_Form]) -> Ints:
+    """For each operator the one that stands for it in patterns; -1 behind the last.
+
+    Zeros and identities stand for themselves. Others are alike that put what they make in the same place. The one that
+    overwrites its source where it may shows where any may.
+    """
+    found: list[int] = []
+    for k, form in enumerate(forms):
+        alike = [j for j, other in enumerate(forms) if form.runs and other.runs and other.stays == form.stays]
+        found.append(max(alike, key=lambda j: forms[j].overwrites, default=k))
+    return np.array([*found, -1])

@@ -49,7 +49,7 @@ class Runtime(ABC):
         base: bytes of flash without any layer.
         shares_code: whether its layers share kernels, each of which is in flash once.
         per_operator: whether the ROM of a layer is the sum over its operators, whichever stand together, its kernels
-            are theirs, and so is what it takes by a profile of this runtime.
+            are theirs, and so is what it takes by a profile of this runtime; sums and zeros need no scratch.
     """
 
     name: ClassVar[str]

@@ -18,13 +18,14 @@ from hypothesis import strategies as st
 
 import nascompile as nc
 from solvers.base import solve
-from spaces.costs.layer import peak_bytes
+from spaces.costs.layer import LAYER_COSTS, layer_cost, peak_bytes
 from spaces.errors import CandidateError
 from spaces.language.cell import Cell, live_edges, lower_cell
 from spaces.language.reader import load_space, read_space
 from spaces.operators import Ops
 from spaces.program.breakdown import totals
 from spaces.program.candidate import Candidate, candidate_of, parse_candidate
+from spaces.program.cell_patterns import CellPatterns
 from spaces.program.cell_text import cell_word
 from spaces.program.compile import compile_space
 from spaces.program.graph import Budgets, Program
@@ -32,7 +33,8 @@ from spaces.program.isomorphism import representatives
 from spaces.program.variants import unroll
 from spaces.program.with_overrides import with_overrides
 from spaces.runtimes.ebs import Ebs
-from spaces.tensors import Infeasible, Shape
+from spaces.runtimes.nascompile_c import NascompileC
+from spaces.tensors import Infeasible, Shape, Tensor
 from tests.agreement import check_solvers
 from tests.strategies import budgets_for, cell_documents, compiled, edges_of, possible_rows, to_yaml
 
@@ -270,6 +272,41 @@ def test_cells_of_one_pattern_share_the_code_of_their_kernels(name: str, dtype: 
     for k, row in enumerate(rows.tolist()):
         walked = totals(candidate_of(program, 0, row))
         assert {name: column[k] for name, column in costs.items()} == walked
+
+
+#: Operators that lay out tensors of other sizes, none of their own, or that overwrite what they read, early or late.
+LAID_OUT: dict[str, Any] = {
+    "broad": [{"conv": {"filters": 12, "kernel": 1}}, {"conv": {"filters": 4, "kernel": 3}}],
+    "narrow": ["relu", {"conv": {"filters": 1, "kernel": 1}}, {"conv": {"filters": 4, "kernel": 3}}],
+    "late": [{"conv": {"filters": 4, "kernel": 3}}, "relu"],
+    "early": ["relu", {"conv": {"filters": 4, "kernel": 3}}],
+    "relu": ["relu"],
+}
+
+
+@given(cell_documents(2, st.integers(2, 5), st.integers(1, 4)), st.data())
+def test_a_pattern_says_what_walking_says(keys: dict[str, Any], data: st.DataObject) -> None:
+    """On inputs of any size, whatever operators lay out in memory."""
+    more = data.draw(st.lists(st.sampled_from(list(LAID_OUT)), unique=True))
+    keys = {**keys, "operators": keys["operators"] | {name: LAID_OUT[name] for name in more}}
+    dtype = data.draw(st.sampled_from(["int8", "float32"]))
+    space = read_space(to_yaml({
+        "space": "s", "dtype": dtype, "input": {"channels": 4, "height": 8, "width": 8}, "cells": {"cell": keys},
+        "network": [{"cell": "cell"}],
+    }))  # fmt: skip
+    runtime = NascompileC.unmeasured(data.draw(st.sampled_from(["Cortex-M7", "Cortex-M0+"])), dtype)
+    cell = space.cells["cell"]
+    patterns = CellPatterns(cell, space.settings, runtime, None)
+    drawn = st.lists(st.integers(0, len(cell.words) - 1), min_size=len(cell.edges), max_size=len(cell.edges))
+    chosen = cell.reduced(np.array(data.draw(st.lists(drawn, min_size=1, max_size=20))))
+    for side in (8, 5):
+        x = Tensor(Shape(4, side, side), dtype, 2)
+        found = patterns.costs(x, chosen)
+        assume(found is not None)
+        assert found is not None
+        for row, costs in zip(chosen.tolist(), found[0].tolist(), strict=True):
+            walked = layer_cost(cell.lower(x.shape, row), x, x, space.settings, runtime)
+            assert costs == [*(getattr(walked, name) for name in LAYER_COSTS), walked.kernels]
 
 
 CONSTRAINTS = [
