@@ -185,12 +185,12 @@ def test_mistakes(runs: Run, arguments: tuple[str, ...], message: str) -> None:
 
 
 def test_damaged_weights(runs: Run) -> None:
-    for name, dtype in (("int8", "int8"), ("float", "float32")):
+    for name, dtype in (("ptq", "int8"), ("float", "float32")):
         path = runs.folder / f"r/networks/0000/{name}.safetensors"
         path.write_bytes(path.read_bytes()[:-7])
         done = runs("deploy", "r#0", "--mcu", "stm32f412", "--dtype", dtype)
         assert (done.code, done.stdout) == (2, "")
-        assert "cut off" in done.stderr
+        assert ("cut off" in done.stderr, "nascompile resume r" in done.stderr) == (True, True), done.stderr
         clear(done)
 
 
