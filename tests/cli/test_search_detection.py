@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.made_detection import write_shapes
 from nascompile.run.folder import RunFolder
+from nascompile.run.networks import networks_so_far
 from tests.cli.conftest import Run
 
 SPACE = """\
@@ -33,13 +34,14 @@ def files(run: Run) -> None:
 def test_from_boxes_to_a_table(run: Run) -> None:
     done = run(*SEARCH, "--task", "detection", "--train", "augment=flip", "--out", "found")
     assert done.code == 0, done.stderr
-    assert "kept 1 of 2, by validation map50 against flops" in done.stdout
-    assert "test map50 of the best of all" in done.stdout
+    assert "kept 1 of 2, by validation mAP50 against flops" in done.stdout
+    assert "the best by validation is #" in done.stdout
+    assert ": test mAP50 " in done.stdout
     data = json.loads(run("show", "found", "--json").stdout)
     assert data["metric"] == "map50"
     assert all(0 <= row[name] <= 1 for row in data["networks"] for name in ("valid", "test", "valid_int8", "test_int8"))
     (run.folder / "found/results.json").unlink()
-    results = RunFolder.open(run.folder / "found").trials().results()
+    results = networks_so_far(RunFolder.open(run.folder / "found"))
     shown = run("show", "found").stdout
     assert all(f"{100 * result['float']['map50']:.2f} %" in shown for result in results.values())
 
