@@ -14,7 +14,6 @@ import pytest
 
 from nascompile.cli import app
 from nascompile.cli.outputs import Output
-from nascompile.cli.report import report
 from tests.cli.conftest import Run
 from tests.cli.test_bad_input import SPACE
 from tests.spaces.test_files import read_aside
@@ -304,8 +303,3 @@ def test_no_columns_are_eighty(columns: str) -> None:
     without_seconds = [text.rsplit("\n", 2)[0] for text in (printed(columns), printed("80"))]
     assert without_seconds[0] == without_seconds[1]
     assert "|X|" in without_seconds[0]
-
-
-def test_a_long_time_has_no_exponent(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
-    monkeypatch.setattr("nascompile.cli.reduce.report", lambda *a, **k: {**report(*a, **k), "seconds": 113.2})
-    assert run("reduce", "mlp2", "--rom", "13600", "--no-save").stdout.endswith("diagram, 110 s\n")

@@ -214,7 +214,7 @@ def test_ctrl_c_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
         ((*SEARCH, "--quantise", "int4"), "--quantise cannot be `int4`"),
         ((*SEARCH, "--parameter", "q=1"), "the sampler `entropy` has no parameter `q`"),
         ((*SEARCH, "--trials", "9"), "--trials is no option of the sampler `entropy`"),
-        ((*SEARCH, "--sparsity", "S"), "has no choice `S`"),
+        ((*SEARCH, "--sparsity", "S", "--epochs", "5"), "has no choice `S`"),
         ((*SEARCH, "--storage", "postgresql://nobody@localhost:1/none"), "cannot open the storage"),
         ((*SEARCH, "--out", "five.npz/run"), "cannot make the folder: Not a directory"),
         (("search", "nine.yaml", "--sampler", "pareto", "--epochs", "3"), "--epochs does nothing without --samples"),
@@ -267,7 +267,7 @@ def test_ctrl_c_at_a_terminal_reaches_all_processes_and_one_speaks(run: Run) -> 
     os.killpg(whole.pid, signal.SIGINT)
     _, said = whole.communicate(timeout=30)
     assert whole.returncode == 130
-    shown = ("counting int8", "training nine", "data: ", "  ")
+    shown = ("counting int8", "training nine", "data: ", "  ", "estimate: ")
     assert [line for line in said.splitlines() if not line.startswith(shown)] == [
         next(line for line in said.splitlines() if line.startswith("interrupted: "))
     ]
