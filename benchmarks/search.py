@@ -27,6 +27,7 @@ from typing import Any
 __all__ = ["main"]
 
 SAMPLERS = ("entropy", "adaptive", "uniform", "tpe")
+COMPARED = ("digits", "mnist", "power", "gunpoint")
 
 IMAGES = """\
 space: digit_images
@@ -53,6 +54,19 @@ network:
   - conv: {filters: M, kernel: [10, 4], stride: 2}
   - ds_conv: {filters: M}
     repeat: [1, 2, 3]
+  - global_avg_pool
+  - linear: {units: 10}
+"""
+KEYWORDS = """\
+space: keywords
+input: {channels: 1, height: 49, width: 10}
+dtype: int8
+choices:
+  M: [8, 16, 24]
+network:
+  - conv: {filters: M, kernel: [10, 4], stride: 2}
+  - ds_conv: {filters: M}
+    repeat: [1, 2]
   - global_avg_pool
   - linear: {units: 10}
 """
@@ -96,6 +110,10 @@ PROBLEMS = {
     "digits": Problem(
         SOUND, "datasets/fsdd_8khz_1s_int16.npz",
         ("--rom", "12000", "--ram", "16KiB", "--rate", "8000", "--limit", "1000", *_recipe(8, 0.005, 32)),
+    ),
+    "keywords": Problem(
+        KEYWORDS, "datasets/fsdd_8khz_1s_int16.npz",
+        ("--ram", "16KiB", "--rate", "8000", "--limit", "1000", *_recipe(20, 0.005, 32)),
     ),
     "mnist": Problem(
         IMAGES, "datasets/mnist.npz",
@@ -175,7 +193,7 @@ def spread(values: Any) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder with datasets/")
-    parser.add_argument("--only", default=",".join(PROBLEMS), help=f"problems (default {','.join(PROBLEMS)})")
+    parser.add_argument("--only", default=",".join(COMPARED), help=f"problems (default {','.join(COMPARED)})")
     parser.add_argument("--samplers", default=",".join(SAMPLERS), help=f"default {','.join(SAMPLERS)}")
     parser.add_argument("--samples", type=int, default=24, help="networks of a run")
     parser.add_argument("--seeds", type=int, default=3)
@@ -195,8 +213,8 @@ def rows(given: argparse.Namespace) -> dict[tuple[str, str], list[Search]]:
     if given.halving:
         how = ("--sampler", "uniform", "--samples", "16")
         return {
-            ("digits", pruner): [
-                Search(f"digits-{pruner}-{seed}", "digits", (*how, "--seed", str(seed), "--pruner", pruner))
+            ("keywords", pruner): [
+                Search(f"keywords-{pruner}-{seed}", "keywords", (*how, "--seed", str(seed), "--pruner", pruner))
                 for seed in seeds
             ]
             for pruner in ("halving", "none")

@@ -313,7 +313,7 @@ def test_every_profile_of_our_own_c_covers_all_kernels_and_says_what_it_is() -> 
         assert set(profile.loops) == set(LOOPS[profile.dtype])
         assert "instructions are not cycles" in profile.source
         assert profile.error is not None
-        assert profile.error.median < 0.01
+        assert profile.error.median <= 0.01
         assert any(target.core == profile.core for target in catalogue())
 
 
