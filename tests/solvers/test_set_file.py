@@ -22,6 +22,7 @@ from solvers.sets.feasible_set import FeasibleSet
 from solvers.sets.set_file import StoredSet, save
 from solvers.sets.stored_levels import pack, unpack
 from solvers.sets.tree import Tree, join
+from spaces.costs.cost_model import COST_MODEL
 from spaces.errors import FileError, SetFileError
 from spaces.language.reader import read_space
 from spaces.program.compile import compile_space
@@ -192,12 +193,13 @@ class TestTrust:
 
     def test_another_version_says_so(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert nc.load_set(file)
-        monkeypatch.setattr("solvers.sets.set_file.COST_MODEL", 2)
+        newer = COST_MODEL + 1
+        monkeypatch.setattr("solvers.sets.set_file.COST_MODEL", newer)
         with pytest.raises(SetFileError) as caught:
             nc.load_set(file)
         assert str(caught.value) == (
-            f"{file}:1:1: the set was made by cost model 1, and this nascompile counts by 2: other networks may fit "
-            "[other-costs]\n  make it anew with `nascompile reduce`"
+            f"{file}:1:1: the set was made by cost model {COST_MODEL}, and this nascompile counts by {newer}: other "
+            "networks may fit [other-costs]\n  make it anew with `nascompile reduce`"
         )
 
     def test_other_decisions(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
