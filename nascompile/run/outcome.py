@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,14 +18,13 @@ from nascompile.run.folder import RunFolder
 from nascompile.run.front import Choice
 from nascompile.run.networks import Results, measured, networks
 from nascompile.run.proxies import proxy_examples
+from nascompile.run.result_files import csv_text, read_results, write_results
 from nascompile.run.schedule import Schedule, schedule_of
 from nascompile.run.steps import PTQ, QAT, Step
 from nascompile.run.timing import without_seconds
 from nascompile.run.worker import fetch_steps
 from nascompile.training.objective import check_metric, gain
 from samplers.subset.dominance import Sense
-from spaces.errors import FileError
-from spaces.files import write_atomically
 from spaces.program.candidate import Candidate, parse_candidate
 
 __all__ = ["AGREEMENT", "Outcome", "finish"]
@@ -82,21 +78,17 @@ class Outcome:
             FileError: its file is damaged.
             RunError: the run trains nothing.
         """
-        path = folder.path / "results.json"
-        if not path.exists():
-            return None
-        if folder.settings.own:
+        if folder.settings.own and (folder.path / "results.json").exists():
             message = f"`{folder.path}` has no networks that were trained: it was evaluated by a function"
             hint = f"`nascompile select {folder.path / 'results.csv'} --objectives ...` chooses of its table"
             raise RunError.of("own-run", message, hint)
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            rows, costs = tuple(data["networks"]), tuple(data["costs"])
-            more = {name: data[name] for name in ("examples", "guess", "reports")}
-            return cls(data["metric"], costs, rows, data["agreement"], data["verdict"], **more)
-        except (ValueError, KeyError, TypeError):
-            hint = f"delete it: `nascompile resume {folder.path}` writes it anew"
-            raise FileError.of("damaged-file", "these are no results", hint, path) from None
+        return read_results(folder, cls._of)
+
+    @classmethod
+    def _of(cls, data: Mapping[str, Any]) -> Outcome:
+        rows, costs = tuple(data["networks"]), tuple(data["costs"])
+        more = {name: data[name] for name in ("examples", "guess", "reports")}
+        return cls(data["metric"], costs, rows, data["agreement"], data["verdict"], **more)
 
     @property
     def chosen(self) -> list[Mapping[str, Any]]:
@@ -148,18 +140,11 @@ class Outcome:
         Raises:
             FileError: the folder cannot be written.
         """
-        write_atomically(folder.path / "results.csv", self.csv().encode())
-        write_atomically(folder.path / "results.json", (json.dumps(self.data, indent=2) + "\n").encode())
+        write_results(folder, self.csv(), self.data)
 
     def csv(self) -> str:
         """The rows as a table for `nascompile select` and others; networks that could not be trained are left out."""
-        rows = [row for row in self.rows if "error" not in row]
-        columns = list(dict.fromkeys(name for row in rows for name in row if name != "intervals"))
-        text = io.StringIO()
-        writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(rows)
-        return text.getvalue()
+        return csv_text(self.rows, left_out=("intervals",))
 
 
 def finish(folder: RunFolder, results: Results, dataset: Dataset) -> Outcome:

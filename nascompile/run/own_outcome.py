@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +9,8 @@ from typing import Any
 from nascompile.run.folder import RunFolder
 from nascompile.run.loggers import tell_loggers
 from nascompile.run.networks import Results, measured
+from nascompile.run.result_files import csv_text, read_results, write_results
 from nascompile.run.schedule import schedule_of
-from spaces.errors import FileError
-from spaces.files import write_atomically
 
 __all__ = ["OwnOutcome", "finish_own"]
 
@@ -45,16 +41,12 @@ class OwnOutcome:
         Raises:
             FileError: its file is damaged.
         """
-        path = folder.path / "results.json"
-        if not path.exists():
-            return None
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            costs, rows = tuple(data["costs"]), tuple(data["networks"])
-            return cls(data["metric"], data["sense"], costs, rows, data["verdict"])
-        except (ValueError, KeyError, TypeError):
-            hint = f"delete it: `nascompile resume {folder.path}` writes it anew"
-            raise FileError.of("damaged-file", "these are no results", hint, path) from None
+        return read_results(folder, cls._of)
+
+    @classmethod
+    def _of(cls, data: Mapping[str, Any]) -> OwnOutcome:
+        costs, rows = tuple(data["costs"]), tuple(data["networks"])
+        return cls(data["metric"], data["sense"], costs, rows, data["verdict"])
 
     @property
     def chosen(self) -> list[Mapping[str, Any]]:
@@ -77,15 +69,6 @@ class OwnOutcome:
             "metric": self.metric, "sense": self.sense, "costs": list(self.costs), "verdict": self.verdict,
             "networks": [dict(row) for row in self.rows],
         }  # fmt: skip
-
-    def csv(self) -> str:
-        """The rows as a table, for `nascompile select` and others; those with an error are left out."""
-        rows = [row for row in self.rows if "error" not in row]
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        return text.getvalue()
 
 
 def finish_own(folder: RunFolder, results: Results, loggers: Collection[str] = ()) -> OwnOutcome:
@@ -110,8 +93,7 @@ def finish_own(folder: RunFolder, results: Results, loggers: Collection[str] = (
         made = {"error": found["error"]} if "error" in found else found["valid"]
         rows.append({**kept, **made, **{name: value for name, value in costs.items() if name != "candidate"}})
     outcome = OwnOutcome(own.metric, own.sense, settings.costs, tuple(rows), choice.verdict)
-    write_atomically(folder.path / "results.csv", outcome.csv().encode())
-    write_atomically(folder.path / "results.json", (json.dumps(outcome.data, indent=2) + "\n").encode())
+    write_results(folder, csv_text(outcome.rows), outcome.data)
     tell_loggers(folder, loggers, {row["number"]: row for row in rows})
     return outcome
 
