@@ -272,6 +272,11 @@ class RunFolder:
         if settings.storage:
             self.trials().note("config", self.contents.to_text())
 
+    @property
+    def total(self) -> int:
+        """How many networks the run will have; of a relaxed set they may be fewer."""
+        return min(self.settings.samples, self.fs.between[1])
+
     def trials(self) -> Trials:
         """The trials; each caller has a connection of its own."""
         settings = self.settings

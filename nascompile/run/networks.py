@@ -11,7 +11,7 @@ from nascompile.run.front import Measured
 from nascompile.run.schedule import Schedule, better, schedule_of
 from nascompile.run.steps import PTQ, QAT, Step, Task
 
-__all__ = ["Results", "measured", "networks", "networks_so_far"]
+__all__ = ["Results", "ended", "measured", "networks", "networks_so_far"]
 
 #: What the steps of a run found.
 Results = Mapping[Task, Mapping[str, Any]]
@@ -57,6 +57,19 @@ def networks(results: Results, schedule: Schedule) -> dict[int, dict[str, Any]]:
 def networks_so_far(folder: RunFolder) -> dict[int, dict[str, Any]]:
     """What is known of each network of a run that may not have ended."""
     return networks(folder.trials().results(), schedule_of(folder.settings))
+
+
+def ended(found: Mapping[int, Mapping[str, Any]]) -> int:
+    """How many networks are trained to the end, or cannot be.
+
+    Args:
+        found: as `networks` gives them.
+
+    Example:
+        >>> ended({0: {"epochs": 20}, 1: {"epochs": 5, "stopped": 5}, 2: {"error": "diverged"}})
+        2
+    """
+    return sum("error" in one or "stopped" not in one for one in found.values())
 
 
 def _network(steps: Mapping[Step, Mapping[str, Any]], schedule: Schedule) -> dict[str, Any]:

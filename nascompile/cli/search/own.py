@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from nascompile.cli.output import Interrupted, emit_json, out, quantity, say, table, working
+from nascompile.cli.output import emit_json, out, quantity, say, table
 from nascompile.cli.pace import Pace
+from nascompile.cli.search.leading import leading
 from nascompile.cli.tables import print_table
 
 if TYPE_CHECKING:
@@ -30,24 +31,20 @@ def finish_own_run(folder: RunFolder, resources: Resources, as_json: bool, logge
     own = folder.settings.own
     assert own is not None
     function_of(own.function, own.place)
-    try:
-        with folder.led() as lost, working(f"evaluating {folder.fs.program.space.name}") as progress:
-            if lost:
-                say(f"journal.log had {lost:,} damaged records, and is mended: what they told is looked for again")
-            pace: list[Pace] = []
 
-            def report(stage: Stage) -> None:
-                if not pace:
-                    pace.append(Pace(progress, stage.done, stage.total))
-                for _ in range(stage.done - pace[0].at):
-                    pace[0].step()
+    def so_far() -> str:
+        return f"{len(folder.trials().results()):,} of {folder.total:,} networks are evaluated"
 
-            outcome = finish_own(folder, lead(folder, no_data(), report=report, **vars(resources)), loggers)
-    except KeyboardInterrupt:
-        done = len(folder.trials().results())
-        total = min(folder.settings.samples, folder.fs.between[1])
-        say(f"interrupted: {done:,} of {total:,} networks are evaluated; `nascompile resume {folder.path}` goes on")
-        raise Interrupted from None
+    with leading(folder, "evaluating", so_far) as progress:
+        pace: list[Pace] = []
+
+        def report(stage: Stage) -> None:
+            if not pace:
+                pace.append(Pace(progress, stage.done, stage.total))
+            for _ in range(stage.done - pace[0].at):
+                pace[0].step()
+
+        outcome = finish_own(folder, lead(folder, no_data(), report=report, **vars(resources)), loggers)
     print_own(folder, outcome, as_json)
 
 
@@ -58,7 +55,7 @@ def show_own(folder: RunFolder, as_json: bool) -> None:
     if outcome := OwnOutcome.read(folder):
         print_own(folder, outcome, as_json)
         return
-    found, total = folder.trials().results(), min(folder.settings.samples, folder.fs.between[1])
+    found, total = folder.trials().results(), folder.total
     if as_json:
         networks = [{"number": task.number, **one} for task, one in sorted(found.items())]
         emit_json({"run": str(folder.path), "evaluated": len(found), "samples": total, "networks": networks})

@@ -35,7 +35,7 @@ def show_run(path: Path, as_json: bool) -> None:
         NascompileError: there is no run.
     """
     from nascompile.run.folder import RunFolder
-    from nascompile.run.networks import networks_so_far
+    from nascompile.run.networks import ended, networks_so_far
     from nascompile.run.outcome import Outcome
 
     folder = RunFolder.open(path)
@@ -48,11 +48,11 @@ def show_run(path: Path, as_json: bool) -> None:
         else:
             print_outcome(folder, found)
         return
-    found, total = networks_so_far(folder), min(folder.settings.samples, folder.fs.between[1])
-    ended = sum("error" in one or "stopped" not in one for one in found.values())
+    found, total = networks_so_far(folder), folder.total
+    trained = ended(found)
     if as_json:
         networks = [{"number": number, **one} for number, one in found.items()]
-        emit_json({"run": str(path), "trained": ended, "samples": total, "networks": networks})
+        emit_json({"run": str(path), "trained": trained, "samples": total, "networks": networks})
         return
     rows = table(">#", "~candidate", ">flops", ">epochs", ">valid", ">valid int8")
     for number, one in found.items():
@@ -64,7 +64,7 @@ def show_run(path: Path, as_json: bool) -> None:
         )  # fmt: skip
     print_table(rows)
     what = "trained to the end"
-    out.print(f"{ended:,} of {total:,} networks are {what}; `nascompile resume {path}` goes on", markup=False)
+    out.print(f"{trained:,} of {total:,} networks are {what}; `nascompile resume {path}` goes on", markup=False)
 
 
 def outcome_data(folder: RunFolder, outcome: Outcome) -> dict[str, Any]:

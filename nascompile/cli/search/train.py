@@ -20,6 +20,7 @@ from nascompile.cli.output import Interrupted, emit_json, say, working
 from nascompile.cli.outputs import RUN
 from nascompile.cli.pace import Pace, duration
 from nascompile.cli.parameters import parsed
+from nascompile.cli.search.leading import leading
 from nascompile.cli.search.options import Resources, SearchOptions, Training
 from nascompile.cli.search.own import finish_own_run
 from nascompile.cli.search.run_report import draw_front, outcome_data, print_outcome
@@ -296,51 +297,47 @@ def finish_run(
     from nascompile.run.lead import lead
     from nascompile.run.loggers import tell_loggers
     from nascompile.run.mending import mend_networks
-    from nascompile.run.networks import networks_so_far
+    from nascompile.run.networks import ended, networks_so_far
     from nascompile.run.outcome import finish
     from nascompile.run.timing import Clock, write_timing
 
     settings, clock = folder.settings, Clock()
     if settings.deploy:
         check_deployable(folder.fs.program)
-    try:
-        with folder.led() as lost, working(f"training {folder.fs.program.space.name}") as progress:
-            if lost:
-                say(f"journal.log had {lost:,} damaged records, and is mended: what they told is looked for again")
-            shown = _Shown(progress)
-            if dataset is None:
-                progress("reading the data", 0)
-                dataset = load_data(folder, moved)
-            if moved:
-                folder.move_data(moved)
-            write_record(folder, dataset)
-            for line in data_lines(data_record(dataset)):
-                say(line)
 
-            def proxies(what: str, asking: float) -> None:
-                clock.scored(asking)
-                progress(what, 0)
+    def so_far() -> str:
+        return f"{ended(networks_so_far(folder)):,} of {folder.total:,} networks are trained"
 
-            results = lead(
-                folder, dataset, report=shown.stage, proxies=proxies, on_progress=shown.network,
-                on_estimate=lambda seconds: say(f"estimate: {duration(seconds)} in all, by some first batches"),
-                **vars(resources),
-            )  # fmt: skip
-            if mended := mend_networks(folder, dataset, results, resources.device, shown.network):
-                say(f"damaged or gone, and made anew: {', '.join(mended)}")
-            progress("measuring on the test part", 0)
-            with clock.measuring():
-                outcome = finish(folder, results, dataset)
-                if settings.deploy:
-                    outcome = deploy_chosen(folder, outcome, lambda number: progress(f"building network {number}", 0))
-            draw_front(folder, outcome)
-            write_timing(folder, clock, networks_so_far(folder))
-            tell_loggers(folder, loggers, {row["number"]: row for row in outcome.rows})
-    except KeyboardInterrupt:
-        total, found = min(settings.samples, folder.fs.between[1]), networks_so_far(folder)
-        done = sum("error" in one or "stopped" not in one for one in found.values())
-        say(f"interrupted: {done:,} of {total:,} networks are trained; `nascompile resume {folder.path}` goes on")
-        raise Interrupted from None
+    with leading(folder, "training", so_far) as progress:
+        shown = _Shown(progress)
+        if dataset is None:
+            progress("reading the data", 0)
+            dataset = load_data(folder, moved)
+        if moved:
+            folder.move_data(moved)
+        write_record(folder, dataset)
+        for line in data_lines(data_record(dataset)):
+            say(line)
+
+        def proxies(what: str, asking: float) -> None:
+            clock.scored(asking)
+            progress(what, 0)
+
+        results = lead(
+            folder, dataset, report=shown.stage, proxies=proxies, on_progress=shown.network,
+            on_estimate=lambda seconds: say(f"estimate: {duration(seconds)} in all, by some first batches"),
+            **vars(resources),
+        )  # fmt: skip
+        if mended := mend_networks(folder, dataset, results, resources.device, shown.network):
+            say(f"damaged or gone, and made anew: {', '.join(mended)}")
+        progress("measuring on the test part", 0)
+        with clock.measuring():
+            outcome = finish(folder, results, dataset)
+            if settings.deploy:
+                outcome = deploy_chosen(folder, outcome, lambda number: progress(f"building network {number}", 0))
+        draw_front(folder, outcome)
+        write_timing(folder, clock, networks_so_far(folder))
+        tell_loggers(folder, loggers, {row["number"]: row for row in outcome.rows})
     if as_json:
         emit_json(outcome_data(folder, outcome))
     else:
