@@ -68,10 +68,10 @@ def _checked(request: SetRequest, ships: str, typed: str) -> AnySet:
     bare = replace(request, overrides=others, limits=replace(request.limits, runtime=None))
     fs = bare.feasible_set()
     program = fs.program
-    counted = (program.space.settings.dtype, program.runtime.name)
-    as_is = runtime == Ebs.name and counted == (typed, runtime)
+    counts = (program.space.settings.dtype, program.runtime.name)
+    as_is = runtime == Ebs.name and counts == (typed, runtime)
     wanted = (ships, runtime or deployed_by(program, ships).name)
-    if not as_is and (counted != wanted or runtime == Ebs.name):
+    if not as_is and (counts != wanted or runtime == Ebs.name):
         _refuse_set(request.space, fs, wanted, ships)
     return fs
 
