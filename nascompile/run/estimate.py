@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,20 +13,34 @@ from nascompile.data.dataset import Dataset, Part
 from nascompile.run.evaluate import initial_network
 from nascompile.run.schedule import Schedule
 from nascompile.run.settings import RunSettings
-from nascompile.run.steps import QAT, Step, Task
+from nascompile.run.steps import PTQ, QAT, Step, Task
 from spaces.errors import NascompileError
 from spaces.program.candidate import Candidate
 
-__all__ = ["epochs_left", "estimate"]
+__all__ = ["Left", "estimate", "still_left"]
 
 #: Batches that are timed, and seconds within which timing another network is worth it.
 _BATCHES, _QUICK = 2, 2.0
 
 
+class Left(NamedTuple):
+    """How much of each, or the seconds of each.
+
+    Args:
+        epochs: of training, over all networks.
+        ptq: networks that are quantised after training.
+        qat: networks that are trained on in int8.
+    """
+
+    epochs: float
+    ptq: float
+    qat: float
+
+
 def estimate(
-    candidates: Sequence[Candidate], dataset: Dataset, settings: RunSettings, left: tuple[float, float], jobs: int
+    candidates: Sequence[Candidate], dataset: Dataset, settings: RunSettings, left: Left, jobs: int
 ) -> float | None:
-    """Seconds that a run will take, measuring and what sampler and storage take not included.
+    """Seconds that a run will take; what sampler and storage take, and processes to start, is not included.
 
     The network of median MACs is timed on two batches, and, where that is quick, the least and the largest one: what
     lies between is interpolated. Times of one process are divided by the processes, which share caches and memory; so
@@ -35,34 +50,34 @@ def estimate(
         candidates: that are trained, or others of the same set.
         dataset: the run's.
         settings: the run's.
-        left: epochs of training, and of training on in int8, over all networks; see `epochs_left`.
+        left: what is still to be done.
         jobs: processes.
 
     Returns:
         None where the networks cannot be timed, which training itself says more of.
     """
     ordered = sorted(candidates, key=lambda c: c.costs["macs"])
-    start, timed = time.monotonic(), dict[float, tuple[float, float]]()
+    start, timed = time.monotonic(), dict[float, Left]()
     for place in (len(ordered) // 2, 0, len(ordered) - 1):
         if timed and time.monotonic() - start > _QUICK:
             break
         try:
-            timed[ordered[place].costs["macs"]] = _epochs(ordered[place], dataset, settings, with_int8=left[1] > 0)
+            timed[ordered[place].costs["macs"]] = _seconds(ordered[place], dataset, settings, left)
         except NascompileError:
             return None
-    macs = sorted(timed)
-    means = [np.interp([c.costs["macs"] for c in ordered], macs, [timed[m][k] for m in macs]).mean() for k in (0, 1)]
-    return float(means[0] * left[0] + means[1] * left[1]) / jobs
+    macs, costs = sorted(timed), [c.costs["macs"] for c in ordered]
+    means = [float(np.interp(costs, macs, [timed[m][k] for m in macs]).mean()) for k in range(len(left))]
+    return sum(mean * count for mean, count in zip(means, left, strict=True)) / jobs
 
 
-def epochs_left(schedule: Schedule, found: Collection[Task]) -> tuple[float, float]:
-    """Epochs that are still to be trained, over all networks: before quantisation, and in units of `qat_epochs` after.
+def still_left(schedule: Schedule, found: Collection[Task]) -> Left:
+    """What is still to be done, over all networks.
 
     How many networks will be on the front nobody knows: as many are counted as are kept.
 
     Example:
-        >>> epochs_left(Schedule((5, 10, 20), 2, 5, (16,), "qat"), [])
-        (170.0, 5.0)
+        >>> still_left(Schedule((5, 10, 20), 2, 5, (16,), "qat"), [])
+        Left(epochs=170.0, ptq=5, qat=5)
     """
     training, ended, start = 0.0, 0, 0
     for end in schedule.brackets:
@@ -74,8 +89,10 @@ def epochs_left(schedule: Schedule, found: Collection[Task]) -> tuple[float, flo
             before = epochs
             ended += count if k + 1 == len(schedule.rungs) else 0
         start = end
+    whole = ended if schedule.quantise != "none" else 0
     front = min(schedule.least, ended) if schedule.quantise == "qat" else 0
-    return training, float(max(0, front - sum(task.step == QAT for task in found)))
+    left = {step: sum(task.step == step for task in found) for step in (PTQ, QAT)}
+    return Left(training, max(0, whole - left[PTQ]), max(0, front - left[QAT]))
 
 
 def _some(part: Part, count: int) -> Part:
@@ -85,9 +102,9 @@ def _some(part: Part, count: int) -> Part:
     return replace(part, x=part.x[rows], y=y)
 
 
-def _epochs(candidate: Candidate, dataset: Dataset, settings: RunSettings, *, with_int8: bool) -> tuple[float, float]:
-    """Seconds of an epoch, and of all those in int8."""
-    from nascompile.compression.int8 import quantise_in_training
+def _seconds(candidate: Candidate, dataset: Dataset, settings: RunSettings, left: Left) -> Left:
+    """Seconds of an epoch, of quantising, and of all epochs in int8; none of what is not left to do."""
+    from nascompile.compression.int8 import evaluate_int8, quantise_after_training, quantise_in_training
     from nascompile.training.loop import train
 
     few = min(len(dataset.train), _BATCHES * settings.recipe.batch)
@@ -97,9 +114,17 @@ def _epochs(candidate: Candidate, dataset: Dataset, settings: RunSettings, *, wi
     # The first epoch sets up what the second one finds ready.
     recipe = replace(settings.recipe, epochs=2, patience=0)
     network = initial_network(candidate, settings.seed)
-    seconds = train(network, small, recipe).history[-1].seconds / share
-    if not with_int8:
-        return seconds, 0.0
-    trained = quantise_in_training(network, small, recipe, epochs=1, examples=few).training
-    assert trained
-    return seconds, trained.history[-1].seconds / share * settings.qat_epochs
+    epoch, ptq, qat = train(network, small, recipe).history[-1].seconds / share, 0.0, 0.0
+    if left.ptq:
+        start = time.monotonic()
+        quantised = quantise_after_training(network, small, examples=few)
+        between = time.monotonic()
+        evaluate_int8(quantised.network, valid, dataset.task, dataset.anchors)
+        measuring = time.monotonic() - between
+        # What validation does not take is calibration, which looks at some more examples, and there is little of it.
+        ptq = max(0.0, between - start - measuring) + measuring * len(dataset.valid) / len(valid)
+    if left.qat:
+        trained = quantise_in_training(network, small, recipe, epochs=1, examples=few).training
+        assert trained
+        qat = trained.history[-1].seconds / share * settings.qat_epochs + ptq
+    return Left(epoch, ptq, qat)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from nascompile.data.dataset import Dataset
 from nascompile.run.engine import Engine, make_engine
-from nascompile.run.estimate import epochs_left, estimate
+from nascompile.run.estimate import estimate, still_left
 from nascompile.run.evaluate import score
 from nascompile.run.folder import RunFolder
 from nascompile.run.networks import measured
@@ -178,8 +178,8 @@ class _Leader:
         """Tell how long the run may take, unless nothing is left to do."""
         size, settings = self.folder.fs.between[1], self.folder.settings
         brackets = tuple(sorted({min(end, size) for end in self.schedule.brackets}))
-        left = epochs_left(replace(self.schedule, brackets=brackets), self.engine.trials.results())
-        if left[0]:
+        left = still_left(replace(self.schedule, brackets=brackets), self.engine.trials.results())
+        if any(left):
             seconds = estimate(self.asked, dataset, settings, left, jobs=self.engine.at_once)
             if seconds is not None:
                 on_estimate(seconds)
