@@ -253,6 +253,15 @@ def test_autoencoder() -> None:
     assert costs["rom"] == 4 * 264_192
 
 
+@pytest.mark.parametrize(
+    ("network", "macs"), [("kws", 2_656_768), ("ic", 12_501_632), ("vww", 7_489_664), ("ad", 264_192)]
+)
+def test_the_networks_of_mlperf_tiny(network: str, macs: int) -> None:
+    """As their reference models have them; what was measured of them was measured of these."""
+    assert cost_of(f"mlperf_{network}", "")["macs"] == macs
+    assert f"{macs:,} multiply-accumulates" in load_space(f"mlperf_{network}").doc
+
+
 def test_sizes() -> None:
     assert compile_space(load_space("dscnn")).size == 8**6 + 8**7 + 8**8 == 19_136_512
     assert compile_space(load_space("convmixer")).size == sum(8**k for k in range(8, 17))
