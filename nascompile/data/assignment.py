@@ -24,7 +24,7 @@ class Assignment:
     """The examples that are used, in parts.
 
     Args:
-        names: of the classes found in the data; of outputs or labels their numbers.
+        names: of the classes found in the data; of outputs or labels; numbers where the data have no names.
         y: [examples], their numbers, of all examples.
         kept: positions of the examples that are used, sorted.
         members: of training, validation and test part, as positions in `kept`.
@@ -99,7 +99,7 @@ def assign(
     else:
         parts = split_parts(y[kept], given, shares, seed, names)
     if found.values is not None:
-        names = tuple(str(k) for k in range(found.values.shape[1]))
+        names = found.order or tuple(str(k) for k in range(found.values.shape[1]))
     train, valid, test = (np.flatnonzero(parts == p) for p in range(3))
     return Assignment(names, y, kept, (train, valid, test), one)
 

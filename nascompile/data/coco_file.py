@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nascompile.data.class_folders import PARTS
 from nascompile.data.examples import Decoded, Examples, Wanted, bad_data
 from nascompile.data.file_tree import FileTree
-from nascompile.data.image_folder import check_image_shape, decode_images
+from nascompile.data.image_folder import Frame, check_image_shape, decode_images
 
 __all__ = ["coco_files", "read_coco"]
 
@@ -81,7 +81,13 @@ def read_coco(tree: FileTree, files: Mapping[str, Mapping[str, Any]], wanted: Wa
     order = tuple(categories[c] for c in numbers)
 
     def read(chosen: NDArray[np.intp]) -> Decoded:
-        return decode_images(tree, [images[i].name for i in chosen], wanted.shape)
+        frames: dict[str, Frame] = {}
+        decoded = decode_images(tree, [images[i].name for i in chosen], wanted.shape, frames)
+        turned = tuple(_turned(tree, images[i], boxes[i], frames[images[i].name]) for i in chosen)
+        count = sum(frame.turned > 1 for frame in frames.values())
+        return replace(
+            decoded, boxes=turned, notes=decoded.notes | ({"turned with their boxes": count} if count else {})
+        )
 
     unused = [categories[c] for c in categories if c not in used]
     notes = {"boxes left out": dict(dropped), "categories without a box": unused}
@@ -118,6 +124,9 @@ def _images(
         if known != str(category["name"]):
             message = f"category {category['id']} is `{known}` in one file and `{category['name']}` in `{place}`"
             raise bad_data(message, "give all annotation files the same categories", "bad-boxes")
+        if twins := [other for other, called in categories.items() if called == known and other != category["id"]]:
+            message = f"`{place}` has two categories called `{known}`: {twins[0]} and {category['id']}"
+            raise bad_data(message, "name them apart, or give their annotations one `category_id`", "bad-boxes")
     by_id: dict[Any, _Image] = {}
     finder = _Finder(tree, name, part)
     for image in content["images"]:
@@ -200,6 +209,39 @@ def _shares(image: _Image, numbers: dict[Any, int]) -> NDArray[np.float32]:
         for c, left, top, w, h in image.boxes
     ]
     return np.array(rows, np.float32).reshape(-1, 5)
+
+
+def _turned(tree: FileTree, image: _Image, boxes: NDArray[np.float32], frame: Frame) -> NDArray[np.float32]:
+    """The boxes where they are after the picture was turned by its EXIF orientation.
+
+    Raises:
+        FileError: the size that the annotations give is not that of the picture.
+    """
+    given, own = (image.width, image.height), (frame.width, frame.height)
+    if given == own:
+        return _oriented(boxes, frame.turned)
+    if frame.turned > 4 and given == own[::-1]:
+        return boxes  # annotated as it is seen
+    message = f"`{tree.place(image.name)}` is {own[0]} x {own[1]}, its annotations say {given[0]:g} x {given[1]:g}"
+    raise bad_data(
+        message, "give the image that was annotated, or correct `width`, `height` and its boxes", "bad-boxes"
+    )
+
+
+def _oriented(boxes: NDArray[np.float32], orientation: int) -> NDArray[np.float32]:
+    """Boxes turned as `ImageOps.exif_transpose` turns their image.
+
+    Example:
+        >>> box = np.array([[0, 0.25, 0.125, 0.5, 0.25]], np.float32)  # at the left top
+        >>> _oriented(box, 6).tolist()  # turned clockwise: at the right top
+        [[0.0, 0.875, 0.25, 0.25, 0.5]]
+    """
+    c, x, y, w, h = boxes.T
+    if orientation > 4:
+        x, y, w, h = y, x, h, w
+    x = 1 - x if orientation in (2, 3, 6, 7) else x
+    y = 1 - y if orientation in (3, 4, 7, 8) else y
+    return np.stack([c, x, y, w, h], axis=1).astype(np.float32)
 
 
 def _rarest(boxes: tuple[NDArray[np.float32], ...], order: tuple[str, ...]) -> list[str]:

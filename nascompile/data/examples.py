@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -49,6 +49,7 @@ class Decoded:
         lengths: [n], how much of the last axis is no padding; None where all of it.
         notes: what decoding did, for the record.
         digests: of each example as it lies in its file (`nascompile.data.digest`).
+        boxes: of each example, where its image was turned: as `Examples.boxes`; None where none was.
     """
 
     x: NDArray[Any]
@@ -56,6 +57,7 @@ class Decoded:
     lengths: NDArray[np.int64] | None = None
     notes: dict[str, Any] = field(default_factory=dict)
     digests: Sequence[bytes] = ()
+    boxes: tuple[NDArray[np.float32], ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +72,7 @@ class Examples:
         parts: `train`, `valid` or `test` per example, where the source says it, else empty.
         where: names one example in a message.
         read: decodes the examples of these positions, in this order.
-        order: names of the classes, where the source declares them.
+        order: names of the classes, of outputs or labels, where the source declares them.
         boxes: per example [boxes, 5] as in `Part.y`; None for other tasks than detection.
         values: [examples, outputs], numbers to predict or 0 and 1 of labels; None for other tasks.
         task: that the data are for; what is for `classification` may be learnt as `anomaly` too.
@@ -88,6 +90,11 @@ class Examples:
     values: NDArray[np.float64] | None = None
     task: Task = "classification"
     notes: dict[str, Any] = field(default_factory=dict)
+
+    def with_boxes(self, chosen: NDArray[np.intp], boxes: Sequence[NDArray[np.float32]]) -> Examples:
+        """With other boxes of some examples."""
+        of = dict(zip(chosen.tolist(), boxes, strict=True))
+        return replace(self, boxes=tuple(of.get(i, own) for i, own in enumerate(self.boxes or ())))
 
 
 def sides(shape: Sequence[int]) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +16,31 @@ from nascompile.data.digest import content_digest
 from nascompile.data.examples import Decoded, Examples, Wanted, bad_data, input_hint, sides
 from nascompile.data.file_tree import FileTree
 
-__all__ = ["IMAGES", "decode_images", "read_images"]
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["IMAGES", "Frame", "check_image_shape", "decode_images", "read_images"]
 
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
 #: Whatever a file is called, no decoder is tried that starts a program (EPS) or reads other files.
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "PPM", "TIFF")
+#: The tag of EXIF data that says how the camera was held: 1 to 8, 1 upright.
+_ORIENTATION = 274
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How an image lies in its file, and was turned.
+
+    Args:
+        width: in pixels, as the file has it, before it was turned.
+        height: likewise.
+        turned: EXIF's orientation, 1 to 8; 1 and it was not turned.
+    """
+
+    width: int
+    height: int
+    turned: int
 
 
 def read_images(tree: FileTree, wanted: Wanted) -> Examples:
@@ -52,23 +74,41 @@ def check_image_shape(source: str, shape: tuple[int, ...]) -> None:
         raise bad_data(message, input_hint((3, *sizes), shape), "bad-shape")
 
 
-def decode_images(tree: FileTree, names: list[str], shape: tuple[int, ...]) -> Decoded:
-    """Images as uint8 [n, *shape].
+def decode_images(
+    tree: FileTree, names: Sequence[str], shape: tuple[int, ...], frames: dict[str, Frame] | None = None
+) -> Decoded:
+    """Images [n, *shape], as uint8, or float32 where they have 16 bits or more: with all that these tell.
 
     One channel is the ITU-R 601-2 luma, transparency is dropped, the camera's orientation is applied. An image of
     another size is resized to height x width by Pillow's bilinear filter, which averages over all pixels when it makes
     an image smaller; the ratio of its sides is not kept.
 
+    Args:
+        tree: where they are.
+        names: of their files.
+        shape: channels, height, width.
+        frames: name -> how it lay in its file, to be filled.
+
     Raises:
-        FileError: a file is no image, or a broken one.
+        FileError: a file is no image, or a broken one, or has 8 bits where others have 16.
     """
-    x = np.empty((len(names), *shape), np.uint8)
+    x = np.empty((0,))
     position = {name: i for i, name in enumerate(names)}
-    sizes, digests = Counter[str](), dict[str, bytes]()
+    sizes, digests, first = Counter[str](), dict[str, bytes](), ""
     for name, content in tree.contents(names):
         digests[name] = content_digest(content)
-        x[position[name]], size = _decoded(tree.place(name), content, shape)
-        sizes[size] += 1
+        pixels, frame = _decoded(tree.place(name), content, shape)
+        if not first:
+            x, first = np.empty((len(names), *shape), pixels.dtype), name
+        if pixels.dtype != x.dtype:
+            few, many = (name, first) if pixels.dtype == np.uint8 else (first, name)
+            message = f"`{tree.place(few)}` has 8 bits a pixel, and `{many}` more"
+            raise bad_data(message, "give all images alike: what is white in one is black in the other", "bad-images")
+        x[position[name]] = pixels
+        upright = (frame.height, frame.width) if frame.turned < 5 else (frame.width, frame.height)
+        sizes[sides(upright)] += 1
+        if frames is not None:
+            frames[name] = frame
     target = sides((shape[1], shape[2]))
     resized = {size: n for size, n in sizes.most_common() if size != target}
     notes: dict[str, Any] = {"colour": "luma" if shape[0] == 1 else "RGB", "resized": sum(resized.values())}
@@ -77,8 +117,8 @@ def decode_images(tree: FileTree, names: list[str], shape: tuple[int, ...]) -> D
     return Decoded(x, notes=notes, digests=[digests[name] for name in names])
 
 
-def _decoded(place: str, content: bytes, shape: tuple[int, ...]) -> tuple[NDArray[np.uint8], str]:
-    """One image [channels, height, width], and the size it had."""
+def _decoded(place: str, content: bytes, shape: tuple[int, ...]) -> tuple[NDArray[Any], Frame]:
+    """One image [channels, height, width], and how it lay in its file."""
     try:
         from PIL import Image, ImageOps
     except ImportError as error:
@@ -87,15 +127,26 @@ def _decoded(place: str, content: bytes, shape: tuple[int, ...]) -> tuple[NDArra
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as opened:
             # Looking for an orientation is slow; only files with EXIF data have one.
-            image = ImageOps.exif_transpose(opened) if opened.info.get("exif") else opened
-            size = sides((image.height, image.width))
-            if image.mode.startswith("I"):
-                # 16 bits per pixel; Pillow would clip them at 255.
-                image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))
-            image = image.convert("L" if channels == 1 else "RGB")
+            turned = opened.getexif().get(_ORIENTATION, 1) if opened.info.get("exif") else 1
+            frame = Frame(*opened.size, turned if turned in range(2, 9) else 1)
+            image = _converted(ImageOps.exif_transpose(opened) if frame.turned > 1 else opened, channels)
             if image.size != (width, height):
                 image = image.resize((width, height), Image.Resampling.BILINEAR)
-            pixels = np.asarray(image).reshape(height, width, channels)
+            pixels = np.asarray(image).reshape(height, width, -1)
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise bad_data(f"`{place}` is not an image that can be read: {error}", "replace or remove it") from error
-    return np.moveaxis(pixels, -1, 0), size
+    return np.broadcast_to(np.moveaxis(pixels, -1, 0), shape), frame
+
+
+def _converted(image: Image, channels: int) -> Image:
+    """In 8 bits a channel, or, of an image with more, as floats as they are: 12 bits in a file of 16 stay 12 bits."""
+    if image.mode[0] in "IF":
+        return image.convert("F") if image.mode in ("I", "F") else _of_words(image)
+    return image.convert("L" if channels == 1 else "RGB")
+
+
+def _of_words(image: Image) -> Image:
+    """From the modes `I;16` and `I;16B`, which Pillow cannot resize."""
+    from PIL import Image
+
+    return Image.fromarray(np.asarray(image).astype(np.float32))

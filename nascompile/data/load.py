@@ -81,6 +81,8 @@ def load_dataset(
     counts = plan.counts(found)
     check_parts(source, task, counts, None if plan.normal is None else plan.names[plan.normal])
     decoded = found.read(plan.kept)
+    if decoded.boxes is not None:
+        found = found.with_boxes(plan.kept, decoded.boxes)
     check_finite(found, decoded, plan.kept)
     normalisation = Normalisation.measured(decoded, plan.members[0])
     scale = plan.scale(source, found)

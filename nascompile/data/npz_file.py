@@ -19,6 +19,7 @@ __all__ = ["read_npz"]
 
 _X = ("x", "X", "data", "images")
 _Y = ("y", "Y", "label", "labels", "target", "targets")
+_NAMES = ("label_names", "class_names", "target_names")
 _PARTS = {"train": ("train",), "valid": ("valid", "val", "validation"), "test": ("test",)}
 #: Numbers that are a second of sound, at the least.
 _CLIP = 2000
@@ -33,12 +34,15 @@ def read_npz(path: Path, wanted: Wanted) -> Examples:
 
     Other names are taken, too: `label`, `labels`, `target` for `y`, `data`, `images` for `x`, and `train_images`,
     `train_labels`. A boolean `is_test` marks the official test part of `x`. `rate` says the samples per second of
-    sound. Images may have their channels last, or none. What `y` says: `nascompile.data.npz_targets`.
+    sound, `label_names` (or `class_names`, `target_names`) what the classes, labels or numbers to predict are called,
+    in their order. Images may have their channels last, or none. What `y` says: `nascompile.data.npz_targets`.
 
     Raises:
         FileError: the file is broken, an array is missing, or does not fit the network's input.
     """
-    x, y, parts, rate = _gathered(path, _load(path))
+    arrays = _load(path)
+    names = _first(arrays, _NAMES)
+    x, y, parts, rate = _gathered(path, arrays)
     if wanted.rate is not None and rate is not None and rate != wanted.rate:
         message = f"`{path}` says {rate} samples per second, --rate says {wanted.rate}"
         raise bad_data(message, "leave --rate out: the file says it", "bad-rate")
@@ -46,7 +50,7 @@ def read_npz(path: Path, wanted: Wanted) -> Examples:
     if x.dtype.kind not in "iufb" or x.ndim < 2:
         message = f"the inputs of `{path}` are {sides(x.shape)} of type {x.dtype}"
         raise bad_data(message, "store numbers, [examples, ...]")
-    learnt = read_targets(path, y, len(x), wanted.task)
+    learnt = read_targets(path, y, len(x), wanted.task).named(path, names)
     kind = _kind(path, x, wanted, rate)
 
     def read(chosen: NDArray[np.intp]) -> Decoded:
@@ -58,7 +62,7 @@ def read_npz(path: Path, wanted: Wanted) -> Examples:
 
     return Examples(
         "npz", kind, learnt.labels, parts, lambda i: f"row {i} of `{path}`", read=read, values=learnt.values,
-        task=learnt.task,
+        task=learnt.task, order=learnt.order,
     )  # fmt: skip
 
 

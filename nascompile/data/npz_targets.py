@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from nascompile.data.examples import bad_data, sides
 
 __all__ = ["Targets", "read_targets"]
 
+_NAMES = "store `label_names` as words, one for each class, label or number to predict, in their order"
+
 
 @dataclass(frozen=True, eq=False)
 class Targets:
@@ -23,11 +25,38 @@ class Targets:
         task: that `y` is for.
         labels: as `Examples.labels`.
         values: as `Examples.values`.
+        order: as `Examples.order`.
     """
 
     task: Task
     labels: list[int | str]
     values: NDArray[np.float64] | None = None
+    order: tuple[str, ...] = ()
+
+    def named(self, path: Path, names: NDArray[Any] | None) -> Targets:
+        """With the names of classes, labels or numbers to predict; as they are where there are none.
+
+        Raises:
+            FileError: it is not a name for each.
+
+        Example:
+            >>> Targets("classification", [1, 0]).named(Path("a.npz"), np.array(["off", "on"])).labels
+            ['on', 'off']
+        """
+        if names is None:
+            return self
+        order = tuple(map(str, names.ravel().tolist()))
+        if names.dtype.kind not in "US" or len(set(order)) < len(order):
+            raise bad_data(f"the names of labels in `{path}` are no words, or not all others", _NAMES)
+        if self.values is not None:
+            if len(order) != self.values.shape[1]:
+                raise bad_data(f"`{path}` has {self.values.shape[1]} labels and {len(order)} names of them", _NAMES)
+            return replace(self, order=order)
+        known = set(order)
+        labels = [order[k] if isinstance(k, int) and 0 <= k < len(order) else k for k in self.labels]
+        if strange := [label for label in labels if label not in known]:
+            raise bad_data(f"`{path}` has {len(order)} names of classes, and none is of label {strange[0]}", _NAMES)
+        return replace(self, labels=labels, order=order)
 
 
 def read_targets(path: Path, y: NDArray[Any], examples: int, task: Task | None) -> Targets:

@@ -1,10 +1,13 @@
 """Boxes in COCO's JSON."""
 
+import copy
+import io
 import json
 import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from nascompile.data import load_dataset
 
@@ -100,8 +103,37 @@ def test_annotations_beside_the_images_of_each_part(tmp_path, write, as_png):
     assert sorted(numbers(data, data.train)) == list(range(9))
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_boxes_turn_with_their_picture(orientation, tmp_path, write):
+    """Whether the annotations give its size as the file has it or as it is seen."""
+    pixels = np.zeros((16, 24), np.uint8)
+    pixels[2:6, 3:15] = 255
+    exif, files = Image.Exif(), {}
+    exif[274] = orientation
+    content = annotations(6, "images/", size=(24, 16))
+    box = {"category_id": 3, "bbox": [3, 2, 12, 4]}
+    content["annotations"] = [{"id": k, "image_id": k, **box} for k in range(6)]
+    for k in range(6):
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "png", exif=exif)
+        files[f"images/{k}.png"] = buffer.getvalue()
+    path = write(tmp_path / "a", files | {"boxes.json": json.dumps(content).encode()})
+    shape = (1, 16, 24) if orientation < 5 else (1, 24, 16)
+    data = load_dataset(path, shape)
+    (_, x, y, w, h), (rows, columns) = data.train.y[0][0], np.where(data.train.x[0, 0] > 0)
+    seen = [(columns.min(), columns.max() + 1), (rows.min(), rows.max() + 1)]
+    wanted = [((x - w / 2) * shape[2], (x + w / 2) * shape[2]), ((y - h / 2) * shape[1], (y + h / 2) * shape[1])]
+    np.testing.assert_allclose(seen, wanted, atol=1e-4)
+    assert data.prepared.get("turned with their boxes", 0) == (6 if orientation > 1 else 0)
+    if orientation > 4:
+        content["images"] = [image | {"width": 16, "height": 24} for image in content["images"]]
+        (path / "boxes.json").write_text(json.dumps(content))
+        box = load_dataset(path, shape).train.y[0][0]
+        np.testing.assert_allclose(box, [0, 9 / 16, 4 / 24, 12 / 16, 4 / 24], rtol=1e-6)
+
+
 def changed(where, number, **values):
-    content = annotations(30)
+    content = copy.deepcopy(annotations(30))
     content[where][number] |= values
     return content
 
@@ -115,6 +147,8 @@ def changed(where, number, **values):
         (changed("annotations", 0, category_id=99), "bad-boxes", "annotation 10 .* not listed"),
         (changed("images", 0, width=0), "bad-boxes", "image 0 .* no size"),
         (changed("images", 0, width=None), "bad-boxes", "`width`"),
+        (changed("images", 0, width=80), "bad-boxes", "0.png` is 40 x 20, its annotations say 80 x 20"),
+        (changed("categories", 0, name="cat"), "bad-boxes", "two categories called `cat`: 3 and 9"),
         (changed("images", 0, id=1), "bad-boxes", "number of another image"),
         (changed("images", 0, file_name="../../x.png"), "bad-boxes", "an image outside"),
         (changed("images", 0, file_name="absent.png"), "bad-boxes", "no image `absent.png`"),

@@ -72,7 +72,7 @@ def test_official_parts(valid, tmp_path, write, as_png):
 
 
 def test_pixels_colours_and_orientation(tmp_path, write, as_png):
-    """Grey is the luma, RGB keeps its channels, EXIF turns, 16 bits lose their lower eight."""
+    """Grey is the luma, RGB keeps its channels, EXIF turns."""
     red = np.zeros((4, 6, 3), np.uint8)
     red[:, :, 0] = 200
     turned = io.BytesIO()
@@ -81,8 +81,7 @@ def test_pixels_colours_and_orientation(tmp_path, write, as_png):
     half = np.zeros((6, 4, 3), np.uint8)
     half[:3] = 255
     Image.fromarray(half).save(turned, "png", exif=exif)
-    deep = np.full((4, 6), 0xAB12, np.uint16)
-    kinds = {"deep": as_png(deep), "red": as_png(red), "turned": turned.getvalue()}
+    kinds = {"red": as_png(red), "turned": turned.getvalue()}
     files = {f"train/{name}/{k}.png": content for name, content in kinds.items() for k in range(3)}
     files |= {f"test/{name}/0.png": content for name, content in kinds.items()}
     path = write(tmp_path / "a", files)
@@ -91,13 +90,27 @@ def test_pixels_colours_and_orientation(tmp_path, write, as_png):
         n = data.prepared["normalisation"]
         mean, deviation = (np.array(n[k]).reshape(-1, 1, 1) for k in ("mean", "deviation"))
         x = np.rint((data.test.x * deviation + mean) * 255).astype(int)
-        deep_x, red_x, turned_x = x
-        assert (deep_x == 0xAB).all()
+        red_x, turned_x = x
         assert np.unique(red_x[0]).tolist() == ([60] if channels == 1 else [200])
         assert (turned_x[:, :, 3:] == 255).all()
         assert (turned_x[:, :, :3] == 0).all()
         assert data.prepared["colour"] == ("luma" if channels == 1 else "RGB")
         assert data.prepared["resized"] == 0
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_twelve_bits_in_a_file_of_sixteen_stay_twelve(channels, tmp_path, write, as_png, error):
+    grey = np.arange(0, 4096, 64, dtype=np.uint16).reshape(8, 8)
+    files = {f"{name}/{k}.png": as_png(grey + k) for name in "ab" for k in range(4)}
+    data = load_dataset(write(tmp_path / "a", files), (channels, 8, 8))
+    n = data.prepared["normalisation"]
+    assert n["scale"] == 1
+    back = np.rint(data.train.x[0, -1] * n["deviation"][-1] + n["mean"][-1])
+    assert len(np.unique(back)) == 64
+    np.testing.assert_allclose(back - back[0, 0], grey)
+    write(tmp_path / "a", {"a/9.png": as_png(np.zeros((8, 8), np.uint8))})
+    code, text = error(load_dataset, tmp_path / "a", (channels, 8, 8))
+    assert (code, "a/9.png` has 8 bits a pixel, and `a/0.png` more" in text) == ("bad-images", True)
 
 
 def test_other_sizes_are_resized_as_pillow_does(tmp_path, write, as_png):

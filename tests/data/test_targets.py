@@ -71,6 +71,17 @@ def test_one_label_in_each_row_is_a_class_unless_it_is_said(save):
     assert load_dataset(save(x=X, y=one), (6,), task="multi-label").task == "multi-label"
 
 
+@pytest.mark.parametrize(
+    ("y", "options"),
+    [(Y, {"task": "regression"}), (LABELS[:, :2], {}), (np.arange(80) % 2, {}), (["up", "down"] * 40, {})],
+)
+def test_names_of_what_is_learnt(y, options, save):
+    data = load_dataset(save(x=X, y=y, label_names=["up", "down"]), (6,), **options)
+    assert data.classes == tuple(data.prepared["class counts"]["train"]) == ("up", "down")
+    if data.task == "classification":
+        assert data.prepared["labels"] == {"up": 0, "down": 1}
+
+
 def test_series_with_numbers(tmp_path):
     text = SERIES + "".join(f"{','.join(map(str, row))}:{y}\n" for row, y in zip(X, Y[:, 0], strict=True))
     (tmp_path / "A_TRAIN.ts").write_text(text)
@@ -94,11 +105,19 @@ def test_series_with_numbers(tmp_path):
         (LABELS, {"task": "anomaly"}, "bad-option", "for multi-label, not for anomaly"),
         (LABELS[:, 0], {"task": "multi-label"}, "bad-option", "as a table of 0 and 1"),
         (LABELS * [1, 1, 0], {}, "few-examples", "`2` of .* has no examples"),
+        ({"y": LABELS, "label_names": ["a", "b"]}, {}, "bad-data", "3 labels and 2 names"),
+        (
+            {"y": np.arange(80) % 3, "class_names": ["a", "b"]},
+            {},
+            "bad-data",
+            "2 names of classes, and none is of label 2",
+        ),
+        ({"y": LABELS, "label_names": ["a", "b", "b"]}, {}, "bad-data", "no words, or not all others"),
         (Y[:9], {"task": "regression"}, "bad-data", "80 inputs and labels of the shape 9x2"),
     ],
 )
 def test_refusals(y, options, code, text, save, error):
-    found, message = error(load_dataset, save(x=X, y=y), (6,), **options)
+    found, message = error(load_dataset, save(x=X, **(y if isinstance(y, dict) else {"y": y})), (6,), **options)
     assert found == code
     assert re.search(text, message), message
 
