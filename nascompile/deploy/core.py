@@ -19,6 +19,7 @@ class Core:
         machine: for qemu-system-arm, that runs what this core runs.
         flash: where that machine's programs lie.
         ram: where its data lie; both have room for 4 MiB.
+        vectors: where that machine looks for its vector table; None for the beginning of `flash`.
         per_tick: instructions of a tick of its SysTick, at 8 ns an instruction: 5 at 25 MHz.
     """
 
@@ -27,6 +28,7 @@ class Core:
     machine: str
     flash: int = 0x00000000
     ram: int = 0x20000000
+    vectors: int | None = None
     per_tick: float = 5.0
 
 
@@ -38,6 +40,11 @@ CORES = {
     "Cortex-M33": Core(
         "cortex-m33", "-mcpu=cortex-m33 -mfpu=fpv5-sp-d16 -mthumb -mfloat-abi=hard", "mps2-an505",
         flash=0x10000000, ram=0x38000000, per_tick=6.25,
+    ),
+    # What is at 0 holds half a MiB; SysTick counts at 32 MHz.
+    "Cortex-M55": Core(
+        "cortex-m55", "-mcpu=cortex-m55 -mthumb -mfloat-abi=hard", "mps3-an547",
+        flash=0x28000000, ram=0x60000000, vectors=0, per_tick=3.90625,
     ),
 }  # fmt: skip
 

@@ -25,7 +25,7 @@ from spaces.tensors import Shape
 __all__ = ["counted_operators", "instruction_profile", "kernel_call", "predicted_instructions", "profile_name"]
 
 #: Cores without a processor's extras; the names of the profiles have them short.
-_SHORT = {"Cortex-M0+": "m0plus", "Cortex-M4F": "m4", "Cortex-M7": "m7", "Cortex-M33": "m33"}
+_SHORT = {"Cortex-M0+": "m0plus", "Cortex-M4F": "m4", "Cortex-M7": "m7", "Cortex-M33": "m33", "Cortex-M55": "m55"}
 
 
 def profile_name(core: str, dtype: str) -> str:

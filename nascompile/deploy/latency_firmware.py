@@ -14,7 +14,7 @@ from pathlib import Path
 from nascompile.deploy.core import CORES, Core, core_of
 from nascompile.deploy.errors import DeployError
 from nascompile.deploy.operator_shapes import drawn_calls, places, weight_count
-from nascompile.deploy.project import check_own, memory_layout, placed
+from nascompile.deploy.project import check_own, emulator_layout, memory_layout, placed
 from nascompile.operators import TIMED
 from spaces.operators import C_FUNCTIONS, KernelCall
 from spaces.runtimes.nascompile_c import NascompileC
@@ -165,7 +165,7 @@ def _frame(target: Target, core: Core) -> dict[str, str]:
         **{name: (here / "latency" / name).read_text() for name in ("latency.c", "operators.h", "board.h")},
         "startup.c": (here / "project" / "image" / "startup.c").read_text(),
         "chip.ld": memory_layout(flash, ram),
-        "emulator.ld": memory_layout((core.flash, 2**22), (core.ram, 2**22), 4 * NascompileC.stack),
+        "emulator.ld": emulator_layout(core),
     }
 
 

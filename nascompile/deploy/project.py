@@ -19,7 +19,16 @@ from spaces.runtimes.nascompile_c import NascompileC
 from spaces.targets.target import Region, Target
 from spaces.tensors import Shape
 
-__all__ = ["Vectors", "check_own", "in_memory", "kernel_files", "memory_layout", "placed", "write_project"]
+__all__ = [
+    "Vectors",
+    "check_own",
+    "emulator_layout",
+    "in_memory",
+    "kernel_files",
+    "memory_layout",
+    "placed",
+    "write_project",
+]
 
 #: Of `network.h`: by this a folder is known as an earlier deployment.
 _MARK = "made by nascompile"
@@ -115,27 +124,38 @@ def check_own(folder: Path, file: str = "network.h", mark: str = _MARK, what: st
         raise DeployError.of("not-a-deployment", message, "name a new folder with -o")
 
 
-def memory_layout(flash: tuple[int, int], ram: tuple[int, int], stack: int = NascompileC.stack) -> str:
+def emulator_layout(core: Core) -> str:
+    """A linker script for the machine that emulates a core."""
+    return memory_layout((core.flash, 2**22), (core.ram, 2**22), 4 * NascompileC.stack, core.vectors)
+
+
+def memory_layout(
+    flash: tuple[int, int], ram: tuple[int, int], stack: int = NascompileC.stack, vectors: int | None = None
+) -> str:
     """A linker script.
 
     Args:
         flash: address and bytes.
         ram: address and bytes.
         stack: bytes that are kept free for it.
+        vectors: address of the vector table; None for the beginning of `flash`.
 
     Example:
         >>> print(memory_layout((0x08000000, 2**20), (0x20000000, 2**18)).splitlines()[2].strip())
         FLASH (rx) : ORIGIN = 0x08000000, LENGTH = 1048576
     """
+    apart = "" if vectors is None else f"\n    VECTORS (r) : ORIGIN = 0x{vectors:08x}, LENGTH = 1024"
+    table = "KEEP(*(.vectors))"
+    first = "" if vectors is None else f"    .vectors : {{ {table} }} > VECTORS\n"
     return f"""MEMORY
 {{
     FLASH (rx) : ORIGIN = 0x{flash[0]:08x}, LENGTH = {flash[1]}
-    RAM (rwx) : ORIGIN = 0x{ram[0]:08x}, LENGTH = {ram[1]}
+    RAM (rwx) : ORIGIN = 0x{ram[0]:08x}, LENGTH = {ram[1]}{apart}
 }}
 
 SECTIONS
 {{
-    .text : {{ KEEP(*(.vectors)) *(.text*) *(.rodata*) . = ALIGN(4); }} > FLASH
+{first}    .text : {{ {table} *(.text*) *(.rodata*) . = ALIGN(4); }} > FLASH
     .data : {{ nc_data = .; *(.data*) . = ALIGN(4); nc_data_end = .; }} > RAM AT > FLASH
     nc_data_image = LOADADDR(.data);
     .bss (NOLOAD) : {{ nc_bss = .; *(.bss*) *(COMMON) nc_bss_end = .; }} > RAM
@@ -166,7 +186,7 @@ def _images(target: Target, core: Core | None) -> dict[str, str]:
         "image/startup.c": (here / "image" / "startup.c").read_text(),
         "image/main.c": (here / "image" / "main.c").read_text(),
         "image/chip.ld": memory_layout(flash, ram),
-        "image/emulator.ld": memory_layout((core.flash, 2**22), (core.ram, 2**22), 4 * NascompileC.stack),
+        "image/emulator.ld": emulator_layout(core),
         "check/check.c": (here / "check" / "check.c").read_text(),
     }
 

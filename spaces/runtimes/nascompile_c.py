@@ -26,7 +26,7 @@ __all__ = ["FILE", "SIMD_CORES", "NascompileC", "profile_text"]
 #: Measurements of the C that `nascompile deploy` writes; made by `benchmarks/runtime_profile.py`.
 FILE = Path(__file__).with_name("nascompile-c.json")
 #: Cores that compute two products in one instruction.
-SIMD_CORES = ("Cortex-M4F", "Cortex-M7", "Cortex-M33")
+SIMD_CORES = ("Cortex-M4F", "Cortex-M7", "Cortex-M33", "Cortex-M55")
 
 
 @dataclass(frozen=True)
