@@ -14,7 +14,7 @@ from pathlib import Path
 from nascompile.deploy.core import CORES, Core, core_of
 from nascompile.deploy.errors import DeployError
 from nascompile.deploy.operator_shapes import drawn_calls, places, weight_count
-from nascompile.deploy.project import check_own, emulator_layout, memory_layout, placed
+from nascompile.deploy.project import check_own, emulator_layout, kernel_sources, memory_layout, placed
 from nascompile.operators import TIMED
 from spaces.operators import C_FUNCTIONS, KernelCall
 from spaces.runtimes.nascompile_c import NascompileC
@@ -63,7 +63,7 @@ def write_firmware(
         calls = _drawn(target, dtype)
     texts = {
         "operators.c": _operators(calls, dtype), "README.md": _readme(target, dtype, calls, core),
-        **_kernels(dtype), **_frame(target, core),
+        **kernel_sources(dtype), **_frame(target, core),
     }  # fmt: skip
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -141,12 +141,6 @@ def _row(call: KernelCall, dtype: str, number: int) -> str:
     items += [f".{name} = {number}" for name, number in zip(names, numbers, strict=True)]
     ends = ("-128", "127") if dtype == "int8" else ("-3.4e38f", "3.4e38f")
     return ", ".join([*items, f".low = {ends[0]}", f".high = {ends[1]}"])
-
-
-def _kernels(dtype: str) -> dict[str, str]:
-    """The kernels; the linker leaves out what no row calls."""
-    here = files("nascompile.deploy") / "c" / dtype
-    return {path.name: path.read_text() for path in sorted(here.iterdir(), key=lambda p: p.name)}
 
 
 def _frame(target: Target, core: Core) -> dict[str, str]:

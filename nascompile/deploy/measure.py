@@ -39,10 +39,11 @@ def measured_code(core: Core, dtype: str, folder: Path) -> tuple[dict[str, int],
     """
     code: dict[str, int] = {}
     called: dict[str, set[str]] = {}
-    with as_file(files("nascompile.deploy") / "c" / dtype) as sources:
-        for source in sorted(sources.glob("nc_*.c")):
+    compiler = ["arm-none-eabi-gcc", *core.flags.split(), *FLAGS]
+    with as_file(files("nascompile.deploy") / "c") as sources:
+        for source in sorted(sources.glob(f"{dtype}/nc_*.c")):
             name, target = source.stem.removeprefix("nc_"), folder / f"{source.stem}.o"
-            _said("arm-none-eabi-gcc", *core.flags.split(), *FLAGS, "-c", str(source), "-o", str(target))
+            _said(*compiler, f"-I{sources}", "-c", str(source), "-o", str(target))
             code[name] = _flash(target)
             # Some undefined symbols are named and not used: the linker drops what they stand for.
             used = re.findall(r"R_ARM_\w+\s+(\w+)", _said("arm-none-eabi-objdump", "-r", str(target)))

@@ -25,15 +25,18 @@ __all__ = [
     "emulator_layout",
     "in_memory",
     "kernel_files",
+    "kernel_sources",
     "memory_layout",
     "placed",
     "write_project",
 ]
 
-#: Of `network.h`: by this a folder is known as an earlier deployment.
+#: Of `include/network.h`: by this a folder is known as an earlier deployment.
 _MARK = "made by nascompile"
 #: What an earlier deployment wrote and this one may not.
-_OWN = ("nc_*.[ch]", "chip.mk", "image/*.[ch]", "image/*.ld", "check/*.[ch]")
+_OWN = ("src/nc_*.[ch]", "chip.mk", "image/*.[ch]", "image/*.ld", "test/*.[ch]")
+#: Arduino has the sources' folder alone among the places of headers.
+_FORWARD = '#include "../include/network.h"\n'
 #: Where memories begin if nothing is known: as in the STM32 family.
 _PLACE = {"flash": 0x08000000, "ram": 0x20000000}
 
@@ -61,12 +64,24 @@ def kernel_files(plan: Plan) -> list[str]:
         >>> kernel_files(planned(float_network(example_set("small")[3].build())))
         ['conv', 'slide']
     """
-    here = files("nascompile.deploy") / "c" / plan.dtype
+    sources = kernel_sources(plan.dtype)
     result = {call.kernel for call in plan.calls}
     for kernel in sorted(result):
-        calls = re.findall(r"\bnc_(\w+)\(", (here / f"nc_{kernel}.c").read_text())
-        result |= {name for name in calls if (here / f"nc_{name}.c").is_file()}
+        calls = re.findall(r"\bnc_(\w+)\(", sources[f"nc_{kernel}.c"])
+        result |= {name for name in calls if f"nc_{name}.c" in sources}
     return sorted(result)
+
+
+def kernel_sources(dtype: str) -> dict[str, str]:
+    """The texts of all kernels of a data type and of the headers that they include, by their names.
+
+    Example:
+        >>> sorted(kernel_sources("int8"))[:3]
+        ['nc_add.c', 'nc_avg_pool.c', 'nc_clamp.c']
+    """
+    here = files("nascompile.deploy") / "c"
+    found = [*(here / dtype).iterdir(), here / "nc_compiler.h"]
+    return {path.name: path.read_text() for path in sorted(found, key=lambda path: path.name)}
 
 
 def write_project(
@@ -88,8 +103,9 @@ def write_project(
     """
     core = core_of(target)
     texts = {
-        "network.h": header(plan, name, targets), "network.c": source(plan, name),
-        "check/vectors.h": _vectors(plan, vectors), "README.md": readme,
+        "include/network.h": header(plan, name, targets), "src/network.h": _FORWARD,
+        "src/network.c": source(plan, name),
+        "test/vectors.h": _vectors(plan, vectors), "README.md": readme,
         **_kernels(plan), **_images(target, core),
     }  # fmt: skip
     try:
@@ -104,7 +120,7 @@ def write_project(
         raise DeployError.of("unwritable", message, hint) from None
 
 
-def check_own(folder: Path, file: str = "network.h", mark: str = _MARK, what: str = "deployed network") -> None:
+def check_own(folder: Path, file: str = "include/network.h", mark: str = _MARK, what: str = "deployed network") -> None:
     """Raises unless the folder is new, empty or written earlier: nothing of anybody else's is overwritten.
 
     Args:
@@ -166,9 +182,9 @@ SECTIONS
 
 
 def _kernels(plan: Plan) -> dict[str, str]:
-    here = files("nascompile.deploy") / "c" / plan.dtype
-    names = ["nc_kernels.h", *(f"nc_{name}.c" for name in kernel_files(plan))]
-    return {name: (here / name).read_text() for name in names}
+    sources = kernel_sources(plan.dtype)
+    names = ["nc_compiler.h", "nc_kernels.h", *(f"nc_{name}.c" for name in kernel_files(plan))]
+    return {f"src/{name}": sources[name] for name in names}
 
 
 def _images(target: Target, core: Core | None) -> dict[str, str]:
@@ -187,7 +203,7 @@ def _images(target: Target, core: Core | None) -> dict[str, str]:
         "image/main.c": (here / "image" / "main.c").read_text(),
         "image/chip.ld": memory_layout(flash, ram),
         "image/emulator.ld": emulator_layout(core),
-        "check/check.c": (here / "check" / "check.c").read_text(),
+        "test/check.c": (here / "test" / "check.c").read_text(),
     }
 
 

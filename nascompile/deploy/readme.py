@@ -26,7 +26,8 @@ A network in {dtype} for {title}, made by nascompile.{warning}
 
 ## In your firmware
 
-Take `network.h`, `network.c`, `nc_kernels.h` and the `nc_*.c` files; with CMake, `add_subdirectory` and link `network`.
+Compile every `.c` of `src/`, with `include/` among the places of headers; with CMake, `add_subdirectory` and link
+`network`. `test/` and `image/` are not part of the library.
 
 ```c
 #include "network.h"
@@ -43,7 +44,7 @@ column, channel) is at `(row * columns + column) * channels + channel`.{quantise
 {build}"""
 
 _BUILD = """    make image      # a bare firmware at the chip's addresses: its size, or by how much it does not fit
-    make check      # the test vectors in `check/` on an emulated {core}: 0 outputs differ
+    make check      # the test vectors in `test/` on an emulated {core}: 0 outputs differ
     make host       # a shared library for this computer
 
 On Debian and Ubuntu: `apt-get install make gcc gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm`.

@@ -61,9 +61,9 @@ def test_a_candidate_becomes_a_folder(run: Run) -> None:
     assert "random weights: sizes and speed are real, answers are not" in done.stdout
     assert done.stdout.endswith("written: deploy-mlp2\n")
     files = {str(p.relative_to(run.folder / "deploy-mlp2")) for p in (run.folder / "deploy-mlp2").rglob("*")}
-    assert {"network.h", "network.c", "nc_kernels.h", "nc_linear.c", "CMakeLists.txt", "Makefile", "README.md"} <= files
-    assert {"image/chip.ld", "check/vectors.h"} <= files
-    assert "nc_add.c" not in files
+    assert {"CMakeLists.txt", "Makefile", "README.md", "image/chip.ld", "include/network.h", "test/vectors.h"} <= files
+    assert {"src/network.c", "src/nc_kernels.h", "src/nc_linear.c"} <= files
+    assert "src/nc_add.c" not in files
     told = (run.folder / "deploy-mlp2/README.md").read_text()
     assert told.startswith("# mlp2: 32-16\n")
     assert "**Its weights are random**" in told
@@ -112,8 +112,8 @@ def test_verification_fails_where_the_c_is_wrong(run: Run, monkeypatch: pytest.M
 
     def spoilt(folder: Path, *rest: object, **named: object) -> None:
         real(folder, *rest, **named)  # type: ignore[arg-type]
-        text = (folder / "nc_linear.c").read_text()
-        (folder / "nc_linear.c").write_text(text.replace("nc_raised(sums[k],", "nc_raised(sums[k] + 4000,"))
+        text = (folder / "src/nc_linear.c").read_text()
+        (folder / "src/nc_linear.c").write_text(text.replace("nc_raised(sums[k],", "nc_raised(sums[k] + 4000,"))
 
     monkeypatch.setattr(writing, "write_project", spoilt)
     done = run(*SMALL, "--verify", "-o", "c")
@@ -215,12 +215,12 @@ def test_without_the_tools_the_c_is_written_and_the_tools_are_named(
             (run.folder / "bin" / tool).symlink_to(str(shutil.which(tool)))
     monkeypatch.setenv("PATH", str(run.folder / "bin"))
     assert run("deploy", "mlp2", "32-16", "--mcu", mcu, "-o", "c").code == 0
-    assert (run.folder / "c/network.c").exists()
+    assert (run.folder / "c/src/network.c").exists()
     done = run("deploy", "mlp2", "32-16", "--mcu", mcu, "--verify", "-o", "d")
     assert (done.code, done.stdout) == (2, "")
     assert missing in done.stderr
     assert "apt-get install make gcc gcc-arm-none-eabi" in done.stderr
-    assert (run.folder / "d/network.c").exists()
+    assert (run.folder / "d/src/network.c").exists()
     clear(done)
 
 
@@ -266,16 +266,16 @@ def test_without_onnx_the_c_is_written(run: Run, monkeypatch: pytest.MonkeyPatch
     done = run(*SMALL, "--onnx", "-o", "c")
     assert (done.code, done.stdout) == (2, "")
     assert "writing ONNX needs the package `onnx` [no-onnx]" in done.stderr
-    assert (run.folder / "c/network.c").exists()
+    assert (run.folder / "c/src/network.c").exists()
 
 
 @needs_both
 def test_the_folder_builds_without_nascompile(run: Run) -> None:
     """By make, as its README says; into a folder that held another network before."""
     assert run("deploy", "dscnn", "84-84-84-84-84-84", "--mcu", "stm32f412", "-o", "c").code == 0
-    assert (run.folder / "c/nc_depthwise.c").exists()
+    assert (run.folder / "c/src/nc_depthwise.c").exists()
     assert run(*SMALL, "-o", "c").code == 0
-    assert not (run.folder / "c/nc_depthwise.c").exists()
+    assert not (run.folder / "c/src/nc_depthwise.c").exists()
     for goal in ("image", "check", "host", "library", "clean"):
         done = subprocess.run(["make", goal], cwd=run.folder / "c", capture_output=True, text=True)
         assert done.returncode == 0, done.stderr

@@ -88,7 +88,7 @@ def test_numbers_are_predicted_in_their_own_unit(run: Run) -> None:
     with (run.folder / "r/results.csv").open(newline="") as file:
         assert float(next(csv.DictReader(file))["test"]) == data["networks"][0]["test"]
     assert run("deploy", f"r#{best['number']}", "--mcu", "stm32f412", "-o", "c").code == 0
-    assert "#define NC_TARGET_DEVIATION { " in (run.folder / "c/network.h").read_text()
+    assert "#define NC_TARGET_DEVIATION { " in (run.folder / "c/include/network.h").read_text()
     same = run("select", "r", "-k", "1", "--json")
     assert [one["candidate"] for one in json.loads(same.stdout)["chosen"]] == [best["candidate"]]
 

@@ -81,9 +81,10 @@ def compiled(folder: Path, *flags: str, simd: bool = False, change: tuple[str, s
     if simd:
         (folder / "arm_acle.h").write_text(_ACLE)
         flags = (*flags, "-D__ARM_FEATURE_SIMD32=1", f"-I{folder}", "-Wno-unused-function")
-    there = _changed(folder, change) if change[0] else Path(str(files("nascompile.deploy"))) / "c" / "int8"
-    sources = sorted(map(str, there.glob("*.c")))
-    command = ["cc", *STRICT, "-O2", "-fPIC", "-shared", *flags, *sources, "-o", str(path)]
+    there = Path(str(files("nascompile.deploy"))) / "c"
+    kernels = _changed(folder, change) if change[0] else there / "int8"
+    sources = sorted(map(str, kernels.glob("*.c")))
+    command = ["cc", *STRICT, "-O2", "-fPIC", "-shared", f"-I{there}", *flags, *sources, "-o", str(path)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return path

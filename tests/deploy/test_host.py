@@ -110,7 +110,7 @@ def test_random_networks_of_the_library(kernels: Kernels, name: str) -> None:
 
 MAIN = """
 #include "network.h"
-#include "check/vectors.h"
+#include "test/vectors.h"
 int main(void)
 {
     int wrong = 0;
@@ -137,8 +137,8 @@ def test_sanitisers_find_nothing(name: str, dtype: str, tmp_path: Path) -> None:
     plan, vectors = subject(name, dtype)
     folder = written(tmp_path / "p", plan, vectors)
     (folder / "main.c").write_text(MAIN)
-    sources = sorted(p.name for p in folder.glob("*.c"))
-    checks = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1", "-g", "-I.")
+    sources = ["main.c", *sorted(str(p) for p in folder.glob("src/*.c"))]
+    checks = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1", "-g", "-I.", "-Iinclude")
     done = subprocess.run(["cc", *STRICT, *checks, *sources, "-o", "main"], cwd=folder, capture_output=True, text=True)
     if "cannot find -lasan" in done.stderr or "libasan" in done.stderr:
         pytest.skip("needs the sanitisers of cc: apt-get install gcc")
@@ -215,6 +215,6 @@ def test_numbers_beyond_the_fields_of_c() -> None:
 def test_vectors_lie_as_the_network_reads_them(tmp_path: Path) -> None:
     plan, vectors = subject("conv", "int8")
     folder = written(tmp_path / "p", plan, Vectors(vectors.inputs[:1], vectors.outputs[:1]))
-    text = (folder / "check/vectors.h").read_text()
+    text = (folder / "test/vectors.h").read_text()
     first = vectors.inputs[0].transpose(1, 2, 0).reshape(-1)
     assert "".join(f"{q}," for q in first) in text.replace("\n", "")

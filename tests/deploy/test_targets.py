@@ -30,7 +30,7 @@ network:
 """
 MAIN = """
 #include <stdio.h>
-#include "check/vectors.h"
+#include "test/vectors.h"
 static const float mean[NC_OUTPUT_SIZE] = NC_TARGET_MEAN, deviation[NC_OUTPUT_SIZE] = NC_TARGET_DEVIATION;
 int main(void)
 {
@@ -70,9 +70,9 @@ def test_numbers_come_out_of_the_chip_in_the_unit_of_the_data(tmp_path: Path) ->
         made = deploy(replace(subject, targets=pairs), any_chip("cortex-m4"), tmp_path / subject.dtype)
         assert "NC_TARGET_MEAN" in (made.folder / "README.md").read_text()
         (made.folder / "main.c").write_text(f"#define VALUE(q) ({VALUES[subject.dtype]})\n{MAIN}")
-        files = sorted(str(path) for path in made.folder.glob("*.c"))
-        subprocess.run(["cc", "-std=gnu99", "-Wall", "-Werror", "-I", str(made.folder), *files, "-lm", "-o",
-                        str(tmp_path / "run")], check=True)  # fmt: skip
+        files = sorted(str(path) for path in [made.folder / "main.c", *made.folder.glob("src/*.c")])
+        subprocess.run(["cc", "-std=gnu99", "-Wall", "-Werror", f"-I{made.folder}", f"-I{made.folder}/include", *files,
+                        "-lm", "-o", str(tmp_path / "run")], check=True)  # fmt: skip
         said = subprocess.run([tmp_path / "run"], check=True, capture_output=True, text=True).stdout
         found = np.array(said.split(), float).reshape(-1, 2)
         wanted = np.stack([in_memory(row, made.plan.output) for row in made.vectors.outputs])
@@ -86,4 +86,4 @@ def test_other_tasks_have_none_of_it(tmp_path: Path) -> None:
     candidate = only(SPACE)
     network = candidate.build(seed=1).eval()
     made = deploy(float_deployable(candidate, network, trained=False), any_chip("cortex-m4"), tmp_path / "p")
-    assert "NC_TARGET" not in (made.folder / "network.h").read_text()
+    assert "NC_TARGET" not in (made.folder / "include/network.h").read_text()

@@ -37,7 +37,7 @@ def test_the_kept_networks_are_built_and_the_tables_say_what_they_take(tmp_path:
         assert row["ram_built"] == row["ram"], "by the runtime, RAM is what is alive at once"
         assert abs(row["rom_built"] / row["rom"] - 1) < 0.01
         assert row["instructions"] > row["macs"]
-        assert (folder.path / "deploy" / f"{row['number']:04d}" / "network.c").is_file()
+        assert (folder.path / "deploy" / f"{row['number']:04d}" / "src/network.c").is_file()
     assert Outcome.read(folder) == outcome
     with (folder.path / "results.csv").open() as file:
         table = list(csv.DictReader(file))

@@ -1,6 +1,6 @@
 #include "nc_kernels.h"
 
-void nc_add(const nc_op *op, float *arena)
+NC_SHARED void nc_add(const nc_op *op, float *arena)
 {
     const uint32_t n = (uint32_t)op->out_h * op->out_w * op->out_c;
     const float *x = arena + op->x, *y = arena + op->other;

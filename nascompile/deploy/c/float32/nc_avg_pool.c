@@ -15,4 +15,4 @@ static void mean(const nc_op *op, const nc_window *window, float *out)
     }
 }
 
-void nc_avg_pool(const nc_op *op, float *arena) { nc_slide(op, arena, mean); }
+NC_SHARED void nc_avg_pool(const nc_op *op, float *arena) { nc_slide(op, arena, mean); }

@@ -1,7 +1,7 @@
 #include "nc_kernels.h"
 
 /* The same values, clamped; `in_c` channels into each pixel of a tensor of `out_c`, as a concatenation does. */
-void nc_clip(const nc_op *op, float *arena)
+NC_SHARED void nc_clip(const nc_op *op, float *arena)
 {
     const uint32_t pixels = (uint32_t)op->out_h * op->out_w;
     const float *x = arena + op->x;

@@ -1,7 +1,7 @@
 #include "nc_kernels.h"
 
 /* Add to four sums: n of x times as many weights, in rows that begin `row` apart. */
-static __attribute__((noinline)) void products(const float *x, const float *w, int32_t row, int32_t n, float sums[4])
+static NC_NOINLINE void products(const float *x, const float *w, int32_t row, int32_t n, float sums[4])
 {
     float a = sums[0], b = sums[1], c = sums[2], d = sums[3];
     const float *w1 = w + row, *w2 = w1 + row, *w3 = w2 + row;
@@ -40,4 +40,4 @@ static void conv(const nc_op *op, const nc_window *window, float *out)
         }
 }
 
-void nc_conv(const nc_op *op, float *arena) { nc_slide(op, arena, conv); }
+NC_SHARED void nc_conv(const nc_op *op, float *arena) { nc_slide(op, arena, conv); }

@@ -27,4 +27,4 @@ static void depthwise(const nc_op *op, const nc_window *window, float *out)
     }
 }
 
-void nc_depthwise(const nc_op *op, float *arena) { nc_slide(op, arena, depthwise); }
+NC_SHARED void nc_depthwise(const nc_op *op, float *arena) { nc_slide(op, arena, depthwise); }

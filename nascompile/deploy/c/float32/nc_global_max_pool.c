@@ -1,6 +1,6 @@
 #include "nc_kernels.h"
 
-void nc_global_max_pool(const nc_op *op, float *arena)
+NC_SHARED void nc_global_max_pool(const nc_op *op, float *arena)
 {
     const uint32_t pixels = (uint32_t)op->in_h * op->in_w;
     for (uint32_t c = 0; c < op->out_c; c++) {

@@ -1,6 +1,6 @@
 #include "nc_kernels.h"
 
-void nc_hard_swish(const nc_op *op, float *arena)
+NC_SHARED void nc_hard_swish(const nc_op *op, float *arena)
 {
     const uint32_t n = (uint32_t)op->out_h * op->out_w * op->out_c;
     for (uint32_t k = 0; k < n; k++) {

@@ -2,6 +2,8 @@
 #ifndef NC_KERNELS_H
 #define NC_KERNELS_H
 
+#include "nc_compiler.h"
+
 #include <stdint.h>
 #include <string.h>
 

@@ -15,4 +15,4 @@ static void largest(const nc_op *op, const nc_window *window, float *out)
     }
 }
 
-void nc_max_pool(const nc_op *op, float *arena) { nc_slide(op, arena, largest); }
+NC_SHARED void nc_max_pool(const nc_op *op, float *arena) { nc_slide(op, arena, largest); }

@@ -1,7 +1,7 @@
 #include "nc_kernels.h"
 
 /* The first channel of each group, then the second of each, ... */
-void nc_shuffle(const nc_op *op, float *arena)
+NC_SHARED void nc_shuffle(const nc_op *op, float *arena)
 {
     const uint32_t pixels = (uint32_t)op->out_h * op->out_w, share = (uint32_t)op->in_c / op->groups;
     const float *x = arena + op->x;

@@ -1,6 +1,6 @@
 #include "nc_kernels.h"
 
-void nc_slide(const nc_op *op, float *arena, void (*body)(const nc_op *op, const nc_window *window, float *out))
+NC_SHARED void nc_slide(const nc_op *op, float *arena, void (*body)(const nc_op *op, const nc_window *window, float *out))
 {
     float *out = arena + op->out;
     for (int32_t r = 0; r < op->out_h; r++)

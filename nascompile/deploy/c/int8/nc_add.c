@@ -2,7 +2,7 @@
 
 /* A sum of two tensors: both raised by 20 bits, at half the larger scale of the two. The scale of x is the larger one,
  * so that its factor is a half, the other's the first of two. */
-void nc_add(const nc_op *op, int8_t *arena)
+NC_SHARED void nc_add(const nc_op *op, int8_t *arena)
 {
     const int8_t *x = arena + op->x, *y = arena + op->with.other;
     int8_t *out = arena + op->out, *end = out + (uint32_t)op->out_h * op->out_w * op->out_c;

@@ -58,7 +58,7 @@ static void narrow(const nc_op *op, const nc_window *window, int8_t *out)
     }
 }
 
-void nc_avg_pool(const nc_op *op, int8_t *arena)
+NC_SHARED void nc_avg_pool(const nc_op *op, int8_t *arena)
 {
     nc_slide(op, arena, op->in_c < 4 || op->kernel_h * op->kernel_w > 255 ? narrow : wide);
     nc_clamp(op, arena);

@@ -1,6 +1,6 @@
 #include "nc_kernels.h"
 
-void nc_clamp(const nc_op *op, int8_t *arena)
+NC_SHARED void nc_clamp(const nc_op *op, int8_t *arena)
 {
     if (op->low == INT8_MIN && op->high == INT8_MAX)
         return;

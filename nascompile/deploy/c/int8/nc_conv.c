@@ -18,7 +18,7 @@ static inline lane *start(lane *lanes, int32_t pixel, int32_t size)
     return lanes + 2 * pixel;
 }
 
-static inline void pair(lane *to, int32_t value) { memcpy(__builtin_assume_aligned(to, 4), &value, 4); }
+static inline void pair(lane *to, int32_t value) { memcpy(NC_WORDS(to), &value, 4); }
 
 static lane *copied(lane *to, const int8_t *x, int32_t n)
 {
@@ -68,7 +68,7 @@ typedef struct {
 } group;
 
 /* Lay out a window: row by row in one go where it can be, else place by place; outside of the input stands zero. */
-static __attribute__((noinline)) void window(const group *g, int32_t top, int32_t left, lane *to)
+static NC_NOINLINE void window(const group *g, int32_t top, int32_t left, lane *to)
 {
     const nc_op *op = g->op;
     const int32_t columns = op->kernel_w, channels = op->in_c, depth = g->depth, row = op->in_w * channels;
@@ -91,7 +91,7 @@ static __attribute__((noinline)) void window(const group *g, int32_t top, int32_
 }
 
 /* The outputs of a channel, the last one first: so what lies on another one is covered by it. */
-static inline __attribute__((always_inline)) void stored(
+static NC_INLINE void stored(
     const group *g, int32_t channel, int8_t *out, int32_t a, int32_t b, int32_t c, int32_t d)
 {
     int32_t right = g->rights[channel];
@@ -110,17 +110,19 @@ static inline __attribute__((always_inline)) void stored(
 }
 
 /* Two channels of four pixels; the second one, written before the first, may lie on it. */
-static __attribute__((noinline, optimize("O2", "no-schedule-insns", "no-schedule-insns2"))) void pair_of_channels(
+static NC_NOINLINE NC_OPTIMIZE("O2", "no-schedule-insns", "no-schedule-insns2") void pair_of_channels(
     const group *g, int32_t channel, const int8_t *w, int8_t *out, int32_t second)
 {
     const int32_t *bias = g->biases + channel;
 #if defined(__ARM_FEATURE_SIMD32)
     int32_t a0 = bias[0], a1 = a0, a2 = a0, a3 = a0, b0 = bias[1], b1 = b0, b2 = b0, b3 = b0;
-    const nc_pair *x = __builtin_assume_aligned(g->lanes, 4), *end = x + 2 * g->size;
+    const nc_pair *x = NC_WORDS(g->lanes), *end = x + 2 * g->size;
     do {
+#if defined(__GNUC__)
 #pragma GCC unroll 2
+#endif
         for (int32_t k = 0; k < 2; k++) {
-            const uint32_t word = nc_word(__builtin_assume_aligned(w, 4));
+            const uint32_t word = nc_word(NC_WORDS(w));
             const int32_t a = nc_even(word), b = nc_odd(word);
             int32_t u, v;
             w += 4;
@@ -144,7 +146,7 @@ static __attribute__((noinline, optimize("O2", "no-schedule-insns", "no-schedule
 }
 
 /* All channels of the group, of `count` pixels. */
-static __attribute__((noinline)) void pixels(group *g, int32_t channel, const int8_t *w, int8_t *out, int32_t count)
+static NC_NOINLINE void pixels(group *g, int32_t channel, const int8_t *w, int8_t *out, int32_t count)
 {
     const int32_t step = g->op->out_c;
     for (int32_t k = 0; k < 3; k++)
@@ -153,7 +155,7 @@ static __attribute__((noinline)) void pixels(group *g, int32_t channel, const in
         pair_of_channels(g, channel + o, w, out + o, o + 1 < g->share);
 }
 
-void nc_conv(const nc_op *op, int8_t *arena)
+NC_SHARED void nc_conv(const nc_op *op, int8_t *arena)
 {
     const int32_t step = op->out_c;
     const int8_t *weights = op->with.weights;

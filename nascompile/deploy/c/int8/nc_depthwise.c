@@ -44,7 +44,7 @@ typedef struct {
 
 /* What a strip reads of a channel, `rows` from the one at `top` on; outside of the input stands its zero point, unless
  * it does so from the channel before. */
-static __attribute__((noinline)) void lay_out(const filter *f, const int8_t *x, int32_t top, int32_t rows, int again)
+static NC_NOINLINE void lay_out(const filter *f, const int8_t *x, int32_t top, int32_t rows, int again)
 {
     const int32_t stride = f->along.stride, x_step = f->along.x_step;
     cell *to = f->plane;
@@ -76,7 +76,7 @@ static __attribute__((noinline)) void lay_out(const filter *f, const int8_t *x, 
 
 #if defined(__ARM_FEATURE_SIMD32)
 /* The weights of a channel in pairs: those of a window at an even place and at an odd one in turn. */
-static __attribute__((noinline)) void unpack(const filter *f, const int8_t *w, weight *to)
+static NC_NOINLINE void unpack(const filter *f, const int8_t *w, weight *to)
 {
     for (int32_t rows = f->across.kernel; rows > 0; rows--)
         for (int32_t phase = 0; phase < f->phases; phase++) {
@@ -95,7 +95,7 @@ static __attribute__((noinline)) void unpack(const filter *f, const int8_t *w, w
 
 #if defined(__ARM_FEATURE_SIMD32)
 /* Of four outputs the products of four places, from which two begin at each word. */
-static inline __attribute__((always_inline)) void places(
+static NC_INLINE void places(
     const nc_pair **p, const weight **w, int32_t *a, int32_t *b, int32_t *c, int32_t *d)
 {
     int32_t u, v, even, odd;
@@ -109,7 +109,7 @@ static inline __attribute__((always_inline)) void places(
 #endif
 
 /* `lines` of outputs, the windows of the first of which begin at x. */
-static __attribute__((noinline, optimize("O2", "no-schedule-insns", "no-schedule-insns2"))) void slide(
+static NC_NOINLINE NC_OPTIMIZE("O2", "no-schedule-insns", "no-schedule-insns2") void slide(
     const filter *f, const cell *x, int8_t *out, int32_t lines)
 {
     for (; lines > 0; lines--, x += f->line, out += f->across.out_step) {
@@ -120,7 +120,7 @@ static __attribute__((noinline, optimize("O2", "no-schedule-insns", "no-schedule
             const weight *w = f->weights;
             int32_t a = f->bias, b = a, c = a, d = a;
 #if defined(__ARM_FEATURE_SIMD32)
-            const nc_pair *p = __builtin_assume_aligned(window, 4);
+            const nc_pair *p = NC_WORDS(window);
             const int32_t gap = f->gap;
             const weight *end = f->end;
             if (f->words == 2) /* windows of two or three places */
@@ -174,7 +174,7 @@ static __attribute__((noinline, optimize("O2", "no-schedule-insns", "no-schedule
     }
 }
 
-static __attribute__((noinline)) side side_of(const nc_op *op, int rows)
+static NC_NOINLINE side side_of(const nc_op *op, int rows)
 {
     const int32_t channels = op->in_c;
     if (rows)
@@ -183,7 +183,7 @@ static __attribute__((noinline)) side side_of(const nc_op *op, int rows)
     return (side){op->in_w, op->out_w, op->kernel_w, op->stride_w, op->pad_left, channels, channels};
 }
 
-void nc_depthwise(const nc_op *op, int8_t *arena)
+NC_SHARED void nc_depthwise(const nc_op *op, int8_t *arena)
 {
     const int32_t channels = op->in_c;
     const int turned = op->out_w * ((op->out_h + 3) >> 2) < op->out_h * ((op->out_w + 3) >> 2);

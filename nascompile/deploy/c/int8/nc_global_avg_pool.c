@@ -1,7 +1,7 @@
 #include "nc_kernels.h"
 
 /* Four channels at a time, where there are so many; the last four may have been computed in part before. */
-void nc_global_avg_pool(const nc_op *op, int8_t *arena)
+NC_SHARED void nc_global_avg_pool(const nc_op *op, int8_t *arena)
 {
     const int32_t pixels = (int32_t)op->in_h * op->in_w, channels = op->in_c, count = nc_min(4, channels);
     const int32_t start = -pixels * op->zero;

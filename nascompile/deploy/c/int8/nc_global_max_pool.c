@@ -1,6 +1,6 @@
 #include "nc_kernels.h"
 
-void nc_global_max_pool(const nc_op *op, int8_t *arena)
+NC_SHARED void nc_global_max_pool(const nc_op *op, int8_t *arena)
 {
     const uint32_t pixels = (uint32_t)op->in_h * op->in_w;
     for (uint32_t c = 0; c < op->out_c; c++) {

@@ -3,6 +3,8 @@
 #ifndef NC_KERNELS_H
 #define NC_KERNELS_H
 
+#include "nc_compiler.h"
+
 #include <stdint.h>
 #include <string.h>
 
@@ -128,7 +130,7 @@ static inline int32_t nc_odd(uint32_t word)
 }
 
 /* A word of two int16, wherever these have been written. */
-typedef int32_t __attribute__((may_alias)) nc_pair;
+typedef int32_t NC_ALIAS nc_pair;
 
 /* Two words, and on to the next ones. */
 static inline const nc_pair *nc_two(const nc_pair *x, int32_t *first, int32_t *second)
@@ -202,11 +204,11 @@ static inline int32_t nc_upper(int32_t a, int32_t b)
 }
 #else
 /* Add to four sums: products of elements 0, step, 2 * step, ... before `end` of w with those of x0 to x3. */
-static inline __attribute__((always_inline)) void nc_four(int32_t sums[4], const int8_t *x0, const int8_t *x1, const int8_t *x2, const int8_t *x3,
+static NC_INLINE void nc_four(int32_t sums[4], const int8_t *x0, const int8_t *x1, const int8_t *x2, const int8_t *x3,
     const int8_t *w, int32_t step, int32_t end)
 {
     int32_t k = 0;
-#if defined(__thumb__) && !defined(__thumb2__)
+#if defined(__thumb__) && !defined(__thumb2__) && !defined(__clang__)
     /* The sums in upper registers, which a compiler leaves unused; the same in C below. */
     register int32_t a __asm__("r8") = sums[0], b __asm__("r9") = sums[1], c __asm__("r10") = sums[2];
     register int32_t d __asm__("r11") = sums[3], last __asm__("r12") = end;

@@ -1,22 +1,22 @@
 #include "nc_kernels.h"
 
 /* Four outputs of n inputs, a multiple of four; the rows of weights are as long, zero behind the last input. */
-static __attribute__((noinline)) void products(const int8_t *x, const int8_t *const w[4], int32_t n, int32_t sums[4])
+static NC_NOINLINE void products(const int8_t *x, const int8_t *const w[4], int32_t n, int32_t sums[4])
 {
 #if defined(__ARM_FEATURE_SIMD32)
     const int8_t *w0 = w[0], *w1 = w[1], *w2 = w[2], *w3 = w[3], *end = x + n;
     int32_t a = sums[0], b = sums[1], c = sums[2], d = sums[3];
     do {
-        uint32_t word = nc_word(__builtin_assume_aligned(x, 4));
+        uint32_t word = nc_word(NC_WORDS(x));
         const int32_t even = nc_even(word), odd = nc_odd(word);
         x += 4;
-        word = nc_word(__builtin_assume_aligned(w0, 4)), w0 += 4;
+        word = nc_word(NC_WORDS(w0)), w0 += 4;
         nc_dual(&a, even, nc_even(word)), nc_dual(&a, odd, nc_odd(word));
-        word = nc_word(__builtin_assume_aligned(w1, 4)), w1 += 4;
+        word = nc_word(NC_WORDS(w1)), w1 += 4;
         nc_dual(&b, even, nc_even(word)), nc_dual(&b, odd, nc_odd(word));
-        word = nc_word(__builtin_assume_aligned(w2, 4)), w2 += 4;
+        word = nc_word(NC_WORDS(w2)), w2 += 4;
         nc_dual(&c, even, nc_even(word)), nc_dual(&c, odd, nc_odd(word));
-        word = nc_word(__builtin_assume_aligned(w3, 4)), w3 += 4;
+        word = nc_word(NC_WORDS(w3)), w3 += 4;
         nc_dual(&d, even, nc_even(word)), nc_dual(&d, odd, nc_odd(word));
     } while (x < end);
     sums[0] = a, sums[1] = b, sums[2] = c, sums[3] = d;
@@ -26,7 +26,7 @@ static __attribute__((noinline)) void products(const int8_t *x, const int8_t *co
 }
 
 /* An output of all inputs, four at a time; the last one also in place of those that are left over. */
-void nc_linear(const nc_op *op, int8_t *arena)
+NC_SHARED void nc_linear(const nc_op *op, int8_t *arena)
 {
     const int32_t n = (op->in_h * op->in_w * op->in_c + 3) & ~3, channels = op->out_c;
     const int8_t *w[4];

@@ -47,4 +47,4 @@ static void narrow(const nc_op *op, const nc_window *window, int8_t *out)
     }
 }
 
-void nc_max_pool(const nc_op *op, int8_t *arena) { nc_slide(op, arena, op->in_c < 4 ? narrow : wide); }
+NC_SHARED void nc_max_pool(const nc_op *op, int8_t *arena) { nc_slide(op, arena, op->in_c < 4 ? narrow : wide); }

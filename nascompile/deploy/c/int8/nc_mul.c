@@ -1,7 +1,7 @@
 #include "nc_kernels.h"
 
 /* A gate per channel times a tensor. */
-void nc_mul(const nc_op *op, int8_t *arena)
+NC_SHARED void nc_mul(const nc_op *op, int8_t *arena)
 {
     const uint32_t pixels = (uint32_t)op->out_h * op->out_w;
     const int8_t *gates = arena + op->x, *y = arena + op->with.other;

@@ -2,7 +2,7 @@
 
 /* The same values at another scale, clamped; `in_c` channels into each pixel of a tensor of `out_c`, as a concatenation
  * does. */
-void nc_requantise(const nc_op *op, int8_t *arena)
+NC_SHARED void nc_requantise(const nc_op *op, int8_t *arena)
 {
     const uint32_t pixels = (uint32_t)op->out_h * op->out_w;
     const int8_t *x = arena + op->x;

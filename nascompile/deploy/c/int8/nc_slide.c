@@ -1,6 +1,6 @@
 #include "nc_kernels.h"
 
-void nc_slide(const nc_op *op, int8_t *arena, void (*body)(const nc_op *op, const nc_window *window, int8_t *out))
+NC_SHARED void nc_slide(const nc_op *op, int8_t *arena, void (*body)(const nc_op *op, const nc_window *window, int8_t *out))
 {
     int8_t *out = arena + op->out;
     int32_t top = -op->pad_top;

@@ -1,7 +1,7 @@
 #include "nc_kernels.h"
 
 /* `out_c` channels of each pixel of a tensor of `in_c`; `x` is where the first of them lies. Not memcpy. */
-__attribute__((optimize("no-tree-loop-distribute-patterns"))) void nc_split(const nc_op *op, int8_t *arena)
+NC_SHARED NC_OPTIMIZE("no-tree-loop-distribute-patterns") void nc_split(const nc_op *op, int8_t *arena)
 {
     const uint32_t pixels = (uint32_t)op->out_h * op->out_w;
     const int8_t *x = arena + op->x;

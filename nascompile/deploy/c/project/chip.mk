@@ -18,17 +18,17 @@ image: $(BUILD)/image.elf
 
 $(BUILD)/%.o: %.c $(HEADERS)
 	@mkdir -p $(dir $@)
-	$(CROSS)gcc $(CPU) $(CFLAGS) -c $< -o $@
+	$(CROSS)gcc $(CPU) $(CFLAGS) -Iinclude -c $< -o $@
 
 $(BUILD)/libnetwork.a: $(OBJECTS)
 	rm -f $@
 	$(CROSS)ar rcs $@ $^
 
 $(BUILD)/image.elf: $(OBJECTS) image/main.c image/startup.c image/chip.ld
-	$(CROSS)gcc $(CPU) $(CFLAGS) $(LINK) -I. -T image/chip.ld $(filter %.o %.c,$^) -o $@
+	$(CROSS)gcc $(CPU) $(CFLAGS) $(LINK) -Iinclude -T image/chip.ld $(filter %.o %.c,$^) -o $@
 
-$(BUILD)/check.elf: $(OBJECTS) check/check.c check/vectors.h image/startup.c image/emulator.ld
-	$(CROSS)gcc $(CPU) $(CFLAGS) $(LINK) -I. -T image/emulator.ld $(filter %.o %.c,$^) -o $@
+$(BUILD)/check.elf: $(OBJECTS) test/check.c test/vectors.h image/startup.c image/emulator.ld
+	$(CROSS)gcc $(CPU) $(CFLAGS) $(LINK) -Iinclude -T image/emulator.ld $(filter %.o %.c,$^) -o $@
 
 check: $(BUILD)/check.elf
 	qemu-system-arm -M $(MACHINE) -nographic -monitor none -serial none \
