@@ -19,6 +19,8 @@ __all__ = ["missing", "needs", "program"]
 TOOLS = {
     "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
     "cc": "gcc libc6-dev",
+    "clang": "clang",
+    "cmake": "cmake",
     "dot": "graphviz",
     "git": "git",
     "make": "make",

@@ -48,7 +48,7 @@ def deploy(
     dtype: Annotated[str, typer.Option("--dtype", help="int8 or float32.", metavar="TYPE")] = "int8",
     output: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="The folder to write. Default: deploy-SPACE-K.", metavar="DIR"),
+        typer.Option("--out", "-o", help="The folder to write. Default: deploy-SPACE-K, deploy-PREFIX.", metavar="DIR"),
         FOLDER,
     ] = None,
     verify: Annotated[
@@ -56,6 +56,12 @@ def deploy(
         typer.Option("--verify", help="Build it here and for the chip, run both (the chip's core emulated), compare."),
     ] = False,
     onnx: Annotated[bool, typer.Option("--onnx", help="Write the network as network.onnx too, in float32.")] = False,
+    prefix: Annotated[
+        str,
+        typer.Option(
+            "--prefix", help="Of the library's names in C, so that several fit in a firmware.", metavar="NAME"
+        ),
+    ] = "nc",
     as_json: Json = False,
 ) -> None:
     """Write a network as plain C99 without dependencies: static buffers, one call, a Makefile and a CMake file.
@@ -71,12 +77,14 @@ def deploy(
       nascompile deploy dscnn 84-112-84-84-84-196 --mcu stm32f412 --verify
     """
     from nascompile.deploy import deploy as writing
+    from nascompile.deploy.naming import PREFIX, Naming
 
     if dtype not in ("int8", "float32"):
         raise NascompileError.of("wrong-value", f"--dtype cannot be `{dtype}`", "it is int8 or float32")
     with working(f"deploying {what}") as progress:
+        naming = Naming(prefix)
         subject, target, name = _subject(what, candidate, overrides or [], mcu, dtype)
-        made = writing.deploy(subject, target, output or Path(name))
+        made = writing.deploy(subject, target, output or Path(name if prefix == PREFIX else f"deploy-{prefix}"), naming)
         if onnx:
             from nascompile.deploy.onnx_file import write_onnx
 
@@ -96,8 +104,10 @@ def deployment_data(made: Deployed, shown: Verified | None) -> dict[str, Any]:
     """A deployment as plain data: what was predicted, and what was measured."""
     data: dict[str, Any] = {
         "candidate": str(made.subject.candidate), "trained": made.subject.trained, "dtype": made.plan.dtype,
-        "target": made.target.name, "folder": str(made.folder), "predicted": made.predicted,
+        "target": made.target.name, "folder": str(made.folder), "prefix": made.naming.prefix,
+        "kept": {"edited": made.kept.edited, "foreign": made.kept.foreign}, "predicted": made.predicted,
         "ram_plan": made.ram, "ram_plan_proven": made.plan.memory.proven,
+        "ram_region": made.target.ram_region.name,
     }  # fmt: skip
     if shown is None:
         return data
@@ -171,6 +181,8 @@ def _print(made: Deployed, shown: Verified | None) -> None:
         cells = [_bytes(predicted[word]), *([_bytes(measured)] if sizes else []), _bytes(chip[word])]
         rows.add_row(word, *cells)
     print_table(rows)
+    if sum(region.kind == "ram" for region in made.target.regions) > 1:
+        out.print(f"RAM is that of {made.target.ram_region.name}, the largest region for feature maps", markup=False)
     out.print(f"RAM by even and odd buffers (EBS Eq. 4): {made.predicted['ram_pingpong']:,} B")
     if shown:
         _print_proof(made, shown)
@@ -181,6 +193,16 @@ def _print(made: Deployed, shown: Verified | None) -> None:
     if "instructions" in made.predicted:
         out.print(f"instructions predicted: {made.predicted['instructions']:,}; instructions are not cycles")
     out.print(f"written: {made.folder}", soft_wrap=True, markup=False)
+    _print_kept(made)
+
+
+def _print_kept(made: Deployed) -> None:
+    """What stands in the folder that this deployment did not write."""
+    if made.kept.edited:
+        out.print(f"edited since, so left as they are: {', '.join(made.kept.edited)}; delete them and deploy again for "
+                  f"those of this network", soft_wrap=True, markup=False)  # fmt: skip
+    if made.kept.foreign:
+        out.print(f"yours, left alone: {', '.join(made.kept.foreign)}", soft_wrap=True, markup=False)
 
 
 def _print_proof(made: Deployed, shown: Verified) -> None:

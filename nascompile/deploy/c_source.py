@@ -26,20 +26,85 @@ _HEADER = """\
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
 typedef {type} nc_value;
 
 #define NC_INPUT_SIZE {input_size}
 #define NC_OUTPUT_SIZE {output_size}
 #define NC_RAM {ram} /* bytes of all tensors together: the .bss of the network */
 {steps}
-/* Run the network; gives 0. Either argument may be 0: the input is then taken from nc_input(), where it must be put
- * anew for every call, and the output left at nc_output() until the next call. Not reentrant. */
+/* Where things lie is said to the compiler of src/, by
+ *   -DNC_ARENA_SECTION=.dtcm    the section of the tensors, without quotes; nobody need clear it;
+ *   -DNC_WEIGHTS_SECTION=.qspi  the section of all constants;
+ *   -DNC_ARENA_EXTERN           the tensors lie where nc_arena points to: NC_RAM bytes, from a multiple of four on,
+ *                               free for anything else from nc_output() until the next input. */
+#ifdef NC_ARENA_EXTERN
+extern void *nc_arena;
+#endif
+
+/* Run the network; gives 0, or 1 where nc_arena is none. Either argument may be 0: the input is then taken from
+ * nc_input(), where it must be put anew for every call, and the output left at nc_output() until the next call. Not
+ * reentrant. */
 int nc_run(const nc_value *in, nc_value *out);
 
 nc_value *nc_input(void);
 const nc_value *nc_output(void);
 
+#ifdef __cplusplus
+}}
 #endif
+
+#endif
+"""
+#: Of `network.c`, what stands before the constants, and behind them.
+_PLACES = """\
+#include "network.h"
+#include "nc_kernels.h"
+
+#ifdef NC_WEIGHTS_SECTION
+#define NC_WEIGHTS NC_IN(NC_QUOTED(NC_WEIGHTS_SECTION))
+#else
+#define NC_WEIGHTS
+#endif
+
+#ifdef NC_ARENA_EXTERN
+#define arena (({type} *)nc_arena)
+#elif defined(NC_ARENA_SECTION)
+NC_ALIGNED static {type} arena[NC_RAM / sizeof({type})] NC_IN(NC_QUOTED(NC_ARENA_SECTION));
+#else
+NC_ALIGNED static {type} arena[NC_RAM / sizeof({type})];
+#endif
+"""
+_RUN = """\
+/* Not memcpy, which would take 300 bytes. */
+static NC_NOINLINE NC_OPTIMIZE("no-tree-loop-distribute-patterns") void copy(
+    nc_value *to, const nc_value *from, uint32_t count)
+{{
+    while (count--)
+        *to++ = *from++;
+}}
+
+int nc_run(const nc_value *in, nc_value *out)
+{{
+#ifdef NC_ARENA_EXTERN
+    if (!nc_arena || (uintptr_t)nc_arena % 4)
+        return 1;
+#endif
+    if (in)
+        copy(arena + {input}, in, NC_INPUT_SIZE);
+    for (const nc_op *op = ops; op < ops + {calls}; op++)
+        op->run(op, arena);
+    if (out)
+        copy(out, arena + {output}, NC_OUTPUT_SIZE);
+    return 0;
+}}
+
+nc_value *nc_input(void) {{ return arena + {input}; }}
+
+const nc_value *nc_output(void) {{ return arena + {output}; }}
 """
 #: Characters of a line of constants.
 _WIDTH = 116
@@ -104,40 +169,13 @@ def source(plan: Plan, name: str) -> str:
         name: of the network, for the comment at the top.
     """
     kind = _TYPE[plan.dtype]
-    parts = [f"/* {name}; made by nascompile. */", '#include "network.h"', '#include "nc_kernels.h"', "",
-             "#define NC_ALIGNED __attribute__((aligned(4)))", "",
-             f"static {kind} arena[NC_RAM / sizeof({kind})] NC_ALIGNED;", ""]  # fmt: skip
+    parts = [f"/* {name}; made by nascompile. */", _PLACES.format(type=kind)]
     rows = []
     for k, call in enumerate(plan.calls):
         parts += _constants(plan.dtype, k, call)
         rows.append(_row(plan.dtype, k, call))
-    parts += [f"static const nc_op ops[{len(rows)}] = {{", *rows, "};", ""]
-    parts += [
-        "/* Not memcpy, which would take 300 bytes. */",
-        '__attribute__((noinline, optimize("no-tree-loop-distribute-patterns")))',
-        "static void copy(nc_value *to, const nc_value *from, uint32_t count)",
-        "{",
-        "    while (count--)",
-        "        *to++ = *from++;",
-        "}",
-        "",
-        "int nc_run(const nc_value *in, nc_value *out)",
-        "{",
-        "    if (in)",
-        f"        copy(arena + {plan.input_at}, in, NC_INPUT_SIZE);",
-        f"    for (const nc_op *op = ops; op < ops + {len(rows)}; op++)",
-        "        op->run(op, arena);",
-        "    if (out)",
-        f"        copy(out, arena + {plan.output_at}, NC_OUTPUT_SIZE);",
-        "    return 0;",
-        "}",
-        "",
-        f"nc_value *nc_input(void) {{ return arena + {plan.input_at}; }}",
-        "",
-        f"const nc_value *nc_output(void) {{ return arena + {plan.output_at}; }}",
-        "",
-    ]
-    return "\n".join(parts)
+    parts += [f"static const nc_op ops[{len(rows)}] NC_WEIGHTS = {{", *rows, "};", ""]
+    return "\n".join([*parts, _RUN.format(input=plan.input_at, output=plan.output_at, calls=len(rows))])
 
 
 def _shape(shape: Any) -> str:
@@ -150,16 +188,16 @@ def _constants(dtype: str, number: int, call: Call) -> list[str]:
         arrays = {"biases": call.words, "weights": call.weights}
         for name, array in arrays.items():
             if array is not None and len(array):
-                lines += _array(f"static const float {name}{number}[{len(array)}] = {{", array, "};")
+                lines += _array(f"static const float {name}{number}[{len(array)}] NC_WEIGHTS = {{", array, "};")
         return lines
     if len(call.words):
         opening = (
             f"static const struct {{ int32_t words[{len(call.words)}]; int8_t bytes[{len(call.bytes)}]; }} "
-            f"scales{number} = {{"
+            f"scales{number} NC_WEIGHTS = {{"
         )
         lines += [opening, *_array("{", call.words, "},"), *_array("{", call.bytes, "}"), "};"]
     if call.weights is not None:
-        opening = f"static const int8_t weights{number}[{len(call.weights)}] NC_ALIGNED = {{"
+        opening = f"NC_ALIGNED static const int8_t weights{number}[{len(call.weights)}] NC_WEIGHTS = {{"
         lines += _array(opening, call.weights, "};")
     return lines
 

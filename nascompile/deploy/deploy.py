@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from nascompile.deploy.core import core_of
 from nascompile.deploy.deployable import Deployable, predicted
 from nascompile.deploy.deployed import Deployed
 from nascompile.deploy.instructions import predicted_instructions
-from nascompile.deploy.project import check_own, in_memory, write_project
+from nascompile.deploy.manifest import check_folder_holds
+from nascompile.deploy.naming import PLAIN, Naming
+from nascompile.deploy.project import HOLDS, in_memory, write_project
 from nascompile.deploy.readme import readme
 from nascompile.deploy.toolchain import Checked, Sizes, build_image, host_library, run_check, run_host
 from spaces.costs.latency import LatencyError
@@ -54,27 +56,28 @@ class Verified:
         )
 
 
-def deploy(subject: Deployable, target: Target, folder: Path) -> Deployed:
+def deploy(subject: Deployable, target: Target, folder: Path, naming: Naming = PLAIN) -> Deployed:
     """Write a network as C.
 
     Args:
         subject: the network.
         target: the chip.
         folder: made if it is not there; else empty, or of an earlier deployment.
+        naming: of the library.
 
     Raises:
         DeployError: a number of the network does not fit into C's fields, or the folder cannot be written, or holds
             something else.
     """
-    check_own(folder)
+    check_folder_holds(folder, HOLDS)
     plan, vectors = planned(subject.network, target.core in SIMD_CORES), subject.vectors()
     foretold = predicted(subject.candidate, target, subject.dtype)
     with suppress(LatencyError):  # there is no profile of this core
         foretold["instructions"] = predicted_instructions(plan, named_profile(NascompileC.name, target, subject.dtype))
-    made = Deployed(folder, subject, target, plan, foretold, vectors=vectors)
+    made = Deployed(folder, subject, target, plan, foretold, vectors=vectors, naming=naming)
     name, text = str(subject.candidate), readme(made)
-    write_project(folder, plan, target, vectors, name=name, readme=text, targets=subject.targets)
-    return made
+    kept = write_project(folder, plan, target, vectors, name=name, readme=text, targets=subject.targets, naming=naming)
+    return replace(made, kept=kept)
 
 
 def verify(made: Deployed) -> Verified:
@@ -85,7 +88,7 @@ def verify(made: Deployed) -> Verified:
     """
     inputs = _rows(made.vectors.inputs, made.plan.input)
     wanted = _rows(made.vectors.outputs, made.plan.output)
-    found = run_host(host_library(made.folder), inputs, made.plan.output.size)
+    found = run_host(host_library(made.folder, made.naming.name), inputs, made.plan.output.size, made.naming.prefix)
     host = float(np.abs(found.astype(np.float64) - wanted).max())
     allowed = 0.0 if made.plan.dtype == "int8" else TOLERANCE * max(1.0, float(np.abs(wanted).max()))
     core = core_of(made.target)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from nascompile.deploy.calls import Plan
 from nascompile.deploy.deployable import Deployable
+from nascompile.deploy.manifest import NOTHING, Kept
+from nascompile.deploy.naming import PLAIN, Naming
 from nascompile.deploy.project import Vectors
 from spaces.targets.target import Target
 
@@ -24,6 +26,8 @@ class Deployed:
         plan: its calls and its memory.
         predicted: see `nascompile.deploy.deployable.predicted`; and `instructions`, where the core was counted on.
         vectors: inputs and outputs of its check.
+        naming: of the library.
+        kept: what stays of the user's files in the folder.
     """
 
     folder: Path
@@ -32,6 +36,8 @@ class Deployed:
     plan: Plan
     predicted: dict[str, int]
     vectors: Vectors
+    naming: Naming = PLAIN
+    kept: Kept = NOTHING
 
     @property
     def ram(self) -> int:

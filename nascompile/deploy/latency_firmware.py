@@ -13,8 +13,9 @@ from pathlib import Path
 
 from nascompile.deploy.core import CORES, Core, core_of
 from nascompile.deploy.errors import DeployError
+from nascompile.deploy.manifest import check_folder_holds, write_folder
 from nascompile.deploy.operator_shapes import drawn_calls, places, weight_count
-from nascompile.deploy.project import check_own, emulator_layout, kernel_sources, memory_layout, placed
+from nascompile.deploy.project import emulator_layout, kernel_sources, memory_layout, placed
 from nascompile.operators import TIMED
 from spaces.operators import C_FUNCTIONS, KernelCall
 from spaces.runtimes.nascompile_c import NascompileC
@@ -22,6 +23,8 @@ from spaces.targets.target import Target
 
 __all__ = ["write_firmware"]
 
+#: What the folder holds, for its manifest.
+_HOLDS = "firmware"
 #: Bytes of activations and of weights that a table uses at most, however much the chip has.
 _ARENA, _WEIGHTS = 192 * 1024, 160 * 1024
 #: Bytes of flash that code, table and their texts take at most.
@@ -58,22 +61,14 @@ def write_firmware(
         known = ", ".join(CORES)
         message = f"the core of {target.title}, {target.core}, is not one that C can be built for here"
         raise DeployError.of("no-core", message, f"those are: {known}")
-    check_own(folder, "operators.h", "whose shapes were drawn at random", "firmware")
+    check_folder_holds(folder, _HOLDS)
     if calls is None:
         calls = _drawn(target, dtype)
     texts = {
         "operators.c": _operators(calls, dtype), "README.md": _readme(target, dtype, calls, core),
         **kernel_sources(dtype), **_frame(target, core),
     }  # fmt: skip
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for stale in folder.glob("nc_*.[ch]"):
-            stale.unlink()
-        for name, text in texts.items():
-            (folder / name).write_text(text)
-    except OSError as cause:
-        message = f"cannot write `{folder}`: {cause.strerror}"
-        raise DeployError.of("unwritable", message, "name a folder that can be written, with -o") from None
+    write_folder(folder, texts, _HOLDS)
     return tuple(calls)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from importlib.resources import files
@@ -14,14 +15,16 @@ from numpy.typing import NDArray
 from nascompile.deploy.c_source import Targets, header, source
 from nascompile.deploy.calls import Plan
 from nascompile.deploy.core import Core, core_of
-from nascompile.deploy.errors import DeployError
+from nascompile.deploy.manifest import Kept, write_folder
+from nascompile.deploy.naming import PLAIN, Naming
+from nascompile.deploy.packaging import packaging
 from spaces.runtimes.nascompile_c import NascompileC
 from spaces.targets.target import Region, Target
 from spaces.tensors import Shape
 
 __all__ = [
+    "HOLDS",
     "Vectors",
-    "check_own",
     "emulator_layout",
     "in_memory",
     "kernel_files",
@@ -31,10 +34,8 @@ __all__ = [
     "write_project",
 ]
 
-#: Of `include/network.h`: by this a folder is known as an earlier deployment.
-_MARK = "made by nascompile"
-#: What an earlier deployment wrote and this one may not.
-_OWN = ("src/nc_*.[ch]", "chip.mk", "image/*.[ch]", "image/*.ld", "test/*.[ch]")
+#: What the folder holds, for its manifest.
+HOLDS = "deployed network"
 #: Arduino has the sources' folder alone among the places of headers.
 _FORWARD = '#include "../include/network.h"\n'
 #: Where memories begin if nothing is known: as in the STM32 family.
@@ -85,59 +86,35 @@ def kernel_sources(dtype: str) -> dict[str, str]:
 
 
 def write_project(
-    folder: Path, plan: Plan, target: Target, vectors: Vectors, name: str, readme: str, targets: Targets = ()
-) -> None:
+    folder: Path, plan: Plan, target: Target, vectors: Vectors, name: str, readme: str, targets: Targets = (),
+    naming: Naming = PLAIN,
+) -> Kept:  # fmt: skip
     """Write the folder.
 
     Args:
-        folder: made if it is not there; see `check_own`.
+        folder: made if it is not there; see `write_folder`.
         plan: the network.
         target: the chip.
         vectors: for the check.
         name: of the network, for comments.
         readme: text of README.md.
         targets: see `header`.
+        naming: of the library.
+
+    Returns:
+        What stays of the user's.
 
     Raises:
-        DeployError: the folder cannot be written.
+        DeployError: the folder holds something else, or cannot be written.
     """
-    core = core_of(target)
     texts = {
         "include/network.h": header(plan, name, targets), "src/network.h": _FORWARD,
         "src/network.c": source(plan, name),
         "test/vectors.h": _vectors(plan, vectors), "README.md": readme,
-        **_kernels(plan), **_images(target, core),
+        **_kernels(plan), **_images(target, core_of(target), naming),
     }  # fmt: skip
-    try:
-        for stale in [path for name in _OWN for path in folder.glob(name)]:
-            stale.unlink()
-        for path, text in texts.items():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_text(text)
-    except OSError as cause:
-        hint = "name a folder that can be written, with -o"
-        message = f"cannot write `{folder}`: {cause.strerror}"
-        raise DeployError.of("unwritable", message, hint) from None
-
-
-def check_own(folder: Path, file: str = "include/network.h", mark: str = _MARK, what: str = "deployed network") -> None:
-    """Raises unless the folder is new, empty or written earlier: nothing of anybody else's is overwritten.
-
-    Args:
-        folder: the folder.
-        file: by which a folder is known that was written earlier.
-        mark: what stands in that file.
-        what: such a folder holds.
-
-    Raises:
-        DeployError: something else is there.
-    """
-    known = folder / file
-    if known.is_file() and mark in known.read_text(errors="replace"):
-        return
-    if folder.is_dir() and (strangers := sorted(path.name for path in folder.iterdir())):
-        message = f"`{folder}` is not empty, and holds no {what} (`{strangers[0]}` ...)"
-        raise DeployError.of("not-a-deployment", message, "name a new folder with -o")
+    texts = naming.applied(texts)
+    return write_folder(folder, texts | packaging(naming, f"{name}, a network in {plan.dtype}", texts), HOLDS)
 
 
 def emulator_layout(core: Core) -> str:
@@ -183,18 +160,34 @@ SECTIONS
 
 def _kernels(plan: Plan) -> dict[str, str]:
     sources = kernel_sources(plan.dtype)
-    names = ["nc_compiler.h", "nc_kernels.h", *(f"nc_{name}.c" for name in kernel_files(plan))]
-    return {f"src/{name}": sources[name] for name in names}
+    kernels = kernel_files(plan)
+    texts = {f"src/{name}": sources[name] for name in ("nc_compiler.h", *(f"nc_{kernel}.c" for kernel in kernels))}
+    # Two networks of one firmware share kernels that are the same; any others bear other names.
+    digest = hashlib.sha256("".join(sources.values()).encode()).hexdigest()[:8]
+    shown = {word for text in texts.values() for word in re.findall(r"^NC_SHARED .*?(nc_\w+)\(", text, re.M)}
+    named = [f"#define {word} {word}_{plan.dtype}_{digest}" for word in sorted(shown)]
+    guard = "#define NC_KERNELS_H\n"
+    lines = [
+        guard,
+        "/* For the linker; the kernels of other networks bear the same names where they are the same. */",
+        *named,
+    ]
+    return texts | {"src/nc_kernels.h": sources["nc_kernels.h"].replace(guard, "\n".join([*lines, ""]), 1)}
 
 
-def _images(target: Target, core: Core | None) -> dict[str, str]:
+def _images(target: Target, core: Core | None, naming: Naming) -> dict[str, str]:
     """What builds the network; on a core for which nothing can be built here, the parts that need none."""
     here = files("nascompile.deploy") / "c" / "project"
-    texts = {name: (here / name).read_text() for name in ("Makefile", "CMakeLists.txt")}
+    texts = {"Makefile": (here / "Makefile").read_text().replace("@NAME@", naming.name)}
     if core is None:
         return texts
     rules = (here / "chip.mk").read_text()
-    for word, text in {"@CORE@": core.name, "@CPU@": core.flags, "@MACHINE@": core.machine}.items():
+    for word, text in {
+        "@NAME@": naming.name,
+        "@CORE@": core.name,
+        "@CPU@": core.flags,
+        "@MACHINE@": core.machine,
+    }.items():
         rules = rules.replace(word, text)
     flash, ram = placed(target.rom_region), placed(target.ram_region)
     return texts | {

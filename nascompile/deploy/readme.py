@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nascompile.deploy.core import core_of
+from spaces.targets.target import Target
 
 if TYPE_CHECKING:
     from nascompile.deploy.deployed import Deployed
@@ -17,7 +18,7 @@ A network in {dtype} for {title}, made by nascompile.{warning}
 
 | | |
 |---|---|
-| RAM, the `.bss` of the network | {ram:,} B of {ram_budget:,} B |
+| RAM, the `.bss` of the network | {ram:,} B of {ram_budget:,} B{region} |
 | by even and odd buffers (EBS Eq. 4) | {pingpong:,} B |
 | flash with everything, predicted | {rom} |
 | multiply-accumulates | {macs:,} |
@@ -26,8 +27,16 @@ A network in {dtype} for {title}, made by nascompile.{warning}
 
 ## In your firmware
 
-Compile every `.c` of `src/`, with `include/` among the places of headers; with CMake, `add_subdirectory` and link
-`network`. `test/` and `image/` are not part of the library.
+Compile every `.c` of `src/`, with `include/` among the places of headers. `test/` and `image/` are no part of the
+library. The folder as it is serves
+
+| | |
+|---|---|
+| CMake | `add_subdirectory(FOLDER)`, `target_link_libraries(firmware {library})` |
+| PlatformIO | under `lib/` |
+| Arduino | under `libraries/` |
+| Zephyr | `west build ... -- -DEXTRA_ZEPHYR_MODULES=/path/to/FOLDER` |
+| Keil, IAR, CMSIS Toolbox | `cpackget add nascompile.{library}.pdsc` |
 
 ```c
 #include "network.h"
@@ -38,6 +47,10 @@ nc_run(in, out);
 
 Or without copies: fill `nc_input()`, call `nc_run(0, 0)`, read `nc_output()`. Channels lie together: element (row,
 column, channel) is at `(row * columns + column) * channels + channel`.{quantised}
+
+The tensors are a static buffer. `-DNC_ARENA_SECTION=.dtcm` puts it into a section, `-DNC_WEIGHTS_SECTION=.qspi` the
+constants into another; with `-DNC_ARENA_EXTERN` the buffer is yours, see `include/network.h`. Several networks fit in
+one firmware if each was deployed with a `--prefix` of its own; kernels that two of them bring are linked once.
 
 ## On its own
 
@@ -51,6 +64,12 @@ On Debian and Ubuntu: `apt-get install make gcc gcc-arm-none-eabi libnewlib-arm-
 """
 _RANDOM = " **Its weights are random**: its sizes and its speed are real, its answers are not."
 _NO_BUILD = "There is no tool chain for {core} here: build it with the chip's own.\n"
+
+
+def _others(target: Target) -> str:
+    """Memories that the plan does not use."""
+    others = [r.name for r in target.regions if r.kind == "ram" and r != target.ram_region]
+    return f"; {' and '.join(others)} stay free" if others else ""
 
 
 def readme(made: Deployed) -> str:
@@ -75,11 +94,13 @@ def readme(made: Deployed) -> str:
         warning="" if made.subject.trained else _RANDOM,
         ram=made.ram,
         ram_budget=target.ram,
+        region=f" in {target.ram_region.name}{_others(target)}",
         pingpong=made.predicted["ram_pingpong"],
         rom=f"{rom:,} B of {target.rom:,} B" if rom else f"not measured on a {target.core}",
         macs=made.predicted["macs"],
         input=f"{plan.input.height} x {plan.input.width} x {plan.input.channels} {plan.dtype}",
         output=f"{plan.output.height} x {plan.output.width} x {plan.output.channels} {plan.dtype}",
         quantised=quantised,
+        library=made.naming.name,
         build=_BUILD.format(core=core.name) if core else _NO_BUILD.format(core=target.core),
     )

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from nascompile.deploy.core import Core
 from nascompile.deploy.errors import DeployError
+from nascompile.deploy.naming import PREFIX
 
 __all__ = [
     "Checked",
@@ -113,23 +114,28 @@ def run_check(folder: Path, core: Core) -> Checked:
     return Checked(wrong, difference, round(ticks * core.per_tick), stack)
 
 
-def host_library(folder: Path) -> Path:
+def host_library(folder: Path, name: str = "network") -> Path:
     """Build the network for this computer.
+
+    Args:
+        folder: of the project.
+        name: of the library.
 
     Raises:
         DeployError: a tool is missing, or the C does not compile.
     """
     make(folder, "host", missing_tools(host=True))
-    return folder / "build" / "host" / "libnetwork.so"
+    return folder / "build" / "host" / f"lib{name}.so"
 
 
-def run_host(library: Path, inputs: NDArray[Any], outputs: int) -> NDArray[Any]:
+def run_host(library: Path, inputs: NDArray[Any], outputs: int, prefix: str = PREFIX) -> NDArray[Any]:
     """What the C network makes of inputs, on this computer.
 
     Args:
         library: see `host_library`.
         inputs: [n, size], as they lie in RAM, int8 or float32.
         outputs: elements of an output.
+        prefix: of the library's functions.
 
     Returns:
         [n, outputs], as they lie in RAM.
@@ -139,8 +145,9 @@ def run_host(library: Path, inputs: NDArray[Any], outputs: int) -> NDArray[Any]:
         network = ctypes.CDLL(shutil.copy(library, folder))
     inputs = np.ascontiguousarray(inputs)
     result = np.zeros((len(inputs), outputs), inputs.dtype)
+    run = network[f"{prefix}_run"]
     for x, y in zip(inputs, result, strict=True):
-        network.nc_run(x.ctypes.data_as(ctypes.c_void_p), y.ctypes.data_as(ctypes.c_void_p))
+        run(x.ctypes.data_as(ctypes.c_void_p), y.ctypes.data_as(ctypes.c_void_p))
     return result
 
 

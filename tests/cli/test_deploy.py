@@ -110,10 +110,11 @@ def test_verification_fails_where_the_c_is_wrong(run: Run, monkeypatch: pytest.M
 
     real = writing.write_project
 
-    def spoilt(folder: Path, *rest: object, **named: object) -> None:
-        real(folder, *rest, **named)  # type: ignore[arg-type]
+    def spoilt(folder: Path, *rest: object, **named: object) -> object:
+        kept = real(folder, *rest, **named)  # type: ignore[arg-type]
         text = (folder / "src/nc_linear.c").read_text()
         (folder / "src/nc_linear.c").write_text(text.replace("nc_raised(sums[k],", "nc_raised(sums[k] + 4000,"))
+        return kept
 
     monkeypatch.setattr(writing, "write_project", spoilt)
     done = run(*SMALL, "--verify", "-o", "c")

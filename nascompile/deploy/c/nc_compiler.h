@@ -29,6 +29,9 @@
 #define NC_WORDS(pointer) ((void *)(uintptr_t)(pointer))
 #endif
 
+#define NC_TEXT(word) #word
+#define NC_QUOTED(word) NC_TEXT(word)
+
 /* How gcc is to compile a function; clang would warn of it. */
 #if defined(__GNUC__) && !defined(__clang__)
 #define NC_OPTIMIZE(...) __attribute__((optimize(__VA_ARGS__)))

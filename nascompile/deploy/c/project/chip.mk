@@ -1,4 +1,4 @@
-# make                the network as a static library, build/@CORE@/libnetwork.a, with arm-none-eabi-gcc
+# make                the network as a static library, build/@CORE@/lib@NAME@.a, with arm-none-eabi-gcc
 # make image          a whole firmware, linked at the chip's addresses: its size is the network's real ROM and RAM
 # make check          the network against its test vectors on an emulated core (qemu-system-arm)
 
@@ -12,7 +12,7 @@ LINK = -nostartfiles --specs=nano.specs -Wl,--gc-sections
 BUILD = build/@CORE@
 OBJECTS = $(SOURCES:%.c=$(BUILD)/%.o)
 
-library: $(BUILD)/libnetwork.a
+library: $(BUILD)/lib@NAME@.a
 image: $(BUILD)/image.elf
 	$(CROSS)size $<
 
@@ -20,7 +20,7 @@ $(BUILD)/%.o: %.c $(HEADERS)
 	@mkdir -p $(dir $@)
 	$(CROSS)gcc $(CPU) $(CFLAGS) -Iinclude -c $< -o $@
 
-$(BUILD)/libnetwork.a: $(OBJECTS)
+$(BUILD)/lib@NAME@.a: $(OBJECTS)
 	rm -f $@
 	$(CROSS)ar rcs $@ $^
 
