@@ -151,7 +151,7 @@ SECTIONS
 {first}    .text : {{ {table} *(.text*) *(.rodata*) . = ALIGN(4); }} > FLASH
     .data : {{ nc_data = .; *(.data*) . = ALIGN(4); nc_data_end = .; }} > RAM AT > FLASH
     nc_data_image = LOADADDR(.data);
-    .bss (NOLOAD) : {{ nc_bss = .; *(.bss*) *(COMMON) nc_bss_end = .; }} > RAM
+    .bss (NOLOAD) : {{ *(.bss*) *(COMMON) nc_bss_end = .; }} > RAM
     .stack (NOLOAD) : {{ . = ALIGN(8); . += {stack}; nc_stack_top = .; }} > RAM
     /DISCARD/ : {{ *(.ARM.exidx*) *(.ARM.attributes) *(.comment) }}
 }}

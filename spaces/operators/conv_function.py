@@ -11,7 +11,7 @@ __all__ = ["FLOAT_BLOCK", "conv_size"]
 
 #: Channels that one pass over a window computes together in float32.
 FLOAT_BLOCK = 4
-#: The same of a linear layer in int8, and pixels of a convolution.
+#: The same of a linear layer in int8 without SIMD, and pixels of a convolution.
 _OUTPUTS = _PIXELS = 4
 
 
@@ -143,9 +143,13 @@ def _linear_weights(call: KernelCall, dtype: str) -> int:
 
 
 def _linear_loops(call: KernelCall, dtype: str) -> dict[str, int]:
-    """`block` of four outputs, of which the last one stands for those that are left over; `step` towards a block."""
-    blocks = -(-call.out.channels // _OUTPUTS)
-    return {"call": 1, "step": call.out.channels + 3, "block": blocks, "word": blocks * words(call.x.size) // 4}
+    """`pair` of outputs on a core with SIMD, with `pair_word`s of four inputs; else `block` of four, with its `input`s.
+
+    The last output stands for those that are left over, too.
+    """
+    pairs, blocks = (-(-call.out.channels // outputs) for outputs in (2, _OUTPUTS))
+    inputs = words(call.x.size)
+    return {"call": 1, "pair": pairs, "pair_word": pairs * inputs // 4, "block": blocks, "input": blocks * inputs}
 
 
 c_function(CFunction(
@@ -159,4 +163,7 @@ c_function(CFunction(
     },
     _conv_loops, _conv_weights, scratch=_conv_scratch,
 ))  # fmt: skip
-c_function(CFunction("linear", {"int8": ("call", "step", "block", "word")}, _linear_loops, _linear_weights))
+c_function(CFunction(
+    "linear", {"int8": ("call", "pair", "pair_word", "block", "input")}, _linear_loops,
+    _linear_weights,
+))  # fmt: skip

@@ -122,8 +122,8 @@ class KernelCall(NamedTuple):
         """How often each loop of the call runs, in all.
 
         Example:
-            >>> KernelCall("linear", Shape(64), Shape(12)).loops("int8")
-            {'call': 1, 'step': 15, 'block': 3, 'word': 48}
+            >>> KernelCall("global_max_pool", Shape(12, 2, 3), Shape(12)).loops("int8")
+            {'call': 1, 'channel': 12, 'tap': 72}
         """
         return C_FUNCTIONS[self.name].count(self, dtype)
 

@@ -160,8 +160,8 @@ MISTAKES = [
     ("for (; place < 0; place += stride)", "for (; place < -1; place += stride)"),
     ("even = nc_even_plus(even, four)", "even = nc_odd_plus(even, four)"),
     ("minus_other = nc_raised(-op->zero_other, 22)", "minus_other = nc_raised(op->zero_other, 22)"),
-    ("const int32_t channel = nc_min(o, channels - 1);", "const int32_t channel = nc_min(o, channels - 2);"),
-    ("if (op->low == INT8_MIN && op->high == INT8_MAX)", "if (op->low == INT8_MIN)"),
+    ("const int32_t other = nc_min(o + 1, last);", "const int32_t other = nc_min(o, last);"),
+    ("if (high - low == UINT8_MAX)", "if (low == INT8_MIN)"),
 ]
 
 

@@ -6,34 +6,51 @@ static inline nc_factor factor_of(const nc_op *op, int32_t elements)
     return nc_factor_at(op, (uint32_t)nc_max(1, elements) - 1, (uint32_t)op->kernel_h * op->kernel_w);
 }
 
-/* Four channels at a time; the last four may have been computed in part before. With SIMD sums are of 16 bits. */
+#if defined(__ARM_FEATURE_SIMD32)
+/* The sums of four channels of a window that has elements, of 16 bits, two in a word: of channels 0 and 2 in the lower
+ * one, of 1 and 3 in the upper one. A function of its own, whose numbers all fit into registers. */
+static NC_NOINLINE uint64_t sums_of(
+    const int8_t *x, const nc_window *window, int32_t channels, int32_t row)
+{
+    const int32_t columns = window->columns, gap = row - columns * channels;
+    int32_t rows = window->rows, even = 0, odd = 0;
+    do {
+        int32_t kx = columns;
+        do {
+            const uint32_t four = nc_word(x);
+            x += channels;
+            even = nc_even_plus(even, four), odd = nc_odd_plus(odd, four);
+        } while (--kx);
+        x += gap;
+    } while (--rows);
+    return (uint32_t)even | (uint64_t)(uint32_t)odd << 32;
+}
+#endif
+
+/* Four channels at a time; the last four may have been computed in part before. */
 static void wide(const nc_op *op, const nc_window *window, int8_t *out)
 {
-    const int32_t channels = op->in_c, elements = window->rows * window->columns, columns = window->columns;
-    const int32_t start = -elements * op->zero, gap = (op->in_w - columns) * channels, raise = op->raise;
-    const int32_t zero = op->zero_out;
+    const int32_t channels = op->in_c, elements = window->rows * window->columns, row = op->in_w * channels;
+    const int32_t start = -elements * op->zero, raise = op->raise, zero = op->zero_out;
     const nc_factor factor = factor_of(op, elements);
     for (int32_t o = 0; o < channels; o += 4) {
         o = nc_min(o, channels - 4);
         const int8_t *x = window->x + o;
-#if defined(__ARM_FEATURE_SIMD32)
-        int32_t even = 0, odd = 0;
-#endif
         int32_t a = start, b = start, c = start, d = start;
-        for (int32_t ky = elements > 0 ? window->rows : 0; ky > 0; ky--, x += gap) {
-            int32_t kx = columns;
-            do {
 #if defined(__ARM_FEATURE_SIMD32)
-                const uint32_t four = nc_word(x);
-                even = nc_even_plus(even, four), odd = nc_odd_plus(odd, four);
+        if (elements) {
+            const uint64_t sums = sums_of(x, window, channels, row);
+            const int32_t even = (int32_t)(uint32_t)sums, odd = (int32_t)(uint32_t)(sums >> 32);
+            a += (int16_t)even, b += (int16_t)odd, c += even >> 16, d += odd >> 16;
+        }
 #else
+        for (int32_t ky = elements ? window->rows : 0; ky > 0; ky--, x += row - window->columns * channels) {
+            int32_t kx = window->columns;
+            do {
                 a += x[0], b += x[1], c += x[2], d += x[3];
-#endif
                 x += channels;
             } while (--kx);
         }
-#if defined(__ARM_FEATURE_SIMD32)
-        a += (int16_t)even, b += (int16_t)odd, c += even >> 16, d += odd >> 16;
 #endif
         int8_t *to = out + o;
         to[0] = (int8_t)nc_saturated(nc_rescale(nc_raised(a, raise), factor) + zero);

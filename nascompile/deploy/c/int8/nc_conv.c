@@ -68,7 +68,7 @@ typedef struct {
 } group;
 
 /* Lay out a window: row by row in one go where it can be, else place by place; outside of the input stands zero. */
-static NC_NOINLINE void window(const group *g, int32_t top, int32_t left, lane *to)
+static void window(const group *g, int32_t top, int32_t left, lane *to)
 {
     const nc_op *op = g->op;
     const int32_t columns = op->kernel_w, channels = op->in_c, depth = g->depth, row = op->in_w * channels;
@@ -146,7 +146,7 @@ static NC_NOINLINE NC_OPTIMIZE("O2", "no-schedule-insns", "no-schedule-insns2") 
 }
 
 /* All channels of the group, of `count` pixels. */
-static NC_NOINLINE void pixels(group *g, int32_t channel, const int8_t *w, int8_t *out, int32_t count)
+static void pixels(group *g, int32_t channel, const int8_t *w, int8_t *out, int32_t count)
 {
     const int32_t step = g->op->out_c;
     for (int32_t k = 0; k < 3; k++)

@@ -1,7 +1,7 @@
 /* The start of a bare firmware: a vector table, RAM as C expects it, main. */
 #include <stdint.h>
 
-extern uint32_t nc_stack_top, nc_data, nc_data_end, nc_bss, nc_bss_end;
+extern uint32_t nc_stack_top, nc_data, nc_data_end, nc_bss_end;
 extern const uint32_t nc_data_image;
 int main(void);
 
@@ -19,10 +19,8 @@ __attribute__((optimize("no-tree-loop-distribute-patterns"))) static void reset(
     __asm__ volatile("dsb\n\tisb");
 #endif
     const uint32_t *from = &nc_data_image;
-    for (uint32_t *to = &nc_data; to < &nc_data_end;)
-        *to++ = *from++;
-    for (uint32_t *to = &nc_bss; to < &nc_bss_end;)
-        *to++ = 0;
+    for (uint32_t *to = &nc_data; to < &nc_bss_end; to++)
+        *to = to < &nc_data_end ? *from++ : 0;
     main();
     halt();
 }
