@@ -69,12 +69,31 @@ def _remarks(record: Mapping[str, Any]) -> Iterator[str]:
     if found := record.get("left out"):
         listed = ", ".join(f"{name} ({count:,})" for name, count in list(found.items())[:_NAMED])
         yield f"left out, files in no folder of a class: {listed}"
+    if found := record.get("not read"):
+        kinds = (
+            f"{one['files']:,} {ending} ({one['first']}{', ...' * (one['files'] > 1)})" for ending, one in found.items()
+        )
+        yield f"not read: {', '.join(list(kinds)[:_NAMED])}"
+    if found := record.get("windows"):
+        yield (
+            f"windows of {found['window']:,} rows, every {found['step']:,}, of {found['rows']:,} rows; "
+            f"{found['rows in none']:,} are in none"
+        )
+        if not record.get("group"):
+            yield "windows of one recording may lie in several parts: --group COLUMN, or file, keeps them apart"
+    if found := record.get("group"):
+        counted = ", ".join(f"{name} {count:,}" for name, count in found["groups"].items())
+        yield f"each `{found['by']}` lies in one part only: {counted}"
+    if found := record.get("turned with their boxes"):
+        yield f"{found:,} turned by their EXIF orientation, with their boxes"
     if found := record.get("boxes left out"):
         yield f"boxes left out: {', '.join(f'{count:,} {why}' for why, count in found.items())}"
     if found := record.get("categories without a box"):
         yield f"categories without a box are no classes: {', '.join(found[:_NAMED])}"
     if record.get("resized"):
         yield f"{record['resized']:,} resized ({record['resize']}; most were {record['from']})"
+    if found := record.get("resampled"):
+        yield f"resampled: {', '.join(f'{count:,} of {rate}' for rate, count in list(found.items())[:_NAMED])}"
     if record.get("padded with silence"):
         yield f"{record['padded with silence']:,} shorter than {record['clip samples']:,} samples: padded with silence"
     if record.get("cut"):

@@ -13,6 +13,7 @@ import typer
 
 from nascompile.cli.options import SetRequest, is_set_file
 from nascompile.cli.output import working
+from nascompile.data.columns import Columns
 from solvers.sets.relaxed_set import AnySet
 from spaces.errors import FileError, NascompileError
 
@@ -33,6 +34,66 @@ __all__ = [
 
 
 @dataclass(frozen=True, kw_only=True)
+class TableOptions:
+    """What the columns of a user's tables are."""
+
+    label: Annotated[
+        str | None,
+        typer.Option(
+            "--label",
+            help="Of tables: the column that is learnt, or several: a,b. Default: one called label, class, target, ...",
+            metavar="COLUMN",
+        ),
+    ] = None
+    group: Annotated[
+        str | None,
+        typer.Option(
+            "--group",
+            help="Of tables: a person, a recording: rows of one are in one part only. file: the file is it.",
+            metavar="COLUMN",
+        ),
+    ] = None
+    time: Annotated[
+        str | None,
+        typer.Option(
+            "--time",
+            help="Of tables: when a row was; no window goes over a gap. Default: a column called time, timestamp.",
+            metavar="COLUMN",
+        ),
+    ] = None
+    columns: Annotated[
+        str | None,
+        typer.Option("--columns", help="Of tables: the inputs, a,b,c. Default: all other columns.", metavar="COLUMNS"),
+    ] = None
+    window: Annotated[
+        int | None,
+        typer.Option(
+            "--window",
+            min=1,
+            help="Of tables whose rows are moments: rows of a window. Default: each row is a window.",
+            metavar="ROWS",
+        ),
+    ] = None
+    step: Annotated[
+        int | None,
+        typer.Option("--step", min=1, help="Rows from window to window. Default: as many as it has.", metavar="ROWS"),
+    ] = None
+
+    def given(self) -> dict[str, Any] | None:
+        """As a run keeps them; None where there are none."""
+        if self.step and not self.window:
+            message = "--step says where windows begin, and there are none"
+            raise NascompileError.of("bad-option", message, "add --window, or leave --step out")
+        values = {
+            "label": list(_words(self.label)), "group": self.group, "time": self.time,
+            "inputs": list(_words(self.columns)),
+            "window": self.window, "step": self.step,
+        }  # fmt: skip
+        found = {name: value for name, value in values.items() if value}
+        return found or None
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataOptions:
     """Where the user's examples are, and how they are read; the same wherever a command takes some."""
 
@@ -40,8 +101,8 @@ class DataOptions:
         Path | None,
         typer.Option(
             "--data",
-            help="Your examples: a folder or archive of images, sounds or series, .ts, .npz. Where nothing is trained, "
-            "seeded Gaussian noise by default.",
+            help="Your examples: a folder or archive of images, sounds, tables or series; .csv, .parquet, .npz, .npy, "
+            ".ts. Where nothing is trained, seeded Gaussian noise by default.",
             metavar="DATA",
         ),
     ] = None
@@ -49,8 +110,24 @@ class DataOptions:
         str | None, typer.Option("--features", help="Of sound: mfcc (default for an image) or log-mel.", metavar="NAME")
     ] = None
     rate: Annotated[
-        int | None, typer.Option("--rate", min=1, help="Of sound in an .npz file: samples per second.", metavar="HZ")
+        int | None,
+        typer.Option(
+            "--rate",
+            min=1,
+            help="Of sound: samples per second, to which files are resampled; arrays that do not say it have it.",
+            metavar="HZ",
+        ),
     ] = None
+    keywords: Annotated[
+        str | None,
+        typer.Option(
+            "--keywords",
+            help="Of sound: the classes, yes,no,up; all others become `unknown`, and pieces of _background_noise_ "
+            "`silence`.",
+            metavar="CLASSES",
+        ),
+    ] = None
+    tables: TableOptions = TableOptions()
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Use so many examples only.")] = None
     split: Annotated[
         str | None,
@@ -74,11 +151,16 @@ class DataOptions:
         """
         from nascompile.run.settings import DataSettings
 
-        how = {"features": self.features, "rate": self.rate, "limit": self.limit, "split": self._shares()}
+        columns = self.tables.given()
+        how = {
+            "features": self.features, "rate": self.rate, "limit": self.limit, "split": self._shares(),
+            "keywords": _words(self.keywords) or None, "columns": columns,
+        }  # fmt: skip
         if self.data is None:
-            if idle := [name for name, value in how.items() if value is not None]:
-                message = f"--{idle[0]} says how --data is read, and there is none"
-                hint = f"give --data, or leave --{idle[0]} out (networks are limited by --samples)"
+            idle = [f"--{name}" for name, value in how.items() if value is not None and name != "columns"]
+            if idle := [*idle, *([Columns(**columns).option] if columns else [])]:
+                message = f"{idle[0]} says how --data is read, and there is none"
+                hint = f"give --data, or leave {idle[0]} out (networks are limited by --samples)"
                 raise NascompileError.of("bad-option", message, hint)
             return None
         given = {name: value for name, value in how.items() if value is not None}
@@ -96,6 +178,11 @@ class DataOptions:
             message = f"--split cannot be `{self.split}`"
             raise NascompileError.of("wrong-value", message, "give three positive shares, such as 70/15/15")
         return train / total, valid / total, test / total
+
+
+def _words(text: str | None) -> tuple[str, ...]:
+    """Of a list with commas."""
+    return tuple(filter(None, (word.strip() for word in (text or "").split(","))))
 
 
 def absolute_data(path: Path) -> str:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nascompile.data.dataset import Task
-from nascompile.data.examples import Examples
+from nascompile.data.examples import Examples, bad_data
+from nascompile.data.group_split import split_groups
 from nascompile.data.numbering import normal_class, numbered
 from nascompile.data.split import PART_NAMES, Shares, split_anomalies, split_parts, subset
 from nascompile.data.target_scale import TargetScale, check_finite_targets
@@ -93,7 +94,13 @@ def assign(
     if task == "anomaly":
         official = np.array([g == "train" for g in given], bool)
         one = normal_class(source, names, y[kept], official, normal)
+        if found.groups:
+            message = "--group cannot be kept with the task `anomaly`, which learns one class only"
+            raise bad_data(message, "give the parts in a column `split`, or leave --group out", "bad-option")
         parts = split_anomalies(y[kept], one, given, shares, seed, names=names)
+    elif found.groups:
+        groups = [found.groups[i] for i in kept.tolist()]
+        parts = split_groups(y[kept], groups, given, shares, seed=seed, names=names if task == "classification" else ())
     elif task in ("detection", "multi-label"):
         parts = _spread_rare(y[kept], given, shares, seed)
     else:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from nascompile.data.examples import bad_data
 from nascompile.data.file_tree import FileTree
+from nascompile.data.listing import Listing, unread
 
-__all__ = ["PARTS", "ClassFolders", "class_folders", "with_suffix"]
+__all__ = ["PARTS", "class_folders", "with_suffix"]
 
 #: How the folders of an official split are called.
 PARTS = {
@@ -18,16 +18,6 @@ PARTS = {
     "test": "test", "testing": "test",
 }  # fmt: skip
 _LISTS = {"testing_list.txt": "test", "validation_list.txt": "valid"}
-
-
-@dataclass(frozen=True)
-class ClassFolders:
-    """Files with their class and part ("" where the layout names none), and what was left out."""
-
-    names: tuple[str, ...]
-    labels: tuple[str, ...]
-    parts: tuple[str, ...]
-    notes: dict[str, object]
 
 
 def with_suffix(names: Iterable[str], suffixes: tuple[str, ...]) -> list[str]:
@@ -40,7 +30,7 @@ def with_suffix(names: Iterable[str], suffixes: tuple[str, ...]) -> list[str]:
     return [name for name in names if name.lower().endswith(suffixes)]
 
 
-def class_folders(tree: FileTree, suffixes: tuple[str, ...]) -> ClassFolders:
+def class_folders(tree: FileTree, suffixes: tuple[str, ...]) -> Listing:
     """The files of a tree that end so, by class and part.
 
     A folder around everything is stepped into. Folders that begin with `_` hold no class (`_background_noise_`). The
@@ -69,7 +59,8 @@ def class_folders(tree: FileTree, suffixes: tuple[str, ...]) -> ClassFolders:
         labels.append(label[0])
         parts.append(part or listed.get(inner, "train" if listed else ""))
     notes: dict[str, object] = {"left out": dict(left_out)} if left_out else {}
-    return ClassFolders(tuple(kept), tuple(labels), tuple(parts), notes)
+    lists = {prefix + name for name in _LISTS}
+    return Listing(kept, labels, parts, notes | unread(set(tree.names) - set(names) - lists))
 
 
 def _around(names: list[str]) -> str:

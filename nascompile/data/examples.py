@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nascompile.data.audio_features import AudioFeatures
+from nascompile.data.columns import Columns
 from nascompile.data.dataset import Task
 from spaces.errors import FileError, Span
 
@@ -31,12 +32,16 @@ class Wanted:
         features: how sound becomes an input; None leaves it to the shape.
         rate: samples per second of sound whose file does not say it.
         task: what is to be learnt; None where the data say it.
+        columns: what those of tables are.
+        keywords: of sound: the classes; all others become one.
     """
 
     shape: tuple[int, ...]
     features: AudioFeatures | None = None
     rate: int | None = None
     task: Task | None = None
+    columns: Columns = field(default_factory=Columns)
+    keywords: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +80,7 @@ class Examples:
         order: names of the classes, of outputs or labels, where the source declares them.
         boxes: per example [boxes, 5] as in `Part.y`; None for other tasks than detection.
         values: [examples, outputs], numbers to predict or 0 and 1 of labels; None for other tasks.
+        groups: per example a person or recording, which lies in one part only; empty where nothing is said.
         task: that the data are for; what is for `classification` may be learnt as `anomaly` too.
         notes: what was found or left out, for the record.
     """
@@ -88,6 +94,7 @@ class Examples:
     order: tuple[str, ...] = ()
     boxes: tuple[NDArray[np.float32], ...] | None = None
     values: NDArray[np.float64] | None = None
+    groups: Sequence[str] = ()
     task: Task = "classification"
     notes: dict[str, Any] = field(default_factory=dict)
 

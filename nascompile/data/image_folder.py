@@ -1,4 +1,4 @@
-"""Images in folders of classes, decoded by Pillow to the network's channels, height and width."""
+"""Images in files, decoded by Pillow to the network's channels, height and width."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nascompile.data.class_folders import class_folders
 from nascompile.data.digest import content_digest
 from nascompile.data.examples import Decoded, Examples, Wanted, bad_data, input_hint, sides
 from nascompile.data.file_tree import FileTree
+from nascompile.data.listing import Listing
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["IMAGES", "Frame", "check_image_shape", "decode_images", "read_images"]
+__all__ = ["IMAGES", "Frame", "check_image_shape", "decode_images", "image_examples"]
 
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
 #: Whatever a file is called, no decoder is tried that starts a program (EPS) or reads other files.
@@ -43,27 +43,21 @@ class Frame:
     turned: int
 
 
-def read_images(tree: FileTree, wanted: Wanted) -> Examples:
-    """The images of a tree `[train|valid|test/]CLASS/FILE`.
+def image_examples(tree: FileTree, listing: Listing, wanted: Wanted) -> Examples:
+    """The images of a listing.
 
     Raises:
-        FileError: the layout is another, or the network takes no images.
+        FileError: the network takes no images.
     """
     check_image_shape(tree.source, wanted.shape)
-    result = class_folders(tree, IMAGES)
 
     def read(chosen: NDArray[np.intp]) -> Decoded:
-        return decode_images(tree, [result.names[i] for i in chosen], wanted.shape)
+        return decode_images(tree, [listing.names[int(i)] for i in chosen], wanted.shape)
 
     return Examples(
-        "images",
-        "image",
-        result.labels,
-        result.parts,
-        lambda i: tree.place(result.names[i]),
-        read=read,
-        notes=result.notes,
-    )
+        "images", "image", where=lambda i: tree.place(listing.names[i]), read=read, notes=listing.notes,
+        **listing.learnt(),
+    )  # fmt: skip
 
 
 def check_image_shape(source: str, shape: tuple[int, ...]) -> None:

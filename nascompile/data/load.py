@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ from nascompile.data.anchors import fit_anchors
 from nascompile.data.assignment import Assignment, assign
 from nascompile.data.audio_features import AudioFeatures
 from nascompile.data.checks import check_classes, check_finite, check_parts, task_of
+from nascompile.data.columns import Columns
 from nascompile.data.dataset import Dataset, Part, Task
 from nascompile.data.digest import part_digest
 from nascompile.data.examples import Examples, Wanted, bad_data
@@ -36,6 +37,8 @@ def load_dataset(
     split: Shares = (0.7, 0.1, 0.2),
     features: AudioFeatures | Literal["mfcc", "log-mel"] | None = None,
     rate: int | None = None,
+    columns: Columns | None = None,
+    keywords: Sequence[str] = (),
     limit: int | None = None,
     anchors: int = 3,
     remedy: Callable[[int], str] = lambda count: "change the units of the network's last layer, or the data",
@@ -43,8 +46,9 @@ def load_dataset(
     """The three parts of a data set, as inputs of a network.
 
     Args:
-        path: a folder or archive (.zip, .tar, .tar.gz, ...) of images, .wav clips, .ts series or COCO annotations, or
-            an .npz, .ts or .json file. `ARCHIVE:NAME` chooses a set of series, or a folder, inside.
+        path: a folder or archive (.zip, .tar, .tar.gz, ...) of images, sounds, tables, .npy arrays, .ts series or COCO
+            annotations, or an .npz, .csv, .parquet, .ts or .json file. `ARCHIVE:NAME` chooses a set of series, or a
+            folder, inside.
         shape: of the network's input: (channels, height, width), (channels, length) or (features,).
         classes: number of classes that the network tells apart, or of its outputs, to be checked; None for no check.
         task: `anomaly` to learn one class, `regression` to predict numbers, `multi-label` where each row of `y` says of
@@ -54,7 +58,10 @@ def load_dataset(
         split: shares of training, validation and test part. An official test part stays what it is, and so does an
             official validation part; the shares of the others, in proportion, say what is drawn from the rest.
         features: how sound becomes an input; by default MFCCs for an image, samples for a series.
-        rate: samples per second of sound in an .npz file that does not say it.
+        rate: samples per second of sound, to which files of others are resampled; of arrays that do not say it, theirs.
+        columns: of tables, which is what.
+        keywords: of sound: names of classes; all others become one, `unknown`, and pieces of the folder
+            `_background_noise_` another, `silence`, each of as many examples as a keyword has.
         limit: at most so many examples in all, of each class and part in proportion, chosen before decoding.
         anchors: how many sizes of boxes are measured on the training part; only for `detection`.
         remedy: what an error says to do where the data have this number of classes, and not `classes`.
@@ -73,7 +80,10 @@ def load_dataset(
     check_shares(split)
     if anchors < 1:
         raise bad_data(f"`anchors` is {anchors}", "a detector predicts 1 box or more at every place", "bad-option")
-    source, wanted = str(path), Wanted(tuple(shape), _features(features), rate, task)
+    source, wanted = (
+        str(path),
+        Wanted(tuple(shape), _features(features), rate, task, columns=columns or Columns(), keywords=tuple(keywords)),
+    )
     found = read_examples(source, wanted)
     task = task_of(source, found, task, normal)
     check_classes(source, task, found, classes, remedy=remedy)
@@ -102,6 +112,7 @@ def load_dataset(
         **({"targets": scale.record()} if scale.units else {}),
         **found.notes,
         **decoded.notes,
+        **_groups(found, plan, wanted),
     }
     how = {**{name: value for name, value in inputs.items() if name != "source"}, "classes": plan.names}
     digests = {
@@ -141,6 +152,14 @@ def _inputs(source: str, found: Examples, wanted: Wanted) -> dict[str, Any]:
         "shape": list(wanted.shape),
         "features": features and asdict(features),
     }
+
+
+def _groups(found: Examples, plan: Assignment, wanted: Wanted) -> dict[str, Any]:
+    """What the record says of persons or recordings: by which column, and how many are in each part."""
+    if not found.groups:
+        return {}
+    of = {name: len({found.groups[i] for i in plan.kept[m]}) for name, m in zip(PART_NAMES, plan.members, strict=True)}
+    return {"group": {"by": wanted.columns.group, "groups": of}}
 
 
 def _choices(found: Examples, plan: Assignment, seed: int, split: Shares, limit: int | None) -> dict[str, Any]:

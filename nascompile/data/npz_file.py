@@ -1,9 +1,10 @@
-"""Arrays of a NumPy .npz file: images, series, sound or tables."""
+"""Arrays of a NumPy .npz file, or of .npy files: images, series, sound or tables."""
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,13 @@ from numpy.typing import NDArray
 
 from nascompile.data.digest import row_digests
 from nascompile.data.examples import Decoded, Examples, Kind, Wanted, bad_data, input_hint, sides
+from nascompile.data.file_tree import FileTree
 from nascompile.data.npz_targets import read_targets
 from nascompile.data.sound import scaled, sound_input
+from nascompile.data.sound_file import resampled
 from spaces.npz import UNREADABLE
 
-__all__ = ["read_npz"]
+__all__ = ["read_npy", "read_npz"]
 
 _X = ("x", "X", "data", "images")
 _Y = ("y", "Y", "label", "labels", "target", "targets")
@@ -24,6 +27,7 @@ _PARTS = {"train": ("train",), "valid": ("valid", "val", "validation"), "test": 
 #: Numbers that are a second of sound, at the least.
 _CLIP = 2000
 _RATE = ("rate", "sample_rate", "sampling_rate", "fs", "sr")
+_NPY = "name the files x.npy and y.npy, or x_train.npy, y_train.npy, x_test.npy, y_test.npy; write them by `numpy.save`"
 _HINT = "write it with `numpy.savez(path, x=inputs, y=labels)`, or with `x_train`, `y_train`, `x_test`, `y_test`"
 
 Arrays = dict[str, NDArray[Any]]
@@ -40,13 +44,36 @@ def read_npz(path: Path, wanted: Wanted) -> Examples:
     Raises:
         FileError: the file is broken, an array is missing, or does not fit the network's input.
     """
-    arrays = _load(path)
+    return _read(path, _load(path), wanted)
+
+
+def read_npy(tree: FileTree, wanted: Wanted) -> Examples:
+    """The examples of `x.npy` and `y.npy`, or of any other names that `read_npz` takes, in one folder.
+
+    Raises:
+        FileError: as `read_npz`.
+    """
+    known = {*_X, *_Y, *_NAMES, *_RATE, "is_test"}
+    known |= {name for words in _PARTS.values() for base in (_X, _Y) for name in _split_names(words, base)}
+    arrays: Arrays = {}
+    for name, content in tree.contents(n for n in tree.names if n.lower().endswith(".npy")):
+        stem = PurePosixPath(name).stem
+        if stem not in known:
+            continue
+        if stem in arrays:
+            raise bad_data(f"`{tree.source}` has two files `{stem}.npy`", "keep each pair in a folder of its own")
+        try:
+            arrays[stem] = np.load(io.BytesIO(content), allow_pickle=False)
+        except UNREADABLE as error:
+            raise bad_data(f"`{tree.place(name)}` cannot be read: {error}", _NPY, "unreadable") from error
+    return _read(tree.source, arrays, wanted, _NPY)
+
+
+def _read(path: Path | str, arrays: Arrays, wanted: Wanted, hint: str = _HINT) -> Examples:
+    """The examples of arrays by their names."""
     names = _first(arrays, _NAMES)
-    x, y, parts, rate = _gathered(path, arrays)
-    if wanted.rate is not None and rate is not None and rate != wanted.rate:
-        message = f"`{path}` says {rate} samples per second, --rate says {wanted.rate}"
-        raise bad_data(message, "leave --rate out: the file says it", "bad-rate")
-    rate = rate or wanted.rate
+    x, y, parts, own = _gathered(path, arrays, hint)
+    rate = wanted.rate or own
     if x.dtype.kind not in "iufb" or x.ndim < 2:
         message = f"the inputs of `{path}` are {sides(x.shape)} of type {x.dtype}"
         raise bad_data(message, "store numbers, [examples, ...]")
@@ -56,7 +83,8 @@ def read_npz(path: Path, wanted: Wanted) -> Examples:
     def read(chosen: NDArray[np.intp]) -> Decoded:
         digests = row_digests(x[chosen])
         if kind == "audio":
-            return replace(sound_input(str(path), scaled(x[chosen]), wanted, rate or 0), digests=digests)
+            clips = resampled(scaled(x[chosen]), own or rate or 0, rate or 0)
+            return replace(sound_input(str(path), clips, wanted, rate or 0), digests=digests)
         inputs = _fitted(path, x, wanted.shape)[chosen]
         return Decoded(inputs if inputs.dtype == np.uint8 else _float32(inputs), digests=digests)
 
@@ -78,7 +106,7 @@ def _load(path: Path) -> Arrays:
         raise bad_data(f"`{path}` cannot be read: {error}", _HINT, "unreadable") from error
 
 
-def _gathered(path: Path, arrays: Arrays) -> tuple[NDArray[Any], NDArray[Any], list[str], int | None]:
+def _gathered(path: Path | str, arrays: Arrays, hint: str) -> tuple[NDArray[Any], NDArray[Any], list[str], int | None]:
     """Inputs, labels, parts, and the sampling rate where it is said."""
     result = next((int(arrays[n]) for n in _RATE if n in arrays and arrays[n].size == 1), None)
     pairs = [
@@ -96,7 +124,7 @@ def _gathered(path: Path, arrays: Arrays) -> tuple[NDArray[Any], NDArray[Any], l
     x, y = _first(arrays, _X), _first(arrays, _Y)
     if x is None or y is None:
         missing = "`x`" if x is None else "`y`"
-        raise bad_data(f"`{path}` has no array {missing}, only {', '.join(arrays) or 'nothing'}", _HINT)
+        raise bad_data(f"`{path}` has no array {missing}, only {', '.join(arrays) or 'nothing'}", hint)
     return x, _column(y), _marked(path, arrays.get("is_test"), len(x)), result
 
 
@@ -113,7 +141,7 @@ def _column(y: NDArray[Any]) -> NDArray[Any]:
     return y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
 
 
-def _marked(path: Path, is_test: NDArray[Any] | None, n: int) -> list[str]:
+def _marked(path: Path | str, is_test: NDArray[Any] | None, n: int) -> list[str]:
     if is_test is None:
         return [""] * n
     if is_test.shape != (n,) or is_test.dtype.kind not in "biu" or not np.isin(is_test, (0, 1)).all():
@@ -121,7 +149,7 @@ def _marked(path: Path, is_test: NDArray[Any] | None, n: int) -> list[str]:
     return ["test" if test else "train" for test in is_test.tolist()]
 
 
-def _kind(path: Path, x: NDArray[Any], wanted: Wanted, rate: int | None) -> Kind:
+def _kind(path: Path | str, x: NDArray[Any], wanted: Wanted, rate: int | None) -> Kind:
     """What the arrays are: sound where there are clips and a rate, else by the network's input."""
     clips = x.ndim == 2 and x.dtype != np.uint8
     needs_features = len(wanted.shape) == 3 or wanted.features is not None
@@ -140,7 +168,7 @@ def _kind(path: Path, x: NDArray[Any], wanted: Wanted, rate: int | None) -> Kind
     return "series" if len(wanted.shape) == 2 else "table"
 
 
-def _fitted(path: Path, x: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+def _fitted(path: Path | str, x: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     """[n, channels, ...] of arrays that may lack the channels or have them last."""
     own = x.shape[1:]
     # What a vector takes in may be flat already, or an image or series of one channel that is normalised as one.

@@ -33,7 +33,7 @@ class Targets:
     values: NDArray[np.float64] | None = None
     order: tuple[str, ...] = ()
 
-    def named(self, path: Path, names: NDArray[Any] | None) -> Targets:
+    def named(self, path: Path | str, names: NDArray[Any] | None) -> Targets:
         """With the names of classes, labels or numbers to predict; as they are where there are none.
 
         Raises:
@@ -59,7 +59,7 @@ class Targets:
         return replace(self, labels=labels, order=order)
 
 
-def read_targets(path: Path, y: NDArray[Any], examples: int, task: Task | None) -> Targets:
+def read_targets(path: Path | str, y: NDArray[Any], examples: int, task: Task | None) -> Targets:
     """Classes, unless `y` or the task says otherwise.
 
     A table of 0 and 1 is of labels, of which any number may hold; with one 1 in each row it is of classes, as
@@ -93,7 +93,7 @@ def read_targets(path: Path, y: NDArray[Any], examples: int, task: Task | None) 
     return Targets("classification", _classes(path, y))
 
 
-def _of_table(path: Path, y: NDArray[Any], task: Task | None) -> Targets:
+def _of_table(path: Path | str, y: NDArray[Any], task: Task | None) -> Targets:
     """Of several columns."""
     if y.dtype.kind not in "biuf" or not np.isin(y, (0, 1)).all():
         message = f"`{path}` has {len(y)} inputs and labels of the shape {sides(y.shape)}, not all 0 or 1"
@@ -107,7 +107,7 @@ def _of_table(path: Path, y: NDArray[Any], task: Task | None) -> Targets:
     return Targets("multi-label", labels, table)
 
 
-def _classes(path: Path, y: NDArray[Any]) -> list[int | str]:
+def _classes(path: Path | str, y: NDArray[Any]) -> list[int | str]:
     if y.dtype.kind == "f" and np.isfinite(y).all() and (y == np.floor(y)).all():
         y = y.astype(np.int64)
     if y.dtype.kind not in "biuUS":

@@ -8,19 +8,19 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from nascompile.data.digest import content_digest
-from nascompile.data.examples import Decoded, Examples, Wanted, bad_data, input_hint, sides
+from nascompile.data.examples import Examples, Wanted, bad_data
 from nascompile.data.file_tree import FileTree
+from nascompile.data.series import series_input
 from spaces.errors import Span, did_you_mean
 
 __all__ = ["read_ts"]
 
-Series = list[NDArray[np.float32]]
+Series = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class _File:
-    """The series of one file, [channels][length], with their labels and the classes that the header declares.
+    """The series of one file, [channels, length], with their labels and the classes that the header declares.
 
     None declared: the labels are numbers to predict.
     """
@@ -31,10 +31,7 @@ class _File:
 
 
 def read_ts(tree: FileTree, wanted: Wanted, choice: str | None) -> Examples:
-    """The series of `NAME_TRAIN.ts` and `NAME_TEST.ts`, or of one `NAME.ts`.
-
-    Where series differ in length, the shorter are padded at their end, after normalisation, with 0: the mean of the
-    training part. Mean and deviation are taken over what is no padding.
+    """The series of `NAME_TRAIN.ts` and `NAME_TEST.ts`, or of one `NAME.ts`; see `series_input`.
 
     Args:
         tree: where the files are.
@@ -53,17 +50,7 @@ def read_ts(tree: FileTree, wanted: Wanted, choice: str | None) -> Examples:
     if any((other is None) != (order is None) for other in others):
         raise bad_data(f"of the parts of `{tree.source}` one has classes and one numbers", "give both the same")
     values = np.array([[float(label)] for label in labels]) if order is None else None
-    unequal = _check(tree.source, series, wanted.shape)
-    lengths = np.array([len(s[0]) for s in series], np.int64)
-
-    def decode(chosen: NDArray[np.intp]) -> Decoded:
-        x = np.zeros((len(chosen), len(series[0]), wanted.shape[-1]), np.float32)
-        for row, i in enumerate(chosen):
-            x[row, :, : lengths[i]] = series[i]
-        notes = {"padded": f"with 0 after normalisation, from lengths {lengths.min()} to {lengths.max()}"}
-        digests = [content_digest(b"".join(channel.tobytes() for channel in series[i])) for i in chosen]
-        return Decoded(x, 1, lengths[chosen], notes, digests) if unequal else Decoded(x, digests=digests)
-
+    decode = series_input(tree.source, series, wanted.shape)
     first = {part: parts.index(part) for part in files}
 
     def where(i: int) -> str:
@@ -160,29 +147,9 @@ def _header(line: str, span: Span) -> tuple[bool, tuple[str, ...] | None]:
 
 def _values(channels: list[str], span: Span) -> Series:
     try:
-        result = [np.array([float(v) if v != "?" else np.nan for v in c.split(",")], np.float32) for c in channels]
+        result = [[float(v) if v != "?" else np.nan for v in c.split(",")] for c in channels]
     except ValueError as error:
         raise bad_data(f"a value is no number: {error}", "values are separated by commas", "bad-series", span) from None
     if len({len(channel) for channel in result}) > 1:
         raise bad_data("the channels of this series differ in length", "give them one length", "bad-series", span)
-    return result
-
-
-def _check(source: str, series: list[Series], shape: tuple[int, ...]) -> bool:
-    """Raises unless the series fit the input; whether they differ in length."""
-    channels = {len(s) for s in series}
-    lengths = {len(s[0]) for s in series}
-    if len(channels) > 1:
-        raise bad_data(f"the series of `{source}` differ in their number of channels", "give them one number of them")
-    (own,) = channels
-    wanted = (shape[0] if len(shape) == 2 else 1, shape[-1])
-    fits = max(lengths) == wanted[1] or (len(lengths) > 1 and max(lengths) < wanted[1])
-    if len(shape) > 2 or own != wanted[0] or not fits:
-        span = f"{min(lengths)} to {max(lengths)}" if len(lengths) > 1 else max(lengths)
-        message = f"the series of `{source}` are {own}x{span}, the network's input is {sides(shape)}"
-        raise bad_data(
-            message,
-            input_hint((own, max(lengths))[-len(shape) :] if own == 1 else (own, max(lengths)), shape),
-            "bad-shape",
-        )
-    return len(lengths) > 1
+    return np.array(result, np.float32)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from nascompile.data.columns import Columns
 from nascompile.training.recipes import Recipe
 
 __all__ = ["COSTS", "ENGINES", "PRUNERS", "QUANTISATIONS", "DataSettings", "Own", "RunSettings"]
@@ -32,7 +33,9 @@ class DataSettings:
         seed: of parts and of `limit`.
         split: shares of training, validation and test part.
         features: `mfcc`, `log-mel`, or None for the default.
-        rate: samples per second of sound that does not say it.
+        rate: samples per second of sound, to which it is resampled, or that it does not say.
+        columns: of tables, which is what, as `nascompile.data.columns.Columns` has it; None: as they are called.
+        keywords: of sound: the classes; all others are `unknown`.
         limit: at most so many examples.
         digest: part -> what tells it from other data (`nascompile.data.digest`); None: it was not kept.
     """
@@ -44,12 +47,15 @@ class DataSettings:
     split: tuple[float, float, float] = (0.7, 0.1, 0.2)
     features: str | None = None
     rate: int | None = None
+    columns: Mapping[str, Any] | None = None
+    keywords: tuple[str, ...] = ()
     limit: int | None = None
     digest: Mapping[str, str] | None = None
 
     def how(self) -> dict[str, Any]:
         """All but the path and the digest, as `load_dataset` takes it."""
-        return {name: value for name, value in vars(self).items() if name not in ("path", "digest")}
+        how = {name: value for name, value in vars(self).items() if name not in ("path", "digest")}
+        return {**how, "columns": self.columns and Columns(**self.columns)}
 
 
 @dataclass(frozen=True)
@@ -153,5 +159,5 @@ class RunSettings:
         lists = {name: tuple(data[name]) for name in ("costs", "extended")}
         if "own" in data:
             return cls.of_own(Own(**data["own"]), **{name: data[name] for name in data if name != "own"} | lists)
-        read = {**data["data"], "split": tuple(data["data"]["split"])}
+        read = data["data"] | {name: tuple(data["data"][name]) for name in ("split", "keywords")}
         return cls(**{**data, **lists, "data": DataSettings(**read), "recipe": Recipe(**data["recipe"])})

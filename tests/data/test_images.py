@@ -159,7 +159,7 @@ def test_anomalies_beside_a_training_part_of_good_examples(tmp_path, write, as_p
         ({"cat/3.png": b"no image"}, "bad-data", "cat/3.png"),
         ({"cat/3.png": None}, "bad-data", "cat/3.png"),
         ({"loose.png": b""}, "bad-data", "loose.png` lies in no folder of a class"),
-        ({"cat/a.wav": b""}, "no-data", "20 images and 1 .wav"),
+        ({"cat/a.wav": b""}, "no-data", "20 images and 1 sounds"),
         ({"cat/notes.json": b"{"}, "unreadable", "notes.json"),
     ],
 )

@@ -241,7 +241,6 @@ NAN = np.where(np.arange(60)[:, None] == 41, np.nan, rng.normal(size=(60, 9)))
             "class `2` .* no examples in the training part",
         ),
         ({"x": np.zeros((0, 9)), "y": labels(0)}, (9,), {}, "no-data", "no examples"),
-        ({"x": NAN, "y": labels(), "rate": 100}, (1, 9), {"rate": 200}, "bad-rate", "--rate says 200"),
         (
             {"x": NAN, "y": labels(), "rate": 100},
             (1, 8),

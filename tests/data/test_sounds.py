@@ -110,5 +110,3 @@ def test_features_that_cannot_be(tmp_path, write, as_wav, error):
     code, text = error(load_dataset, path, (1, 49, 10), features=AudioFeatures(lower_hz=1500))
     assert code == "bad-features"
     assert "`lower_hz`" in text
-    code, text = error(load_dataset, path, (1, 49, 10), rate=16_000)
-    assert code == "bad-rate"
