@@ -19,6 +19,7 @@ __all__ = ["missing", "needs", "program"]
 TOOLS = {
     "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
     "cc": "gcc libc6-dev",
+    "chromium": "chromium fonts-dejavu-core",
     "clang": "clang",
     "cmake": "cmake",
     "dot": "graphviz",

@@ -74,6 +74,10 @@ COMMANDS = {
         "search.train:worker",
         "Help with a search that goes on elsewhere: train its candidates until there are no more.",
     ),
+    "report": (
+        "page.command:report",
+        "Write a set or a run as one page: the set itself to try budgets on, figures, tables, how to go on.",
+    ),
     "deploy": (
         "deploy:deploy",
         "Write a network as plain C99 without dependencies: static buffers, one call, a Makefile and a CMake file.",

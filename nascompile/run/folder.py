@@ -7,7 +7,7 @@ RUN/journal.log            the trials, an Optuna journal; not where a database h
 RUN/networks/0007/         the network asked as the eighth: checkpoints, weights, int8 networks, what each step found
 RUN/results.csv, .json     the table, once all are trained
 RUN/data.json              the classes, how inputs were made and normalised, the anchors of boxes
-RUN/front.html             the front and the chosen
+RUN/report.html            all of it as a page, where `nascompile report` wrote it
 RUN/timing.json            how long each step of each network took, and all that was none
 """
 
@@ -39,7 +39,7 @@ _JOURNAL = "journal.log"
 #: What a run writes, beside its settings.
 _OWN = (
     "networks", "deploy", "journal.log*", "set.nasset", "data.json", "timing.json", "results.csv", "results.json",
-    "front.html", "*.jsonl", "tensorboard", "logged.json",
+    "report.html", "*.jsonl", "tensorboard", "logged.json",
 )  # fmt: skip
 
 
@@ -164,7 +164,7 @@ class RunFolder:
         if samples > settings.samples:
             with self.led():
                 # Its tables are of fewer networks.
-                for name in ("results.json", "results.csv", "front.html"):
+                for name in ("results.json", "results.csv", "report.html"):
                     (self.path / name).unlink(missing_ok=True)
                 self.change(replace(settings, samples=samples, extended=(*settings.extended, settings.samples)))
         return self

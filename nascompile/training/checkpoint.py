@@ -18,7 +18,7 @@ from nascompile.training.recipes import Recipe
 from nascompile.training.tensor_file import digest, read_tensors, write_tensors
 from spaces.errors import Span
 
-__all__ = ["State", "load_state", "run_of", "save_state"]
+__all__ = ["State", "load_state", "read_history", "run_of", "save_state"]
 
 _KIND = "training checkpoint"
 
@@ -94,6 +94,16 @@ def load_state(path: Path, run: Mapping[str, Any]) -> State:
             result[part][key] = tensor
     history = tuple(Epoch(**epoch) for epoch in about["history"])
     return State(**result, optimiser=optimiser, history=history, best=about["best"])
+
+
+def read_history(path: Path) -> tuple[Epoch, ...]:
+    """The epochs of a checkpoint, whatever training it is of.
+
+    Raises:
+        FileError: see `load_state`.
+    """
+    _, about = read_tensors(path, _KIND)
+    return tuple(Epoch(**epoch) for epoch in about["history"])
 
 
 def _difference(key: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:

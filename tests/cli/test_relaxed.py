@@ -41,6 +41,14 @@ def file(run: Run) -> str:
     return "mlp2.nasset"
 
 
+def test_a_page(run: Run) -> None:
+    assert run("report", *MLP2).code == 0
+    page = (run.folder / "report.html").read_text()
+    assert f"<b>{BETWEEN}</b>feasible" in page
+    assert "The set is relaxed" in page
+    assert 'id="data"' not in page
+
+
 def test_count(run: Run) -> None:
     done = run("count", *MLP2)
     assert done.code == 0

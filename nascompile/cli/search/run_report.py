@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from nascompile.run.outcome import Outcome
     from nascompile.run.settings import RunSettings
 
-__all__ = ["draw_front", "outcome_data", "print_outcome", "show_run"]
+__all__ = ["outcome_data", "print_outcome", "show_run"]
 
 
 def show_run(path: Path, as_json: bool) -> None:
@@ -79,15 +79,6 @@ def outcome_data(folder: RunFolder, outcome: Outcome) -> dict[str, Any]:
     return {**about, **outcome.data, "takes": kept, "timing": read_timing(folder)}
 
 
-def draw_front(folder: RunFolder, outcome: Outcome) -> None:
-    """The front of the run and the chosen, as a page beside its tables; none of fewer than two networks."""
-    from nascompile.cli.select.front_plot import draw
-    from nascompile.cli.select.of_run import select_of_run
-
-    if len(outcome.finalists) >= 2 and outcome.chosen:
-        draw(select_of_run(folder, outcome, folder.settings.select), folder.path / "front.html")
-
-
 def print_outcome(folder: RunFolder, outcome: Outcome) -> None:
     """The table of a finished run, for a person."""
     settings, program = folder.settings, folder.fs.program
@@ -123,12 +114,13 @@ def print_outcome(folder: RunFolder, outcome: Outcome) -> None:
         n, what = next(iter(outcome.agreement.values()))["n"], METRIC_NAMES[outcome.metric]
         out.print(f"Kendall's tau with the test {what} of {n:.0f} networks: {taus}", soft_wrap=True)
     there = [
-        name for name in ("results.csv", "results.json", "front.html", "networks") if (folder.path / name).exists()
+        name for name in ("results.csv", "results.json", "report.html", "networks") if (folder.path / name).exists()
     ]
     out.print(f"in {folder.path}: {', '.join(there)}", soft_wrap=True, markup=False)
     if outcome.chosen:
         best, mcu = f"{folder.path}#{outcome.best['number']}", [] if program.target else ["--mcu", "MCU"]
         out.print(f"in detail: nascompile show {shlex.quote(best)}", soft_wrap=True, markup=False)
+        out.print(f"as a page: nascompile report {shlex.quote(str(folder.path))}", soft_wrap=True, markup=False)
         say_next("nascompile", "deploy", best, *mcu, "--verify")
 
 

@@ -23,7 +23,7 @@ from nascompile.cli.parameters import parsed
 from nascompile.cli.search.leading import leading
 from nascompile.cli.search.options import Resources, SearchOptions, Training
 from nascompile.cli.search.own import finish_own_run
-from nascompile.cli.search.run_report import draw_front, outcome_data, print_outcome
+from nascompile.cli.search.run_report import outcome_data, print_outcome
 from nascompile.cli.search.shipping import check_type, shipped_set
 from nascompile.cli.search.untrained import with_latency
 from nascompile.run.settings import COSTS, PRUNERS, QUANTISATIONS, RunSettings
@@ -335,7 +335,6 @@ def finish_run(
             outcome = finish(folder, results, dataset)
             if settings.deploy:
                 outcome = deploy_chosen(folder, outcome, lambda number: progress(f"building network {number}", 0))
-        draw_front(folder, outcome)
         write_timing(folder, clock, networks_so_far(folder))
         tell_loggers(folder, loggers, {row["number"]: row for row in outcome.rows})
     if as_json:

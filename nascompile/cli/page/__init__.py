@@ -1,0 +1,1 @@
+"""`nascompile report`: a set or a run as one page that needs nothing else."""

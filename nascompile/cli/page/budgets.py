@@ -1,0 +1,113 @@
+"""The part of the page that counts: how many members, and which options, are left within budgets of one's own.
+
+Where a set has few different costs (`solvers.sets.cost_points`), they are in the page, and it counts under any budgets;
+where it has more, under all combinations of some limits per metric, counted here beforehand. Nothing is interpolated.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from solvers.sets.cost_points import CostPoints, cost_points
+from solvers.sets.feasible_set import FeasibleSet
+from spaces.errors import EngineError
+from spaces.language.layer import option_label
+from spaces.program.candidate import Candidate
+
+__all__ = ["METRICS", "Counting", "counting"]
+
+METRICS = ("ram", "rom", "macs")
+#: Points that are put into the page, and that are looked at, at most.
+_IN_PAGE, _MOST = 40_000, 6_000_000
+#: Limits of a metric, where the page cannot count by itself.
+_STEPS = 24
+#: Members among which the page draws.
+_DRAWN = 1000
+#: The largest number that JavaScript holds exactly.
+_EXACT = 2**53
+
+
+class Counting:
+    """What the page counts with.
+
+    Args:
+        fs: the set.
+        points: its different costs.
+    """
+
+    def __init__(self, fs: FeasibleSet, points: CostPoints) -> None:
+        self.fs, self.points = fs, points
+
+    @property
+    def whole(self) -> bool:
+        """Whether the page has all costs, and counts under any budgets."""
+        return len(self.points.members) <= _IN_PAGE
+
+    def data(self, seed: int = 0) -> dict[str, Any]:
+        """What the script of the page reads."""
+        options: dict[str, list[str]] = {}
+        for label, option in self.points.options:
+            options.setdefault(label, []).append(option_label(option))
+        drawn = self.fs.sample(min(_DRAWN, self.fs.size), seed)
+        about = {
+            "metrics": METRICS, "size": str(self.fs.size), "big": self.fs.size >= _EXACT, "options": options,
+            "least": self.points.values.min(axis=0).tolist(), "most": self.points.values.max(axis=0).tolist(),
+            "drawn": [[_short(one), *(one.costs[name] for name in METRICS)] for one in drawn],
+        }  # fmt: skip
+        return about | (self._points() if self.whole else self._table())
+
+    def _points(self) -> dict[str, Any]:
+        points = self.points
+        words = points.uses.view(np.uint32) if points.uses.flags.c_contiguous else points.uses.copy().view(np.uint32)
+        return {
+            "points": points.values.T.tolist(), "members": _numbers(points.members, self.fs.size),
+            "uses": words.T.tolist(),
+        }  # fmt: skip
+
+    def _table(self) -> dict[str, Any]:
+        steps = self.points.steps(_STEPS)
+        counts, there = self.points.table(steps)
+        packed = np.packbits(there.reshape(len(there), -1), axis=0, bitorder="little")
+        return {
+            "steps": [own.tolist() for own in steps], "counts": _numbers(counts.ravel(), self.fs.size),
+            "there": packed.T.ravel().tolist(), "bytes": len(packed),
+        }  # fmt: skip
+
+
+def counting(fs: FeasibleSet, report: Callable[[str, int], None] = lambda what, done: None) -> Counting | None:
+    """What a page can count with; None of a set with too many different costs, or without members."""
+    if not fs.size:
+        return None
+    try:
+        return Counting(fs, cost_points(fs, METRICS, _MOST, report))
+    except EngineError as error:
+        if error.diagnostics[0].code in ("too-many-points", "too-large"):
+            return None
+        raise
+
+
+def packed(data: Any) -> str:
+    """Plain data as the text that the page's script unpacks.
+
+    Example:
+        >>> packed([1, 2])
+        'eNqLNtQximMBAAaqAVc='
+    """
+    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+    return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
+
+
+def _numbers(counts: NDArray[Any], size: int) -> Sequence[Any]:
+    """Numbers, or texts of those that JavaScript would round."""
+    return counts.tolist() if size < _EXACT else [str(count) for count in counts.tolist()]
+
+
+def _short(candidate: Candidate) -> str:
+    return str(candidate)

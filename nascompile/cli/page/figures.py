@@ -1,0 +1,216 @@
+"""The drawings of a page, as SVG that scales with it, prints, and can be saved by itself."""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["Drawing", "bars", "confusion", "curves", "histogram", "scatter", "shares"]
+
+#: Told apart also by those who see no red or green, and in grey.
+INK, KEPT, OTHERS, SECOND = "#24476B", "#C2410C", "#9AA5B1", "#0F766E"
+_STYLE: Any = {
+    "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.6, "axes.axisbelow": True,
+    "axes.grid": True, "grid.color": "#E5E7EB", "grid.linewidth": 0.5, "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6, "svg.fonttype": "none", "svg.hashsalt": "nascompile",
+    "font.sans-serif": ["DejaVu Sans", "Arial", "sans-serif"],
+}  # fmt: skip
+#: A larger ratio of largest to smallest value is drawn on a logarithmic axis.
+_WIDE = 100
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure of the page.
+
+    Args:
+        name: of its file, where it is saved.
+        caption: below it.
+        svg: as it stands in the page.
+    """
+
+    name: str
+    caption: str
+    svg: str
+
+
+def _drawn(name: str, caption: str, draw: Callable[[Axes], None], size: tuple[float, float] = (4.6, 3.1)) -> Drawing:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=size, layout="constrained")
+        draw(figure.subplots())
+        buffer = io.StringIO()
+        # Without a date, so that the same data give the same bytes.
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    text = buffer.getvalue()
+    text = re.sub(r'width="[\d.]+pt" height="[\d.]+pt"', "", text[text.index("<svg") :], count=1)
+    # In a wide page it does not grow, so that its letters stay those of the text.
+    label = f'role="img" aria-label="{html.escape(caption, quote=True)}" style="max-width:{110 * size[0]:.0f}px"'
+    # The figures of a page share one space of names.
+    text = re.sub(r'(id="|url\(#|xlink:href="#)', rf"\g<1>{name}-", text.replace("<svg", f"<svg {label}", 1))
+    return Drawing(name, caption, text)
+
+
+def _wide(values: NDArray[np.float64]) -> bool:
+    return bool(values.size and values.min() > 0 and values.max() > _WIDE * values.min())
+
+
+def _short(axes: Axes, which: str = "x") -> None:
+    from matplotlib.ticker import EngFormatter, MaxNLocator
+
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_locator(MaxNLocator(5))
+    axis.set_major_formatter(EngFormatter(sep=""))
+
+
+def bars(name: str, caption: str, rows: Sequence[tuple[str, int]]) -> Drawing:
+    """Counts that span orders of magnitude: a bar and its number each."""
+
+    def draw(axes: Axes) -> None:
+        places = np.arange(len(rows))
+        # Python integers beyond 64 bits are drawn to within a pixel; the number is exact.
+        axes.barh(places, [max(float(count), 0.5) for _, count in rows], color=INK, height=0.6)
+        axes.set_xscale("log")
+        axes.set_yticks(places, [label for label, _ in rows])
+        axes.invert_yaxis()
+        axes.set_xlim(left=0.5)
+        axes.margins(x=0.35)
+        for place, (_, count) in zip(places, rows, strict=True):
+            text = f"{count:,}" if count < 10**12 else f"{float(count):.3g}"
+            axes.annotate(text, (max(float(count), 0.5), place), (4, 0), textcoords="offset points", va="center")
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel("networks")
+
+    return _drawn(name, caption, draw, (4.6, 0.9 + 0.36 * len(rows)))
+
+
+def shares(name: str, caption: str, rows: Mapping[str, Mapping[str, int]]) -> Drawing:
+    """How often the members take each option of each decision: a row each, darker where more do."""
+
+    def draw(axes: Axes) -> None:
+        options = list(dict.fromkeys(option for row in rows.values() for option in row))
+        table = np.full((len(rows), len(options)), np.nan)
+        for y, row in enumerate(rows.values()):
+            total = sum(row.values())
+            for option, count in row.items():
+                table[y, options.index(option)] = count / total
+        axes.imshow(table, aspect="auto", cmap="Blues", vmin=0, vmax=max(0.5, float(np.nanmax(table))))
+        axes.set_xticks(range(len(options)), options, rotation=90 if max(map(len, options)) > 4 else 0)
+        axes.set_yticks(range(len(rows)), list(rows))
+        axes.grid(visible=False)
+        if len(options) <= 12:
+            for (y, x), value in np.ndenumerate(table):
+                if not np.isnan(value):
+                    text = f"{100 * value:.0f}" if value >= 0.005 or value == 0 else "<1"
+                    axes.annotate(text, (x, y), ha="center", va="center", fontsize=7,
+                                  color="white" if value > 0.35 else "black")  # fmt: skip
+
+    longest = max(len(row) for row in rows.values())
+    return _drawn(name, caption, draw, (max(4.6, 1.2 + 0.3 * longest), 1.2 + 0.26 * len(rows)))
+
+
+def histogram(
+    name: str, caption: str, values: NDArray[Any], counts: NDArray[Any], label: str, marks: Sequence[float] = ()
+) -> Drawing:
+    """How many members have which value of a metric; marks are those of networks."""
+
+    def draw(axes: Axes) -> None:
+        bins = min(60, max(1, len(np.unique(values))))
+        axes.hist(values, bins=bins, weights=counts.astype(np.float64), color=INK)
+        if len(marks):
+            low = axes.get_ylim()[1] * -0.03
+            axes.plot(marks, np.full(len(marks), low), "|", color=KEPT, markersize=9, label="drawn networks")
+            axes.legend(frameon=False, loc="upper left")
+        axes.set_xlabel(label)
+        axes.set_ylabel("members")
+        if values.size and np.abs(values).max() >= 1e4:
+            _short(axes)
+        _short(axes, "y")
+
+    return _drawn(name, caption, draw)
+
+
+def scatter(
+    name: str, caption: str, points: Mapping[str, tuple[Sequence[float], Sequence[float], Sequence[int]]],
+    labels: tuple[str, str],
+) -> Drawing:  # fmt: skip
+    """Networks by a cost and a metric.
+
+    Args:
+        name: of the figure.
+        caption: below it.
+        points: of `kept` and `others`: costs, values, numbers.
+        labels: of both axes.
+    """
+
+    def draw(axes: Axes) -> None:
+        x, y, _ = points["others"]
+        axes.scatter(x, y, s=18, color=OTHERS, linewidths=0, label="trained to the end")
+        x, y, numbers = points["kept"]
+        axes.scatter(x, y, s=110, color=KEPT, edgecolors="white", linewidths=0.8, zorder=4, label="kept")
+        for cost, value, number in zip(x, y, numbers, strict=True):
+            axes.annotate(f"{number}", (cost, value), ha="center", va="center_baseline", color="white", fontsize=7,
+                          fontweight="bold", zorder=5)  # fmt: skip
+        costs = np.array([*points["others"][0], *points["kept"][0]], np.float64)
+        if _wide(costs):
+            axes.set_xscale("log")
+        elif costs.size and costs.max() >= 1e4:
+            _short(axes)
+        axes.margins(0.1)
+        axes.set_xlabel(labels[0])
+        axes.set_ylabel(labels[1])
+        axes.legend(frameon=False, fontsize=8, loc="lower right")
+
+    return _drawn(name, caption, draw)
+
+
+def curves(name: str, caption: str, lines: Mapping[int, Sequence[float]], kept: Sequence[int], label: str) -> Drawing:
+    """A metric by epoch, a line per network; those of kept ones stand out and have their numbers."""
+
+    def draw(axes: Axes) -> None:
+        for number, values in lines.items():
+            if number not in kept:
+                axes.plot(range(1, len(values) + 1), values, color=OTHERS, linewidth=0.8, alpha=0.7)
+        for number, style in zip(kept, ["-", "--", "-.", ":"] * len(kept), strict=False):
+            values = lines.get(number, ())
+            if values:
+                axes.plot(range(1, len(values) + 1), values, style, color=KEPT, linewidth=1.5)
+                axes.annotate(f"#{number}", (len(values), values[-1]), (3, 0), textcoords="offset points", fontsize=7)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(label)
+
+    return _drawn(name, caption, draw)
+
+
+def confusion(name: str, caption: str, table: Sequence[Sequence[int]], classes: Sequence[str]) -> Drawing:
+    """What was taken for what: a row per class, its shares as shades and its numbers of examples as text."""
+
+    def draw(axes: Axes) -> None:
+        counts = np.array(table)
+        share = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+        axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+        axes.set_xticks(range(len(classes)), classes, rotation=90 if max(map(len, classes)) > 3 else 0)
+        axes.set_yticks(range(len(classes)), classes)
+        axes.grid(visible=False)
+        axes.set_xlabel("predicted")
+        axes.set_ylabel("true")
+        if len(classes) <= 20:
+            for (y, x), count in np.ndenumerate(counts):
+                if count:
+                    axes.annotate(f"{count}", (x, y), ha="center", va="center", fontsize=7,
+                                  color="white" if share[y, x] > 0.5 else "black")  # fmt: skip
+
+    side = min(7.0, 1.9 + 0.28 * len(classes))
+    return _drawn(name, caption, draw, (side, side))
