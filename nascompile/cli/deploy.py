@@ -12,7 +12,7 @@ from nascompile.cli.options import Json, split_line
 from nascompile.cli.output import emit_json, out, table, working
 from nascompile.cli.outputs import FOLDER
 from nascompile.cli.tables import print_table
-from spaces.errors import NascompileError
+from spaces.errors import Diagnostic, NascompileError
 from spaces.targets.catalogue import load_target
 from spaces.targets.target import Target
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nascompile.deploy.deploy import Verified
     from nascompile.deploy.deployable import Deployable
     from nascompile.deploy.deployed import Deployed
+    from nascompile.deploy.exchange.files import Format
 
 __all__ = ["deploy", "deployment_data"]
 
@@ -55,13 +56,20 @@ def deploy(
         bool,
         typer.Option("--verify", help="Build it here and for the chip, run both (the chip's core emulated), compare."),
     ] = False,
-    onnx: Annotated[bool, typer.Option("--onnx", help="Write the network as network.onnx too, in float32.")] = False,
     prefix: Annotated[
         str,
         typer.Option(
             "--prefix", help="Of the library's names in C, so that several fit in a firmware.", metavar="NAME"
         ),
     ] = "nc",
+    formats: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="What is written: c, and beside it tflite (int8), onnx (int8 or float32).",
+            metavar="LIST",
+        ),
+    ] = "c",
     as_json: Json = False,
 ) -> None:
     """Write a network as plain C99 without dependencies: static buffers, one call, a Makefile and a CMake file.
@@ -70,6 +78,9 @@ def deploy(
     computer and compared with the integer reference bit for bit (float32: with PyTorch, to 1e-5), linked at the chip's
     real addresses for its real ROM and RAM, and run on an emulated core. Exit code 1 if anything differs.
 
+    --format c,tflite,onnx writes network.tflite and network.onnx too, with the integers of the C, for STM32Cube.AI,
+    TensorFlow Lite Micro, Edge Impulse, Vela and others: docs/deploy.md.
+
     Examples:
 
       nascompile deploy keywords-run#7 --mcu stm32f412 --verify -o firmware/network
@@ -77,27 +88,45 @@ def deploy(
       nascompile deploy dscnn 84-112-84-84-84-196 --mcu stm32f412 --verify
     """
     from nascompile.deploy import deploy as writing
+    from nascompile.deploy.exchange.files import chosen_formats
     from nascompile.deploy.naming import PREFIX, Naming
 
     if dtype not in ("int8", "float32"):
         raise NascompileError.of("wrong-value", f"--dtype cannot be `{dtype}`", "it is int8 or float32")
+    wanted = chosen_formats(formats, dtype)
     with working(f"deploying {what}") as progress:
         naming = Naming(prefix)
         subject, target, name = _subject(what, candidate, overrides or [], mcu, dtype)
         made = writing.deploy(subject, target, output or Path(name if prefix == PREFIX else f"deploy-{prefix}"), naming)
-        if onnx:
-            from nascompile.deploy.onnx_file import write_onnx
-
-            write_onnx(subject, made.folder / "network.onnx")
+        files, failed = _exchanged(made, wanted)
         if verify:
             progress("building and running it", 0)
         shown = writing.verify(made) if verify else None
     if as_json:
-        emit_json(deployment_data(made, shown))
+        emit_json({**deployment_data(made, shown), "files": files})
     else:
         _print(made, shown)
+        for name, size in files.items():
+            out.print(f"written: {made.folder / name}, {size:,} B", soft_wrap=True, markup=False)
+    if failed:
+        raise NascompileError(failed)
     if shown and not shown.passed:
         raise typer.Exit(1)
+
+
+def _exchanged(made: Deployed, formats: list[Format]) -> tuple[dict[str, int], list[Diagnostic]]:
+    """The files beside the C and their bytes; and what hindered others, which is told at the end."""
+    from nascompile.deploy.exchange.files import write_format
+
+    files: dict[str, int] = {}
+    failed: list[Diagnostic] = []
+    for one in formats:
+        try:
+            file, size = write_format(made, one)
+            files[file] = size
+        except NascompileError as error:
+            failed += error.diagnostics
+    return files, failed
 
 
 def deployment_data(made: Deployed, shown: Verified | None) -> dict[str, Any]:

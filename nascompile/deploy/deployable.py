@@ -35,7 +35,6 @@ class Deployable:
         network: its kernels with their constants.
         reference: inputs [n, ...] of its data type -> outputs.
         trained: whether its weights were.
-        module: gives it as a PyTorch module in floating point.
         targets: mean and deviation of each number that it predicts; none for other tasks.
     """
 
@@ -43,7 +42,6 @@ class Deployable:
     network: QuantisedNetwork | FloatNetwork
     reference: Callable[[NDArray[Any]], NDArray[Any]]
     trained: bool
-    module: Callable[[], Network]
     targets: Targets = ()
 
     @property
@@ -83,14 +81,14 @@ def untrained(candidate: Candidate, dtype: str, seed: int = 0) -> Deployable:
     simulated = FakeQuantised(network).eval()
     simulated.calibrate([torch.randn(_VECTORS, *network.input_shape, generator=generator)])
     quantised = integers(simulated)
-    return Deployable(candidate, quantised, quantised.run, trained=False, module=lambda: network)
+    return Deployable(candidate, quantised, quantised.run, trained=False)
 
 
 def float_deployable(candidate: Candidate, network: Network, trained: bool) -> Deployable:
     """A network in floating point, checked against PyTorch."""
     from nascompile.training.tasks import outputs
 
-    return Deployable(candidate, float_network(network), lambda x: outputs(network, x), trained, lambda: network)
+    return Deployable(candidate, float_network(network), lambda x: outputs(network, x), trained)
 
 
 def predicted(candidate: Candidate, target: Target, dtype: str) -> dict[str, int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -139,16 +138,16 @@ def of_run(folder: RunFolder, number: int, dtype: str) -> Deployable:
         raise DeployError.of("no-network", message, f"it has {', '.join(map(str, known)) or 'none'}")
     _check_whole(folder, place / FLOAT)
     candidate = parse_candidate(folder.fs.program, found["candidate"])
-    module = partial(load_weights, place / FLOAT, candidate)
     if dtype == "float32":
-        return replace(float_deployable(candidate, module(), trained=True), targets=_targets(folder))
+        subject = float_deployable(candidate, load_weights(place / FLOAT, candidate), trained=True)
+        return replace(subject, targets=_targets(folder))
     if "ships" not in found:
         message = f"`{folder.path}` did not quantise network {number}"
         raise DeployError.of("no-int8", message, "deploy it with --dtype float32, or search with --quantise ptq")
     quantised = int8_file(place, Step.parse(found["ships"]))
     _check_whole(folder, quantised)
     network = QuantisedNetwork.load(quantised)
-    return Deployable(candidate, network, network.run, trained=True, module=module, targets=_targets(folder))
+    return Deployable(candidate, network, network.run, trained=True, targets=_targets(folder))
 
 
 def _targets(folder: RunFolder) -> Targets:

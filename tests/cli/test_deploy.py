@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from nascompile.cli import main
@@ -236,37 +235,48 @@ def test_a_network_that_does_not_fit(run: Run) -> None:
     clear(done)
 
 
-def test_onnx_is_pytorch(run: Run) -> None:
-    for package in ("onnx", "onnxscript", "onnxruntime"):
+def test_exchange_formats_beside_the_c(run: Run) -> None:
+    for package in ("flatbuffers", "onnx", "tflite"):
         pytest.importorskip(package)
-    import onnxruntime
-    import torch
-
-    from spaces.language.reader import load_space
-    from spaces.program.candidate import parse_candidate
-    from spaces.program.compile import compile_space
-
-    done = run(
-        "deploy", "dscnn", "84-112-84-84-84-196", "--mcu", "stm32f412", "--onnx", "--dtype", "float32", "-o", "c"
-    )
+    data = json.loads(run(*SMALL, "--format", "c,tflite,onnx", "-o", "c", "--json").stdout)
+    assert data["files"] == {name: (run.folder / "c" / name).stat().st_size for name in data["files"]}
+    assert list(data["files"]) == ["network.tflite", "network.onnx"]
+    assert (run.folder / "c/network.tflite").read_bytes()[4:8] == b"TFL3"
+    done = run(*SMALL, "--format", "onnx", "--dtype", "float32", "-o", "c")
     assert (done.code, done.stderr) == (0, "")
-    line = "84-112-84-84-84-196"
-    network = parse_candidate(compile_space(load_space("dscnn")), line).build(batch_norm="kept").eval()
-    x = np.random.default_rng(0).normal(size=(1, *network.input_shape)).astype(np.float32)
-    session = onnxruntime.InferenceSession(str(run.folder / "c/network.onnx"), providers=["CPUExecutionProvider"])
-    (found,) = session.run(["output"], {"input": x})
-    with torch.no_grad():
-        assert np.abs(found - network(torch.from_numpy(x)).numpy()).max() < 1e-5
+    size = (run.folder / "c/network.onnx").stat().st_size
+    assert done.stdout.endswith(f"written: c\nwritten: c/network.onnx, {size:,} B\n")
+    # That of another network is not left beside this one's C.
+    assert not (run.folder / "c/network.tflite").exists()
 
 
-def test_without_onnx_the_c_is_written(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("words", "dtype", "told"),
+    [
+        ("c,tflit", "int8", "there is no format `tflit` [no-format]\n  did you mean `tflite`?"),
+        ("", "int8", "there is no format `` [no-format]\n  known: c, onnx, tflite"),
+        ("tflite", "float32", "a .tflite file is written in int8 alone [no-format]\n  in float32 there are: c, onnx"),
+    ],
+)
+def test_formats_that_are_not_written(run: Run, words: str, dtype: str, told: str) -> None:
+    done = run(*SMALL, "--format", words, "--dtype", dtype, "-o", "c")
+    assert (done.code, done.stdout) == (2, "")
+    assert told in done.stderr
+    assert not (run.folder / "c").exists()
+
+
+def test_without_their_packages_the_c_is_written(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib.util
 
     real = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "onnx" else real(name, *a))
-    done = run(*SMALL, "--onnx", "-o", "c")
-    assert (done.code, done.stdout) == (2, "")
-    assert "writing ONNX needs the package `onnx` [no-onnx]" in done.stderr
+    absent = ("flatbuffers", "onnx", "tflite")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name in absent else real(name, *a))
+    done = run(*SMALL, "--format", "tflite,onnx", "-o", "c")
+    assert done.code == 2
+    assert done.stdout.endswith("written: c\n")
+    assert "`network.tflite` is not written, only the C: `tflite` and `flatbuffers` are not installed" in done.stderr
+    assert "`network.onnx` is not written, only the C: `onnx` is not installed [no-package]" in done.stderr
+    assert "pip install 'nascompile[onnx]'" in done.stderr
     assert (run.folder / "c/src/network.c").exists()
 
 

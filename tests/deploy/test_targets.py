@@ -65,7 +65,7 @@ def test_numbers_come_out_of_the_chip_in_the_unit_of_the_data(tmp_path: Path) ->
 
     scale = data.prepared["targets"]
     pairs = tuple(zip(scale["mean"], scale["deviation"], strict=True))
-    int8 = Deployable(candidate, after.network, after.network.run, trained=True, module=lambda: network)
+    int8 = Deployable(candidate, after.network, after.network.run, trained=True)
     for subject in (int8, float_deployable(candidate, network, trained=True)):
         made = deploy(replace(subject, targets=pairs), any_chip("cortex-m4"), tmp_path / subject.dtype)
         assert "NC_TARGET_MEAN" in (made.folder / "README.md").read_text()

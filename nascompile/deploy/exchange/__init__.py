@@ -1,0 +1,1 @@
+"""A network in the exchange formats of other tools, with the integers of the C."""
