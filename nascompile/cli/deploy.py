@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from nascompile.cli.options import Json, split_line
-from nascompile.cli.output import emit_json, out, table, working
+from nascompile.cli.output import emit_json, out, say, say_next, working
 from nascompile.cli.outputs import FOLDER
-from nascompile.cli.tables import print_table
 from spaces.errors import Diagnostic, NascompileError
 from spaces.targets.catalogue import load_target
 from spaces.targets.target import Target
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from nascompile.deploy.deployed import Deployed
     from nascompile.deploy.exchange.files import Format
 
-__all__ = ["deploy", "deployment_data"]
+__all__ = ["deploy"]
 
 
 def deploy(
@@ -76,7 +75,8 @@ def deploy(
 
     RAM is exact by construction, ROM is predicted by measured code sizes. With --verify the C is compiled for this
     computer and compared with the integer reference bit for bit (float32: with PyTorch, to 1e-5), linked at the chip's
-    real addresses for its real ROM and RAM, and run on an emulated core. Exit code 1 if anything differs.
+    real addresses for its real ROM and RAM, and run on an emulated core. Exit code 1 if anything differs or does not fit;
+    the C is written all the same.
 
     --format c,tflite,onnx writes network.tflite and network.onnx too, with the integers of the C, for STM32Cube.AI,
     TensorFlow Lite Micro, Edge Impulse, Vela and others: docs/deploy.md.
@@ -87,9 +87,11 @@ def deploy(
 
       nascompile deploy dscnn 84-112-84-84-84-196 --mcu stm32f412 --verify
     """
+    from nascompile.cli.deploy_report import deployment_data, print_deployment
     from nascompile.deploy import deploy as writing
     from nascompile.deploy.exchange.files import chosen_formats
     from nascompile.deploy.naming import PREFIX, Naming
+    from nascompile.deploy.readme import over_text
 
     if dtype not in ("int8", "float32"):
         raise NascompileError.of("wrong-value", f"--dtype cannot be `{dtype}`", "it is int8 or float32")
@@ -99,18 +101,21 @@ def deploy(
         subject, target, name = _subject(what, candidate, overrides or [], mcu, dtype)
         made = writing.deploy(subject, target, output or Path(name if prefix == PREFIX else f"deploy-{prefix}"), naming)
         files, failed = _exchanged(made, wanted)
+        if made.over:
+            say(f"does not fit {made.target.title}: it takes {over_text(made)}")
         if verify:
             progress("building and running it", 0)
         shown = writing.verify(made) if verify else None
     if as_json:
         emit_json({**deployment_data(made, shown), "files": files})
     else:
-        _print(made, shown)
+        print_deployment(made, shown)
         for name, size in files.items():
             out.print(f"written: {made.folder / name}, {size:,} B", soft_wrap=True, markup=False)
+        say_next(*_next(made, shown, what, mcu))
     if failed:
         raise NascompileError(failed)
-    if shown and not shown.passed:
+    if made.over or (shown and (shown.overflow or not shown.passed)):
         raise typer.Exit(1)
 
 
@@ -129,24 +134,15 @@ def _exchanged(made: Deployed, formats: list[Format]) -> tuple[dict[str, int], l
     return files, failed
 
 
-def deployment_data(made: Deployed, shown: Verified | None) -> dict[str, Any]:
-    """A deployment as plain data: what was predicted, and what was measured."""
-    data: dict[str, Any] = {
-        "candidate": str(made.subject.candidate), "trained": made.subject.trained, "dtype": made.plan.dtype,
-        "target": made.target.name, "folder": str(made.folder), "prefix": made.naming.prefix,
-        "kept": {"edited": made.kept.edited, "foreign": made.kept.foreign}, "predicted": made.predicted,
-        "ram_plan": made.ram, "ram_plan_proven": made.plan.memory.proven,
-        "ram_region": made.target.ram_region.name,
-    }  # fmt: skip
+def _next(made: Deployed, shown: Verified | None, what: str, mcu: str | None) -> list[str]:
+    """The next command: networks that fit, the proof, the firmware."""
+    if made.over or (shown and shown.overflow):
+        if "#" in what:
+            return ["nascompile", "show", what.partition("#")[0]]
+        return ["nascompile", "reduce", what, "--mcu", mcu or made.target.name, "--runtime", "nascompile-c"]
     if shown is None:
-        return data
-    result: dict[str, Any] = {"passed": shown.passed, "difference_host": shown.host}
-    if shown.core and shown.sizes:
-        result |= {
-            "difference_core": shown.core.difference, "rom": shown.sizes.rom, "ram": shown.sizes.ram,
-            "instructions": shown.core.instructions, "stack": shown.core.stack,
-        }  # fmt: skip
-    return {**data, "measured": result}
+        return ["nascompile", *sys.argv[1:], "--verify"]
+    return ["make", "-C", str(made.folder), "image" if shown.core else "host"]
 
 
 def _subject(
@@ -195,64 +191,3 @@ def _of_run(path: Path, number: int | None, mcu: str | None, dtype: str) -> tupl
         raise NascompileError.of("no-mcu", f"for which chip? `{path}` was searched without one", "name it with --mcu")
     subject = of_run(folder, number, dtype)
     return subject, load_target(name), f"deploy-{subject.candidate.space}-{number}"
-
-
-def _print(made: Deployed, shown: Verified | None) -> None:
-    weights = "trained" if made.subject.trained else "random weights: sizes and speed are real, answers are not"
-    head = f"{made.subject.candidate} in {made.plan.dtype} for {made.target.title} ({weights})"
-    out.print(escape(head), soft_wrap=True)
-    core = shown.core if shown else None
-    sizes = shown.sizes if shown else None
-    rows = table("", ">predicted", *((">measured",) if sizes else ()), ">of the chip")
-    chip = {"RAM": made.target.ram, "ROM": made.target.rom}
-    predicted = {"RAM": made.predicted["ram"], "ROM": made.predicted.get("rom")}
-    for word, measured in (("RAM", sizes.ram if sizes else None), ("ROM", sizes.rom if sizes else None)):
-        cells = [_bytes(predicted[word]), *([_bytes(measured)] if sizes else []), _bytes(chip[word])]
-        rows.add_row(word, *cells)
-    print_table(rows)
-    if sum(region.kind == "ram" for region in made.target.regions) > 1:
-        out.print(f"RAM is that of {made.target.ram_region.name}, the largest region for feature maps", markup=False)
-    out.print(f"RAM by even and odd buffers (EBS Eq. 4): {made.predicted['ram_pingpong']:,} B")
-    if shown:
-        _print_proof(made, shown)
-    if core:
-        each = core.instructions / max(1, made.predicted["macs"])
-        out.print(f"instructions of one inference: {core.instructions:,} ({each:.2f} per multiply-accumulate), stack "
-                  f"{core.stack:,} B", soft_wrap=True)  # fmt: skip
-    if "instructions" in made.predicted:
-        out.print(f"instructions predicted: {made.predicted['instructions']:,}; instructions are not cycles")
-    out.print(f"written: {made.folder}", soft_wrap=True, markup=False)
-    _print_kept(made)
-
-
-def _print_kept(made: Deployed) -> None:
-    """What stands in the folder that this deployment did not write."""
-    if made.kept.edited:
-        out.print(f"edited since, so left as they are: {', '.join(made.kept.edited)}; delete them and deploy again for "
-                  f"those of this network", soft_wrap=True, markup=False)  # fmt: skip
-    if made.kept.foreign:
-        out.print(f"yours, left alone: {', '.join(made.kept.foreign)}", soft_wrap=True, markup=False)
-
-
-def _print_proof(made: Deployed, shown: Verified) -> None:
-    against = "the integer reference" if made.plan.dtype == "int8" else "PyTorch"
-    for where, difference in (
-        ("this computer", shown.host),
-        ("an emulated core", shown.core.difference if shown.core else None),
-    ):
-        if difference is None:
-            out.print(f"not run on an emulated core: there is none of a {made.target.core}")
-            continue
-        verdict = (
-            "equal to"
-            if difference == 0
-            else f"within {difference:.2g} of"
-            if difference <= shown.allowed
-            else "NOT equal to"
-        )
-        tail = "" if difference <= shown.allowed else f" (apart by {difference:.3g})"
-        out.print(f"on {where}: {verdict} {against}, {len(made.vectors.inputs)} inputs{tail}")
-
-
-def _bytes(value: int | None) -> str:
-    return "not measured" if value is None else f"{value:,} B"

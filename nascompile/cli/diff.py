@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
 from nascompile.cli.options import Json, Limits, MaxMemory, Request, is_set_file, takes_options
-from nascompile.cli.output import emit_json, out, share, table
+from nascompile.cli.output import emit_json, out, say_next, share, table
 from nascompile.cli.report import budget_text, profile_data, profile_text, runtime_name
 from nascompile.cli.tables import print_table
 from solvers.sets.feasible_set import FeasibleSet
@@ -58,8 +59,22 @@ def diff(
         emit_json(data)
     else:
         _print(data, names, (a, b), parts)
+        _say_next(Request(first, [] if is_set_file(first) else rest, limits=limits), names, parts)
     if a != b:
         raise typer.Exit(1)
+
+
+def _say_next(request: Request, names: tuple[str, str], parts: dict[str, FeasibleSet]) -> None:
+    """To see why a network of one side is none of the other; of equal sides or set files to look at one."""
+    out.print()
+    larger = next((name for name in names if parts[f"only {name}"]), names[0])
+    if is_set_file(request.space):
+        say_next("nascompile", "show", larger)
+    elif part := parts[f"only {larger}"]:
+        first, *more = replace(request, mcu=names[larger == names[0]]).words()
+        say_next("nascompile", "check", first, str(part[0]), *more)
+    else:
+        say_next("nascompile", "reduce", *replace(request, mcu=larger).words())
 
 
 def _pair(

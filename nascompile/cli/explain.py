@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from nascompile.cli.options import Json, Request, takes_options
-from nascompile.cli.output import emit_json, out, quantity, table, working
+from nascompile.cli.output import emit_json, out, quantity, say_next, table, working
 from nascompile.cli.tables import print_table
 from spaces.language.space import METRICS
 from spaces.program.graph import Program
@@ -46,8 +46,21 @@ def explain(
         emit_json(asdict(why))
     else:
         _print(program, why)
+        _say_next(request, why)
     if not why.feasible:
         raise typer.Exit(1)
+
+
+def _say_next(request: Request, why: Explanation) -> None:
+    """To reduce the space, with limits raised where nothing fits and that helps."""
+    raised = [r for r in why.relaxations if r.needed is not None and r.name == r.metric][:1] or why.joint
+    if not why.feasible and not (raised and all(r.needed is not None and r.name == r.metric for r in raised)):
+        return
+    words = request.words(*(r.metric for r in raised)) if not why.feasible else request.words()
+    for offer in () if why.feasible else raised:
+        words += [f"--{offer.metric}", f"{offer.needed}ns" if offer.metric == "latency" else str(offer.needed)]
+    out.print()
+    say_next("nascompile", "reduce", *words)
 
 
 def print_explanation(program: Program) -> None:

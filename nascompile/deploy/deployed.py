@@ -10,6 +10,7 @@ from nascompile.deploy.deployable import Deployable
 from nascompile.deploy.manifest import NOTHING, Kept
 from nascompile.deploy.naming import PLAIN, Naming
 from nascompile.deploy.project import Vectors
+from spaces.runtimes.nascompile_c import NascompileC
 from spaces.targets.target import Target
 
 __all__ = ["Deployed"]
@@ -38,6 +39,16 @@ class Deployed:
     vectors: Vectors
     naming: Naming = PLAIN
     kept: Kept = NOTHING
+
+    @property
+    def over(self) -> dict[str, int]:
+        """Bytes by which it is predicted not to fit the chip, for `ram` and `rom` where it does not.
+
+        The image keeps a stack; what the ROM is on a core that was not measured is not known.
+        """
+        room = {"ram": self.target.ram - NascompileC.stack, "rom": self.target.rom}
+        over = {name: self.predicted[name] - room[name] for name in room if name in self.predicted}
+        return {name: size for name, size in over.items() if size > 0}
 
     @property
     def ram(self) -> int:

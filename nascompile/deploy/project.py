@@ -24,6 +24,7 @@ from spaces.tensors import Shape
 
 __all__ = [
     "HOLDS",
+    "TOLERANCE",
     "Vectors",
     "emulator_layout",
     "in_memory",
@@ -34,6 +35,8 @@ __all__ = [
     "write_project",
 ]
 
+#: The largest difference of a float32 output from PyTorch's, relative where outputs are larger than one.
+TOLERANCE = 1e-5
 #: What the folder holds, for its manifest.
 HOLDS = "deployed network"
 #: Arduino has the sources' folder alone among the places of headers.
@@ -53,6 +56,13 @@ class Vectors:
 
     inputs: NDArray[Any]
     outputs: NDArray[Any]
+
+    @property
+    def allowed(self) -> float:
+        """The difference of an output that is still none: 0 in int8."""
+        if self.outputs.dtype == np.int8:
+            return 0.0
+        return TOLERANCE * max(1.0, float(np.abs(self.outputs).max()))
 
 
 def kernel_files(plan: Plan) -> list[str]:
@@ -209,7 +219,9 @@ def _vectors(plan: Plan, vectors: Vectors) -> str:
     """Inputs and outputs as they lie in RAM."""
     from nascompile.deploy.c_source import constants
 
-    rows = ['#include "network.h"', "", f"#define NC_VECTORS {len(vectors.inputs)}", ""]
+    allowed = constants(np.array([vectors.allowed], np.float32))[0].rstrip(",")
+    rows = ['#include "network.h"', "", f"#define NC_VECTORS {len(vectors.inputs)}",
+f"#define NC_ALLOWED {allowed} /* an output may be so far off */", ""]  # fmt: skip
     for word, size, values, shape in (
         ("inputs", "NC_INPUT_SIZE", vectors.inputs, plan.input),
         ("outputs", "NC_OUTPUT_SIZE", vectors.outputs, plan.output),

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nascompile.deploy.core import core_of
+from spaces.runtimes.nascompile_c import NascompileC
 from spaces.targets.target import Target
 
 if TYPE_CHECKING:
     from nascompile.deploy.deployed import Deployed
 
-__all__ = ["readme"]
+__all__ = ["over_text", "readme"]
 
 _TEXT = """# {candidate}
 
-A network in {dtype} for {title}, made by nascompile.{warning}
+A network in {dtype} for {title}, made by nascompile.{warning}{misfit}
 
 | | |
 |---|---|
@@ -57,13 +58,29 @@ one firmware if each was deployed with a `--prefix` of its own; kernels that two
 {build}"""
 
 _BUILD = """    make image      # a bare firmware at the chip's addresses: its size, or by how much it does not fit
-    make check      # the test vectors in `test/` on an emulated {core}: 0 outputs differ
+    make check      # the test vectors in `test/` on an emulated {core}; fails where an output differs, and says which
     make host       # a shared library for this computer
-
+{boot}
 On Debian and Ubuntu: `apt-get install make gcc gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm`.
+"""
+_BOOT = """
+**The image does not start on this chip as it is:** the boot ROM wants {boot}.
+Its sizes are real; to run the network, take the library into a project of that kit.
 """
 _RANDOM = " **Its weights are random**: its sizes and its speed are real, its answers are not."
 _NO_BUILD = "There is no tool chain for {core} here: build it with the chip's own.\n"
+
+
+def over_text(made: Deployed) -> str:
+    """By how much a network is predicted not to fit its chip."""
+    target, names = made.target, {"ram": "RAM", "rom": "flash"}
+    rooms = {
+        "ram": f"{target.ram:,} B less {NascompileC.stack:,} B for the stack", "rom": f"{target.rom:,} B",
+    }  # fmt: skip
+    return " and ".join(
+        f"{made.predicted[name]:,} B of {names[name]}, {size:,} B more than {rooms[name]}"
+        for name, size in made.over.items()
+    )
 
 
 def _others(target: Target) -> str:
@@ -92,6 +109,7 @@ def readme(made: Deployed) -> str:
         dtype=plan.dtype,
         title=target.title,
         warning="" if made.subject.trained else _RANDOM,
+        misfit=f"\n\n**It does not fit this chip:** it takes {over_text(made)}." if made.over else "",
         ram=made.ram,
         ram_budget=target.ram,
         region=f" in {target.ram_region.name}{_others(target)}",
@@ -102,5 +120,7 @@ def readme(made: Deployed) -> str:
         output=f"{plan.output.height} x {plan.output.width} x {plan.output.channels} {plan.dtype}",
         quantised=quantised,
         library=made.naming.name,
-        build=_BUILD.format(core=core.name) if core else _NO_BUILD.format(core=target.core),
+        build=_BUILD.format(core=core.name, boot=_BOOT.format(boot=target.boot) if target.boot else "")
+        if core
+        else _NO_BUILD.format(core=target.core),
     )

@@ -86,6 +86,8 @@ def _built(folder: RunFolder, number: int, target: Target, dtype: str) -> Mappin
     if not shown.passed:
         message = f"the C in `{place}` does not compute what network {number} does"
         raise DeployError.of("differs", message, "this is a bug of nascompile: please report it with that folder")
+    if shown.overflow:
+        raise DeployError.of("does-not-fit", shown.overflow, "`nascompile reduce` first, with --runtime nascompile-c")
     assert shown.sizes is not None  # there is a core
     assert shown.core is not None
     return dict(zip(BUILT, (shown.sizes.rom, shown.sizes.ram, shown.core.instructions), strict=True))

@@ -21,7 +21,7 @@ from spaces.runtimes.kernels import UnknownKernel, calls_of, layer_calls, layer_
 from spaces.targets.target import Target
 from spaces.tensors import Shape, Tensor
 
-__all__ = ["FILE", "SIMD_CORES", "NascompileC", "profile_text"]
+__all__ = ["FILE", "SIMD_CORES", "NascompileC", "measured_compiler", "profile_text"]
 
 #: Measurements of the C that `nascompile deploy` writes; made by `benchmarks/runtime_profile.py`.
 FILE = Path(__file__).with_name("nascompile-c.json")
@@ -192,6 +192,11 @@ def _is_data(data: Mapping[str, Any]) -> bool:
         and all(type(size) is int for size in (data["base"], data["call"], *data["code"].values()))
         and all(isinstance(parts, list) and all(isinstance(p, str) for p in parts) for parts in data["needs"].values())
     )
+
+
+def measured_compiler() -> str:
+    """The compiler of the shipped measurements, as it names itself."""
+    return str(json.loads(FILE.read_text())["compiler"]).split(", -")[0]
 
 
 def profile_text(runtimes: Iterable[NascompileC], compiler: str) -> str:

@@ -48,6 +48,7 @@ class Target:
         boards: names of boards.
         source: the document behind the figures.
         runtime: code bytes per operator kind, 0 where not given.
+        boot: what its boot ROM wants before a program, besides the vector table; empty where nothing.
 
     Example:
         >>> sram, ccm = Region("SRAM", "ram", 131_072, True), Region("CCM", "ram", 65_536, True)
@@ -65,6 +66,7 @@ class Target:
     boards: tuple[str, ...] = ()
     source: str = ""
     runtime: Mapping[str, int] = field(default_factory=dict, hash=False)
+    boot: str = ""
 
     @property
     def ram_region(self) -> Region:

@@ -9,7 +9,7 @@ a user's own file (one entry):
     flash: 1 MiB                       # or {QSPI flash: 8 MiB at 0x60000000}, several named regions
     ram: {SRAM: 256 KiB, CCM: 64 KiB}  # or one size
     activations: SRAM                  # the regions that may hold activations; all of `ram` when left out
-    title: ...                         # optional, as are parts, boards, source, runtime
+    title: ...                         # optional, as are parts, boards, source, runtime, boot
     runtime: {conv: 1200 B}            # code bytes per operator kind, the cs_t of EBS Eq. 3
 """
 
@@ -108,6 +108,11 @@ class TargetKeys(Keys):
     runtime: Annotated[dict[str, _Code], mapping("map operator kinds to code bytes", "runtime: {conv: 1200 B}")] = (
         Field(default={}, description="code bytes per operator kind, the cs_t of EBS Eq. 3")
     )
+    boot: Text = Field(
+        default_factory=str,
+        examples=["a second stage with a checksum"],
+        description="what the boot ROM wants before a program, besides the vector table",
+    )
 
     @classmethod
     def across(cls, data: dict[str, Any]) -> Iterator[Mistake]:
@@ -138,7 +143,7 @@ class TargetKeys(Keys):
             title=self.title or self.name,
             clock_hz=self.clock,
             regions=(*flash, *ram),
-            **self.model_dump(include={"name", "core", "parts", "boards", "source", "runtime"}),
+            **self.model_dump(include={"name", "core", "parts", "boards", "source", "runtime", "boot"}),
         )
 
 

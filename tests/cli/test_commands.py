@@ -216,6 +216,7 @@ def test_explain(run: Run) -> None:
     code, out, _ = run("explain", "dscnn", "--ram", "64KiB", "--rom", "100kB")
     assert code == 1
     assert "raising rom to 173,712 B and ram to 206,640 B admits dscnn/6: 84-84-84-84-84-84" in " ".join(out.split())
+    assert out.endswith("\nnext: nascompile reduce dscnn --rom 173712 --ram 206640\n")
     assert run("explain", "dscnn", "--mcu", "stm32f412")[0] == 0
 
 
@@ -298,7 +299,8 @@ def test_diff(run: Run) -> None:
     assert (counts["both"], counts["only stm32f412"], counts["only ebs-small"]) == (167_713, 796, 0)
     run("reduce", "mlp2", "--rom", "13600", "-o", "a.nasset")
     run("reduce", "mlp2", "--rom", "13601", "-o", "b.nasset")
-    assert run("diff", "a.nasset", "b.nasset")[0] == 0
+    code, out, _ = run("diff", "a.nasset", "b.nasset")
+    assert (code, out.splitlines()[-1]) == (0, "next: nascompile show a.nasset")
 
 
 def test_compile_shows_every_stage(run: Run) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from nascompile.cli import main
+from nascompile.deploy import deploy as writing
 from tests.cli.conftest import Done, Run
 from tests.deploy.tools import needs_both, needs_host
 from tests.run.examples import SPACE, data_file
@@ -58,7 +59,7 @@ def test_a_candidate_becomes_a_folder(run: Run) -> None:
     assert (done.code, done.stderr) == (0, "")
     assert done.stdout.startswith("mlp2: 32-16 in int8 for ")
     assert "random weights: sizes and speed are real, answers are not" in done.stdout
-    assert done.stdout.endswith("written: deploy-mlp2\n")
+    assert done.stdout.endswith("written: deploy-mlp2\nnext: nascompile deploy mlp2 32-16 --mcu stm32f412 --verify\n")
     files = {str(p.relative_to(run.folder / "deploy-mlp2")) for p in (run.folder / "deploy-mlp2").rglob("*")}
     assert {"CMakeLists.txt", "Makefile", "README.md", "image/chip.ld", "include/network.h", "test/vectors.h"} <= files
     assert {"src/network.c", "src/nc_kernels.h", "src/nc_linear.c"} <= files
@@ -85,7 +86,7 @@ def test_what_is_predicted_is_what_the_search_counts(run: Run) -> None:
 
 @needs_both
 @pytest.mark.parametrize("dtype", ["int8", "float32"])
-def test_verified(run: Run, dtype: str) -> None:
+def test_verified(run: Run, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     done = run(*SMALL, "--verify", "--dtype", dtype, "--json", "-o", "c")
     assert (done.code, done.stderr) == (0, "")
     data = json.loads(done.stdout)
@@ -101,12 +102,15 @@ def test_verified(run: Run, dtype: str) -> None:
     assert f"{found['rom']:,} B" in said
     assert f"{found['instructions']:,} " in said
     assert "instructions are not cycles" in said
+    assert said.endswith("next: make -C d image\n")
+    if dtype == "int8":
+        monkeypatch.setattr(writing, "measured_compiler", lambda: "another one")
+        said = run(*SMALL, "--verify", "-o", "d").stdout
+        assert said.count("predictions were measured with another compiler than yours, arm-none-eabi-gcc") == 1
 
 
 @needs_both
 def test_verification_fails_where_the_c_is_wrong(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from nascompile.deploy import deploy as writing
-
     real = writing.write_project
 
     def spoilt(folder: Path, *rest: object, **named: object) -> object:
@@ -199,7 +203,10 @@ def test_damaged_weights(runs: Run) -> None:
     [
         ((), "stm32f412", "there is no `make` and `cc`"),
         pytest.param(
-            ("make", "cc"), "stm32f412", "there is no `arm-none-eabi-gcc` and `qemu-system-arm`", marks=needs_host
+            ("make", "cc"),
+            "stm32f412",
+            "there is no `arm-none-eabi-gcc` and `arm-none-eabi-size` and `qemu-system-arm`",
+            marks=needs_host,
         ),
     ],
 )
@@ -226,13 +233,31 @@ def test_without_the_tools_the_c_is_written_and_the_tools_are_named(
 
 @needs_both
 def test_a_network_that_does_not_fit(run: Run) -> None:
+    """The C is written, and what does not fit is said; the linker has the last word."""
     (run.folder / "tiny.yaml").write_text("name: tiny\ncore: Cortex-M4F\nclock: 48 MHz\nflash: 2 KiB\nram: 1040\n")
-    done = run("deploy", "mlp2", "128-128", "--mcu", "tiny.yaml", "--verify", "-o", "c")
-    assert (done.code, done.stdout) == (2, "")
-    assert "the network overflows the chip's FLASH by " in done.stderr
-    assert "and RAM by " in done.stderr
-    assert "[does-not-fit]" in done.stderr
-    clear(done)
+    deploy = ("deploy", "mlp2", "128-128", "--mcu", "tiny.yaml")
+    done = run(*deploy, "-o", "c")
+    assert done.code == 1
+    assert done.stderr == (
+        "does not fit tiny: it takes 256 B of RAM, 240 B more than 1,040 B less 1,024 B for the stack and 23,768 B of "
+        "flash, 21,720 B more than 2,048 B\n"
+    )
+    assert done.stdout.endswith("next: nascompile reduce mlp2 --mcu tiny.yaml --runtime nascompile-c\n")
+    assert "**It does not fit this chip:**" in (run.folder / "c/README.md").read_text()
+    assert (run.folder / "c/src/network.c").is_file()
+    done = run(*deploy, "-o", "c", "--verify")
+    assert done.code == 1
+    assert "the linker's word: the network overflows the chip's FLASH by 21,7" in done.stdout
+    assert done.stdout.count("equal to the integer reference") == 2
+    data = json.loads(run(*deploy, "-o", "c", "--verify", "--json").stdout)
+    assert (data["fits"], data["over"], data["measured"]["passed"]) == (False, {"ram": 240, "rom": 21720}, True)
+    assert "and RAM by 240 B" in data["measured"]["overflow"]
+
+
+def test_a_chip_that_does_not_boot_the_image_as_it_is(run: Run) -> None:
+    done = run("deploy", "mlp2", "32-16", "--mcu", "rp2040", "-o", "c")
+    assert "the image does not start on this chip as it is: its boot ROM wants a second stage" in done.stdout
+    assert "**The image does not start on this chip as it is:**" in (run.folder / "c/README.md").read_text()
 
 
 def test_exchange_formats_beside_the_c(run: Run) -> None:
@@ -287,8 +312,24 @@ def test_the_folder_builds_without_nascompile(run: Run) -> None:
     assert (run.folder / "c/src/nc_depthwise.c").exists()
     assert run(*SMALL, "-o", "c").code == 0
     assert not (run.folder / "c/src/nc_depthwise.c").exists()
-    for goal in ("image", "check", "host", "library", "clean"):
-        done = subprocess.run(["make", goal], cwd=run.folder / "c", capture_output=True, text=True)
+
+    def made(goal: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["make", goal], cwd=run.folder / "c", capture_output=True, text=True)
+
+    for goal in ("image", "check", "host", "library"):
+        done = made(goal)
         assert done.returncode == 0, done.stderr
-        # A warning is a mistake of ours; the emulator's one line comes on stderr.
+        # A warning is a mistake of ours; the emulator's words come on stderr.
         assert "warning" not in done.stderr
+        assert goal != "check" or "all 96 outputs are right" in done.stderr
+    # What is wrong is said in words.
+    vectors = run.folder / "c/test/vectors.h"
+    text, word = vectors.read_text(), "static const nc_value nc_outputs[NC_VECTORS][NC_OUTPUT_SIZE] = {\n    {\n"
+    before, after = text.split(word)
+    first, rest = after.split(",", 1)
+    vectors.write_text(f"{before}{word}{(int(first) + 200) % 256 - 128},{rest}")
+    done = made("check")
+    assert done.returncode
+    told = f"output 0 of input 0 is {int(first)}, and must be {(int(first) + 200) % 256 - 128}\n1 of 96 outputs differ"
+    assert told in done.stderr
+    assert made("clean").returncode == 0
