@@ -75,8 +75,8 @@ def deploy(
 
     RAM is exact by construction, ROM is predicted by measured code sizes. With --verify the C is compiled for this
     computer and compared with the integer reference bit for bit (float32: with PyTorch, to 1e-5), linked at the chip's
-    real addresses for its real ROM and RAM, and run on an emulated core. Exit code 1 if anything differs or does not fit;
-    the C is written all the same.
+    real addresses for its real ROM and RAM, and run on an emulated core. Exit code 1 if anything differs, or
+    does not fit the chip; the C is written all the same.
 
     --format c,tflite,onnx writes network.tflite and network.onnx too, with the integers of the C, for STM32Cube.AI,
     TensorFlow Lite Micro, Edge Impulse, Vela and others: docs/deploy.md.

@@ -115,8 +115,8 @@ def test_verification_fails_where_the_c_is_wrong(run: Run, monkeypatch: pytest.M
 
     def spoilt(folder: Path, *rest: object, **named: object) -> object:
         kept = real(folder, *rest, **named)  # type: ignore[arg-type]
-        text = (folder / "src/nc_linear.c").read_text()
-        (folder / "src/nc_linear.c").write_text(text.replace("nc_raised(sums[k],", "nc_raised(sums[k] + 4000,"))
+        text = (folder / "src/network.c").read_text()
+        (folder / "src/network.c").write_text(text.replace("*to++ = *from++;", "*to++ = *from++ ^ 5;"))
         return kept
 
     monkeypatch.setattr(writing, "write_project", spoilt)
