@@ -39,7 +39,15 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @needs_git
 def test_the_wheel_has_exactly_the_four_packages(wheel: Path) -> None:
     names = {n for n in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in n}
-    assert {Path(n).suffix for n in names if "/deploy/c/" not in n} == {".py", ".yaml", ".typed", ".npy", ".json"}
+    assert {Path(n).suffix for n in names if "/deploy/c/" not in n} == {
+        ".py",
+        ".yaml",
+        ".typed",
+        ".npy",
+        ".json",
+        ".css",
+        ".js",
+    }
     assert names == {n for n in tracked() if n.split("/")[0] in ("nascompile", "samplers", "solvers", "spaces")}
 
 

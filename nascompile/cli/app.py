@@ -76,7 +76,7 @@ COMMANDS = {
     ),
     "report": (
         "page.command:report",
-        "Write a set or a run as one page: the set itself to try budgets on, figures, tables, how to go on.",
+        "Write a set or a run as one page: a file that needs no network, on a phone, on a desk or on paper.",
     ),
     "deploy": (
         "deploy:deploy",

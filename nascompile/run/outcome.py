@@ -25,6 +25,7 @@ from nascompile.run.timing import without_seconds
 from nascompile.run.worker import fetch_steps
 from nascompile.training.objective import check_metric, gain
 from samplers.subset.dominance import Sense
+from spaces.notebook import frame, html_table
 from spaces.program.candidate import Candidate, parse_candidate
 
 __all__ = ["AGREEMENT", "Outcome", "finish"]
@@ -133,6 +134,20 @@ class Outcome:
             "networks": [dict(row) for row in self.rows],
             "reports": {number: dict(one) for number, one in self.reports.items()},
         }  # fmt: skip
+
+    def to_frame(self) -> Any:
+        """The rows as a pandas DataFrame.
+
+        Raises:
+            NascompileError: pandas is not installed.
+        """
+        return frame(self.rows)
+
+    def _repr_html_(self) -> str:
+        """As a notebook shows it: the networks that are kept."""
+        names = ["number", "candidate", *dict.fromkeys((*self.costs, self.shipped))]
+        rows = [[row.get(name, "") for name in names] for row in self.chosen]
+        return html_table([f"<{name}" if name == "candidate" else name for name in names], rows, self.verdict)
 
     def write(self, folder: RunFolder) -> None:
         """Write the tables of the run.

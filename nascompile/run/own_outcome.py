@@ -11,6 +11,7 @@ from nascompile.run.loggers import tell_loggers
 from nascompile.run.networks import Results, measured
 from nascompile.run.result_files import csv_text, read_results, write_results
 from nascompile.run.schedule import schedule_of
+from spaces.notebook import frame, html_table
 
 __all__ = ["OwnOutcome", "finish_own"]
 
@@ -61,6 +62,20 @@ class OwnOutcome:
             ValueError: none could be evaluated.
         """
         return (max if self.sense == "max" else min)(self.chosen, key=lambda row: row[self.metric])
+
+    def to_frame(self) -> Any:
+        """The rows as a pandas DataFrame.
+
+        Raises:
+            NascompileError: pandas is not installed.
+        """
+        return frame(self.rows)
+
+    def _repr_html_(self) -> str:
+        """As a notebook shows it: the networks that are kept."""
+        names = ["number", "candidate", *dict.fromkeys((*self.costs, self.metric))]
+        rows = [[row.get(name, "") for name in names] for row in self.chosen]
+        return html_table([f"<{name}" if name == "candidate" else name for name in names], rows, self.verdict)
 
     @property
     def data(self) -> dict[str, Any]:

@@ -23,6 +23,8 @@ from solvers.sets.restriction import condition_text, histogram, option_masks, op
 from solvers.sets.tree import Level, Root, Tree, join, merge_pairs
 from spaces.errors import CandidateError, EngineError, SetFileError
 from spaces.language.differences import differences
+from spaces.language.layer import option_label
+from spaces.notebook import frame, html_table
 from spaces.program.candidate import Candidate, parse_candidate
 from spaces.program.graph import Program
 from spaces.units import format_time_ns
@@ -123,6 +125,14 @@ class FeasibleSet(Sequence[Candidate]):
 
     def __repr__(self) -> str:
         return f"<FeasibleSet {self.program.space.name}: {self.size:,} of {self.program.size:,} ({self.description})>"
+
+    def _repr_html_(self) -> str:
+        """As a notebook shows it: how many members each variant has, and what is left of its decisions."""
+        rows = [
+            (label or "-", f"{self.program.variants[position].size:,}", f"{count:,}", _ranges_text(self, label))
+            for position, (label, count) in enumerate(self.counts.items())
+        ]
+        return html_table(["<variant", "networks", "feasible", "<reduced ranges"], rows, repr(self)[1:-1])
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, FeasibleSet):
@@ -272,6 +282,30 @@ class FeasibleSet(Sequence[Candidate]):
         if all(isinstance(o, int) for o in options):
             return np.promote_types(np.int8, np.min_scalar_type(-max(options, default=0) - 1))
         return np.dtype(np.float64)
+
+    def to_frame(self, ranks: Sequence[int] | None = None) -> Any:
+        """Members as a pandas DataFrame.
+
+        Args:
+            ranks: which members; all of them by default.
+
+        Returns:
+            A row per member: `candidate`, its line, every decision under its label, and every cost.
+
+        Raises:
+            NascompileError: pandas is not installed.
+
+        Example:
+            >>> from solvers.base import solve
+            >>> from spaces.program.compile import compile_space
+            >>> from spaces.program.graph import Budgets
+            >>> from spaces.language.reader import load_space
+            >>> fs = solve(compile_space(load_space("mlp2"), Budgets(rom=10_000)))
+            >>> fs.to_frame(range(2))[["candidate", "M[1]", "M[2]", "rom"]].values.tolist()
+            [['mlp2: 16-16', 16, 16, 2944], ['mlp2: 16-32', 16, 32, 4736]]
+        """
+        members = self if ranks is None else self.at(ranks)
+        return frame({"candidate": str(one), **one.values, **one.costs} for one in members)
 
     def sample(self, n: int, seed: int | None = None) -> list[Candidate]:
         """n different members, uniformly at random, in random order.
@@ -467,3 +501,8 @@ class FeasibleSet(Sequence[Candidate]):
 def _unpickled(program: Program, levels: tuple[Level, ...], roots: tuple[Root, ...], *own: Any) -> FeasibleSet:
     engine, seconds, origin, tables = own
     return FeasibleSet(program, Tree(levels, roots), engine, seconds, origin, tables=tables)
+
+
+def _ranges_text(fs: FeasibleSet, variant: str) -> str:
+    ends = ((label, dict.fromkeys(map(option_label, pair))) for label, pair in fs.ranges(variant).items())
+    return ", ".join(f"{label} {'..'.join(pair)}" for label, pair in ends)

@@ -27,6 +27,7 @@ from solvers.sets.membership import fitting
 from solvers.sets.ranking import shuffled
 from solvers.sets.tree import Root, Tree, join
 from spaces.errors import CandidateError, EngineError
+from spaces.notebook import html_table
 from spaces.program.candidate import Candidate
 from spaces.program.graph import Program
 
@@ -265,6 +266,12 @@ class RelaxedSet:
         low, high = self.between
         what = f"between {low:,} and {high:,} of {self.program.size:,}"
         return f"<RelaxedSet {self.program.space.name}: {what} ({self.description}; {self.rounding})>"
+
+    def _repr_html_(self) -> str:
+        """As a notebook shows it: between what the members of each variant lie."""
+        between = ((label, f"{low:,}", f"{high:,}") for label, (low, high) in self.counts_between.items())
+        rows = [(label or "-", *ends) for label, *ends in between]
+        return html_table(["<variant", "at least", "at most"], rows, repr(self)[1:-1])
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RelaxedSet):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from spaces.blocks import BLOCKS, Block
@@ -44,9 +45,11 @@ def json_schema() -> dict[str, Any]:
 def _choice() -> dict[str, Any]:
     options = {"type": "array", "minItems": 1, "items": _OPTION}
     shared = {"enum": [True, False, "group"], "description": "decided once per network, per use, or per group"}
-    ranged = _object({**_RANGE, "shared": shared}, ["start", "stop"])
-    listed = _object({"options": options, "shared": shared}, ["options"])
-    return {"anyOf": [_OPTION, options, ranged, listed, {"type": "null"}]}
+    result = _object({**_RANGE, "options": options, "shared": shared}, [])
+    result |= {"type": ["number", "boolean", "string", "array", "object", "null"]}
+    listed = {"if": {"required": ["options"]}, "then": {"propertyNames": {"enum": ["options", "shared"]}}}
+    ranged = {"else": {"required": ["start", "stop"]}}
+    return result | {"minimum": 0, "minItems": 1, "items": _OPTION, **_if_object(listed | ranged)}
 
 
 def _cell() -> dict[str, Any]:
@@ -65,7 +68,7 @@ def _cell() -> dict[str, Any]:
         "numbering": {"enum": [*NUMBERINGS, "", None], "description": "by which a benchmark knows its cells"},
     }
     # Nothing is required: a file that extends another may change a single key of its cell.
-    return {"anyOf": [_object(properties, []), {"type": "null"}]}
+    return _or_null(_object(properties, []))
 
 
 def _repeat() -> dict[str, Any]:
@@ -76,29 +79,52 @@ def _repeat() -> dict[str, Any]:
 
 
 def _item() -> dict[str, Any]:
-    bare = {"enum": [name for name, block in BLOCKS.items() if set(block.params) <= set(block.defaults)]}
+    """An entry of a network. Not a choice among forms, of which a mistake fits none: the form follows from the keys."""
+    bare = [name for name, block in BLOCKS.items() if set(block.params) <= set(block.defaults)]
     repeat = {"$ref": "#/$defs/repeat"}
     blocks = {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/item"}}
     count: list[dict[str, Any]] = [{"type": "integer", "minimum": 1}, {"type": "string"}]
     depth = {"anyOf": count, "description": "how many of the blocks there are: 1 + D"}
-    group = _object({"group": {"type": "string"}, "blocks": blocks, "repeat": repeat, "depth": depth}, ["blocks"])
     cases = {"type": "object", "minProperties": 1, "additionalProperties": blocks}
-    switch = _object({"switch": {"type": "string"}, "cases": cases}, ["switch", "cases"])
-    use = {"cell": {"type": "string"}, "repeat": repeat, "numbered": {"type": "boolean"}}
-    entries = (_entry(block, repeat) for block in BLOCKS.values())
-    return {"anyOf": [bare, group, switch, _object(use, ["cell"]), *entries]}
+    dtype = {"anyOf": [{"enum": list(DTYPES)}, {"type": "string"}]}
+    flags = {key: {"type": "boolean"} for key in ("numbered", "bias", "batch_norm")}
+    of_blocks = {"repeat": repeat, "dtype": dtype, **flags}
+    named = {"group": {"type": "string"}, "blocks": blocks, "depth": depth, "switch": {"type": "string"},
+             "cases": cases, "cell": {"type": "string"}}  # fmt: skip
+    entry = _object({**{block.name: _body(block) for block in BLOCKS.values()}, **named, **of_blocks}, [])
+    entry["allOf"] = [
+        _with("blocks", ["group", "repeat", "depth"]), _with("switch", ["cases"], ["cases"]),
+        _with("cell", ["repeat", "numbered"]), _with("group", ["blocks", "repeat", "depth"], ["blocks"]),
+        _with("cases", ["switch"], ["switch"]), *(_with(name, list(of_blocks)) for name in BLOCKS),
+        # Something that is repeated, numbered, or in a data type.
+        {"not": {"propertyNames": {"enum": [*of_blocks, "depth"]}}},
+    ]  # fmt: skip
+    return {"if": {"type": "string"}, "then": {"enum": bare}, "else": entry}
 
 
-def _entry(block: Block, repeat: dict[str, Any]) -> dict[str, Any]:
+def _with(key: str, others: list[str], required: Sequence[str] = ()) -> dict[str, Any]:
+    """What may, and what must stand beside a key."""
+    return {
+        "if": {"required": [key]},
+        "then": {"propertyNames": {"enum": [key, *others]}, "required": list(required)},
+    }
+
+
+def _body(block: Block) -> dict[str, Any]:
     params = _object(
         {name: {**kind.schema, **_default(block, name)} for name, kind in block.params.items()},
         [name for name in block.params if name not in block.defaults],
     )
     params["description"] = block.doc
-    body = params if params["required"] else {"anyOf": [params, {"type": "null"}]}
-    dtype = {"anyOf": [{"enum": list(DTYPES)}, {"type": "string"}]}
-    flags = {key: {"type": "boolean"} for key in ("numbered", "bias", "batch_norm")}
-    return _object({block.name: body, "repeat": repeat, "dtype": dtype, **flags}, [block.name])
+    return params if params["required"] else _or_null(params)
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    return {**schema, "type": [schema["type"], "null"]}
+
+
+def _if_object(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"if": {"type": "object"}, "then": schema}
 
 
 def _default(block: Block, name: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from spaces.errors import CandidateError
 from spaces.language.layer import option_label
+from spaces.notebook import html_table
 from spaces.program.constraints import relations
 from spaces.program.graph import Program
 from spaces.program.lowering import LoweredLayer, lower_chain
@@ -69,6 +70,13 @@ class Candidate:
 
     def __repr__(self) -> str:
         return f"<Candidate {self}>"
+
+    def _repr_html_(self) -> str:
+        """As a notebook shows it: its costs."""
+        costs = (
+            (name, f"{value:,}" if isinstance(value, int) else f"{value:.6g}") for name, value in self.costs.items()
+        )
+        return html_table(["<cost", "value"], costs, str(self))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Candidate, (self.space, self.position, self.row, self.program)

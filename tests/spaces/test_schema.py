@@ -50,6 +50,32 @@ def test_random_spaces_are_accepted(document: dict[str, Any]) -> None:
     assert accepts(document)
 
 
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("{conv: {filter: 8}}", "network.0.conv: 'filter' was unexpected"),
+        ("{conv: {kernel: 3}}", "network.0.conv: 'filters' is a required property"),
+        ("{convv: {filters: 8}}", "network.0: 'convv' was unexpected"),
+        ("{conv: {filters: 8}, repeats: 2}", "network.0: 'repeats' was unexpected"),
+        ("{conv: {filters: 8}, group: a}", "network.0: 'group' is not one of ['conv', 'repeat', "),
+        ("{max_pool: {size: 2}}", "network.0.max_pool: 'size' was unexpected"),
+        ("flaten", "network.0: 'flaten' is not one of ["),
+        ("{switch: S}", "network.0: 'cases' is a required property"),
+        ("{cell: c, bias: true}", "network.0: 'bias' is not one of ['cell', 'repeat', 'numbered']"),
+    ],
+)
+def test_a_mistake_in_an_entry_is_named(entry: str, said: str) -> None:
+    text = f"space: s\ninput: {{channels: 3, height: 8, width: 8}}\nnetwork:\n  - {entry}\n"
+    errors = list(validator("space").iter_errors(parsed(text)))
+    messages = [f"{'.'.join(map(str, e.absolute_path))}: {e.message}" for e in errors]
+    messages = [
+        m.replace("Additional properties are not allowed (", "").replace(" unexpected)", " unexpected")
+        for m in messages
+    ]
+    assert any(message.startswith(said) for message in messages), messages
+    assert not any("given schemas" in message for message in messages)
+
+
 CELL = """
 space: s
 input: {channels: 3, height: 8, width: 8}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 
 from nascompile.cli.page.figures import Drawing
+from spaces.notebook import html_table
 
 __all__ = ["Page", "Section", "commands", "figures", "paragraph", "table"]
 
@@ -90,14 +91,7 @@ def paragraph(text: str, soft: bool = False) -> str:
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Cells as text; a head that begins with `<` marks a column of words."""
-    words = [head.startswith("<") for head in heads]
-    kind = [" class=text" if word else "" for word in words]
-    top = "".join(f"<th{k} scope=col>{html.escape(h.removeprefix('<'))}</th>" for h, k in zip(heads, kind, strict=True))
-    lines = "".join(
-        "<tr>" + "".join(f"<td{k}>{html.escape(str(cell))}</td>" for cell, k in zip(row, kind, strict=True)) + "</tr>\n"
-        for row in rows
-    )
-    return f"<div class=wide><table><thead><tr>{top}</tr></thead><tbody>\n{lines}</tbody></table></div>\n"
+    return f"<div class=wide>{html_table(heads, rows)}</div>\n"
 
 
 def figures(drawings: Iterable[Drawing]) -> str:
