@@ -52,14 +52,30 @@ def spaces(
     print_table(made)
 
 
+#: What stands in a network in the place of a block, and holds some: its keys, required and not, and what it is.
+_STRUCTURES: tuple[tuple[str, list[str], dict[str, Any], str], ...] = (
+    ("group", ["blocks"], {"repeat": 1, "depth": None}, "Blocks repeated together, or of which the first few run."),
+    ("switch", ["cases"], {}, "Several sub-networks, of which one is taken."),
+    (
+        "cell",
+        ["nodes", "operators"],
+        {"edges": "all", "dead_edges": "removed", "repeat": 1},
+        "A small graph with an operator an edge; it is described under `cells`.",
+    ),
+)
+
+
 def _blocks(as_json: bool) -> None:
     if as_json:
         emit_json(
-            [{"block": b.name, "doc": b.doc, "required": [p for p in b.params if p not in b.defaults],
+            [{"block": name, "doc": doc, "required": needs, "optional": may} for name, needs, may, doc in _STRUCTURES]
+            + [{"block": b.name, "doc": b.doc, "required": [p for p in b.params if p not in b.defaults],
               "optional": {p: b.defaults[p] for p in b.defaults}} for b in BLOCKS.values()]
         )  # fmt: skip
         return
     made = table("block", "~parameters", "~what it is")
+    for name, needs, may, doc in _STRUCTURES:
+        made.add_row(name, ", ".join([*(f"{key} (required)" for key in needs), *may]), doc)
     for block in BLOCKS.values():
         made.add_row(
             block.name, ", ".join(p if p in block.defaults else f"{p} (required)" for p in block.params), block.doc

@@ -107,7 +107,12 @@ def score(request: SetRequest, options: ScoreOptions) -> None:
     _check_members(fs)
     ranks, selection = _selection(fs, options)
     examples = labelled_examples(fs, dataset, options.batch, options.seed)
-    chosen = _proxies(options, min(options.batch, len(examples) // 2))
+    batch = min(options.batch, len(examples) // 2)
+    if batch < options.batch:
+        say(
+            f"batches of {batch:,}, not {options.batch:,}: there are {len(examples):,} examples to learn from (--batch)"
+        )
+    chosen = _proxies(options, batch)
     with TemporaryDirectory() as folder:
         path = output.with_suffix(".csv") if output else Path(folder) / "scores.csv"
         table = ScoreFile(path, _columns(fs.program, chosen), _run_of(fs, selection, chosen, examples, options))

@@ -103,6 +103,10 @@ def _load(path: Path) -> Arrays:
                 raise bad_data(f"`{path}` is a single array, not inputs and labels", _HINT)
             return {name: loaded[name] for name in loaded.files}
     except UNREADABLE as error:
+        if "Object arrays" in str(error):
+            message = f"an array of `{path}` has Python objects, which can be anything"
+            hint = "store numbers or words: `numpy.savez(path, x=x, y=numpy.array(labels, str))`"
+            raise bad_data(message, hint, "bad-data") from None
         raise bad_data(f"`{path}` cannot be read: {error}", _HINT, "unreadable") from error
 
 

@@ -21,6 +21,8 @@ __all__ = ["ResultRow", "ResultsFile", "read_results"]
 
 #: Mistakes reported at once.
 _SHOWN = 10
+#: What other programs write in place of commas.
+_SEPARATORS = (";", "\t", "|")
 _CUT_OFF = "the file seems to be cut off: let its run go on (the same command does), or delete this line"
 
 
@@ -175,6 +177,11 @@ def _csv(lines: list[str], whole: bool, fail: Any) -> tuple[Literal["csv"], tupl
     columns = tuple(next(reader, []))
     if twice := [name for name in columns if columns.count(name) > 1]:
         raise fail("bad-header", f"two columns are called `{twice[0]}`", "rename one of them")
+    if len(columns) == 1 and (other := next((s for s in _SEPARATORS if s in columns[0]), None)):
+        named = "tabs" if other == "\t" else f"`{other}`"
+        raise fail(
+            "bad-header", f"the columns are separated by {named}", "save the table with commas between its columns"
+        )
     rows, start = [], reader.line_num
     for cells in reader:
         text, start = "\n".join(lines[start : reader.line_num]), reader.line_num

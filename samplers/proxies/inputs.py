@@ -23,7 +23,7 @@ def examples(proxy: str, data: Data | None, n: int) -> Data:
     """
     has = 0 if data is None else len(data)
     if data is None or has < n:
-        hint = f"give at least {n} examples, or a smaller `batch`"
+        hint = f"give at least {n} examples, or a smaller batch (`--batch`)"
         raise ProxyError.of("too-few-examples", f"`{proxy}` needs {n} examples, and got {has}", hint)
     return Data(data.images[:n], data.labels[:n], data.source)
 

@@ -92,7 +92,7 @@ def condition_number(eigenvalues: np.ndarray, i: int = 0) -> float:
     """
     if not 0 <= i < len(eigenvalues):
         message = f"K_{i} needs more than {max(i, 0)} eigenvalues, and there are {len(eigenvalues)}"
-        raise ProxyError.of("too-few-examples", message, "take a larger `batch`, or an `i` from 0")
+        raise ProxyError.of("too-few-examples", message, "take a larger batch (`--batch`), or an `i` from 0")
     largest, smallest = float(eigenvalues[0]), float(eigenvalues[-1 - i])
     return largest / smallest if smallest > largest * 2.0**-23 else float("inf")
 

@@ -178,6 +178,9 @@ def _apply(source: Source, override: str) -> None:
         raise SpaceError.of("bad-override", "`extends` cannot be overridden", hint, span)
     parts: list[str | int] = [int(p) if p.isdecimal() else p for p in key.split(".")]
     data = source.data
+    if is_mapping(data) and parts[0] == "choices":
+        # A switch and a `repeat` make choices that nobody has to write down.
+        data.setdefault("choices", {})
     for i, part in enumerate(parts[:-1]):
         data = _descend(data, part, ".".join(key.split(".")[: i + 1]), span)
     last = parts[-1]

@@ -130,10 +130,10 @@ class LayerSpec:
             expression = next(p for p in parts if isinstance(p, Expression))
             where = ", ".join(f"{n} = {option_label(v)}" for n, v in values.items())
             message = f"`{expression}` gives {option_label(computed)} for {where}, but `{key}` must be {kind.expected}"
-            words = isinstance(computed, str) or kind.words
-            raise expression.error(
-                "wrong-type", message, "" if words else "use `//`, `floor` or `round_to(x, 8)`"
-            ) from None
+            hint = "" if isinstance(computed, str) or kind.words else "use `//`, `floor` or `round_to(x, 8)`"
+            if isinstance(computed, str) and computed.replace(".", "", 1).isdigit():
+                hint = "the options are text: write numbers without quotes"
+            raise expression.error("wrong-type", message, hint) from None
 
     def written(self, key: str | None) -> tuple[Any, ...]:
         """An argument, or the data type where the key is None, as it is written."""

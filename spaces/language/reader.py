@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copyreg
 from collections.abc import Iterable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ from spaces.language.space import DERIVED, Item, Space, has_decided_depth
 from spaces.tensors import DTYPES, Infeasible, Shape, Tensor
 
 __all__ = ["load_space", "read_space"]
+
+#: What may stand beside a block.
+_BESIDE = ("repeat", "numbered", "dtype", "bias", "batch_norm")
 
 
 def load_space(name: str | Path, overrides: Iterable[str] = ()) -> Space:
@@ -138,17 +142,16 @@ class _SpaceReader(Reading):
         return self.layer(data, path, repeat, grouped)
 
     def layer(self, data: dict[str, Any], path: Path_, repeat: Repeat, grouped: bool) -> LayerSpec | None:
-        common = ("repeat", "numbered", "dtype", "bias", "batch_norm")
         names = [k for k in data if k in BLOCKS]
         for key in data:
-            if key not in BLOCKS and key not in common:
-                hint = did_you_mean(key, BLOCKS if not names else common)
+            if key not in BLOCKS and key not in _BESIDE:
+                hint = did_you_mean(key, BLOCKS if not names else _BESIDE)
                 what = f"unknown key `{key}` beside `{names[0]}`" if names else f"unknown block `{key}`"
                 code = "unknown-key" if names else "unknown-block"
                 self.fail(code, what, (*path, key) if (*path, key) in self.keys() else path, hint, key=True)
                 return None
         if len(names) != 1:
-            self.fail("one-block", f"{len(names)} blocks in one entry", path, "start each block with a `-` of its own")
+            self.fail_blocks(names, data, path)
             return None
         block = BLOCKS[names[0]]
         arguments = self.arguments(block, data[block.name], (*path, block.name), grouped)
@@ -161,6 +164,21 @@ class _SpaceReader(Reading):
 
     def keys(self) -> set[Path_]:
         return {path for path, kind in self.source.spans if kind == "key"}
+
+    def fail_blocks(self, names: list[str], data: dict[str, Any], path: Path_) -> None:
+        """An entry that has not exactly one block."""
+        if names or not data:
+            message = f"{len(names)} blocks in one entry"
+            self.fail("one-block", message, path, "start each block with a `-` of its own")
+            return
+        key = next(iter(data))
+        hint = f"it stands beside one, in the same entry: `- linear: {{units: 10}}`, below it `{key}: ...`"
+        if key == "batch_norm":
+            hint = (
+                "each convolution has its own already; `batch_norm: false` beside a block leaves it out, and the block "
+                "`norm` is one that follows no convolution"
+            )
+        self.fail("one-block", f"`{key}` is no block", path, hint)
 
     def dtype(self, data: Any, path: Path_, grouped: bool) -> Any:
         if data is None or (isinstance(data, str) and data in DTYPES):
@@ -182,6 +200,8 @@ class _SpaceReader(Reading):
         for key, value in data.items():
             if key not in block.params:
                 hint = did_you_mean(key, block.params) if block.params else f"`{block.name}` has no parameters"
+                if key in _BESIDE:
+                    hint = f"it stands beside the block, in the same entry: below `- {block.name}: ...` `{key}: ...`"
                 self.fail("unknown-key", f"`{block.name}` has no parameter `{key}`", (*path, key), hint, key=True)
             else:
                 arguments[key] = self.argument(block, key, value, (*path, key), grouped)
@@ -206,7 +226,9 @@ class _SpaceReader(Reading):
         try:
             return kind.read(value)
         except TypeError:
-            self.fail("wrong-type", f"`{key}` must be {kind.expected}", path)
+            fraction = isinstance(value, Fraction)
+            given, hint = f", not {value}" if fraction else "", "use `//`, `floor` or `ceil`" if fraction else ""
+            self.fail("wrong-type", f"`{key}` must be {kind.expected}{given}", path, hint)
         except Infeasible as reason:
             self.fail("bad-value", f"`{key}`: {reason}", path)
         return None

@@ -115,7 +115,10 @@ class Reading(ABC):
         numbers = {"step": 1, **{k: v for k, v in data.items() if k in known}}
         for key, value in numbers.items():
             if isinstance(value, bool) or not isinstance(value, int | float):
-                self.fail("wrong-type", f"`{key}` must be a number", (*path, key))
+                hint = (
+                    "write it without quotes" if isinstance(value, str) and value.replace(".", "", 1).isdigit() else ""
+                )
+                self.fail("wrong-type", f"`{key}` must be a number", (*path, key), hint)
         if len(self.mistakes) > before:
             return ()
         start, stop, step = (Fraction(str(numbers[k])) for k in known)

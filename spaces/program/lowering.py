@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from spaces.blocks import Block
+from spaces.blocks import BLOCKS, Block
 from spaces.errors import SpaceError
 from spaces.language.layer import LayerSpec
 from spaces.language.space import Space
@@ -64,6 +64,10 @@ def check_rank(spec: LayerSpec, x: Tensor) -> None:
         wanted = " or ".join(kinds[r] for r in block.ranks)
         message = f"`{block.name}` takes {wanted}, but its input is {kinds[x.rank]} ({x.shape})"
         hint = "put a `flatten` or a global pooling before it" if x.rank else "vectors go into `linear`"
+        # The same block for a series, or for an image.
+        twin = f"{block.name}1d" if x.rank == 1 else block.name.removesuffix("1d")
+        if x.rank and twin in BLOCKS and x.rank in BLOCKS[twin].ranks:
+            hint = f"take `{twin}`"
         raise SpaceError.of("wrong-rank", message, hint, spec.span)
 
 

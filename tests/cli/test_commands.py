@@ -318,7 +318,12 @@ def test_compile_shows_every_stage(run: Run) -> None:
 
 def test_listings(run: Run) -> None:
     assert [row["space"] for row in json.loads(run("spaces", "--json")[1])] == sorted(library())
-    assert [row["block"] for row in json.loads(run("spaces", "--blocks", "--json")[1])] == list(BLOCKS)
+    assert [row["block"] for row in json.loads(run("spaces", "--blocks", "--json")[1])] == [
+        "group",
+        "switch",
+        "cell",
+        *BLOCKS,
+    ]
     assert json.loads(run("mcus", "NUCLEO-F412ZG", "--json")[1])[0]["ram"] == 262_144
     assert run("mcus", "no such thing")[0] == 1
     schema = json.loads(run("schema")[1])

@@ -235,7 +235,9 @@ def test_user_data(run: Run) -> None:
     assert code == 0
     assert "data: 16 of 36 training examples of d.npz, seed 0" in out
     # Two batches of 20 are too many for the training part: they are smaller.
-    found = json.loads(run(*SMALL, "--batch", "20", "--data", "d.npz", "--proxies", "zico", "--json")[1])
+    _, out, err = run(*SMALL, "--batch", "20", "--data", "d.npz", "--proxies", "zico", "--json")
+    assert "batches of 18, not 20: there are 36 examples to learn from (--batch)" in err
+    found = json.loads(out)
     assert found["data"] == "36 of 36 training examples of d.npz, seed 0"
     assert found["proxies"][0]["options"] == {"batch": 18, "batches": 2}
     np.savez(run.folder / "d.npz", x=x[:, :17], y=y)

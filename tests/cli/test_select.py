@@ -240,6 +240,7 @@ def test_messages(arguments: tuple[str, ...], message: str, run: Run, scores: Pa
         ("candidate,macs\na,1\nb,", "f:3:3: the cell of `macs` is empty [bad-number]"),
         ("candidate,macs\na,1\nb,", "the file seems to be cut off"),
         ("candidate,macs,macs\na,1,2\n", "two columns are called `macs` [bad-header]"),
+        ("candidate;macs\na;1\n", "f:1:1: the columns are separated by `;` [bad-header]\n  save the table with commas"),
         ("candidate,macs\na,1\nb,inf\n", "f:1:1: 2 are wanted, and the file has 1 candidates"),
         ('candidate,macs\n"a\nb",1\nc,x\n', "f:4:3: `x` is no number (column `macs`)"),
         ("candidate,macs\na,1_0\n", "f:2:3: `1_0` is no number"),

@@ -109,6 +109,12 @@ def test_overrides(overrides: list[str], expected: dict[str, int]) -> None:
     assert sizes(read_space(BASE, overrides=overrides)) == expected
 
 
+def test_an_override_of_a_choice_that_nobody_wrote_down() -> None:
+    text = "space: s\ninput: {channels: 2}\nnetwork:\n  - switch: a\n    cases: {x: [relu], y: [linear: {units: 3}]}\n"
+    assert sizes(read_space(text)) == {"a": 2}
+    assert sizes(read_space(text, overrides=["choices.a={options: [x], shared: true}"])) == {"a": 1}
+
+
 def test_override_adds_a_key() -> None:
     space = read_space(BASE, overrides=["ram_model=liveness", "count_activations=true", "bias=false"])
     assert space.ram_model == "liveness"
