@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nascompile.cli.options import Json, split_line
+from nascompile.cli.deploy_examples import Proof, checked_by_examples, examples_data
+from nascompile.cli.options import Json, split_line, takes_options
 from nascompile.cli.output import emit_json, out, say, say_next, working
 from nascompile.cli.outputs import FOLDER
 from spaces.errors import Diagnostic, NascompileError
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["deploy"]
 
 
+@takes_options
 def deploy(
+    *,
     what: Annotated[
         str,
         typer.Argument(
@@ -51,10 +54,7 @@ def deploy(
         typer.Option("--out", "-o", help="The folder to write. Default: deploy-SPACE-K, deploy-PREFIX.", metavar="DIR"),
         FOLDER,
     ] = None,
-    verify: Annotated[
-        bool,
-        typer.Option("--verify", help="Build it here and for the chip, run both (the chip's core emulated), compare."),
-    ] = False,
+    proof: Proof,
     prefix: Annotated[
         str,
         typer.Option(
@@ -81,6 +81,10 @@ def deploy(
     --format c,tflite,onnx writes network.tflite and network.onnx too, with the integers of the C, for STM32Cube.AI,
     TensorFlow Lite Micro, Edge Impulse, Vela and others: docs/deploy.md.
 
+    Of a run the C has both ends of the network, too: features and normalisation, and what the outputs say, from raw
+    samples to a class (nc_classify), labels, numbers, boxes or an alarm. --verify then runs raw examples of the run's
+    test part through it: inputs are within a step of those of training, and all else follows from them exactly.
+
     Examples:
 
       nascompile deploy keywords-run#7 --mcu stm32f412 --verify -o firmware/network
@@ -103,19 +107,20 @@ def deploy(
         files, failed = _exchanged(made, wanted)
         if made.over:
             say(f"does not fit {made.target.title}: it takes {over_text(made)}")
-        if verify:
+        if proof.verify:
             progress("building and running it", 0)
-        shown = writing.verify(made) if verify else None
+        shown = writing.verify(made) if proof.verify else None
+        heard = checked_by_examples(what, made, proof.examples) if proof.verify else None
     if as_json:
-        emit_json({**deployment_data(made, shown), "files": files})
+        emit_json({**deployment_data(made, shown), **examples_data(heard), "files": files})
     else:
-        print_deployment(made, shown)
+        print_deployment(made, shown, heard)
         for name, size in files.items():
             out.print(f"written: {made.folder / name}, {size:,} B", soft_wrap=True, markup=False)
         say_next(*_next(made, shown, what, mcu))
     if failed:
         raise NascompileError(failed)
-    if made.over or (shown and (shown.overflow or not shown.passed)):
+    if made.over or (shown and (shown.overflow or not shown.passed)) or (heard and not heard.passed):
         raise typer.Exit(1)
 
 

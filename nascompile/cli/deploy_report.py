@@ -6,11 +6,13 @@ from typing import Any
 
 from rich.markup import escape
 
+from nascompile.cli.deploy_examples import print_examples
 from nascompile.cli.output import out, table
 from nascompile.cli.tables import print_table
 from nascompile.deploy.core import core_of
 from nascompile.deploy.deploy import Verified
 from nascompile.deploy.deployed import Deployed
+from nascompile.deploy.raw_examples import RawChecked
 from spaces.runtimes.nascompile_c import measured_compiler
 
 __all__ = ["deployment_data", "print_deployment"]
@@ -38,7 +40,7 @@ def deployment_data(made: Deployed, shown: Verified | None) -> dict[str, Any]:
     return {**data, "measured": result}
 
 
-def print_deployment(made: Deployed, shown: Verified | None) -> None:
+def print_deployment(made: Deployed, shown: Verified | None, heard: RawChecked | None) -> None:
     """What was predicted and measured, for a person."""
     weights = "trained" if made.subject.trained else "random weights: sizes and speed are real, answers are not"
     head = f"{made.subject.candidate} in {made.plan.dtype} for {made.target.title} ({weights})"
@@ -68,6 +70,7 @@ def print_deployment(made: Deployed, shown: Verified | None) -> None:
                   f"{core.stack:,} B", soft_wrap=True)  # fmt: skip
     if "instructions" in made.predicted:
         out.print(f"instructions predicted: {made.predicted['instructions']:,}; instructions are not cycles")
+    print_examples(made, heard)
     out.print(f"written: {made.folder}", soft_wrap=True, markup=False)
     if made.target.boot and core_of(made.target):
         out.print(f"the image does not start on this chip as it is: its boot ROM wants {made.target.boot}",

@@ -59,10 +59,10 @@ class AudioFeatures:
 
     def problem(self, rate: int) -> str:
         """Why these parameters cannot be at a sampling rate; empty where they can."""
-        window, stride = self._sizes(rate)
+        window, stride = self.sizes(rate)
         if self.kind not in ("mfcc", "log-mel"):
             return f"`kind` is `{self.kind}`, not `mfcc` or `log-mel`"
-        if window < 2 or stride < 1:
+        if window < 3 or stride < 1:
             return f"`window_ms` {self.window_ms:g} and `stride_ms` {self.stride_ms:g} are too short at {rate} Hz"
         if not 1 <= self.coefficients <= self.bins:
             return f"`coefficients` {self.coefficients} is not from 1 to `bins` {self.bins}"
@@ -72,7 +72,7 @@ class AudioFeatures:
 
     def frames(self, samples: int, rate: int) -> int:
         """Number of whole frames in so many samples."""
-        window, stride = self._sizes(rate)
+        window, stride = self.sizes(rate)
         return 1 + (samples - window) // stride if samples >= window else 0
 
     def samples(self, frames: int, rate: int) -> int:
@@ -82,7 +82,7 @@ class AudioFeatures:
             15840
             15840
         """
-        window, stride = self._sizes(rate)
+        window, stride = self.sizes(rate)
         return window + (frames - 1) * stride
 
     def of(self, signals: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
@@ -95,11 +95,11 @@ class AudioFeatures:
         Returns:
             [n, frames, width].
         """
-        window, stride = self._sizes(rate)
+        window, stride = self.sizes(rate)
         size = 1 << (window - 1).bit_length()
         hann = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)).astype(np.float32)
-        mel = self._mel_weights(size, rate).astype(np.float32)
-        cosine = self._cosine().astype(np.float32) if self.kind == "mfcc" else None
+        mel = self.mel_weights(size, rate).astype(np.float32)
+        cosine = self.cosine().astype(np.float32) if self.kind == "mfcc" else None
         out = np.empty((len(signals), self.frames(signals.shape[1], rate), self.width), np.float32)
         for start in range(0, len(signals), _BLOCK):
             block = signals[start : start + _BLOCK].astype(np.float32, copy=False)
@@ -108,20 +108,33 @@ class AudioFeatures:
             out[start : start + _BLOCK] = energies if cosine is None else energies @ cosine
         return out
 
-    def _sizes(self, rate: int) -> tuple[int, int]:
+    def sizes(self, rate: int) -> tuple[int, int]:
         """Window and stride in samples."""
         return int(rate * self.window_ms / 1000), int(rate * self.stride_ms / 1000)
 
-    def _mel_weights(self, size: int, rate: int) -> NDArray[np.float64]:
+    def mel_places(self, size: int, rate: int) -> NDArray[np.float64]:
+        """Where the frequencies of a Fourier transform lie among the edges of the triangles.
+
+        Triangle j rises from edge j to edge j + 1, and falls to edge j + 2.
+
+        Args:
+            size: of the transform.
+            rate: samples per second.
+
+        Returns:
+            [size // 2 + 1], in edges from the first; below 0 before it.
+        """
+        low, high = _mel(self.lower_hz), _mel(min(self.upper_hz, rate / 2))
+        return (_mel(np.arange(size // 2 + 1) * rate / size) - low) * ((self.bins + 1) / (high - low))
+
+    def mel_weights(self, size: int, rate: int) -> NDArray[np.float64]:
         """[size // 2 + 1, bins]: the triangles; nothing for the constant part of a frame."""
-        edges = np.linspace(_mel(self.lower_hz), _mel(min(self.upper_hz, rate / 2)), self.bins + 2)
-        lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
-        mels = _mel(np.arange(size // 2 + 1) * rate / size)[:, None]
-        weights = np.minimum((mels - lower) / (centre - lower), (upper - mels) / (upper - centre)).clip(0)
+        place = self.mel_places(size, rate)[:, None] - np.arange(self.bins)
+        weights = np.minimum(place, 2 - place).clip(0)
         weights[0] = 0
         return weights
 
-    def _cosine(self) -> NDArray[np.float64]:
+    def cosine(self) -> NDArray[np.float64]:
         """[bins, coefficients]: the cosine transform of type II times 1 / sqrt(2 bins)."""
         j, k = np.arange(self.bins)[:, None], np.arange(self.coefficients)
         return np.sqrt(2 / self.bins) * np.cos(np.pi * k * (2 * j + 1) / (2 * self.bins))

@@ -34,6 +34,7 @@ class Wanted:
         task: what is to be learnt; None where the data say it.
         columns: what those of tables are.
         keywords: of sound: the classes; all others become one.
+        raw: sound stays as it is, as long as features need it, where the input is features.
     """
 
     shape: tuple[int, ...]
@@ -42,6 +43,7 @@ class Wanted:
     task: Task | None = None
     columns: Columns = field(default_factory=Columns)
     keywords: tuple[str, ...] = ()
+    raw: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -56,7 +56,7 @@ def sound_input(source: str, signals: NDArray[np.float32], wanted: Wanted, rate:
     """Clips [n, samples] as inputs.
 
     Samples for the inputs (1, length) and (length,); features for (1, frames, width), and for (width, frames) where
-    `features` are given.
+    `features` are given; for these the samples of which they are made, where they are wanted `raw`.
 
     Raises:
         FileError: the clips have another length than the input.
@@ -78,6 +78,8 @@ def sound_input(source: str, signals: NDArray[np.float32], wanted: Wanted, rate:
         if not frames:
             hint = "give longer clips, or check the samples per second (--rate)"
         raise bad_data(message, hint, "bad-shape")
+    if wanted.raw:
+        return Decoded(signals[:, None, :needed], notes={"rate": rate})
     result = features.of(signals, rate)
     # Coefficients differ in scale by orders of magnitude: each is normalised by itself, as a channel would be.
     if len(wanted.shape) == 2:

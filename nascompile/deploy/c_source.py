@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nascompile.deploy.calls import Call, Plan
+from nascompile.deploy.ends import Ends
+from nascompile.deploy.ends_source import declarations, definitions, helpers, includes
+from nascompile.deploy.literals import constants, float_literal, in_lines
 
-__all__ = ["Targets", "constants", "header", "source"]
-
-#: Mean and deviation of each number to predict.
-Targets = tuple[tuple[float, float], ...]
+__all__ = ["header", "source"]
 
 _TYPE = {"int8": "int8_t", "float32": "float"}
 _HEADER = """\
@@ -52,7 +51,7 @@ int nc_run(const nc_value *in, nc_value *out);
 
 nc_value *nc_input(void);
 const nc_value *nc_output(void);
-
+{ends}
 #ifdef __cplusplus
 }}
 #endif
@@ -63,7 +62,7 @@ const nc_value *nc_output(void);
 _PLACES = """\
 #include "network.h"
 #include "nc_kernels.h"
-
+{ends}
 #ifdef NC_WEIGHTS_SECTION
 #define NC_WEIGHTS NC_IN(NC_QUOTED(NC_WEIGHTS_SECTION))
 #else
@@ -106,17 +105,15 @@ nc_value *nc_input(void) {{ return arena + {input}; }}
 
 const nc_value *nc_output(void) {{ return arena + {output}; }}
 """
-#: Characters of a line of constants.
-_WIDTH = 116
 
 
-def header(plan: Plan, name: str, targets: Targets = ()) -> str:
+def header(plan: Plan, name: str, ends: Ends | None = None) -> str:
     """`network.h`: what a firmware calls.
 
     Args:
         plan: the calls.
         name: of the network, for the comment at the top.
-        targets: mean and deviation of each number that it predicts, in the data's own unit; none for other tasks.
+        ends: what lies before and behind it; None where no data say it.
     """
     width = 1 if plan.dtype == "int8" else 4
     return _HEADER.format(
@@ -128,7 +125,8 @@ def header(plan: Plan, name: str, targets: Targets = ()) -> str:
         input_size=plan.input.size,
         output_size=plan.output.size,
         ram=plan.memory.size * width,
-        steps=_steps(plan) + _targets(targets),
+        steps=_steps(plan) + helpers(plan) + _targets(ends.targets if ends else ()),
+        ends=declarations(plan, ends) if ends else "",
     )
 
 
@@ -139,17 +137,17 @@ def _steps(plan: Plan) -> str:
     lines = ["", "/* A number q stands for scale * (q - zero). */"]
     for word, tensor in zip(("INPUT", "OUTPUT"), plan.steps, strict=True):
         lines += [
-            f"#define NC_{word}_SCALE {_float(tensor.scale)}",
+            f"#define NC_{word}_SCALE {float_literal(tensor.scale)}",
             f"#define NC_{word}_ZERO ({tensor.zero_point})",
         ]
     return "\n".join([*lines, ""])
 
 
-def _targets(targets: Targets) -> str:
+def _targets(targets: tuple[tuple[float, float], ...]) -> str:
     """What the outputs stand for, where they are numbers to predict; macros, so that nobody pays who does not ask."""
     if not targets:
         return ""
-    means, deviations = (", ".join(_float(value) for value in values) for values in zip(*targets, strict=True))
+    means, deviations = (", ".join(float_literal(value) for value in values) for values in zip(*targets, strict=True))
     lines = [
         "",
         "/* Output k predicts NC_TARGET_MEAN[k] + NC_TARGET_DEVIATION[k] * (what it stands for), as in",
@@ -161,21 +159,24 @@ def _targets(targets: Targets) -> str:
     return "\n".join(lines)
 
 
-def source(plan: Plan, name: str) -> str:
-    """`network.c`: constants, the table, `nc_run`.
+def source(plan: Plan, name: str, ends: Ends | None = None) -> str:
+    """`network.c`: constants, the table, `nc_run`, and what lies before and behind it.
 
     Args:
         plan: the calls.
         name: of the network, for the comment at the top.
+        ends: what lies before and behind it; None where no data say it.
     """
     kind = _TYPE[plan.dtype]
-    parts = [f"/* {name}; made by nascompile. */", _PLACES.format(type=kind)]
+    more = "".join(f"{line}\n" for line in includes(ends)) if ends else ""
+    parts = [f"/* {name}; made by nascompile. */", _PLACES.format(type=kind, ends=more)]
     rows = []
     for k, call in enumerate(plan.calls):
         parts += _constants(plan.dtype, k, call)
         rows.append(_row(plan.dtype, k, call))
     parts += [f"static const nc_op ops[{len(rows)}] NC_WEIGHTS = {{", *rows, "};", ""]
-    return "\n".join([*parts, _RUN.format(input=plan.input_at, output=plan.output_at, calls=len(rows))])
+    parts.append(_RUN.format(input=plan.input_at, output=plan.output_at, calls=len(rows)))
+    return "\n".join([*parts, *(definitions(plan, ends) if ends else [])])
 
 
 def _shape(shape: Any) -> str:
@@ -206,38 +207,6 @@ def _array(opening: str, values: NDArray[Any], closing: str) -> list[str]:
     return [opening, *constants(values), closing]
 
 
-def constants(values: NDArray[Any]) -> list[str]:
-    """Numbers with commas, in lines of a fair length."""
-    return _lines(map(_number, values))
-
-
-def _lines(words: Iterable[str]) -> list[str]:
-    """Words with commas, in lines of a fair length."""
-    lines: list[str] = []
-    line: list[str] = []
-    length = 0
-    for word in words:
-        if length + len(word) + 1 > _WIDTH:
-            lines.append("".join(line))
-            line, length = [], 0
-        line.append(word + ",")
-        length += len(word) + 1
-    return [*lines, "".join(line)]
-
-
-def _number(value: Any) -> str:
-    if isinstance(value, np.floating):
-        return _float(float(value))
-    # The least int32 is no literal of C's.
-    return "INT32_MIN" if value == -(2**31) else str(int(value))
-
-
-def _float(value: float) -> str:
-    """The shortest decimal that reads back as the same float32."""
-    text = np.format_float_scientific(np.float32(value), unique=True, trim="0")
-    return f"{text}f"
-
-
 def _row(dtype: str, number: int, call: Call) -> str:
     items = [f".run = nc_{call.kernel}"]
     if dtype == "float32":
@@ -256,7 +225,7 @@ def _row(dtype: str, number: int, call: Call) -> str:
             items.append(f".scratch = {call.scratch[0]}")
     items += [f".x = {call.x}", f".out = {call.out}"]
     items += [f".{name} = {_field(value)}" for name, value in call.fields.items()]
-    lines = _lines(" " + item for item in items)
+    lines = in_lines(" " + item for item in items)
     return "\n".join(["    {", *(f"       {line}" for line in lines), "    },"])
 
 
@@ -265,4 +234,4 @@ def _field(value: float) -> str:
         return str(value)
     if np.isinf(value):
         return "-3.4028235e+38f" if value < 0 else "3.4028235e+38f"
-    return _float(value)
+    return float_literal(value)

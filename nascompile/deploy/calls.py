@@ -88,13 +88,14 @@ class Plan:
     steps: tuple[QuantisedTensor, QuantisedTensor] | None
 
 
-def planned(network: QuantisedNetwork | FloatNetwork, simd: bool = True) -> Plan:
+def planned(network: QuantisedNetwork | FloatNetwork, simd: bool = True, rooms: tuple[int, int] = (0, 0)) -> Plan:
     """The C calls of a network.
 
     Args:
         network: the network.
         simd: whether it is for a core that computes two products in one instruction; its plan does for others, too, but
             has more scratch than they need.
+        rooms: bytes that are needed beside the input while it is made, and beside the output when all is done.
 
     Raises:
         DeployError: a number that does not fit into its field, or is none.
@@ -108,7 +109,9 @@ def planned(network: QuantisedNetwork | FloatNetwork, simd: bool = True) -> Plan
     layouts = _layouts(shapes, network.ops)
     callers = [_Caller(network, layouts, k) for k in range(1, len(network.ops) + 1)]
     scratch = [caller.scratch(simd) for caller in callers]
-    memory = memory_plan([shape.size for shape in shapes], network.ops, scratch, 4 if quantised else 1)
+    width = 1 if quantised else 4
+    ends = (-(-rooms[0] // width), -(-rooms[1] // width))
+    memory = memory_plan([s.size for s in shapes], network.ops, scratch, 4 if quantised else 1, ends=ends)
     calls = [call for caller in callers for call in caller.calls(memory)]
     steps = (network.tensors[0], network.tensors[-1]) if quantised else None
     offsets = memory.offsets

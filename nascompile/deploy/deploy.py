@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from nascompile.deploy.calls import planned
+from nascompile.deploy.calls import Plan, planned
 from nascompile.deploy.core import core_of
 from nascompile.deploy.deployable import Deployable, predicted
 from nascompile.deploy.deployed import Deployed
+from nascompile.deploy.ends import Ends
+from nascompile.deploy.ends_costs import EndsCosts
 from nascompile.deploy.errors import DeployError
 from nascompile.deploy.instructions import predicted_instructions
 from nascompile.deploy.manifest import check_folder_holds
@@ -73,14 +76,35 @@ def deploy(subject: Deployable, target: Target, folder: Path, naming: Naming = P
             something else.
     """
     check_folder_holds(folder, HOLDS)
-    plan, vectors = planned(subject.network, target.core in SIMD_CORES), subject.vectors()
+    plan = planned(subject.network, target.core in SIMD_CORES, subject.rooms)
+    vectors = subject.vectors()
     foretold = predicted(subject.candidate, target, subject.dtype)
     with suppress(LatencyError):  # there is no profile of this core
         foretold["instructions"] = predicted_instructions(plan, named_profile(NascompileC.name, target, subject.dtype))
+    if subject.ends:
+        foretold = _with_ends(foretold, subject.ends, subject.rooms, plan, core=target.core)
     made = Deployed(folder, subject, target, plan, foretold, vectors=vectors, naming=naming)
     name, text = str(subject.candidate), readme(made)
-    kept = write_project(folder, plan, target, vectors, name=name, readme=text, targets=subject.targets, naming=naming)
+    kept = write_project(folder, plan, target, vectors, name=name, readme=text, ends=subject.ends, naming=naming)
     return replace(made, kept=kept)
+
+
+def _with_ends(
+    foretold: Mapping[str, int], ends: Ends, rooms: tuple[int, int], plan: Plan, core: str
+) -> dict[str, int]:
+    """What was predicted, with what lies before and behind the network; and `prepare`, the instructions of that."""
+    width = 1 if plan.dtype == "int8" else 4
+    # Buffers begin at multiples of four.
+    sizes = zip(rooms, (plan.input, plan.output), strict=True)
+    peaks = [-(-room // 4) * 4 + -(-width * tensor.size // 4) * 4 for room, tensor in sizes]
+    found = {**foretold, "ram": max(foretold["ram"], *peaks)}
+    costs = EndsCosts.find(core, plan.dtype)
+    if costs is None:
+        found.pop("rom", None)
+        return found
+    if "rom" in found:
+        found["rom"] += costs.rom(ends)
+    return found | {"prepare": costs.instructions(ends, plan.input.size)}
 
 
 def verify(made: Deployed) -> Verified:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nascompile.compression.quantised import QuantisedNetwork
-from nascompile.deploy.c_source import Targets
+from nascompile.deploy.ends import Ends
 from nascompile.deploy.float_network import FloatNetwork, float_network
 from nascompile.deploy.project import Vectors
 from spaces.program.candidate import Candidate
@@ -35,19 +35,38 @@ class Deployable:
         network: its kernels with their constants.
         reference: inputs [n, ...] of its data type -> outputs.
         trained: whether its weights were.
-        targets: mean and deviation of each number that it predicts; none for other tasks.
+        ends: what lies before and behind it; None where no data say it.
     """
 
     candidate: Candidate
     network: QuantisedNetwork | FloatNetwork
     reference: Callable[[NDArray[Any]], NDArray[Any]]
     trained: bool
-    targets: Targets = ()
+    ends: Ends | None = None
 
     @property
     def dtype(self) -> str:
         """`int8` or `float32`."""
         return "int8" if isinstance(self.network, QuantisedNetwork) else "float32"
+
+    @property
+    def rooms(self) -> tuple[int, int]:
+        """Bytes beside the input while it is made, and beside the output while it is understood."""
+        if self.ends is None:
+            return 0, 0
+        out = self.network.tensors[-1].shape if isinstance(self.network, QuantisedNetwork) else self.network.shapes[-1]
+        return self.ends.rooms(out.size)
+
+    def real(self, outputs: NDArray[Any]) -> NDArray[np.float32]:
+        """What outputs of the network stand for."""
+        if not isinstance(self.network, QuantisedNetwork):
+            return outputs
+        last = self.network.tensors[-1]
+        return ((outputs.astype(np.int32) - last.zero_point) * last.scale).astype(np.float32)
+
+    def quantised(self, x: NDArray[np.float32]) -> NDArray[Any]:
+        """Normalised inputs as the network takes them."""
+        return self.network.quantise(x) if isinstance(self.network, QuantisedNetwork) else x
 
     def vectors(self, seed: int = 0) -> Vectors:
         """Random inputs over the whole range, one of them all zeros, and what the network must make of them."""

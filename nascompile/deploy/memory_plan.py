@@ -50,6 +50,7 @@ class MemoryPlan:
     Args:
         offsets: of each tensor, in elements.
         scratch: of what each operator may use while it runs, and how many elements that is.
+        ends: of what may be used while the input is made, and while the output is read, after the last operator.
         size: of the whole block.
         bound: elements that are alive at once, at most: no plan is smaller.
         proven: whether no other offsets give a smaller block.
@@ -57,13 +58,18 @@ class MemoryPlan:
 
     offsets: tuple[int, ...]
     scratch: tuple[tuple[int, int], ...]
+    ends: tuple[int, int]
     size: int
     bound: int
     proven: bool
 
 
 def memory_plan(
-    sizes: Sequence[int], steps: Sequence[PlannedCall], scratch: Sequence[int] = (), align: int = 1
+    sizes: Sequence[int],
+    steps: Sequence[PlannedCall],
+    scratch: Sequence[int] = (),
+    align: int = 1,
+    ends: tuple[int, int] = (0, 0),
 ) -> MemoryPlan:
     """The smallest block that holds every tensor while it is needed, and where in it each lies.
 
@@ -75,27 +81,33 @@ def memory_plan(
         steps: the operators, in the order of execution.
         scratch: elements that each of them needs beside its tensors; none by default.
         align: all offsets are multiples of it.
+        ends: elements that are needed beside the input while it is made, and beside the output when all is done.
 
     Example:
         >>> from nascompile.operators.quantised_op import QuantisedOp
         >>> chain = [QuantisedOp("conv", (0,)), QuantisedOp("conv", (1,)), QuantisedOp("conv", (2,))]
         >>> memory_plan([4, 10, 6, 2], chain)
-        MemoryPlan(offsets=(10, 0, 10, 0), scratch=((0, 0), (0, 0), (0, 0)), size=16, bound=16, proven=True)
+        MemoryPlan(offsets=(10, 0, 10, 0), scratch=((0, 0), (0, 0), (0, 0)), ends=(0, 0), size=16, bound=16,
+                   proven=True)
     """
     held, owner = buffers(sizes, steps)
-    tensors, needs = len(held), list(scratch) or [0] * len(steps)
+    tensors, count = len(held), len(steps)
+    needs = [ends[0], *(scratch or [0] * count), ends[1]]
+    if ends[1]:
+        held[owner[-1]] = replace(held[owner[-1]], last=count + 1)
     # Sizes in units of `align`, so that every offset is one of them.
     held = [replace(b, size=-(-b.size // align)) for b in held]
-    held += [Buffer(-(-size // align), k, k) for k, size in enumerate(needs, 1) if size]
-    bound = max(sum(b.size for b in held if b.first <= k <= b.last) for k in range(len(steps) + 1))
+    held += [Buffer(-(-size // align), k, k) for k, size in enumerate(needs) if size]
+    bound = max(sum(b.size for b in held if b.first <= k <= b.last) for k in range(count + 2))
     result = min((_first_fit(held, order) for order in _orders(held)), key=lambda offsets: _height(held, offsets))
     proven = _height(held, result) == bound
     if not proven:
         result, proven = _packed(held, bound, result)
     places = [align * offset for offset in result]
     own = iter(places[tensors:])
+    first, *rooms, last = [(next(own) if size else 0, size) for size in needs]
     return MemoryPlan(
-        tuple(places[b] for b in owner), tuple((next(own) if size else 0, size) for size in needs),
+        tuple(places[b] for b in owner), tuple(rooms), (first[0], last[0]),
         align * _height(held, result), align * bound, proven=proven,
     )  # fmt: skip
 

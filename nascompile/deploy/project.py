@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nascompile.deploy.c_source import Targets, header, source
+from nascompile.deploy.c_source import header, source
 from nascompile.deploy.calls import Plan
 from nascompile.deploy.core import Core, core_of
+from nascompile.deploy.ends import Ends
+from nascompile.deploy.ends_source import answer, asked, kernels
 from nascompile.deploy.manifest import Kept, write_folder
 from nascompile.deploy.naming import PLAIN, Naming
 from nascompile.deploy.packaging import packaging
@@ -96,7 +98,7 @@ def kernel_sources(dtype: str) -> dict[str, str]:
 
 
 def write_project(
-    folder: Path, plan: Plan, target: Target, vectors: Vectors, name: str, readme: str, targets: Targets = (),
+    folder: Path, plan: Plan, target: Target, vectors: Vectors, name: str, readme: str, ends: Ends | None = None,
     naming: Naming = PLAIN,
 ) -> Kept:  # fmt: skip
     """Write the folder.
@@ -108,7 +110,7 @@ def write_project(
         vectors: for the check.
         name: of the network, for comments.
         readme: text of README.md.
-        targets: see `header`.
+        ends: see `header`.
         naming: of the library.
 
     Returns:
@@ -118,10 +120,11 @@ def write_project(
         DeployError: the folder holds something else, or cannot be written.
     """
     texts = {
-        "include/network.h": header(plan, name, targets), "src/network.h": _FORWARD,
-        "src/network.c": source(plan, name),
+        "include/network.h": header(plan, name, ends), "src/network.h": _FORWARD,
+        "src/network.c": source(plan, name, ends),
         "test/vectors.h": _vectors(plan, vectors), "README.md": readme,
         **_kernels(plan), **_images(target, core_of(target), naming),
+        **(_both_ends(ends, core_of(target)) if ends else {}),
     }  # fmt: skip
     texts = naming.applied(texts)
     return write_folder(folder, texts | packaging(naming, f"{name}, a network in {plan.dtype}", texts), HOLDS)
@@ -163,6 +166,7 @@ SECTIONS
     nc_data_image = LOADADDR(.data);
     .bss (NOLOAD) : {{ *(.bss*) *(COMMON) nc_bss_end = .; }} > RAM
     .stack (NOLOAD) : {{ . = ALIGN(8); . += {stack}; nc_stack_top = .; }} > RAM
+    nc_samples = nc_stack_top;
     /DISCARD/ : {{ *(.ARM.exidx*) *(.ARM.attributes) *(.comment) }}
 }}
 """
@@ -183,6 +187,27 @@ def _kernels(plan: Plan) -> dict[str, str]:
         *named,
     ]
     return texts | {"src/nc_kernels.h": sources["nc_kernels.h"].replace(guard, "\n".join([*lines, ""]), 1)}
+
+
+def _both_ends(ends: Ends, core: Core | None) -> dict[str, str]:
+    """What makes inputs and understands outputs, and what checks it by raw examples."""
+    here = files("nascompile.deploy") / "c"
+    texts = {
+        "test/examples.c": (here / "project" / "test" / "examples.c").read_text(),
+        "test/answer.h": answer(ends),
+    }
+    for name in kernels(ends):
+        code, shown = ((here / "raw" / f"nc_{name}.{end}").read_text() for end in "ch")
+        # As of kernels: those of another version bear another name.
+        digest = hashlib.sha256((code + shown).encode()).hexdigest()[:8]
+        (function,) = re.findall(r"^NC_SHARED .*?(nc_\w+)\(", code, re.M)
+        guard = f"#define NC_{name.upper()}_H\n"
+        shown = shown.replace(guard, f"{guard}#define {function} {function}_{digest}\n", 1)
+        texts |= {f"src/nc_{name}.c": code, f"src/nc_{name}.h": shown}
+    if core is None:
+        return texts
+    main = (here / "project" / "image" / "ask.c").read_text()
+    return texts | {"image/main.c": main.replace("@ASK@", asked(ends))}
 
 
 def _images(target: Target, core: Core | None, naming: Naming) -> dict[str, str]:
@@ -217,7 +242,7 @@ def placed(region: Region) -> tuple[int, int]:
 
 def _vectors(plan: Plan, vectors: Vectors) -> str:
     """Inputs and outputs as they lie in RAM."""
-    from nascompile.deploy.c_source import constants
+    from nascompile.deploy.literals import constants
 
     allowed = constants(np.array([vectors.allowed], np.float32))[0].rstrip(",")
     rows = ['#include "network.h"', "", f"#define NC_VECTORS {len(vectors.inputs)}",

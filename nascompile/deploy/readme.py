@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nascompile.deploy.core import core_of
+from nascompile.deploy.ends import FALSE_ALARMS, Ends
 from spaces.runtimes.nascompile_c import NascompileC
 from spaces.targets.target import Target
 
@@ -67,6 +68,7 @@ _BOOT = """
 **The image does not start on this chip as it is:** the boot ROM wants {boot}.
 Its sizes are real; to run the network, take the library into a project of that kit.
 """
+_FEATURES = {"mfcc": "MFCCs", "log-mel": "log-mel energies"}
 _RANDOM = " **Its weights are random**: its sizes and its speed are real, its answers are not."
 _NO_BUILD = "There is no tool chain for {core} here: build it with the chip's own.\n"
 
@@ -96,13 +98,9 @@ def readme(made: Deployed) -> str:
     if plan.steps:
         quantised = (
             "\n\nA number q stands for `scale * (q - zero)`, with `NC_INPUT_SCALE`, `NC_INPUT_ZERO` and those of the "
-            "output;\n`q = clamp(round(x / NC_INPUT_SCALE) + NC_INPUT_ZERO, -128, 127)`."
+            "output;\n`nc_quantise(x)` gives it for an input, `nc_dequantise(q)` what an output stands for."
         )
-    if made.subject.targets:
-        quantised += (
-            "\n\nThe network predicts numbers: output k, as a real number, times `NC_TARGET_DEVIATION[k]` plus "
-            "`NC_TARGET_MEAN[k]`."
-        )
+    quantised += _ends(made)
     rom = made.predicted.get("rom")
     return _TEXT.format(
         candidate=made.subject.candidate,
@@ -123,4 +121,66 @@ def readme(made: Deployed) -> str:
         build=_BUILD.format(core=core.name, boot=_BOOT.format(boot=target.boot) if target.boot else "")
         if core
         else _NO_BUILD.format(core=target.core),
+    )
+
+
+_CALLS = {
+    "classification": (
+        "int of_class = nc_classify(raw); /* below NC_OUTPUT_SIZE; its name: nc_class_names[of_class] */"
+    ),
+    "multi-label": "nc_labels(raw, holds); /* of each label 1 or 0; their names: nc_class_names */",
+    "regression": "nc_predict(raw, values); /* in the data's unit: NC_TARGET_MEAN + NC_TARGET_DEVIATION * output */",
+    "detection": "uint32_t count = nc_detect(raw, boxes, 16); /* nc_box boxes[16], the surest first */",
+    "anomaly": "if (nc_is_anomaly(raw)) /* nc_anomaly_score(raw) > NC_ANOMALY_THRESHOLD */",
+}
+
+
+def _ends(made: Deployed) -> str:
+    """From raw samples to an answer, where the run's data say how."""
+    ends, plan = made.subject.ends, made.plan
+    if ends is None:
+        return ""
+    size = ends.raw_size(plan.input.size)
+    what = {
+        "int16": f"{size:,} samples of sound at {ends.rate:,} Hz in int16, full scale 32,767",
+        "uint8": f"{size:,} bytes, pixels from 0 to 255, in the order of the input",
+        "float32": f"{size:,} floats as in the data, in the order of the input",
+    }[ends.kind]
+    how = "normalised as in training"
+    if ends.features:
+        frames, width = plan.input.size // ends.features.width, ends.features.width
+        how = f"turned into {frames} frames of {width} {_FEATURES[ends.features.kind]} and {how}"
+    text = f"""
+
+## From raw samples to an answer
+
+```c
+static nc_raw raw[NC_RAW_SIZE];
+{_CALLS[ends.task]}
+```
+
+`raw` is {what}; it is
+{how} by `nc_prepare(raw)`, with which every call begins.
+"""
+    if ends.features:
+        text += (
+            "As sound arrives: `nc_prepare_frame(samples, frame)` for each of `NC_FRAMES`, of `NC_FRAME_SIZE`\n"
+            "samples, `NC_FRAME_STRIDE` apart, then `nc_run(0, 0)` and `nc_output()`; so no whole clip is held.\n"
+        )
+    if ends.task == "anomaly":
+        text += _threshold(ends)
+    return text.rstrip("\n")
+
+
+def _threshold(ends: Ends) -> str:
+    if not (alarm := ends.alarm):
+        return (
+            "The run's data were not at hand, so that there is no threshold: choose one of `nc_anomaly_score`, or "
+            "deploy again where\nthey are.\n"
+        )
+    caught = f", and {alarm.found:,} of {alarm.anomalies:,} anomalies" if alarm.anomalies else ""
+    return (
+        f"The threshold was chosen on the validation part for at most {100 * FALSE_ALARMS:g} % of false alarms: above\n"
+        f"it are {alarm.false:,} of {alarm.normal:,} normal examples{caught}. "
+        "Another one: `-DNC_ANOMALY_THRESHOLD=...`.\n"
     )

@@ -29,6 +29,7 @@ __all__ = [
     "make",
     "missing_tools",
     "run_check",
+    "run_examples",
     "run_host",
     "tools_error",
 ]
@@ -153,6 +154,30 @@ def run_host(library: Path, inputs: NDArray[Any], outputs: int, prefix: str = PR
     for x, y in zip(inputs, result, strict=True):
         run(x.ctypes.data_as(ctypes.c_void_p), y.ctypes.data_as(ctypes.c_void_p))
     return result
+
+
+def run_examples(folder: Path, raw: bytes, core: Core | None) -> tuple[bytes, tuple[int, int]]:
+    """What the C makes of raw examples.
+
+    Args:
+        folder: of the project.
+        raw: the examples, one after another, as arrays of `nc_raw`.
+        core: that it was written for, to be emulated; None: on this computer.
+
+    Returns:
+        What `test/examples.c` writes; ticks of making an input, and of all from raw samples to the answer, 0 here.
+
+    Raises:
+        DeployError: a tool is missing, or the run fails.
+    """
+    (folder / "build").mkdir(exist_ok=True)
+    (folder / "build" / "examples.raw").write_bytes(raw)
+    said = make(folder, "emulated" if core else "examples", missing_tools(host=core is None))
+    found = re.search(r"nc ([0-9a-f]{8}) ([0-9a-f]{8})", said)
+    if core and not found:
+        raise DeployError.of("check-failed", f"raw examples in `{folder}` failed", "`make emulated` there shows why")
+    ticks = (int(found[1], 16), int(found[2], 16)) if found else (0, 0)
+    return (folder / "build" / "examples.found").read_bytes(), ticks
 
 
 def tools_error(what: str, missing: Sequence[str]) -> DeployError:

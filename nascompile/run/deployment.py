@@ -8,22 +8,30 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nascompile.compression.quantised import QuantisedNetwork
-from nascompile.deploy.c_source import Targets
+from nascompile.data.audio_features import AudioFeatures
+from nascompile.data.columns import Columns
+from nascompile.data.examples import Wanted
+from nascompile.data.raw import load_raw
 from nascompile.deploy.core import core_of
 from nascompile.deploy.deployable import Deployable, float_deployable
+from nascompile.deploy.ends import Alarm, Ends
 from nascompile.deploy.errors import DeployError
-from nascompile.run.data import read_record
+from nascompile.deploy.raw_examples import RawExamples
+from nascompile.run.data import load_data, read_record
 from nascompile.run.folder import RunFolder
 from nascompile.run.networks import networks_so_far
 from nascompile.run.outcome import Outcome
 from nascompile.run.steps import Step
-from spaces.errors import FileError, TargetError
+from nascompile.training.objective import check_metric
+from spaces.errors import FileError, NascompileError, TargetError
 from spaces.program.graph import Program
 from spaces.targets.catalogue import load_target
 from spaces.targets.target import Target
 
-__all__ = ["BUILT", "check_deployable", "deploy_chosen", "of_run", "run_and_number"]
+__all__ = ["BUILT", "check_deployable", "deploy_chosen", "of_run", "raw_examples", "run_and_number"]
 
 #: Columns that a deployment adds to the results.
 BUILT = ("rom_built", "ram_built", "instructions")
@@ -142,23 +150,67 @@ def of_run(folder: RunFolder, number: int, dtype: str) -> Deployable:
     candidate = parse_candidate(folder.fs.program, found["candidate"])
     if dtype == "float32":
         subject = float_deployable(candidate, load_weights(place / FLOAT, candidate), trained=True)
-        return replace(subject, targets=_targets(folder))
-    if "ships" not in found:
-        message = f"`{folder.path}` did not quantise network {number}"
-        raise DeployError.of("no-int8", message, "deploy it with --dtype float32, or search with --quantise ptq")
-    quantised = int8_file(place, Step.parse(found["ships"]))
-    _check_whole(folder, quantised)
-    network = QuantisedNetwork.load(quantised)
-    return Deployable(candidate, network, network.run, trained=True, targets=_targets(folder))
+    else:
+        if "ships" not in found:
+            message = f"`{folder.path}` did not quantise network {number}"
+            raise DeployError.of("no-int8", message, "deploy it with --dtype float32, or search with --quantise ptq")
+        quantised = int8_file(place, Step.parse(found["ships"]))
+        _check_whole(folder, quantised)
+        network = QuantisedNetwork.load(quantised)
+        subject = Deployable(candidate, network, network.run, trained=True)
+    return replace(subject, ends=_ends(folder, subject))
 
 
-def _targets(folder: RunFolder) -> Targets:
-    """Mean and deviation of each number that the run's networks predict; none for other tasks."""
+def _ends(folder: RunFolder, subject: Deployable) -> Ends | None:
+    """What lies before and behind the run's networks; None where the run does not keep it."""
     record, path = read_record(folder), folder.path / "data.json"
-    if record is None and path.exists():
-        raise _damaged(folder, path)
-    scale = (record or {}).get("targets")
-    return tuple(zip(scale["mean"], scale["deviation"], strict=True)) if scale else ()
+    if record is None:
+        if path.exists():
+            raise _damaged(folder, path)
+        return None
+    try:
+        ends = Ends.of_record(record)
+    except KeyError:
+        return None  # of an older version, which kept less
+    return replace(ends, alarm=_alarm(folder, subject)) if ends.task == "anomaly" else ends
+
+
+def _alarm(folder: RunFolder, subject: Deployable) -> Alarm | None:
+    """The threshold of a detector of anomalies; None where the run's data are not where they were."""
+    try:
+        valid = load_data(folder).valid
+    except NascompileError:
+        return None
+    found = subject.real(subject.reference(subject.quantised(valid.x))).reshape(len(valid), -1)
+    return Alarm.chosen(np.square(found - valid.x.reshape(len(valid), -1)).mean(1), np.asarray(valid.y))
+
+
+def raw_examples(folder: RunFolder, number: int, dtype: str, most: int) -> RawExamples:
+    """The first examples of a run's test part, as a device has them, and as Python prepares them.
+
+    Args:
+        folder: of the run.
+        number: of the network, for what the run tells of it.
+        dtype: `int8` or `float32`.
+        most: how many of them.
+
+    Raises:
+        FileError: the data cannot be read.
+        RunError: they are not those of the run any more.
+    """
+    data, given = load_data(folder), folder.settings.data
+    how, prepared = given.how(), data.prepared["features"]
+    wanted = Wanted(
+        folder.fs.program.space.input.dims, AudioFeatures(**prepared) if prepared else None, given.rate,
+        data.task, columns=how["columns"] or Columns(), keywords=given.keywords,
+    )  # fmt: skip
+    others = {name: how[name] for name in ("normal", "seed", "split", "limit")}
+    raw = load_raw(given.path, wanted, most=most, **others)
+    test, row = data.test, _known(folder, number)
+    part = replace(test, x=test.x[: len(raw)], y=test.y[: len(raw)])
+    metric = check_metric(data.task, folder.settings.recipe.metric)
+    stated = row.get("test" if dtype == "float32" else "test_int8") if len(raw) == len(test) else None
+    return RawExamples(raw, part, metric, stated)
 
 
 def _check_whole(folder: RunFolder, path: Path) -> None:

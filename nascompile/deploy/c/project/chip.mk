@@ -1,6 +1,7 @@
 # make                the network as a static library, build/@CORE@/lib@NAME@.a, with arm-none-eabi-gcc
 # make image          a whole firmware, linked at the chip's addresses: its size is the network's real ROM and RAM
 # make check          the network against its test vectors on an emulated core (qemu-system-arm)
+# make emulated       raw examples, build/examples.raw, on that core: see test/examples.c
 
 CPU = @CPU@
 MACHINE = @MACHINE@
@@ -30,6 +31,14 @@ $(BUILD)/image.elf: $(OBJECTS) image/main.c image/startup.c image/chip.ld
 $(BUILD)/check.elf: $(OBJECTS) test/check.c test/vectors.h image/startup.c image/emulator.ld
 	$(CROSS)gcc $(CPU) $(CFLAGS) $(LINK) -Iinclude -T image/emulator.ld $(filter %.o %.c,$^) -o $@
 
+$(BUILD)/examples.elf: $(OBJECTS) test/examples.c test/answer.h image/startup.c image/emulator.ld
+	$(CROSS)gcc $(CPU) $(CFLAGS) $(LINK) -Iinclude -T image/emulator.ld $(filter %.o %.c,$^) -o $@
+
 check: $(BUILD)/check.elf
+emulated: $(BUILD)/examples.elf
+
+check emulated:
 	qemu-system-arm -M $(MACHINE) -nographic -monitor none -serial none \
 	    -semihosting-config enable=on,target=native -icount shift=3,align=off,sleep=off -kernel $<
+
+.PHONY: emulated
