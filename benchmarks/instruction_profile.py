@@ -1,6 +1,6 @@
-"""Count the instructions of the C kernels in QEMU, and write the profiles that `--latency-profile nascompile-c` reads.
+"""Count the instructions of the C kernels in QEMU, estimate their cycles, and write both as latency profiles.
 
-    python benchmarks/instruction_profile.py              # needs gcc-arm-none-eabi and qemu-system-arm; a minute
+    python benchmarks/instruction_profile.py              # two minutes; needs cc, gcc-arm-none-eabi, qemu-system-arm
 
 To be run whenever a kernel in `nascompile/deploy/c` changes; `tests/deploy/test_instructions.py` compares.
 """
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import spaces
-from nascompile.deploy.instructions import instruction_profile, profile_name
+from nascompile.deploy.instructions import cycle_profile, instruction_profile
 from spaces.costs.latency_file import write_profile
 
 __all__ = ["main"]
@@ -30,13 +30,14 @@ def main() -> None:
     for core, dtypes in MEASURED:
         for dtype in dtypes:
             with tempfile.TemporaryDirectory() as folder:
-                found = instruction_profile(core, dtype, Path(folder), date)
-            write_profile(found.profile, FOLDER / f"{profile_name(core, dtype)}.yaml")
-            errors = found.errors
-            print(
-                f"{core:12} {dtype:8} {found.rows} operators, held out: median {errors.median} %, "
-                f"90th percentile {errors.p90} %, largest {errors.largest} %"
-            )
+                made = [measured(core, dtype, Path(folder), date) for measured in (instruction_profile, cycle_profile)]
+            for found in filter(None, made):
+                write_profile(found.profile, FOLDER / f"{found.profile.name}.yaml")
+                errors = found.errors
+                print(
+                    f"{core:12} {dtype:8} {found.profile.unit:17} {found.rows} operators, held out: median "
+                    f"{errors.median} %, 90th percentile {errors.p90} %, largest {errors.largest} %", flush=True,
+                )  # fmt: skip
 
 
 if __name__ == "__main__":

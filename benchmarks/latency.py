@@ -61,7 +61,7 @@ def counted(candidate: Candidate, dtype: str, core: str, folder: Path) -> dict[s
     from nascompile.deploy.calls import planned
     from nascompile.deploy.core import core_of
     from nascompile.deploy.deployable import untrained
-    from nascompile.deploy.instructions import predicted_instructions
+    from nascompile.deploy.instructions import predicted_amount
     from nascompile.deploy.project import Vectors, write_project
     from nascompile.deploy.toolchain import run_check
     from spaces.costs.latency_profiles import load_profile
@@ -76,7 +76,7 @@ def counted(candidate: Candidate, dtype: str, core: str, folder: Path) -> dict[s
     assert on is not None
     found = run_check(folder, on)
     wrong = found.wrong if dtype == "int8" else found.apart
-    predicted = predicted_instructions(plan, load_profile(f"nascompile-c-{core}-{dtype}"))
+    predicted = predicted_amount(plan, load_profile(f"nascompile-c-{core}-{dtype}"))
     return dict(zip(COLUMNS, (
         dtype, core, str(candidate), candidate.costs["macs"], predicted, found.instructions, wrong,
         round(time.perf_counter() - begun, 2),

@@ -57,8 +57,8 @@ def compile(
         latency: limit on the latency, text such as `"50 ms"` or nanoseconds.
         latency_profile: name or file of a latency profile. Where latency is limited, the MCU's own by default, or one
             of the same core, its cycles taken at the MCU's clock (`stm32h747@216MHz`); `auto` takes it in any case.
-            `nascompile-c`, the default with that runtime, is of our own C on the MCU's core, at one cycle an
-            instruction.
+            `nascompile-c`, the default with that runtime, is of our own C on the MCU's core, in estimated cycles
+            without wait states, on an M7 at one cycle an instruction.
         ram_model: `pingpong` or `liveness`; the space's own by default.
         runtime: what the ROM counts: `ebs` (default), weights and biases as EBS Eq. 3, or `nascompile-c`, the bytes of
             the C that `nascompile deploy` writes, as measured on the MCU's core; with that the RAM is `liveness` by

@@ -14,6 +14,7 @@ from nascompile.deploy.deploy import Verified
 from nascompile.deploy.deployed import Deployed
 from nascompile.deploy.raw_examples import RawChecked
 from spaces.runtimes.nascompile_c import measured_compiler
+from spaces.units import format_hz
 
 __all__ = ["deployment_data", "print_deployment"]
 
@@ -70,6 +71,10 @@ def print_deployment(made: Deployed, shown: Verified | None, heard: RawChecked |
                   f"{core.stack:,} B", soft_wrap=True)  # fmt: skip
     if "instructions" in made.predicted:
         out.print(f"instructions predicted: {made.predicted['instructions']:,}; instructions are not cycles")
+    if "estimated_cycles" in made.predicted:
+        cycles, clock = made.predicted["estimated_cycles"], made.target.clock_hz
+        at = f": {1000 * cycles / clock:,.3g} ms at {format_hz(clock)}" if clock else ""
+        out.print(f"estimated cycles, no wait states: {cycles:,}{at}")
     print_examples(made, heard)
     out.print(f"written: {made.folder}", soft_wrap=True, markup=False)
     if made.target.boot and core_of(made.target):

@@ -79,8 +79,8 @@ class Limits:
         typer.Option(
             "--latency-profile",
             help="Name or file of the latency profile (`nascompile latency list`); nascompile-c: our own C on the "
-            "MCU's core, one cycle an instruction. Default where latency is limited, and with `auto` always: the "
-            "MCU's, or one of its core.",
+            "MCU's core, in estimated cycles without wait states (M7: instructions). Default where latency is limited, "
+            "and with `auto` always: the MCU's, or one of its core.",
             metavar="NAME",
         ),
     ] = None

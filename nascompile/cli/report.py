@@ -80,15 +80,17 @@ def profile_data(profile: LatencyProfile) -> dict[str, Any]:
 def profile_text(data: dict[str, Any]) -> str:
     """The same in words: latencies are estimates, and of this kind."""
     error = data["error"]
-    counted = data["unit"] == "instructions"
+    counted = data["unit"] in ("instructions", "estimated cycles")
     what = "operators" if counted else "networks"
     wrong = (
         f"median error {two_digits(error['median'])} % of {error['rows']} held-out {what}"
         if error
         else "no stated error"
     )
-    if counted:
+    if data["unit"] == "instructions":
         wrong += " in instructions, each taken as one cycle of this clock, which it is not"
+    elif counted:
+        wrong += " in estimated cycles, no wait states"
     moved = ", its cycles taken at this clock" if "@" in data["name"] and not counted else ""
     return f"latencies are estimates by the profile {data['name']}: {wrong}{moved}"
 

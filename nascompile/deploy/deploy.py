@@ -17,19 +17,22 @@ from nascompile.deploy.deployed import Deployed
 from nascompile.deploy.ends import Ends
 from nascompile.deploy.ends_costs import EndsCosts
 from nascompile.deploy.errors import DeployError
-from nascompile.deploy.instructions import predicted_instructions
+from nascompile.deploy.instructions import predicted_amount
 from nascompile.deploy.manifest import check_folder_holds
 from nascompile.deploy.measure import compiler_version
 from nascompile.deploy.naming import PLAIN, Naming
 from nascompile.deploy.project import HOLDS, in_memory, write_project
 from nascompile.deploy.readme import readme
 from nascompile.deploy.toolchain import Checked, Sizes, build_image, host_library, run_check, run_host
-from spaces.costs.latency import LatencyError
+from spaces.costs.latency import LatencyError, Unit
 from spaces.costs.latency_profiles import named_profile
 from spaces.runtimes.nascompile_c import SIMD_CORES, NascompileC, measured_compiler
 from spaces.targets.target import Target
 
 __all__ = ["Verified", "deploy", "verify"]
+
+#: What a profile of the core foretells of the calls of a network.
+_FORETOLD: dict[str, Unit] = {"instructions": "instructions", "estimated_cycles": "estimated cycles"}
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,10 @@ def deploy(subject: Deployable, target: Target, folder: Path, naming: Naming = P
     plan = planned(subject.network, target.core in SIMD_CORES, subject.rooms)
     vectors = subject.vectors()
     foretold = predicted(subject.candidate, target, subject.dtype)
-    with suppress(LatencyError):  # there is no profile of this core
-        foretold["instructions"] = predicted_instructions(plan, named_profile(NascompileC.name, target, subject.dtype))
+    for name, unit in _FORETOLD.items():
+        with suppress(LatencyError):  # there is no profile of this core
+            profile = named_profile(NascompileC.name, target, subject.dtype, unit)
+            foretold[name] = predicted_amount(plan, profile)
     if subject.ends:
         foretold = _with_ends(foretold, subject.ends, subject.rooms, plan, core=target.core)
     made = Deployed(folder, subject, target, plan, foretold, vectors=vectors, naming=naming)

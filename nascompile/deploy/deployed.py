@@ -25,7 +25,8 @@ class Deployed:
         subject: the network.
         target: the chip.
         plan: its calls and its memory.
-        predicted: see `nascompile.deploy.deployable.predicted`; and `instructions`, where the core was counted on.
+        predicted: see `nascompile.deploy.deployable.predicted`; and where the core was counted on
+            `instructions`, and `estimated_cycles` where its manual has them.
         vectors: inputs and outputs of its check.
         naming: of the library.
         kept: what stays of the user's files in the folder.

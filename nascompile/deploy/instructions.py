@@ -1,28 +1,41 @@
 """Instructions of our own C: counted operator by operator in the emulator, and predicted for whole networks.
 
 Instructions are not cycles: a Cortex-M7 may run two in one, a flash may keep a core waiting for several. But they are
-exact, the same on every machine and from run to run, and can be had without a board.
+exact, the same on every machine and from run to run, and can be had without a board. Of cores whose manual says what an
+instruction takes, cycles are estimated by the same runs, see `nascompile.deploy.cycles`.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from nascompile.deploy.calls import Call, Plan
 from nascompile.deploy.core import CORES
+from nascompile.deploy.core_costs import COSTS
+from nascompile.deploy.cycles import counted_calls, disassembled, estimated_cycles
 from nascompile.deploy.errors import DeployError
 from nascompile.deploy.latency_firmware import write_firmware
 from nascompile.deploy.measure import FLAGS, compiler_version
 from nascompile.deploy.toolchain import make, missing_tools
 from nascompile.latency.fit import Fit, fit_profile
-from nascompile.latency.operators import read_operators
+from nascompile.latency.operators import called, read_operators
 from spaces.costs.latency import LatencyProfile
 from spaces.operators import KernelCall
 from spaces.runtimes.nascompile_c import NascompileC
 from spaces.targets.target import Region, Target
 from spaces.tensors import Shape
 
-__all__ = ["counted_operators", "instruction_profile", "kernel_call", "predicted_instructions", "profile_name"]
+__all__ = [
+    "counted_operators",
+    "cycle_profile",
+    "instruction_profile",
+    "kernel_call",
+    "predicted_amount",
+    "profile_name",
+]
 
 #: Cores without a processor's extras; the names of the profiles have them short.
 _SHORT = {"Cortex-M0+": "m0plus", "Cortex-M4F": "m4", "Cortex-M7": "m7", "Cortex-M33": "m33", "Cortex-M55": "m55"}
@@ -77,6 +90,37 @@ def instruction_profile(core: str, dtype: str, folder: Path, date: str) -> Fit:
     return fit_profile(read_operators(counted_operators(folder)), name, core=core, source=source)
 
 
+def cycle_profile(core: str, dtype: str, folder: Path, date: str) -> Fit | None:
+    """Estimate the cycles of the operators that `instruction_profile` has counted, and fit what an iteration takes.
+
+    Args:
+        core: as targets name it.
+        dtype: `int8` or `float32`.
+        folder: of that firmware.
+        date: of the count, for the profile's source.
+
+    Returns:
+        None where nobody says what instructions take on the core.
+    """
+    costs = COSTS.get(core)
+    if costs is None:
+        return None
+    image, data = folder / "build" / "emulated.elf", read_operators(folder / "emulated.csv")
+    code, runs = disassembled(image), iter(counted_calls(image, CORES[core], "nc_run_row", folder))
+    amounts = []
+    for calls in called(folder / "emulated.csv"):
+        counted = next(runs)
+        if calls > 1:  # the first call only showed how many it takes to time
+            counted = next(runs)
+        amounts.append(estimated_cycles(counted, code, costs) / calls)
+    source = (
+        f"{compiler_version()}, {' '.join(FLAGS)}; estimated cycles, no wait states: runs of each instruction "
+        f"counted by qemu-system-arm -M {CORES[core].machine}, {date}, times {costs.source}"
+    )
+    estimated = replace(data, latency=np.array(amounts), unit="estimated cycles")
+    return fit_profile(estimated, f"{profile_name(core, dtype)}-cycles", core=core, source=source)
+
+
 def kernel_call(call: Call) -> KernelCall:
     """The loops of a call in a network's table depend on this part of it."""
     n = {name: int(call.fields[name]) for name in call.fields if name not in ("low", "high")}
@@ -90,14 +134,14 @@ def kernel_call(call: Call) -> KernelCall:
     )  # fmt: skip
 
 
-def predicted_instructions(plan: Plan, profile: LatencyProfile) -> int:
+def predicted_amount(plan: Plan, profile: LatencyProfile) -> int:
     """What a profile says of the calls of a network, rounded once.
 
     Args:
         plan: the network.
-        profile: one of instructions.
+        profile: one of instructions, or of estimated cycles.
 
     Returns:
-        Instructions of `nc_run` with its input in place.
+        What `nc_run` takes with its input in place, in the profile's unit.
     """
     return round(profile.network + sum(profile.call_amount(kernel_call(call)) for call in plan.calls))

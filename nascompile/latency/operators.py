@@ -16,7 +16,7 @@ from spaces.errors import did_you_mean
 from spaces.operators import LOOPS, KernelCall
 from spaces.tensors import Shape
 
-__all__ = ["holds_operators", "read_operators"]
+__all__ = ["called", "holds_operators", "read_operators"]
 
 _SHAPE = ("in_h", "in_w", "in_c", "out_h", "out_w", "out_c", "kernel_h", "kernel_w", "stride_h", "stride_w",
           "pad_top", "pad_left", "groups")  # fmt: skip
@@ -60,6 +60,11 @@ def read_operators(path: Path) -> Measurements:
         str(path), lines, tuple(names), amount, _features(calls, dtype), groups=number, unit=unit, dtype=dtype,
         operators=True,
     )  # fmt: skip
+
+
+def called(path: Path) -> list[int]:
+    """How many times each operator of a file that `read_operators` reads was called."""
+    return [int(number) for number in Sheet(path).numbers("calls", _wrong_count)]
 
 
 def _calls(sheet: Sheet) -> tuple[list[KernelCall], str]:

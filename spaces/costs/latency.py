@@ -24,8 +24,8 @@ from spaces.units import format_hz
 
 __all__ = ["UNITS", "LatencyError", "LatencyProfile", "StatedError", "Terms", "Unit"]
 
-Unit = Literal["ns", "cycles", "instructions"]
-UNITS: tuple[Unit, ...] = ("ns", "cycles", "instructions")
+Unit = Literal["ns", "cycles", "estimated cycles", "instructions"]
+UNITS: tuple[Unit, ...] = ("ns", "cycles", "estimated cycles", "instructions")
 _SECOND = 10**9
 
 
@@ -89,8 +89,9 @@ class LatencyProfile:
         core: of the processor.
         clock_hz: its clock during the measurements, in hertz; 0 if unknown.
         source: where the measurements come from.
-        unit: of the numbers below: `ns`, `cycles` of the clock, or `instructions`, which are not cycles: a latency is
-            one cycle for each, whatever it takes in truth.
+        unit: of the numbers below: `ns`; `cycles` of the clock, measured; `estimated cycles`, instructions at what a
+            core's manual says of them, without wait states; or `instructions`, which are not cycles: a latency is one
+            cycle for each, whatever it takes in truth.
         network: what a network takes besides its operators.
         kinds: terms per operator kind.
         default: terms of every kind without terms of its own; None if there are none, and then such kinds are errors.
@@ -206,8 +207,8 @@ class LatencyProfile:
     def at_clock(self, clock_hz: int) -> LatencyProfile:
         """The profile at another clock of the same core: cycles stay, which memories that keep their pace make a guess.
 
-        The result counts in cycles, or in instructions as before: unlike nanoseconds at the other clock they have a
-        last digit, so that a file holds them exactly.
+        The result counts in cycles, or as before where those are estimated, or instructions: unlike nanoseconds at the
+        other clock they have a last digit, so that a file holds them exactly.
 
         Example:
             >>> profile = LatencyProfile("m7", "int8", clock_hz=400, default=Terms(op=Fraction(10)))

@@ -5,7 +5,7 @@ dtype: int8                  # of the operators: int8, int16, float16 or float32
 core: Cortex-M33             # optional, as are clock, source, unit, network, default, table, error
 clock: 128 MHz
 source: own measurements
-unit: ns                     # or `cycles` of the clock, or `instructions`
+unit: ns                     # or `cycles` of the clock, or `estimated cycles`, or `instructions`
 network: 57_672_183          # per network, besides its operators
 kinds:                       # per multiply-accumulate, per output element, per operator
   conv: {mac: 42.6}

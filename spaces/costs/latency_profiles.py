@@ -2,7 +2,7 @@
 
 The library is the package data `spaces/latency_profiles/*.yaml`, one profile per file in the form of
 `spaces.costs.latency_file`, each named after the target that it was measured on; those of our own C,
-`nascompile-c-...`, after the core that they were counted on.
+`nascompile-c-...`, after the core that they were counted on, with `-cycles` where instructions have a price.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 from functools import cache
 from pathlib import Path
 
-from spaces.costs.latency import LatencyError, LatencyProfile
+from spaces.costs.latency import LatencyError, LatencyProfile, Unit
 from spaces.costs.latency_file import read_profile
 from spaces.errors import did_you_mean
 from spaces.files import read_text
@@ -23,6 +23,8 @@ from spaces.targets.target import Target, plain_name
 __all__ = ["load_profile", "named_profile", "profile_for", "profiles"]
 
 _FOLDER = Path(__file__).parents[1] / "latency_profiles"
+#: What is counted in an emulator, the better latency first.
+_COUNTED: tuple[Unit, ...] = ("estimated cycles", "instructions")
 
 
 def load_profile(name_or_path: str | os.PathLike[str]) -> LatencyProfile:
@@ -55,13 +57,16 @@ def load_profile(name_or_path: str | os.PathLike[str]) -> LatencyProfile:
     return _read_file(result)
 
 
-def named_profile(name_or_path: str | os.PathLike[str], target: Target | None, dtype: str) -> LatencyProfile:
+def named_profile(
+    name_or_path: str | os.PathLike[str], target: Target | None, dtype: str, unit: Unit | None = None
+) -> LatencyProfile:
     """The profile that a name means for a target and a data type.
 
     Args:
         name_or_path: as for `load_profile`; or `nascompile-c`, our own C on the target's core.
-        target: gives a profile that counts instructions its clock.
+        target: gives a profile that counts instructions, or their cycles, its clock.
         dtype: of the networks.
+        unit: of our own C; estimated cycles by default, and instructions on a core whose manual has no cycles.
 
     Raises:
         LatencyError: as `load_profile`; a name that needs a target without one; a core that was not counted on.
@@ -69,26 +74,29 @@ def named_profile(name_or_path: str | os.PathLike[str], target: Target | None, d
     Example:
         >>> from spaces.targets.catalogue import load_target
         >>> named_profile("nascompile-c", load_target("stm32f412"), "int8").name
-        'nascompile-c-m4-int8@100MHz'
+        'nascompile-c-m4-int8-cycles@100MHz'
+        >>> named_profile("nascompile-c", load_target("stm32f746"), "int8").unit
+        'instructions'
     """
     name = plain_name(os.fspath(name_or_path))
     own = next((r for r in RUNTIMES.values() if r.profiles and plain_name(r.profiles) == name), None)
-    profile = _counted(own, target, dtype) if own else load_profile(name_or_path)
-    if profile.unit != "instructions" or profile.clock_hz or target is None or not target.clock_hz:
+    profile = _counted(own, target, dtype, unit) if own else load_profile(name_or_path)
+    if profile.unit not in _COUNTED or profile.clock_hz or target is None or not target.clock_hz:
         return profile
     return profile.at_clock(target.clock_hz)
 
 
-def _counted(runtime: type[Runtime], target: Target | None, dtype: str) -> LatencyProfile:
+def _counted(runtime: type[Runtime], target: Target | None, dtype: str, unit: Unit | None) -> LatencyProfile:
     """A runtime's own profile of a target's core."""
     if target is None:
         message = f"the latency profile `{runtime.profiles}` is another on another core, and no MCU is given"
         raise LatencyError.of("no-core", message, "name one with --mcu")
     known = [load_profile(name) for name in profiles() if name.startswith(f"{runtime.profiles}-")]
-    result = next((p for p in known if p.core == target.core and p.dtype == dtype), None)
+    of_core = {p.unit: p for p in known if p.core == target.core and p.dtype == dtype}
+    result = next((of_core[u] for u in ([unit] if unit else _COUNTED) if u in of_core), None)
     if result is None:
         message = f"the C of nascompile was not counted on a {target.core} in {dtype}"
-        counted = ", ".join(sorted(f"{p.core} in {p.dtype}" for p in known))
+        counted = ", ".join(sorted({f"{p.core} in {p.dtype}" for p in known}))
         hint = f"it was on: {counted}; `nascompile latency firmware` times it on a board"
         raise LatencyError.of("not-measured", message, hint)
     return result

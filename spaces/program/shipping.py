@@ -139,7 +139,7 @@ class Shipping:
         if isinstance(runtime, NascompileC):
             core = Target("", "", runtime.core, 0, ())
             with suppress(LatencyError):  # nobody counted on this core
-                return named_profile(NascompileC.name, core, self.dtype)
+                return named_profile(NascompileC.name, core, self.dtype, "instructions")
         return None
 
     def _instructions(self, there: Candidate) -> int | None:

@@ -96,12 +96,15 @@ def test_verified(run: Run, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None
     assert found["ram"] == data["predicted"]["ram"]
     assert abs(found["rom"] - data["predicted"]["rom"]) <= 0.01 * found["rom"]
     assert found["instructions"] > data["predicted"]["macs"]
+    found_cycles = data["predicted"]["estimated_cycles"]
+    assert 1 < found_cycles / found["instructions"] < 2
     said = run(*SMALL, "--verify", "--dtype", dtype, "-o", "d").stdout
     against = "equal to the integer reference" if dtype == "int8" else "PyTorch, 8 inputs"
     assert said.count(against) == 2
     assert f"{found['rom']:,} B" in said
     assert f"{found['instructions']:,} " in said
     assert "instructions are not cycles" in said
+    assert f"estimated cycles, no wait states: {found_cycles:,}: " in said
     assert said.endswith("next: make -C d image\n")
     if dtype == "int8":
         monkeypatch.setattr(writing, "measured_compiler", lambda: "another one")

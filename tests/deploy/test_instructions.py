@@ -9,8 +9,10 @@ import torch
 
 from nascompile.deploy.calls import planned
 from nascompile.deploy.core import core_of
+from nascompile.deploy.core_costs import COSTS
+from nascompile.deploy.cycles import counted_calls, disassembled, estimated_cycles
 from nascompile.deploy.deployable import untrained
-from nascompile.deploy.instructions import counted_operators, kernel_call, predicted_instructions
+from nascompile.deploy.instructions import counted_operators, kernel_call, predicted_amount
 from nascompile.deploy.latency_firmware import write_firmware
 from nascompile.deploy.operator_shapes import drawn_calls
 from nascompile.deploy.project import Vectors, write_project
@@ -51,7 +53,7 @@ def test_the_shipped_profile_says_what_other_operators_take(mcu: str, dtype: str
     target = load_target(mcu)
     calls = write_firmware(tmp_path, target, dtype, drawn_calls(dtype, 20_000, 20_000, each=3, seed=1))
     counted = read_operators(counted_operators(tmp_path))
-    profile = named_profile("nascompile-c", target, dtype)
+    profile = named_profile("nascompile-c", target, dtype, "instructions")
     assert (counted.unit, counted.dtype, len(counted.latency)) == ("instructions", dtype, len(calls))
     for call, instructions in zip(calls, counted.latency, strict=True):
         assert float(profile.call_amount(call)) == pytest.approx(instructions, rel=0.005, abs=1), call
@@ -72,5 +74,13 @@ def test_a_network_takes_the_sum_of_its_calls(name: str, mcu: str, dtype: str, t
     core = core_of(target)
     assert core is not None
     counted = run_check(tmp_path, core).instructions
-    predicted = predicted_instructions(plan, named_profile("nascompile-c", target, dtype))
+    predicted = predicted_amount(plan, named_profile("nascompile-c", target, dtype, "instructions"))
     assert predicted == pytest.approx(counted, rel=0.03)
+    if target.core in COSTS:
+        image = tmp_path / "build" / core.name / "check.elf"
+        # The network runs on its vector, then to be timed, then to see its stack.
+        _, timed, _ = counted_calls(image, core, "nc_run", tmp_path)
+        assert abs(timed.instructions - counted) < 10
+        cycles = estimated_cycles(timed, disassembled(image), COSTS[target.core])
+        assert counted < cycles < 2 * counted
+        assert predicted_amount(plan, named_profile("nascompile-c", target, dtype)) == pytest.approx(cycles, rel=0.03)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nascompile.deploy.calls import planned
-from nascompile.deploy.instructions import predicted_instructions
+from nascompile.deploy.instructions import predicted_amount
 from spaces.costs.latency_profiles import named_profile
 from spaces.language.library import library
 from spaces.program.breakdown import totals
@@ -22,6 +22,6 @@ def test_instructions_and_ram_are_those_of_the_plan(name: str, dtype: str) -> No
     one = min(candidates(name, 3, seed=5, dtype=dtype, core=core), key=lambda one: totals(one)["rom"])
     plan = planned((filled if dtype == "int8" else filled_float)(chain_of(one), one.program.space.input.shape, 0))
     takes = Shipping.of(one.program, dtype).takes(one)
-    profile = named_profile("nascompile-c", any_chip(core), dtype)
-    assert takes.instructions == predicted_instructions(plan, profile)
+    profile = named_profile("nascompile-c", any_chip(core), dtype, "instructions")
+    assert takes.instructions == predicted_amount(plan, profile)
     assert takes.ram == plan.memory.size * DTYPES[dtype]

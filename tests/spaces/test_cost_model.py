@@ -57,7 +57,7 @@ def runtimes() -> Iterator[tuple[str, str, Runtime, str | None]]:
 def digest(space: Space, runtime: Runtime, profile: str | None) -> str:
     """SHA-256 of what some networks of a space cost, walked layer by layer."""
     clocked: LatencyProfile | None = load_profile(profile) if profile else None
-    if clocked and clocked.unit == "instructions":
+    if clocked and not clocked.clock_hz and clocked.unit != "ns":
         clocked = clocked.at_clock(100_000_000)
     variants = unroll(space)
     program = Program(space, variants, Budgets(), "", space.ram_model, runtime=runtime, latency=clocked)
