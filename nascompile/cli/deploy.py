@@ -117,7 +117,8 @@ def deploy(
         print_deployment(made, shown, heard)
         for name, size in files.items():
             out.print(f"written: {made.folder / name}, {size:,} B", soft_wrap=True, markup=False)
-        say_next(*_next(made, shown, what, mcu))
+        if not failed:
+            say_next(*_next(made, shown, what, mcu))
     if failed:
         raise NascompileError(failed)
     if made.over or (shown and (shown.overflow or not shown.passed)) or (heard and not heard.passed):
