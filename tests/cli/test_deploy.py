@@ -246,8 +246,8 @@ def test_a_network_that_does_not_fit(run: Run) -> None:
     done = run(*deploy, "-o", "c")
     assert done.code == 1
     assert done.stderr == (
-        f"does not fit tiny: it takes 256 B of RAM, 240 B more than 1,040 B less 1,024 B for the stack and {rom:,} B of "
-        f"flash, {rom - 2048:,} B more than 2,048 B\n"
+        f"does not fit tiny: it takes 256 B of RAM, 240 B more than 1,040 B less 1,024 B for the stack and {rom:,} B "
+        f"of flash, {rom - 2048:,} B more than 2,048 B\n"
     )
     assert done.stdout.endswith("next: nascompile reduce mlp2 --mcu tiny.yaml --runtime nascompile-c\n")
     assert "**It does not fit this chip:**" in (run.folder / "c/README.md").read_text()
