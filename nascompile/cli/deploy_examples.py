@@ -51,7 +51,6 @@ def checked_by_examples(what: str, made: Deployed, most: int) -> RawChecked | No
         DeployError: a tool is missing, or the C does not run.
     """
     from nascompile.deploy.core import core_of
-    from nascompile.deploy.deploy import TOLERANCE
     from nascompile.deploy.raw_examples import check_raw
     from nascompile.run.deployment import raw_examples, run_and_number
     from nascompile.run.folder import RunFolder
@@ -66,7 +65,7 @@ def checked_by_examples(what: str, made: Deployed, most: int) -> RawChecked | No
         return None
     if not len(examples.raw):
         return None
-    return check_raw(made, examples, core_of(made.target), 0.0 if made.plan.dtype == "int8" else TOLERANCE)
+    return check_raw(made, examples, core_of(made.target))
 
 
 def examples_data(found: RawChecked | None) -> dict[str, Any]:

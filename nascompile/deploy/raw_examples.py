@@ -14,7 +14,7 @@ from nascompile.deploy.core import Core
 from nascompile.deploy.deployed import Deployed
 from nascompile.deploy.ends import Ends
 from nascompile.deploy.ends_source import MOST_BOXES
-from nascompile.deploy.project import in_memory
+from nascompile.deploy.project import Vectors, in_memory
 from nascompile.deploy.toolchain import run_examples
 from nascompile.training.metrics import metrics
 from spaces.tensors import Shape
@@ -100,14 +100,13 @@ class RawChecked:
         return self.steps <= 1 and self.exact and self.understood
 
 
-def check_raw(made: Deployed, examples: RawExamples, core: Core | None = None, tolerance: float = 0.0) -> RawChecked:
+def check_raw(made: Deployed, examples: RawExamples, core: Core | None = None) -> RawChecked:
     """Run raw examples through the C.
 
     Args:
         made: the C, of a network whose ends are known.
         examples: at least one.
         core: to be emulated; None: on this computer.
-        tolerance: of outputs in float32, relative where they are above one.
 
     Raises:
         DeployError: a tool is missing, or it does not run.
@@ -128,7 +127,7 @@ def check_raw(made: Deployed, examples: RawExamples, core: Core | None = None, t
     values = [_metric(some, examples, ends) for some in (here, python)]
     return RawChecked(
         len(found), float(difference.max()), int((difference > 0).sum()), difference.size,
-        exact=bool(far <= tolerance * max(1.0, float(np.abs(wanted).max()))),
+        exact=bool(far <= Vectors(inputs, wanted).allowed),
         understood=_understood(found["answer"], here, x, ends),
         different=_different(here, python) if ends.task == "classification" else (),
         metric_name=examples.metric, metric=values[0], python=values[1], stated=examples.stated,
