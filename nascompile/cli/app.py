@@ -82,6 +82,10 @@ COMMANDS = {
         "deploy:deploy",
         "Write a network as plain C99 without dependencies: static buffers, one call, a Makefile and a CMake file.",
     ),
+    "doctor": (
+        "doctor:doctor",
+        "Say what is installed here, what is missing for which command, and the line that installs it.",
+    ),
     "latency": ("latency:latency", "Latency profiles of devices: make, list and show them."),
 }
 
