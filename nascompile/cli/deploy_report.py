@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from rich.markup import escape
@@ -27,6 +28,7 @@ def deployment_data(made: Deployed, shown: Verified | None) -> dict[str, Any]:
         "kept": {"edited": made.kept.edited, "foreign": made.kept.foreign}, "predicted": made.predicted,
         "ram_plan": made.ram, "ram_plan_proven": made.plan.memory.proven,
         "ram_region": made.target.ram_region.name, "fits": not made.over, "over": made.over,
+        "layers": [asdict(row) for row in made.layers],
     }  # fmt: skip
     if shown is None:
         return data

@@ -48,6 +48,7 @@ class Call:
         weights: as the kernel reads them, flat; the table of a look-up.
         words: 32-bit constants: biases, multipliers, in float32 the biases.
         bytes: 8-bit constants that follow.
+        operator: the position of the operator that it computes, all or a part of it.
     """
 
     kernel: str
@@ -59,6 +60,7 @@ class Call:
     weights: NDArray[Any] | None
     words: NDArray[Any]
     bytes: NDArray[np.int8]
+    operator: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,7 +255,7 @@ class _Caller:
             self.function, offsets[source] + op.part[0], offsets[self.number] + shift,
             None if other is None else offsets[op.inputs[other]], scratch=self.memory.scratch[self.number - 1],
             fields=fields, weights=None if weights is None else np.ascontiguousarray(weights).reshape(-1),
-            words=empty if words is None else words, bytes=empty if bytes is None else bytes,
+            words=empty if words is None else words, bytes=empty if bytes is None else bytes, operator=self.number - 1,
         )  # fmt: skip
 
 

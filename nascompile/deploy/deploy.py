@@ -14,10 +14,12 @@ from nascompile.deploy.calls import Plan, planned
 from nascompile.deploy.core import core_of
 from nascompile.deploy.deployable import Deployable, predicted
 from nascompile.deploy.deployed import Deployed
+from nascompile.deploy.drawing import arena_svg
 from nascompile.deploy.ends import Ends
 from nascompile.deploy.ends_costs import EndsCosts
 from nascompile.deploy.errors import DeployError
 from nascompile.deploy.instructions import predicted_amount
+from nascompile.deploy.layers import fused_activations, layer_rows, stays
 from nascompile.deploy.manifest import check_folder_holds
 from nascompile.deploy.measure import compiler_version
 from nascompile.deploy.naming import PLAIN, Naming
@@ -82,15 +84,21 @@ def deploy(subject: Deployable, target: Target, folder: Path, naming: Naming = P
     plan = planned(subject.network, target.core in SIMD_CORES, subject.rooms)
     vectors = subject.vectors()
     foretold = predicted(subject.candidate, target, subject.dtype)
+    profiles = {}
     for name, unit in _FORETOLD.items():
         with suppress(LatencyError):  # there is no profile of this core
-            profile = named_profile(NascompileC.name, target, subject.dtype, unit)
-            foretold[name] = predicted_amount(plan, profile)
+            profiles[name] = named_profile(NascompileC.name, target, subject.dtype, unit)
+            foretold[name] = predicted_amount(plan, profiles[name])
     if subject.ends:
         foretold = _with_ends(foretold, subject.ends, subject.rooms, plan, core=target.core)
-    made = Deployed(folder, subject, target, plan, foretold, vectors=vectors, naming=naming)
+    activations = fused_activations(subject.candidate)
+    layers = layer_rows(subject.network, plan, activations, profiles.get("instructions"))
+    made = Deployed(folder, subject, target, plan, foretold, vectors=vectors, naming=naming, layers=layers)
     name, text = str(subject.candidate), readme(made)
-    kept = write_project(folder, plan, target, vectors, name=name, readme=text, ends=subject.ends, naming=naming)
+    drawing = arena_svg(stays(subject.network, plan), layers, made.ram, f"{name.rstrip(': ')}, in {plan.dtype}")
+    kept = write_project(
+        folder, plan, target, vectors, name=name, readme=text, ends=subject.ends, naming=naming, drawing=drawing
+    )
     return replace(made, kept=kept)
 
 

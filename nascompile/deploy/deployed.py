@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nascompile.deploy.calls import Plan
 from nascompile.deploy.deployable import Deployable
+from nascompile.deploy.layers import LayerRow
 from nascompile.deploy.manifest import NOTHING, Kept
 from nascompile.deploy.naming import PLAIN, Naming
 from nascompile.deploy.project import Vectors
@@ -30,6 +31,7 @@ class Deployed:
         vectors: inputs and outputs of its check.
         naming: of the library.
         kept: what stays of the user's files in the folder.
+        layers: what each operator takes.
     """
 
     folder: Path
@@ -40,6 +42,7 @@ class Deployed:
     vectors: Vectors
     naming: Naming = PLAIN
     kept: Kept = NOTHING
+    layers: tuple[LayerRow, ...] = ()
 
     @property
     def over(self) -> dict[str, int]:

@@ -99,7 +99,7 @@ def kernel_sources(dtype: str) -> dict[str, str]:
 
 def write_project(
     folder: Path, plan: Plan, target: Target, vectors: Vectors, name: str, readme: str, ends: Ends | None = None,
-    naming: Naming = PLAIN,
+    naming: Naming = PLAIN, drawing: str = "",
 ) -> Kept:  # fmt: skip
     """Write the folder.
 
@@ -112,6 +112,7 @@ def write_project(
         readme: text of README.md.
         ends: see `header`.
         naming: of the library.
+        drawing: text of arena.svg.
 
     Returns:
         What stays of the user's.
@@ -123,6 +124,7 @@ def write_project(
         "include/network.h": header(plan, name, ends), "src/network.h": _FORWARD,
         "src/network.c": source(plan, name, ends),
         "test/vectors.h": _vectors(plan, vectors), "README.md": readme,
+        **({"arena.svg": drawing} if drawing else {}),
         **_kernels(plan), **_images(target, core_of(target), naming),
         **(_both_ends(ends, core_of(target)) if ends else {}),
     }  # fmt: skip

@@ -54,6 +54,12 @@ The tensors are a static buffer. `-DNC_ARENA_SECTION=.dtcm` puts it into a secti
 constants into another; with `-DNC_ARENA_EXTERN` the buffer is yours, see `include/network.h`. Several networks fit in
 one firmware if each was deployed with a `--prefix` of its own; kernels that two of them bring are linked once.
 
+## Where it goes
+
+{layers}
+
+![What lies where in the arena, from operator to operator](arena.svg)
+
 ## On its own
 
 {build}"""
@@ -71,6 +77,23 @@ Its sizes are real; to run the network, take the library into a project of that 
 _FEATURES = {"mfcc": "MFCCs", "log-mel": "log-mel energies"}
 _RANDOM = " **Its weights are random**: its sizes and its speed are real, its answers are not."
 _NO_BUILD = "There is no tool chain for {core} here: build it with the chip's own.\n"
+
+
+def _layer_table(made: Deployed) -> str:
+    """What each operator takes, in Markdown."""
+    lines = [
+        "| | operator | output | C | instructions | RAM in use | constants | |",
+        "|--:|---|---|---|--:|--:|--:|---|",
+    ]
+    for row in made.layers:
+        out = f"{row.output.height} x {row.output.width} x {row.output.channels}"
+        took = "" if row.instructions is None else f"{row.instructions:,}"
+        cells = (row.number, row.kind, out, row.kernel, took, f"{row.ram:,}", f"{row.constants:,}", row.note)
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    took = made.predicted.get("instructions")
+    constants = sum(row.constants for row in made.layers)
+    total = ("", "all", "", "", "" if took is None else f"{took:,}", f"{made.ram:,}", f"{constants:,}", "")
+    return "\n".join([*lines, f"| {' | '.join(total)} |"])
 
 
 def over_text(made: Deployed) -> str:
@@ -118,6 +141,7 @@ def readme(made: Deployed) -> str:
         output=f"{plan.output.height} x {plan.output.width} x {plan.output.channels} {plan.dtype}",
         quantised=quantised,
         library=made.naming.name,
+        layers=_layer_table(made),
         build=_BUILD.format(core=core.name, boot=_BOOT.format(boot=target.boot) if target.boot else "")
         if core
         else _NO_BUILD.format(core=target.core),

@@ -13,11 +13,16 @@ import pytest
 from ruamel.yaml import YAML
 
 from nascompile.deploy import manifest
+from nascompile.deploy.calls import constant_bytes
 from nascompile.deploy.core import CORES
+from nascompile.deploy.deploy import deploy
+from nascompile.deploy.deployable import untrained
 from nascompile.deploy.errors import DeployError
+from nascompile.deploy.layers import stays
 from nascompile.deploy.manifest import MANIFEST, Kept, write_folder
 from nascompile.deploy.naming import Naming
 from nascompile.deploy.project import kernel_sources, write_project
+from tests.compression.networks import candidate
 from tests.deploy.tools import any_chip, needs_arm, subject
 from tests.system_tools import needs
 
@@ -298,3 +303,28 @@ def test_a_folder_that_is_not_ours_is_left_as_it_is(manifest_text: str | None, c
         write_folder(tmp_path, {"main.c": "ours", "a.c": ""}, "library")
     assert sorted(tmp_path.iterdir()) == before
     assert (tmp_path / "main.c").read_text() == "mine"
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_the_table_adds_up_and_the_drawing_shows_every_tensor_once(dtype: str, tmp_path: Path) -> None:
+    one = candidate("squeeze")
+    made = deploy(untrained(one, dtype), any_chip("Cortex-M4F"), tmp_path)
+    network, rows = made.subject.network, made.layers
+    assert [row.number for row in rows] == [*range(1, len(network.ops) + 1)]
+    assert max(row.ram for row in rows) == made.ram == made.predicted["ram"]
+    assert sum(row.constants for row in rows) == sum(map(constant_bytes, made.plan.calls))
+    total = sum(row.instructions or 0 for row in rows)
+    assert 0 <= made.predicted["instructions"] - total < 500
+    assert any("in place" in row.note for row in rows if row.kind in ("add", "mul"))
+    told = (tmp_path / "README.md").read_text()
+    assert all(f"| {row.number} | {row.kind} | " in told for row in rows)
+    picture = ElementTree.parse(tmp_path / "arena.svg").getroot()
+    drawn = [rect for rect in picture.iter("{http://www.w3.org/2000/svg}rect") if len(rect)]
+    found = stays(network, made.plan)
+    assert len(drawn) == len(found)
+    assert max(stay.end for stay in found) == made.ram
+    # What is in use at a time never overlaps but where a row says that it is in place, or a view.
+    for k, stay in enumerate(found):
+        for other in found[:k]:
+            if other.first < stay.first <= other.last and stay.overlaps(other) and not stay.scratch:
+                assert re.search("in place|a view", rows[stay.first - 1].note)
