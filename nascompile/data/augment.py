@@ -8,6 +8,12 @@
 | `crop-flip` | images | `crop`, then `flip` |
 | `shift` | sound, series | moved in time by up to 1/10 of the length, either way; what leaves is lost |
 | `jitter` | sound, series | Gaussian noise of deviation 0.03 is added (Um et al., 2017) |
+| `gain` | samples, series | louder or quieter by up to 6 dB |
+| `mask` | sound, series | SpecAugment (Park et al., 2019): up to 1/5 of the frames, and of the coefficients, are 0 |
+| `rotate` | images | turned by up to 15 degrees, either way |
+| `scale` | images | larger or smaller by up to 1/5, about the centre |
+
+Several follow each other, `crop+rotate`; `crop-flip` is `crop+flip`.
 
 Inputs are normalised, so the padding, 0, is the mean of the training part. Whether a mirrored image is still of its
 class cannot be told from the images (digits, letters, road signs): `crop` is the default, `crop-flip` a choice.
@@ -29,6 +35,8 @@ __all__ = ["AUGMENTATIONS", "augment", "crop", "flip"]
 _PADDING = 8
 _SHIFT = 10
 _NOISE = 0.03
+_GAIN, _MASK = 6, 5
+_ANGLE, _SCALE = 15, 0.2
 
 
 def augment(x: torch.Tensor, name: str, generator: torch.Generator) -> torch.Tensor:
@@ -37,7 +45,7 @@ def augment(x: torch.Tensor, name: str, generator: torch.Generator) -> torch.Ten
     Args:
         x: [n, channels, height, width] of images, [n, 1, frames, width] of sound features, [n, channels, length] of
             series or samples; on any device.
-        name: one of `AUGMENTATIONS`.
+        name: one of `AUGMENTATIONS`, or several, joined by `+`.
         generator: on the same device; the only source of randomness.
 
     Raises:
@@ -49,6 +57,10 @@ def augment(x: torch.Tensor, name: str, generator: torch.Generator) -> torch.Ten
         >>> augment(torch.ones(2, 3, 32, 32), "crop", generator).shape
         torch.Size([2, 3, 32, 32])
     """
+    if "+" in name:
+        for one in name.split("+"):
+            x = augment(x, one, generator)
+        return x
     if name not in AUGMENTATIONS:
         raise NascompileError.of(
             "bad-augmentation", f"there is no augmentation `{name}`", did_you_mean(name, AUGMENTATIONS)
@@ -117,6 +129,65 @@ def _jitter(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return x + _NOISE * torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
 
 
+def _gain(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    decibels = _GAIN * (2 * _uniform(x, generator) - 1)
+    return x * (10 ** (decibels / 20)).to(x.dtype).reshape(-1, *(1,) * (x.ndim - 1))
+
+
+def _mask(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """One stretch of time, and, where inputs are features, one of coefficients."""
+    # Features of sound are [1, frames, width]; of a series with channels, [channels, frames].
+    axes = (2, 3) if x.ndim == 4 else (2, 1) if x.shape[1] > 1 else (2,)
+    for axis in axes:
+        size = x.shape[axis]
+        widths = _offsets(len(x), size // _MASK, x, generator)
+        starts = (_uniform(x, generator) * (size - widths + 1)).long()
+        places = _places(size, x)
+        hidden = (places >= starts[:, None]) & (places < (starts + widths)[:, None])
+        shape = [len(x), *(size if k == axis else 1 for k in range(1, x.ndim))]
+        x = x.masked_fill(hidden.reshape(shape), 0)
+    return x
+
+
+def _rotate(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    import torch
+
+    angles = torch.deg2rad(_ANGLE * (2 * _uniform(x, generator) - 1))
+    # `affine_grid` has both sides from -1 to 1, whatever the image's.
+    ratio = x.shape[2] / x.shape[3]
+    cos, sin, none = angles.cos(), angles.sin(), torch.zeros_like(angles)
+    return _seen(x, torch.stack([cos, -sin * ratio, none, sin / ratio, cos, none], dim=1).reshape(-1, 2, 3))
+
+
+def _scale(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    import torch
+
+    factors = 1 + _SCALE * (2 * _uniform(x, generator) - 1)
+    none = torch.zeros_like(factors)
+    return _seen(x, torch.stack([1 / factors, none, none, none, 1 / factors, none], dim=1).reshape(-1, 2, 3))
+
+
+def _seen(x: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
+    """Images sampled bilinearly where [n, 2, 3] matrices send their places; 0 outside."""
+    import torch
+
+    grid = torch.nn.functional.affine_grid(matrices.to(x.dtype), list(x.shape), align_corners=False)
+    return torch.nn.functional.grid_sample(x, grid, align_corners=False)
+
+
+def _uniform(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """[n] numbers from 0 to 1."""
+    import torch
+
+    return torch.rand(len(x), generator=generator, device=x.device)
+
+
+def _places(size: int, x: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    return torch.arange(size, device=x.device)
+
+
 def _offsets(n: int, most: int, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """[n] whole numbers from 0 to `most`."""
     import torch
@@ -132,4 +203,8 @@ AUGMENTATIONS: dict[str, tuple[Callable[[torch.Tensor, torch.Generator], torch.T
     "crop-flip": (lambda x, generator: flip(crop(x, generator)[0], generator)[0], (4,)),
     "shift": (_shift, (3, 4)),
     "jitter": (_jitter, (2, 3, 4)),
+    "gain": (_gain, (3,)),
+    "mask": (_mask, (3, 4)),
+    "rotate": (_rotate, (4,)),
+    "scale": (_scale, (4,)),
 }

@@ -51,13 +51,18 @@ def augment_with_boxes(
     Args:
         x: [n, channels, height, width].
         boxes: [n, most, 5] as `padded_boxes` makes them, on the same device.
-        name: `none`, `flip`, `crop`, `crop-flip` or `jitter` of `nascompile.data.augment`. What a crop cuts off is cut
-            off its box; a box of which less than 1/100 of the image's width or height is left is none any more.
+        name: `none`, `flip`, `crop`, `crop-flip` or `jitter` of `nascompile.data.augment`, or several, joined by `+`.
+            What a crop cuts off is cut off its box; a box of which less than 1/100 of the image's width or height is
+            left is none any more.
         generator: the only source of randomness.
 
     Raises:
         NascompileError: there is no such augmentation, or boxes cannot follow it.
     """
+    if "+" in name:
+        for one in name.split("+"):
+            x, boxes = augment_with_boxes(x, boxes, one, generator)
+        return x, boxes
     if name not in AUGMENTATIONS:
         hint = did_you_mean(name, AUGMENTATIONS)
         raise NascompileError.of("bad-augmentation", f"there is no augmentation `{name}`", hint)

@@ -36,7 +36,7 @@ def box_of_pixels(image):
     return np.array([left + right, top + bottom, 2 * (right - left), 2 * (bottom - top)]) / 2 / SIDE
 
 
-@pytest.mark.parametrize("name", ["flip", "crop", "crop-flip"])
+@pytest.mark.parametrize("name", ["flip", "crop", "crop-flip", "flip+crop"])
 def test_boxes_are_where_the_pixels_are(name):
     x, boxes = one_box_images(200)
     before = x.clone(), boxes.clone()
@@ -68,6 +68,8 @@ def test_augmentations_that_are_not_for_boxes():
     x, boxes = one_box_images(3)
     with pytest.raises(NascompileError, match="boxes cannot follow `shift`"):
         augment_with_boxes(x, boxes, "shift", generator())
+    with pytest.raises(NascompileError, match="boxes cannot follow `rotate`"):
+        augment_with_boxes(x, boxes, "crop+rotate", generator())
     with pytest.raises(NascompileError, match="did you mean `flip`"):
         augment_with_boxes(x, boxes, "flipp", generator())
 
