@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from nascompile.deploy.toolchain import missing_tools
 from tests.cli.conftest import Run, run
 
 __all__ = ["run"]
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "datasets"
+MISSING = [*missing_tools(host=True), *missing_tools()]
 pytestmark = pytest.mark.skipif(not DATA.exists(), reason="needs the data of ../shared")
 
 IMAGES = """\
@@ -55,7 +58,7 @@ def test_it_learns(run: Run, space: str, data: str, options: tuple[str, ...], le
     done = run(
         "search", "s.yaml", "--ram", "16KiB", "--data", str(DATA / data), "--samples", "2", "--select", "1",
         "--train", "lr=0.02", "--train", "batch=32", "--train", "schedule=cosine", "--quantise", "ptq", "--json",
-        *options,
+        "--out", "r", *options,
     )  # fmt: skip
     assert done.code == 0, done.stderr
     networks = json.loads(done.stdout)["networks"]
@@ -63,3 +66,25 @@ def test_it_learns(run: Run, space: str, data: str, options: tuple[str, ...], le
     assert best["test"] > least
     assert best["test_int8"] > best["test"] - 0.05
     assert all(row["ram"] <= 16384 for row in networks)
+    if space is SOUND and not MISSING:
+        deployed_answers(run, best)
+
+
+def deployed_answers(run: Run, row: dict[str, Any]) -> None:
+    """From raw sound to the class, on the emulated core: the accuracy that the run's table states."""
+    done = run(
+        "deploy", f"r#{row['number']}", "--mcu", "stm32f412", "--verify", "--prefix", "digits", "-o", "c", "--json"
+    )
+    assert done.code == 0, done.stderr
+    told = json.loads(done.stdout)
+    found, sizes = told["raw_examples"], told["measured"]
+    assert (found["exact"], found["understood"], found["different"]) == (True, True, [])
+    assert found["steps"] <= 1
+    assert found["apart"] < 1e-4 * found["inputs"]
+    assert found["examples"] == 150
+    assert found["metric"] == found["stated"] == row["test_int8"]
+    assert told["predicted"]["ram"] == sizes["ram"]
+    assert abs(told["predicted"]["rom"] / sizes["rom"] - 1) < 0.01
+    assert abs(told["predicted"]["prepare"] / found["prepare"] - 1) < 0.01
+    header = run.folder / "c/include/digits.h"
+    assert "int digits_classify(const digits_raw *raw);" in header.read_text()
