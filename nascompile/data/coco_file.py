@@ -17,6 +17,7 @@ from nascompile.data.class_folders import PARTS
 from nascompile.data.examples import Decoded, Examples, Wanted, bad_data
 from nascompile.data.file_tree import FileTree
 from nascompile.data.image_folder import Frame, check_image_shape, decode_images
+from nascompile.data.listing import unread
 
 __all__ = ["coco_files", "read_coco"]
 
@@ -90,7 +91,8 @@ def read_coco(tree: FileTree, files: Mapping[str, Mapping[str, Any]], wanted: Wa
         )
 
     unused = [categories[c] for c in categories if c not in used]
-    notes = {"boxes left out": dict(dropped), "categories without a box": unused}
+    others = set(tree.names) - {image.name for image in images} - set(files)
+    notes = {"boxes left out": dict(dropped), "categories without a box": unused, **unread(others)}
     return Examples(
         "coco",
         "image",

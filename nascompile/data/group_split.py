@@ -92,7 +92,8 @@ def _check(best: NDArray[np.intp], counts: NDArray[np.float64], drawn: list[int]
     for p in range(len(drawn)):
         held = counts[best == p].sum(0)
         if not held.any():
-            raise bad_data(f"there are {len(counts)} groups, too few for {wanted}", _HINT, "few-groups")
+            message = f"there {'are' if len(counts) != 1 else 'is'} {len(counts)} group{'s' * (len(counts) != 1)}"
+            raise bad_data(f"{message}, too few for {wanted}", _HINT, "few-groups")
         for k, name in enumerate(names):
             if not held[k]:
                 few = int((counts[:, k] > 0).sum())

@@ -5,8 +5,10 @@ import random
 from collections import Counter
 
 import numpy as np
+import pyarrow as arrow
 import pytest
 from PIL import Image
+from pyarrow import parquet
 
 from nascompile.data import load_dataset
 from spaces.errors import FileError
@@ -72,6 +74,23 @@ def test_damaged_images(kind, tmp_path, write):
         (path / "a" / "0.png").write_bytes(damaged(whole, draw))
         seen[outcome(path, (3, 8, 8))] += 1
     assert set(seen) == {"read", "bad-data"}
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+def test_damaged_tables(name, tmp_path):
+    draw, path, columns = random.Random(name), tmp_path / name, {"x": RNG.normal(size=60), "label": ["a", "b"] * 30}
+    if name == "a.csv":
+        rows = "".join(f"{x:.4f},{label}\n" for x, label in zip(*columns.values(), strict=True))
+        path.write_text("x,label\n" + rows)
+    else:
+        parquet.write_table(arrow.table(columns), path)
+    whole = path.read_bytes()
+    assert outcome(path, (1,)) == "read"
+    seen = Counter()
+    for _ in range(ROUNDS):
+        path.write_bytes(damaged(whole, draw))
+        seen[outcome(path, (1,))] += 1
+    assert seen["bad-table" if name == "a.csv" else "unreadable"] > ROUNDS / 2
 
 
 def test_damaged_clips(tmp_path, write, as_wav):
