@@ -20,7 +20,7 @@ __all__ = ["main"]
 #: An M0+ has no floating-point unit, and the library's routines in place of one take what the numbers make them take.
 MEASURED = (
     ("Cortex-M0+", ("int8",)),
-    *((core, ("int8", "float32")) for core in ("Cortex-M33", "Cortex-M4F", "Cortex-M7")),
+    *((core, ("int8", "float32")) for core in ("Cortex-M33", "Cortex-M4F", "Cortex-M55", "Cortex-M7")),
 )
 FOLDER = Path(spaces.__file__).parent / "latency_profiles"
 

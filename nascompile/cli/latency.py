@@ -168,7 +168,7 @@ def _measurements(options: FitOptions, clock_hz: int) -> Measurements:
             raise NascompileError.of(
                 "bad-option", f"`{path}` holds operators, to which {option} means nothing", "leave it out"
             )
-    data = read_operators(path)
+    data = read_operators(path, options.core)
     if dtype not in (None, data.dtype):
         raise NascompileError.of(
             "bad-option", f"`{path}` holds operators in {data.dtype}, and --dtype is {dtype}", "leave --dtype out"

@@ -16,7 +16,7 @@ from nascompile.deploy.memory_plan import MemoryPlan, memory_plan
 from nascompile.operators import INTEGER_KERNELS, QuantisedOp, QuantisedTensor
 from nascompile.operators.fixed_point import behind_upper_half, multiplier_shift
 from spaces.operators import KERNELS, Kernel
-from spaces.operators.kernel import c_call, c_kernel, scratch_bytes
+from spaces.operators.kernel import InstructionSet, c_call, c_kernel, scratch_bytes
 from spaces.operators.sums import ADD
 from spaces.tensors import Shape
 
@@ -90,13 +90,14 @@ class Plan:
     steps: tuple[QuantisedTensor, QuantisedTensor] | None
 
 
-def planned(network: QuantisedNetwork | FloatNetwork, simd: bool = True, rooms: tuple[int, int] = (0, 0)) -> Plan:
+def planned(
+    network: QuantisedNetwork | FloatNetwork, isa: InstructionSet = "simd", rooms: tuple[int, int] = (0, 0)
+) -> Plan:
     """The C calls of a network.
 
     Args:
         network: the network.
-        simd: whether it is for a core that computes two products in one instruction; its plan does for others, too, but
-            has more scratch than they need.
+        isa: instruction set of the core; a plan for SIMD does for a plain one, too, but has more scratch than needed.
         rooms: bytes that are needed beside the input while it is made, and beside the output when all is done.
 
     Raises:
@@ -110,7 +111,7 @@ def planned(network: QuantisedNetwork | FloatNetwork, simd: bool = True, rooms: 
     shapes = [t.shape for t in network.tensors] if quantised else list(network.shapes)
     layouts = _layouts(shapes, network.ops)
     callers = [_Caller(network, layouts, k) for k in range(1, len(network.ops) + 1)]
-    scratch = [caller.scratch(simd) for caller in callers]
+    scratch = [caller.scratch(isa) for caller in callers]
     width = 1 if quantised else 4
     ends = (-(-rooms[0] // width), -(-rooms[1] // width))
     memory = memory_plan([s.size for s in shapes], network.ops, scratch, 4 if quantised else 1, ends=ends)
@@ -147,9 +148,9 @@ class _Caller:
         )  # fmt: skip
         self.function = c_kernel(self.kernel, self.dtype)
 
-    def scratch(self, simd: bool) -> int:
+    def scratch(self, isa: InstructionSet) -> int:
         """Elements that it needs beside its tensors."""
-        return scratch_bytes(self.kernel, [self.layouts[j] for j in self.op.inputs], self.dtype, simd)
+        return scratch_bytes(self.kernel, [self.layouts[j] for j in self.op.inputs], self.dtype, isa)
 
     def calls(self, memory: MemoryPlan) -> list[Call]:
         self.memory = memory

@@ -28,7 +28,8 @@ from nascompile.deploy.readme import readme
 from nascompile.deploy.toolchain import Checked, Sizes, build_image, host_library, run_check, run_host
 from spaces.costs.latency import LatencyError, Unit
 from spaces.costs.latency_profiles import named_profile
-from spaces.runtimes.nascompile_c import SIMD_CORES, NascompileC, measured_compiler
+from spaces.operators.kernel import instruction_set
+from spaces.runtimes.nascompile_c import NascompileC, measured_compiler
 from spaces.targets.target import Target
 
 __all__ = ["Verified", "deploy", "verify"]
@@ -81,7 +82,7 @@ def deploy(subject: Deployable, target: Target, folder: Path, naming: Naming = P
             something else.
     """
     check_folder_holds(folder, HOLDS)
-    plan = planned(subject.network, target.core in SIMD_CORES, subject.rooms)
+    plan = planned(subject.network, instruction_set(target.core), subject.rooms)
     vectors = subject.vectors()
     foretold = predicted(subject.candidate, target, subject.dtype)
     profiles = {}

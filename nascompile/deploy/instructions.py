@@ -87,7 +87,7 @@ def instruction_profile(core: str, dtype: str, folder: Path, date: str) -> Fit:
         f"-icount shift=3, {date}; instructions are not cycles"
     )
     name = profile_name(core, dtype)
-    return fit_profile(read_operators(counted_operators(folder)), name, core=core, source=source)
+    return fit_profile(read_operators(counted_operators(folder), core), name, core=core, source=source)
 
 
 def cycle_profile(core: str, dtype: str, folder: Path, date: str) -> Fit | None:
@@ -105,7 +105,7 @@ def cycle_profile(core: str, dtype: str, folder: Path, date: str) -> Fit | None:
     costs = COSTS.get(core)
     if costs is None:
         return None
-    image, data = folder / "build" / "emulated.elf", read_operators(folder / "emulated.csv")
+    image, data = folder / "build" / "emulated.elf", read_operators(folder / "emulated.csv", core)
     code, runs = disassembled(image), iter(counted_calls(image, CORES[core], "nc_run_row", folder))
     amounts = []
     for calls in called(folder / "emulated.csv"):

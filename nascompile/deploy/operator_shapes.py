@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from typing import get_args
 
 from nascompile.operators import TIMED
 from spaces.operators import C_FUNCTIONS, LOOPS, KernelCall
-from spaces.operators.kernel import words
+from spaces.operators.kernel import InstructionSet, words
 
 __all__ = ["drawn_calls", "places", "weight_count"]
 
@@ -61,7 +62,9 @@ def places(call: KernelCall, dtype: str) -> tuple[int, int, int, int]:
     out = whole(call.x.size)
     other = out + whole(call.out.size)
     scratch = other + whole(call.out.size) * (function.operands - 1)
-    return out, other, scratch, scratch + (words(function.scratch(call, True)) if dtype == "int8" else 0)
+    # Whichever core it is for.
+    own = max(function.scratch(call, isa) for isa in get_args(InstructionSet)) if dtype == "int8" else 0
+    return out, other, scratch, scratch + words(own)
 
 
 def weight_count(call: KernelCall, dtype: str) -> int:

@@ -14,6 +14,7 @@ from nascompile.latency.data import PRINTED, Feature, Measurements, Sheet
 from spaces.costs.latency import Unit
 from spaces.errors import did_you_mean
 from spaces.operators import LOOPS, KernelCall
+from spaces.operators.kernel import InstructionSet, instruction_set
 from spaces.tensors import Shape
 
 __all__ = ["called", "holds_operators", "read_operators"]
@@ -32,11 +33,12 @@ def holds_operators(path: Path) -> bool:
         return False
 
 
-def read_operators(path: Path) -> Measurements:
+def read_operators(path: Path, core: str = "") -> Measurements:
     """Read the operators that a firmware timed.
 
     Args:
         path: what it printed; lines before the header and after `end` are left out.
+        core: on which it ran, as targets name it: on one with vectors kernels have other loops.
 
     Raises:
         LatencyError: everything that is wrong with the file, each with its line and remedy.
@@ -56,10 +58,10 @@ def read_operators(path: Path) -> Measurements:
     lines = tuple(line for line, _ in sheet.rows)
     groups: dict[KernelCall, int] = {}
     number = np.array([groups.setdefault(call, len(groups)) for call in calls], np.int64)
+    features = _features(calls, dtype, instruction_set(core))
     return Measurements(
-        str(path), lines, tuple(names), amount, _features(calls, dtype), groups=number, unit=unit, dtype=dtype,
-        operators=True,
-    )  # fmt: skip
+        str(path), lines, tuple(names), amount, features, groups=number, unit=unit, dtype=dtype, operators=True
+    )
 
 
 def called(path: Path) -> list[int]:
@@ -96,10 +98,10 @@ def _calls(sheet: Sheet) -> tuple[list[KernelCall], str]:
     return calls, dtype
 
 
-def _features(calls: list[KernelCall], dtype: str) -> dict[Feature, np.ndarray]:
+def _features(calls: list[KernelCall], dtype: str, isa: InstructionSet) -> dict[Feature, np.ndarray]:
     result: dict[Feature, np.ndarray] = {}
     for k, call in enumerate(calls):
-        for loop, count in call.loops(dtype).items():
+        for loop, count in call.loops(dtype, isa).items():
             result.setdefault(Feature(call.name, loop), np.zeros(len(calls)))[k] = count
     return result
 

@@ -112,8 +112,10 @@ def _draw(rng: random.Random, name: str) -> KernelCall:
 
 
 def _draw_depthwise(rng: random.Random, name: str) -> KernelCall:
-    channels = max(4, upto(rng, CHANNELS))
-    return slide(rng, name, image(rng, channels), channels, channels)
+    least = rng.choice((1, 1, 1, 5, 7))
+    # Of fewer channels where windows are wide: else too few such calls were small enough to be run.
+    channels = max(4, upto(rng, CHANNELS if least == 1 else CHANNELS // 10))
+    return slide(rng, name, image(rng, channels), channels, channels, least=least)
 
 
 timed(TimedFunction("conv", _draw, share=6))

@@ -29,9 +29,12 @@ def elementwise(rng: random.Random, name: str) -> KernelCall:
     return KernelCall(name, x, x)
 
 
-def slide(rng: random.Random, name: str, x: Shape, channels: int, groups: int = 1) -> KernelCall:
-    """A window that slides over an image, within it or with padding that keeps its size."""
-    kernel = (min(upto(rng, _WINDOW), x.height), min(upto(rng, _WINDOW), x.width))
+def slide(rng: random.Random, name: str, x: Shape, channels: int, groups: int = 1, least: int = 1) -> KernelCall:
+    """A window that slides over an image, within it or with padding that keeps its size.
+
+    Each side of the window is at least so large, or that of the image.
+    """
+    kernel = (min(max(least, upto(rng, _WINDOW)), x.height), min(max(least, upto(rng, _WINDOW)), x.width))
     stride = (rng.choice((1, 1, 2, 3)), rng.choice((1, 1, 2, 3)))
     if rng.random() < 0.6:
         sides = [-(-side // s) for side, s in zip(x[1:], stride, strict=True)]

@@ -15,6 +15,7 @@ from typing import Literal
 
 from spaces.errors import NascompileError, did_you_mean
 from spaces.operators import KernelCall, Ops
+from spaces.operators.kernel import instruction_set
 from spaces.runtimes.base import Runtime
 from spaces.runtimes.kernels import UnknownKernel
 from spaces.runtimes.nascompile_c import NascompileC
@@ -168,7 +169,7 @@ class LatencyProfile:
         """
         if call.name not in self.loops:
             raise self._no_kind(call.name, "")
-        counts = call.loops(self.dtype)
+        counts = call.loops(self.dtype, instruction_set(self.core))
         return sum((each * counts[loop] for loop, each in self.loops[call.name].items()), Fraction(0))
 
     def call_ns(self, call: KernelCall) -> int:

@@ -37,7 +37,8 @@ from spaces.files import write_atomically
 from spaces.language.keys import KEY, DType, Keys, Mistake, placed, unknown_key, validate_keys
 from spaces.language.source import read_yaml
 from spaces.language.values import NAME, NAME_HINT, Clock, Text, among, mapping, named, show, text
-from spaces.operators import LOOPS
+from spaces.operators import C_FUNCTIONS, LOOPS
+from spaces.operators.kernel import instruction_set
 from spaces.tensors import DTYPES
 from spaces.units import format_hz
 
@@ -151,7 +152,9 @@ class ProfileKeys(Keys):
             if found and others:
                 hint = "a profile is of the kernels of `nascompile deploy`, or of operators"
                 yield Mistake("mixed-model", f"`loops` beside `{others[0]}`", hint, ("loops",), key=True)
-            yield from _unknown_loops(found, LOOPS.get(str(data.get("dtype")), {}))
+            dtype, unit = str(data.get("dtype")), instruction_set(str(data.get("core")))
+            names = {name: C_FUNCTIONS[name].loop_names(dtype, unit) for name in LOOPS.get(dtype, {})}
+            yield from _unknown_loops(found, names)
 
     def profile(self) -> LatencyProfile:
         """What the keys say."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
-from spaces.operators.kernel import CFunction, Kernel, KernelKind, c_function, elementwise, kernel_kind
+from spaces.operators.kernel import CFunction, Kernel, KernelKind, by_vectors, c_function, elementwise, kernel_kind
 
 if TYPE_CHECKING:
     import torch
@@ -78,7 +78,7 @@ LOOKUP = kernel_kind(KernelKind(
     table=True,
 ))  # fmt: skip
 _LOOPS = ("call", "element")
-c_function(CFunction("lookup", {"int8": _LOOPS}, elementwise, table=True))
+c_function(CFunction("lookup", {"int8": _LOOPS}, elementwise, table=True, vector=by_vectors(16)))
 for _one in ACTIVATIONS.values():
     if _one.bounds is None:
         c_function(CFunction(_one.name, {"float32": _LOOPS}, elementwise))

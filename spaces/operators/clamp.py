@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spaces.operators.base import Op, OperatorKind, nothing, operator
-from spaces.operators.kernel import CFunction, KernelCall, KernelKind, c_function, kernel_kind
+from spaces.operators.kernel import CFunction, KernelCall, KernelKind, c_function, kernel_kind, pixelwise_by_vectors
 from spaces.tensors import Shape
 
 __all__ = ["REQUANTISE", "relu_op"]
@@ -25,5 +25,7 @@ REQUANTISE = kernel_kind(KernelKind(
     clamps=True, in_place=True, factors=lambda kernel: 1,
 ))  # fmt: skip
 _LOOPS = ("call", "pixel", "element")
-c_function(CFunction("requantise", {"int8": _LOOPS}, _copied))
+c_function(
+    CFunction("requantise", {"int8": _LOOPS}, _copied, vector=pixelwise_by_vectors(lambda call: call.x.channels))
+)
 c_function(CFunction("clip", {"float32": _LOOPS}, _copied))

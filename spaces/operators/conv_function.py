@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from spaces.operators.kernel import CFunction, KernelCall, c_function, words
+from spaces.operators.kernel import CFunction, InstructionSet, KernelCall, VectorLoops, c_function, words
 from spaces.operators.sliding import columns_before, columns_inside, rows_inside, sliding, window_counts
 
 __all__ = ["FLOAT_BLOCK", "conv_size"]
@@ -13,6 +13,10 @@ __all__ = ["FLOAT_BLOCK", "conv_size"]
 FLOAT_BLOCK = 4
 #: The same of a linear layer in int8 without SIMD, and pixels of a convolution.
 _OUTPUTS = _PIXELS = 4
+#: Pixels of a convolution with vectors.
+_VECTOR_PIXELS = 3
+#: Elements of a vector.
+_VECTOR = 16
 
 
 def conv_size(call: KernelCall) -> int:
@@ -38,9 +42,10 @@ def _conv_weights(call: KernelCall, dtype: str) -> int:
     return call.groups * _pairs(call) * 2 * conv_size(call)
 
 
-def _conv_scratch(call: KernelCall, simd: bool) -> int:
-    """The windows of four pixels; with SIMD in int16."""
-    return _PIXELS * conv_size(call) * (1 + simd)
+def _conv_scratch(call: KernelCall, isa: InstructionSet) -> int:
+    """The windows of four pixels, with SIMD in int16; or of three."""
+    size = conv_size(call)
+    return _VECTOR_PIXELS * size if isa == "vector" else _PIXELS * size * (1 + (isa == "simd"))
 
 
 def _conv_loops(call: KernelCall, dtype: str) -> dict[str, int]:
@@ -121,6 +126,36 @@ def _laid_out(call: KernelCall) -> dict[str, int]:
     return found | {"border": found["outside"] * depth}
 
 
+def _vector_loops(call: KernelCall) -> dict[str, int]:
+    """Windows are laid out row by row, then channels computed by four.
+
+    Windows that are not inside the input are `filled` first, so many vectors of it, `fill`. Of what is inside each
+    `run` is copied in one go, or, with groups, each `place`, vector by vector, `copy`. `block` of up to three pixels;
+    in it each `quad` of channels, its `pair`s, their `step`s of 16 elements of a window, and those of eight of a
+    `rest`; the `output`s of a quad, one a pixel.
+    """
+    groups, size, depth = call.groups, conv_size(call), call.x.channels // call.groups
+    pixels = call.out.height * call.out.width
+    blocks, share = groups * -(-pixels // _VECTOR_PIXELS), call.out.channels // groups
+    pairs, quads = blocks * _pairs(call), -(-share // 4)
+    rows, columns = rows_inside(call), columns_inside(call)
+    whole = sum(n == call.kernel[0] for n in rows) * sum(n == call.kernel[1] for n in columns)
+    inside, there = sum(rows), sum(n > 0 for n in columns)
+    places = inside * sum(columns)
+    lengths = Counter(n * depth for n in columns if n)
+    copies = inside * sum(n * -(-length // _VECTOR) for length, n in lengths.items())
+    grouped = groups > 1
+    return {
+        "call": 1, "group": groups, "row": groups * call.out.height, "pixel": groups * pixels,
+        "filled": groups * (pixels - whole), "fill": groups * (pixels - whole) * -(-size // _VECTOR),
+        "run": inside * there * (not grouped), "grouped_run": groups * inside * there * grouped,
+        "place": groups * places * grouped,
+        "copy": groups * places * -(-depth // _VECTOR) if grouped else copies,
+        "block": blocks, "quad": blocks * quads, "pair": pairs, "step": pairs * (size // _VECTOR),
+        "rest": pairs * -(-(size % _VECTOR) // 8), "output": groups * pixels * quads,
+    }  # fmt: skip
+
+
 def _float_loops(call: KernelCall) -> dict[str, int]:
     """Window row by window row; without groups a row is one run of memory, with groups each of its pixels is.
 
@@ -152,6 +187,15 @@ def _linear_loops(call: KernelCall, dtype: str) -> dict[str, int]:
     return {"call": 1, "pair": pairs, "pair_word": pairs * inputs // 4, "block": blocks, "input": blocks * inputs}
 
 
+def _linear_vectors(call: KernelCall) -> dict[str, int]:
+    """`block` of four outputs; `step`s of 16 inputs, if there are any (`stepped`), and what is left, the `rest`."""
+    blocks, inputs = -(-call.out.channels // _OUTPUTS), words(call.x.size)
+    full, rest = divmod(inputs, _VECTOR)
+    return {
+        "call": 1, "block": blocks, "stepped": blocks * (full > 0), "step": blocks * full, "rest": blocks * (rest > 0),
+    }  # fmt: skip
+
+
 c_function(CFunction(
     "conv",
     {
@@ -162,8 +206,17 @@ c_function(CFunction(
         "float32": ("call", "row", "pixel", "group", "block", "single", "window_row", "run", "tap"),
     },
     _conv_loops, _conv_weights, scratch=_conv_scratch,
+    vector=VectorLoops(
+        ("call", "group", "row", "pixel", "filled", "fill", "run", "grouped_run", "place", "copy", "block", "quad",
+         "pair", "step", "rest", "output"),
+        _vector_loops,
+    ),
+))  # fmt: skip
+c_function(CFunction(
+    "linear", {"int8": ("call", "step", "block", "word")}, _linear_loops, _linear_weights,
+    vector=VectorLoops(("call", "block", "stepped", "step", "rest"), _linear_vectors),
 ))  # fmt: skip
 c_function(CFunction(
     "linear", {"int8": ("call", "pair", "pair_word", "block", "input")}, _linear_loops,
-    _linear_weights,
+    _linear_weights, vector=VectorLoops(("call", "block", "stepped", "step", "rest"), _linear_vectors),
 ))  # fmt: skip

@@ -6,13 +6,15 @@ from typing import NamedTuple
 
 from spaces.lanes import largest
 from spaces.operators.conv_function import FLOAT_BLOCK
-from spaces.operators.kernel import CFunction, KernelCall, c_function
+from spaces.operators.kernel import CFunction, InstructionSet, KernelCall, VectorLoops, c_function, words
 from spaces.operators.sliding import sliding, window_counts
 
 __all__ = ["FLOAT_BLOCK", "depthwise_phases", "depthwise_sides"]
 
 #: Outputs that are computed together: along a row of the plane; and rows of outputs between two planes.
 _OUTPUTS, _STRIP = 4, 8
+#: Bytes of a vector.
+_VECTOR = 16
 
 
 class _Side(NamedTuple):
@@ -79,10 +81,18 @@ def _weights(call: KernelCall, dtype: str) -> int:
     return call.out.channels * call.kernel[0] * call.kernel[1]
 
 
-def _scratch(call: KernelCall, simd: bool) -> int:
-    """A plane; with SIMD in int16, and the weights of a channel in words, for both places of a window."""
+def _scratch(call: KernelCall, isa: InstructionSet) -> int:
+    """A plane; with SIMD in int16, and the weights of a channel in words, for both places of a window.
+
+    With vectors a line, of whose last window a whole vector is read, and which is moved by vectors from further on; and
+    the weights of a channel, in whole vectors.
+    """
     sides = _sides(call)
     along, across = (sides[k] for k in depthwise_sides(call))
+    if isa == "vector":
+        taps = call.kernel[0] * call.kernel[1]
+        return _vectors(taps) * _VECTOR + words(_line(along, across) + _VECTOR - 1 + across.kernel)
+    simd = isa == "simd"
     cells = across.strip * along.phases * along.cells
     return 2 * cells + 8 * across.kernel * along.phases * along.words if simd else cells
 
@@ -129,6 +139,48 @@ def _int8_loops(call: KernelCall) -> dict[str, int]:
     }  # fmt: skip
 
 
+def _line(along: _Side, across: _Side) -> int:
+    """Bytes of a line, as `filter.bytes` in C."""
+    return ((_OUTPUTS * along.blocks - 1) * along.stride + along.kernel) * across.kernel
+
+
+def _vectors(n: int) -> int:
+    return -(-n // _VECTOR)
+
+
+def _vector_loops(call: KernelCall) -> dict[str, int]:
+    """Channel by channel lines are laid out, and windows slide along them.
+
+    Weights of a channel are `unpacked`, by `filter_row` and `phase`; their vectors `cleared` once. For `line`s of
+    outputs each `image_row` is laid out; if it is `inside` the input, by four (`gathered`) and what is left over
+    (`single`), if there are any (`fours`, `singles`), and the zero point is `spread` where there is nothing, on one
+    side or two (`border`). `block` of four outputs, which take `more` vectors of weights than one if they are `long`;
+    what a line has from the one before is `moved` by vectors.
+    """
+    sides = _sides(call)
+    along, across = (sides[k] for k in depthwise_sides(call))
+    channels, taps = call.out.channels, call.kernel[0] * call.kernel[1]
+    step = -largest(-across.stride, -across.kernel)
+    first = [-across.pad + r * across.stride + (across.kernel - step if r else 0) for r in range(across.out)]
+    last = [-across.pad + r * across.stride + across.kernel for r in range(across.out)]
+    rows = channels * sum(b - a for a, b in zip(first, last, strict=True))
+    there = channels * sum(max(0, min(across.size, b) - max(0, a)) for a, b in zip(first, last, strict=True))
+    places = (along.out - 1) * along.stride + along.kernel
+    before = min(along.pad, places)
+    inside = min(along.size, places - before)
+    blocks, moves = channels * across.out * along.blocks, channels * (across.out - 1)
+    return {
+        "call": 1, "cleared": _vectors(taps), "channel": channels, "filter_row": channels * across.kernel,
+        "phase": channels * across.kernel * along.phases, "unpacked": channels * taps, "image_row": rows,
+        "inside": there, "gathered": there * (inside // 4), "single": there * (inside % 4),
+        "fours": there * (inside >= 4), "singles": there * (inside % 4 > 0),
+        "border": there * ((before > 0) + (before + inside < places)),
+        "spread": there * (places - inside) + (rows - there) * places,
+        "line": channels * across.out, "block": blocks, "long": blocks * (taps > _VECTOR),
+        "more": blocks * (_vectors(taps) - 1), "moved": moves * _vectors(_line(along, across)),
+    }  # fmt: skip
+
+
 def _places(along: _Side) -> tuple[int, int]:
     """Of all phases of a row of the image the places before it, and those that are copied from it."""
     before = copied = 0
@@ -156,4 +208,9 @@ c_function(CFunction(
         "float32": ("call", "row", "pixel", "block", "window_row", "tap"),
     },
     _loops, _weights, scratch=_scratch,
+    vector=VectorLoops(
+        ("call", "cleared", "channel", "filter_row", "phase", "unpacked", "image_row", "inside", "gathered", "single",
+         "fours", "singles", "border", "spread", "line", "block", "long", "more", "moved"),
+        _vector_loops,
+    ),
 ))  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from spaces.tensors import Pads, Pair, Shape
 
@@ -17,10 +17,16 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = [
-    "C_FUNCTIONS", "KERNELS", "CFunction", "Kernel", "KernelCall", "KernelKind", "c_call", "c_function", "c_kernel",
-    "constant_bytes", "elementwise", "kernel_calls", "kernel_kind", "pixelwise", "scratch_bytes", "words",
+    "C_FUNCTIONS", "KERNELS", "CFunction", "InstructionSet", "Kernel", "KernelCall", "KernelKind", "VectorLoops",
+    "by_vectors", "c_call", "c_function", "c_kernel", "constant_bytes", "elementwise", "instruction_set",
+    "kernel_calls", "kernel_kind", "pixelwise", "pixelwise_by_vectors", "scratch_bytes", "words",
 ]  # fmt: skip
 
+#: What a core computes with: one number at a time; two products in one instruction; vectors of 16 bytes.
+InstructionSet = Literal["plain", "simd", "vector"]
+_SETS: dict[str, InstructionSet] = {
+    "Cortex-M4F": "simd", "Cortex-M7": "simd", "Cortex-M33": "simd", "Cortex-M55": "vector",
+}  # fmt: skip
 #: Bytes that an array in flash is rounded up to.
 _WORD = 4
 
@@ -118,14 +124,35 @@ class KernelCall(NamedTuple):
     pads: Pair = (0, 0)
     groups: int = 1
 
-    def loops(self, dtype: str) -> dict[str, int]:
+    def loops(self, dtype: str, isa: InstructionSet = "simd") -> dict[str, int]:
         """How often each loop of the call runs, in all.
+
+        Args:
+            dtype: `int8` or `float32`.
+            isa: instruction set of the core.
 
         Example:
             >>> KernelCall("global_max_pool", Shape(12, 2, 3), Shape(12)).loops("int8")
             {'call': 1, 'channel': 12, 'tap': 72}
+            >>> KernelCall("linear", Shape(64), Shape(12)).loops("int8", "vector")
+            {'call': 1, 'block': 3, 'stepped': 3, 'step': 12, 'rest': 0}
         """
-        return C_FUNCTIONS[self.name].count(self, dtype)
+        function = C_FUNCTIONS[self.name]
+        vector = function.vector if (dtype, isa) == ("int8", "vector") else None
+        return vector.count(self) if vector else function.count(self, dtype)
+
+
+@dataclass(frozen=True)
+class VectorLoops:
+    """The loops of a C function in int8 on a core with vectors, where it has others there.
+
+    Args:
+        names: of the loops.
+        count: `call -> iterations of each loop in all`.
+    """
+
+    names: tuple[str, ...]
+    count: Callable[[KernelCall], dict[str, int]]
 
 
 @dataclass(frozen=True)
@@ -144,8 +171,8 @@ class CFunction:
             fill up rows; None where it has none.
         operands: tensors that a call reads.
         table: it reads a table of 256 values.
-        scratch: `(call, SIMD) -> bytes` of RAM that a call in int8 needs while it runs, on a core that computes two
-            products in one instruction or on one that does not.
+        scratch: `(call, instruction set of the core) -> bytes` of RAM that a call in int8 needs while it runs.
+        vector: the loops of the call on a core with vectors, where they are others.
     """
 
     name: str
@@ -154,7 +181,12 @@ class CFunction:
     weights: Callable[[KernelCall, str], int] | None = None
     operands: int = 1
     table: bool = False
-    scratch: Callable[[KernelCall, bool], int] = lambda call, simd: 0
+    scratch: Callable[[KernelCall, InstructionSet], int] = lambda call, isa: 0
+    vector: VectorLoops | None = field(default=None, hash=False)
+
+    def loop_names(self, dtype: str, isa: InstructionSet) -> tuple[str, ...]:
+        """The loops that `KernelCall.loops` counts."""
+        return self.vector.names if self.vector and (dtype, isa) == ("int8", "vector") else self.loops[dtype]
 
 
 #: Every kernel kind and every C function by its name; filled by `kernel_kind` and `c_function`.
@@ -241,18 +273,43 @@ def c_call(name: str, kernel: Kernel, dtype: str) -> KernelCall:
     return KernelCall(name, kernel.x, kernel.out, kernel.kernel, kernel.stride, pads=(top, left), groups=kernel.groups)
 
 
-def scratch_bytes(kernel: Kernel, inputs: list[Shape], dtype: str, simd: bool) -> int:
+def scratch_bytes(kernel: Kernel, inputs: list[Shape], dtype: str, isa: InstructionSet) -> int:
     """Bytes of RAM that the calls of a kernel need beside their tensors, one after another.
 
     Args:
         kernel: the kernel.
         inputs: shapes of its operands.
         dtype: `int8` or `float32`.
-        simd: see `CFunction`.
+        isa: instruction set of the core.
     """
     if dtype != "int8":
         return 0
-    return max((C_FUNCTIONS[call.name].scratch(call, simd) for call in kernel_calls(kernel, inputs, dtype)), default=0)
+    return max((C_FUNCTIONS[call.name].scratch(call, isa) for call in kernel_calls(kernel, inputs, dtype)), default=0)
+
+
+def instruction_set(core: str) -> InstructionSet:
+    """What kernels in int8 are written for on a core, as targets name it.
+
+    Example:
+        >>> instruction_set("Cortex-M0+"), instruction_set("Cortex-M33"), instruction_set("Cortex-M55")
+        ('plain', 'simd', 'vector')
+    """
+    return _SETS.get(core, "plain")
+
+
+def by_vectors(length: int) -> VectorLoops:
+    """The loops of a function that goes through the elements of its output, so many at a time."""
+    return VectorLoops(("call", "block"), lambda call: {"call": 1, "block": -(-call.out.size // length)})
+
+
+def pixelwise_by_vectors(channels: Callable[[KernelCall], int]) -> VectorLoops:
+    """The loops of a function that goes through channels of each pixel of its output, four at a time."""
+
+    def count(call: KernelCall) -> dict[str, int]:
+        pixels = call.out.height * call.out.width
+        return {"call": 1, "pixel": pixels, "block": pixels * -(-channels(call) // 4)}
+
+    return VectorLoops(("call", "pixel", "block"), count)
 
 
 def elementwise(call: KernelCall, dtype: str) -> dict[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spaces.operators.base import Op, OperatorKind, operator, plain_kernel
-from spaces.operators.kernel import CFunction, Kernel, KernelCall, KernelKind, c_function, kernel_kind
+from spaces.operators.kernel import CFunction, Kernel, KernelCall, KernelKind, VectorLoops, c_function, kernel_kind
 from spaces.operators.sliding import sliding, window_counts
 from spaces.tensors import Pads, Pair, Shape, pads, window
 
@@ -148,6 +148,27 @@ def _global_loops(call: KernelCall, dtype: str) -> dict[str, int]:
     }  # fmt: skip
 
 
+def _vectors(length: int) -> VectorLoops:
+    """Of each pixel `block`s of so many channels, in these `block_row`s of the window, and its elements, `tap`s."""
+
+    def count(call: KernelCall) -> dict[str, int]:
+        blocks, (rows, taps) = -(-call.out.channels // length), window_counts(call)
+        pixels = call.out.height * call.out.width
+        return sliding(call) | {"block": pixels * blocks, "block_row": rows * blocks, "tap": taps * blocks}
+
+    return VectorLoops((*_SLIDING, "block", "block_row", "tap"), count)
+
+
+def _global_vectors(length: int) -> VectorLoops:
+    """`block`s of so many channels, and their elements, `tap`s."""
+
+    def count(call: KernelCall) -> dict[str, int]:
+        blocks = -(-call.out.channels // length)
+        return {"call": 1, "block": blocks, "tap": blocks * call.x.height * call.x.width}
+
+    return VectorLoops(("call", "block", "tap"), count)
+
+
 _SLIDING = ("call", "row", "pixel")
 _POOL = {
     "int8": (
@@ -165,10 +186,12 @@ _POOL = {
     "float32": (*_SLIDING, "channel", "window_row", "tap"),
 }
 _GLOBAL = ("call", "channel", "tap")
-c_function(CFunction("avg_pool", _POOL, _loops))
-c_function(CFunction("max_pool", _POOL, _loops))
+c_function(CFunction("avg_pool", _POOL, _loops, vector=_vectors(4)))
+c_function(CFunction("max_pool", _POOL, _loops, vector=_vectors(16)))
 c_function(CFunction(
     "global_avg_pool", {"int8": ("call", "block", "output", "block_tap", "pixel", "tap"), "float32": _GLOBAL},
-    _global_loops,
+    _global_loops, vector=_global_vectors(4),
 ))  # fmt: skip
-c_function(CFunction("global_max_pool", {"int8": _GLOBAL, "float32": _GLOBAL}, _global_loops))
+c_function(CFunction(
+    "global_max_pool", {"int8": _GLOBAL, "float32": _GLOBAL}, _global_loops, vector=_global_vectors(16),
+))  # fmt: skip

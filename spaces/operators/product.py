@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spaces.operators.base import Op, OperatorKind, operator, plain_kernel
-from spaces.operators.kernel import CFunction, KernelKind, c_function, kernel_kind, pixelwise
+from spaces.operators.kernel import CFunction, KernelKind, c_function, kernel_kind, pixelwise, pixelwise_by_vectors
 from spaces.tensors import Shape
 
 if TYPE_CHECKING:
@@ -45,4 +45,12 @@ kernel_kind(KernelKind(
     factors=lambda kernel: 1,
 ))  # fmt: skip
 _LOOPS = ("call", "pixel", "element")
-c_function(CFunction("mul", {"int8": _LOOPS, "float32": _LOOPS}, pixelwise, operands=2))
+c_function(
+    CFunction(
+        "mul",
+        {"int8": _LOOPS, "float32": _LOOPS},
+        pixelwise,
+        operands=2,
+        vector=pixelwise_by_vectors(lambda call: call.out.channels),
+    )
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spaces.operators.base import Op, OperatorKind, nothing, operator
-from spaces.operators.kernel import CFunction, KernelKind, c_function, elementwise, kernel_kind
+from spaces.operators.kernel import CFunction, KernelKind, by_vectors, c_function, elementwise, kernel_kind
 from spaces.tensors import Shape
 
 if TYPE_CHECKING:
@@ -49,4 +49,4 @@ ADD = kernel_kind(KernelKind(
     factors=lambda kernel: 2,
 ))  # fmt: skip
 _LOOPS = ("call", "element")
-c_function(CFunction("add", {"int8": _LOOPS, "float32": _LOOPS}, elementwise, operands=2))
+c_function(CFunction("add", {"int8": _LOOPS, "float32": _LOOPS}, elementwise, operands=2, vector=by_vectors(4)))

@@ -63,7 +63,7 @@ class Shipping:
         >>> small = compile_space(load_space("dscnn"), target="stm32f412", tables=False)
         >>> network = parse_candidate(small, "dscnn/6: 84-112-84-84-84-196")
         >>> network.costs["rom"], Shipping.of(small, "int8").takes(network)
-        (236544, Takes(rom=73028, ram=53076, latency=None, instructions=12466302))
+        (236544, Takes(rom=72876, ram=53076, latency=None, instructions=12507896))
     """
 
     program: Program

@@ -15,18 +15,16 @@ from typing import Any, ClassVar
 
 from spaces.language.settings import Settings
 from spaces.operators import LOOPS, Ops
-from spaces.operators.kernel import constant_bytes, scratch_bytes
+from spaces.operators.kernel import constant_bytes, instruction_set, scratch_bytes
 from spaces.runtimes.base import Prices, Runtime, RuntimeProfileError
 from spaces.runtimes.kernels import UnknownKernel, calls_of, layer_calls, layer_kernels
 from spaces.targets.target import Target
 from spaces.tensors import Shape, Tensor
 
-__all__ = ["FILE", "SIMD_CORES", "NascompileC", "measured_compiler", "profile_text"]
+__all__ = ["FILE", "NascompileC", "measured_compiler", "profile_text"]
 
 #: Measurements of the C that `nascompile deploy` writes; made by `benchmarks/runtime_profile.py`.
 FILE = Path(__file__).with_name("nascompile-c.json")
-#: Cores that compute two products in one instruction.
-SIMD_CORES = ("Cortex-M4F", "Cortex-M7", "Cortex-M33", "Cortex-M55")
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,7 @@ class NascompileC(Runtime):
         for kernel in found:
             if kernel.operator is not None:
                 inputs = [shapes[i] for i in kernel.inputs]
-                result[kernel.operator] = scratch_bytes(kernel, inputs, self.dtype, self.core in SIMD_CORES)
+                result[kernel.operator] = scratch_bytes(kernel, inputs, self.dtype, instruction_set(self.core))
         return result
 
     def kernels(self, names: Iterable[str]) -> int:

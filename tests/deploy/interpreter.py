@@ -12,7 +12,7 @@ import numpy as np
 
 from nascompile.deploy.calls import Call, Plan
 
-__all__ = ["STRICT", "Kernels", "compiled"]
+__all__ = ["STRICT", "Kernels", "compiled", "may_write"]
 
 #: Any warning is an error, and so is what C99 does not have.
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic")
@@ -119,7 +119,7 @@ class Kernels:
             before = around.copy()
             self._call(call, arena)
             changed = np.flatnonzero(before != around) - 32
-            assert np.isin(changed, _written(call)).all(), f"`{call.kernel}` writes beyond its output"
+            assert np.isin(changed, may_write(call)).all(), f"`{call.kernel}` writes beyond its output"
         return arena[plan.output_at : plan.output_at + plan.output.size].copy()
 
     def _call(self, call: Call, arena: Any) -> None:
@@ -130,7 +130,7 @@ class Kernels:
         self.library[f"nc_{call.kernel}"](ctypes.byref(row), ctypes.c_void_p(arena.ctypes.data))
 
 
-def _written(call: Call) -> Any:
+def may_write(call: Call) -> Any:
     """The elements that a call may write."""
     n = {name: int(value) for name, value in call.fields.items()}
     pixels = np.arange(n["out_h"] * n["out_w"])[:, None] * n["out_c"]

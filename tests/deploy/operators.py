@@ -28,31 +28,37 @@ _APART = 255
 #: Bits of a factor's multiplier, and those that no rescaled number may reach.
 _MULTIPLIER, _MOST = 31, 28
 #: Each as often as any other, which `integers` would not give.
-_SMALL = st.sampled_from(range(1, 10))
+_FEW = range(1, 10)
+_SMALL = st.sampled_from(_FEW)
 _SIDES = st.tuples(st.integers(1, 6), st.integers(1, 6))
 _ZERO = st.integers(-128, 127)
 
 
 @st.composite
-def single(draw: st.DrawFn, kind: str) -> tuple[QuantisedNetwork, int]:
+def single(draw: st.DrawFn, kind: str, channels: Sequence[int] = _FEW) -> tuple[QuantisedNetwork, int]:
     """A network around one operator, and a seed for its input.
 
     What takes two operands takes the input, and what another operator has made of it.
+
+    Args:
+        draw: of hypothesis.
+        kind: of the operator.
+        channels: of its input, each as often as any other.
     """
     seed = draw(st.integers(0, 2**32 - 1))
     rng = np.random.default_rng(seed)
-    x = Shape(draw(_SMALL), *draw(_SIDES))
+    x = Shape(draw(st.sampled_from(channels)), *draw(_SIDES))
     maker = {"add": _add, "mul": _mul, "concat": _concat}.get(kind, _unary)
     tensors, ops = maker(draw, rng, kind, x)
     return QuantisedNetwork(kind, tuple(tensors[0].shape), tuple(tensors), tuple(ops)), seed
 
 
-def drawn(kind: str, count: int) -> list[tuple[QuantisedNetwork, int]]:
+def drawn(kind: str, count: int, channels: Sequence[int] = _FEW) -> list[tuple[QuantisedNetwork, int]]:
     """Some of `single`, the same ones every time."""
     found: list[tuple[QuantisedNetwork, int]] = []
 
     @settings(max_examples=count, derandomize=True, database=None, phases=[Phase.generate], deadline=None)
-    @given(single(kind))
+    @given(single(kind, channels))
     def collect(value: tuple[QuantisedNetwork, int]) -> None:
         found.append(value)
 

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from nascompile.deploy import memory_plan as planning
 from nascompile.deploy.memory_plan import MemoryPlan, memory_plan
 from spaces.language.library import library
-from spaces.operators.kernel import scratch_bytes
+from spaces.operators.kernel import instruction_set, scratch_bytes
 from spaces.program.breakdown import totals
-from spaces.runtimes.nascompile_c import SIMD_CORES
 from spaces.tensors import DTYPES
 from tests.deploy.tools import candidates, chain_of
 
@@ -210,10 +209,10 @@ def test_in_place_and_views() -> None:
 @pytest.mark.parametrize("name", library())
 def test_ram_of_the_cost_model_is_the_plan(name: str) -> None:
     dtype = ("int8", "float32")[len(name) % 2]
-    core = ("Cortex-M4F", "Cortex-M0+")[len(name) % 4 // 2] if dtype == "int8" else "Cortex-M7"
+    core = ("Cortex-M4F", "Cortex-M55", "Cortex-M0+")[len(name) // 2 % 3] if dtype == "int8" else "Cortex-M7"
     for one in candidates(name, 6, seed=5, dtype=dtype, core=core):
         chain, x = chain_of(one), one.program.space.input.shape
         shapes = [x, *(kernel.out for kernel in chain)]
-        scratch = [scratch_bytes(k, [shapes[j] for j in k.inputs], dtype, core in SIMD_CORES) for k in chain]
+        scratch = [scratch_bytes(k, [shapes[j] for j in k.inputs], dtype, instruction_set(core)) for k in chain]
         plan = memory_plan([prod(shape) for shape in shapes], chain, scratch, 4 if dtype == "int8" else 1)
         assert plan.size * DTYPES[dtype] == totals(one)["ram_liveness"], str(one)

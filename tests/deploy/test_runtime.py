@@ -16,6 +16,7 @@ from nascompile.deploy.runtime_profile import measured_runtime, rom_of
 from nascompile.deploy.toolchain import Sizes, build_image
 from spaces.language.library import library
 from spaces.operators import Kernel
+from spaces.operators.kernel import instruction_set
 from spaces.program.breakdown import totals
 from spaces.program.candidate import Candidate
 from spaces.runtimes.library import find_runtime
@@ -26,7 +27,7 @@ from tests.compression.networks import NETWORKS, candidate
 from tests.deploy.operators import filled, filled_float
 from tests.deploy.tools import any_chip, candidates, chain_of, needs_arm, subject
 
-CORES = ("Cortex-M0+", "Cortex-M4F", "Cortex-M7", "Cortex-M33")
+CORES = ("Cortex-M0+", "Cortex-M4F", "Cortex-M7", "Cortex-M33", "Cortex-M55")
 
 
 def same_compiler() -> bool:
@@ -77,10 +78,10 @@ def test_networks_of_the_library_take_what_was_predicted(name: str, dtype: str, 
 
 
 @needs_arm
-@pytest.mark.parametrize("core", ["Cortex-M0+", "Cortex-M33"])
+@pytest.mark.parametrize("core", ["Cortex-M0+", "Cortex-M33", "Cortex-M55"])
 @pytest.mark.parametrize("name", ["squeeze", "inception", "mlp"])
 def test_other_cores_take_what_was_predicted(name: str, core: str, tmp_path: Path) -> None:
-    plan, _ = subject(name, "int8")
+    plan, _ = subject(name, "int8", instruction_set(core))
     runtime = find_runtime("nascompile-c", any_chip(core), "int8")
     assert runtime
     sizes = image(tmp_path / "p", plan, any_chip(core))

@@ -20,6 +20,7 @@ from nascompile.deploy.project import Vectors, in_memory, write_project
 from spaces.language.reader import load_space
 from spaces.networks.network import Network
 from spaces.operators import Kernel
+from spaces.operators.kernel import InstructionSet
 from spaces.program.breakdown import totals
 from spaces.program.candidate import Candidate
 from spaces.program.graph import Budgets, Program
@@ -55,7 +56,7 @@ def quantised(network: Network, x: np.ndarray) -> QuantisedNetwork:
 
 
 @cache
-def subject(name: str, dtype: str) -> tuple[Plan, Vectors]:
+def subject(name: str, dtype: str, isa: InstructionSet = "simd") -> tuple[Plan, Vectors]:
     """A network of `tests.compression.networks`: its calls, and inputs with what it must make of them."""
     network = lively(candidate(name).build(seed=1, batch_norm="kept"))
     x = examples(network, 6)
@@ -65,7 +66,7 @@ def subject(name: str, dtype: str) -> tuple[Plan, Vectors]:
     made = quantised(network, x)
     # Beyond what was calibrated, too, so that every clamp is met.
     q = np.concatenate([made.quantise(x[:4]), made.quantise(5 * x[4:])])
-    return planned(made), Vectors(q, made.run(q))
+    return planned(made, isa), Vectors(q, made.run(q))
 
 
 def rows(values: Any, shape: Any) -> Any:

@@ -47,7 +47,7 @@ def runtimes() -> Iterator[tuple[str, str, Runtime, str | None]]:
     """What counts costs: its name, a data type, the runtime, and a latency profile."""
     for dtype in DTYPES:
         yield f"ebs, {dtype}", dtype, Ebs(), None
-        for core in ("Cortex-M0+", "Cortex-M33", "Cortex-M4F", "Cortex-M7"):
+        for core in ("Cortex-M0+", "Cortex-M33", "Cortex-M4F", "Cortex-M55", "Cortex-M7"):
             target = next(t for t in catalogue() if t.core == core)
             yield f"nascompile-c on {core}, {dtype}", dtype, find_runtime(NascompileC.name, target, dtype), None
     for name in profiles():

@@ -314,7 +314,7 @@ def test_every_profile_of_our_own_c_covers_all_kernels_and_says_what_it_is() -> 
         assert set(profile.loops) == set(LOOPS[profile.dtype])
         assert {"instructions": "are not cycles", "estimated cycles": "no wait states"}[unit] in profile.source
         assert profile.error is not None
-        assert profile.error.median <= 0.02
+        assert profile.error.median <= 0.05
         assert any(target.core == profile.core for target in catalogue())
 
 

@@ -6,6 +6,25 @@ static inline nc_factor factor_of(const nc_op *op, int32_t elements)
     return nc_factor_at(op, (uint32_t)nc_max(1, elements) - 1, (uint32_t)op->kernel_h * op->kernel_w);
 }
 
+#if defined(NC_VECTOR)
+/* Four channels at a time. */
+static NC_OPTIMIZE("O2") void pixel(const nc_op *op, const nc_window *window, int8_t *out)
+{
+    const int32_t channels = op->in_c, elements = window->rows * window->columns;
+    const int32_t gap = (op->in_w - window->columns) * channels;
+    const nc_factor factor = factor_of(op, elements);
+    const nc_factors by = nc_factors_by(op->raise, factor.multiplier, factor.right);
+    for (int32_t c = 0; c < channels; c += 4) {
+        const mve_pred16_t some = vctp32q((uint32_t)(channels - c));
+        const int8_t *x = window->x + c;
+        int32x4_t sums = vdupq_n_s32(-elements * op->zero);
+        for (int32_t ky = window->rows; ky > 0; ky--, x += gap)
+            for (int32_t kx = window->columns; kx > 0; kx--, x += channels)
+                sums = vaddq_s32(sums, vldrbq_z_s32(x, some));
+        vstrbq_p_s32(out + c, nc_saturated4(vaddq_n_s32(nc_rescaled(sums, by), op->zero_out)), some);
+    }
+}
+#else
 #if defined(__ARM_FEATURE_SIMD32)
 /* The sums of four channels of a window that has elements, of 16 bits, two in a word: of channels 0 and 2 in the lower
  * one, of 1 and 3 in the upper one. A function of its own, whose numbers all fit into registers. */
@@ -75,8 +94,14 @@ static void narrow(const nc_op *op, const nc_window *window, int8_t *out)
     }
 }
 
+#endif
+
 NC_SHARED void nc_avg_pool(const nc_op *op, int8_t *arena)
 {
+#if defined(NC_VECTOR)
+    nc_slide(op, arena, pixel);
+#else
     nc_slide(op, arena, op->in_c < 4 || op->kernel_h * op->kernel_w > 255 ? narrow : wide);
+#endif
     nc_clamp(op, arena);
 }

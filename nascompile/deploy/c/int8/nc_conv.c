@@ -1,12 +1,28 @@
 #include "nc_kernels.h"
 
-/* The windows of four output pixels are laid out beside each other, then all output channels are computed from them, two
+/* The windows of some output pixels are laid out beside each other, then all output channels are computed from them, two
  * at a time, whose weights lie in turn: a0 b0 a1 b1 ... A window has `size` elements, a multiple of four; the weights
  * behind its last one are zero, whatever lies there.
  *
  * With SIMD a window is pairs of int16, and those of the four pixels lie in turn, a word each: so one word of weights
- * serves eight products. Else those of two pixels lie in turn, in int8. */
-#if defined(__ARM_FEATURE_SIMD32)
+ * serves eight products. With vectors the windows of three pixels lie one behind the other, and a load takes the weights
+ * of two channels apart. Else the windows of four pixels lie by two in turn, in int8. */
+#if defined(NC_VECTOR)
+#define PIXELS 3
+typedef int8_t lane;
+
+static inline lane *start(lane *lanes, int32_t pixel, int32_t size) { return lanes + pixel * size; }
+
+static inline void copied(lane *to, const int8_t *x, int32_t n)
+{
+    do {
+        const mve_pred16_t some = vctp8q((uint32_t)n);
+        vstrbq_p_s8(to, vldrbq_z_s8(x, some), some);
+        x += 16, to += 16, n -= 16;
+    } while (n > 0);
+}
+#elif defined(__ARM_FEATURE_SIMD32)
+#define PIXELS 4
 typedef int16_t lane;
 
 /* From an element of a window to the next one. */
@@ -37,6 +53,7 @@ static lane *copied(lane *to, const int8_t *x, int32_t n)
     return to;
 }
 #else
+#define PIXELS 4
 typedef int8_t lane;
 
 static inline lane *after(lane *to) { return to + 2; }
@@ -67,6 +84,30 @@ typedef struct {
     int32_t to[3];
 } group;
 
+#if defined(NC_VECTOR)
+/* Lay out a window: what exists of it row by row in one go, or, of a group, place by place; behind zeros for the rest. */
+static NC_NOINLINE NC_OPTIMIZE("O2") void window(const group *g, int32_t top, int32_t left, lane *to)
+{
+    const nc_op *op = g->op;
+    const int32_t channels = op->in_c, depth = g->depth, row = op->in_w * channels, line = op->kernel_w * depth;
+    const int32_t above = nc_max(0, -top), before = nc_max(0, -left);
+    const int32_t rows = nc_min(op->kernel_h, op->in_h - top) - above;
+    const int32_t columns = nc_min(op->kernel_w, op->in_w - left) - before;
+    if (rows < op->kernel_h || columns < op->kernel_w)
+        for (int32_t k = 0; k < g->size; k += 16)
+            vstrbq_p_s8(to + k, vdupq_n_s8(op->zero), vctp8q((uint32_t)(g->size - k)));
+    if (columns <= 0)
+        return;
+    const int8_t *x = g->x + (top + above) * row + (left + before) * channels;
+    to += above * line + before * depth;
+    for (int32_t ky = rows; ky > 0; ky--, x += row, to += line)
+        if (depth == channels)
+            copied(to, x, columns * depth);
+        else
+            for (int32_t kx = 0; kx < columns; kx++)
+                copied(to + kx * depth, x + kx * channels, depth);
+}
+#else
 /* Lay out a window: row by row in one go where it can be, else place by place; outside of the input stands zero. */
 static void window(const group *g, int32_t top, int32_t left, lane *to)
 {
@@ -89,7 +130,75 @@ static void window(const group *g, int32_t top, int32_t left, lane *to)
                     *to = (lane)op->zero;
     }
 }
+#endif
 
+#if defined(NC_VECTOR)
+/* The sums of two channels of three pixels, those of a pixel four places behind those of the one before; a function of its
+ * own, whose numbers all fit into registers. First 16 elements at a time, whose weights vld2 takes apart, then eight. */
+static NC_NOINLINE NC_OPTIMIZE("O2") void products(
+    int32_t *sums, const lane *x, int32_t size, const int8_t *w, const int32_t *bias)
+{
+    const lane *y = x + size, *z = y + size;
+    int32_t a0 = bias[0], b0 = bias[1], a1 = a0, b1 = b0, a2 = a0, b2 = b0;
+#if defined(NC_ASSEMBLER)
+    __asm__("lsr lr, %[size], #4\n wls lr, lr, 1f\n"
+            "0: vld20.8 {q0, q1}, [%[w]]\n vld21.8 {q0, q1}, [%[w]]!\n"
+            "vldrb.8 q2, [%[x]], #16\n vmladava.s8 %[a0], q0, q2\n vmladava.s8 %[b0], q1, q2\n"
+            "vldrb.8 q3, [%[y]], #16\n vmladava.s8 %[a1], q0, q3\n vmladava.s8 %[b1], q1, q3\n"
+            "vldrb.8 q2, [%[z]], #16\n vmladava.s8 %[a2], q0, q2\n vmladava.s8 %[b2], q1, q2\n"
+            "le lr, 0b\n"
+            "1: ands %[size], %[size], #15\n beq 3f\n"
+            "2: vctp.16 %[size]\n"
+            "vpstt\n vldrht.u16 q3, [%[w]], #16\n vldrbt.s16 q2, [%[x]], #8\n"
+            "vmovlb.s8 q0, q3\n vmovlt.s8 q1, q3\n"
+            "vmladava.s16 %[a0], q0, q2\n vmladava.s16 %[b0], q1, q2\n"
+            "vpstt\n vldrbt.s16 q2, [%[y]], #8\n vldrbt.s16 q3, [%[z]], #8\n"
+            "vmladava.s16 %[a1], q0, q2\n vmladava.s16 %[b1], q1, q2\n"
+            "vmladava.s16 %[a2], q0, q3\n vmladava.s16 %[b2], q1, q3\n"
+            "subs %[size], %[size], #8\n bgt 2b\n"
+            "3:"
+            : [a0] "+Te"(a0), [b0] "+Te"(b0), [a1] "+Te"(a1), [b1] "+Te"(b1), [a2] "+Te"(a2), [b2] "+Te"(b2),
+              [x] "+r"(x), [y] "+r"(y), [z] "+r"(z), [w] "+r"(w), [size] "+r"(size)
+            :
+            : "lr", "q0", "q1", "q2", "q3", "cc", "memory");
+#else
+    for (int32_t k = size >> 4; k > 0; k--, w += 32, x += 16, y += 16, z += 16) {
+        const int8x16x2_t both = vld2q_s8(w);
+        a0 = vmladavaq_s8(a0, both.val[0], vldrbq_s8(x)), b0 = vmladavaq_s8(b0, both.val[1], vldrbq_s8(x));
+        a1 = vmladavaq_s8(a1, both.val[0], vldrbq_s8(y)), b1 = vmladavaq_s8(b1, both.val[1], vldrbq_s8(y));
+        a2 = vmladavaq_s8(a2, both.val[0], vldrbq_s8(z)), b2 = vmladavaq_s8(b2, both.val[1], vldrbq_s8(z));
+    }
+    for (int32_t k = size & 15; k > 0; k -= 8, w += 16, x += 8, y += 8, z += 8) {
+        const mve_pred16_t some = vctp16q((uint32_t)k);
+        const int8x16_t both = vldrbq_z_s8(w, vctp8q(2 * (uint32_t)k));
+        const int16x8_t a = vmovlbq_s8(both), b = vmovltq_s8(both);
+        a0 = vmladavaq_s16(a0, a, vldrbq_z_s16(x, some)), b0 = vmladavaq_s16(b0, b, vldrbq_z_s16(x, some));
+        a1 = vmladavaq_s16(a1, a, vldrbq_z_s16(y, some)), b1 = vmladavaq_s16(b1, b, vldrbq_z_s16(y, some));
+        a2 = vmladavaq_s16(a2, a, vldrbq_z_s16(z, some)), b2 = vmladavaq_s16(b2, b, vldrbq_z_s16(z, some));
+    }
+#endif
+    sums[0] = a0, sums[1] = b0, sums[4] = a1, sums[5] = b1, sums[8] = a2, sums[9] = b2;
+}
+
+/* All channels of the group, four at a time, of up to three pixels. */
+static NC_NOINLINE void pixels(group *g, int32_t channel, const int8_t *w, int8_t *out, int32_t count)
+{
+    const int32_t end = channel + g->share, step = g->op->out_c, zero = g->zero;
+    for (; channel < end; channel += 4, out += 4) {
+        int32_t sums[12];
+        for (int32_t k = 0; k < 4 && channel + k < end; k += 2, w += 2 * g->size)
+            products(sums + k, g->lanes, g->size, w, g->biases + channel + k);
+        const mve_pred16_t some = vctp32q((uint32_t)(end - channel));
+        const nc_factors factors = nc_factors_of(g->multipliers + channel, g->rights + channel, some);
+        const int32_t *from = sums;
+        int8_t *to = out;
+        for (int32_t k = count; k > 0; k--, from += 4, to += step) {
+            const int32x4_t v = nc_rescaled(vldrwq_s32(from), factors);
+            vstrbq_p_s32(to, nc_saturated4(vaddq_n_s32(v, zero)), some);
+        }
+    }
+}
+#else
 /* The outputs of a channel, the last one first: so what lies on another one is covered by it. */
 static NC_INLINE void stored(
     const group *g, int32_t channel, int8_t *out, int32_t a, int32_t b, int32_t c, int32_t d)
@@ -154,6 +263,7 @@ static void pixels(group *g, int32_t channel, const int8_t *w, int8_t *out, int3
     for (int32_t o = 0; o < g->share; o += 2, w += 2 * g->size)
         pair_of_channels(g, channel + o, w, out + o, o + 1 < g->share);
 }
+#endif
 
 NC_SHARED void nc_conv(const nc_op *op, int8_t *arena)
 {
@@ -171,7 +281,7 @@ NC_SHARED void nc_conv(const nc_op *op, int8_t *arena)
             int32_t left = -op->pad_left;
             for (int32_t c = op->out_w; c > 0; c--, left += op->stride_w) {
                 window(&g, top, left, start(g.lanes, count, g.size));
-                if (++count < 4 && r + c > 2)
+                if (++count < PIXELS && r + c > 2)
                     continue;
                 pixels(&g, channel, weights, out, count);
                 out += count * step;

@@ -1,5 +1,143 @@
 #include "nc_kernels.h"
 
+/* A side of the image. */
+typedef struct {
+    int32_t in, out, kernel, stride, pad, x_step, out_step;
+} side;
+
+static NC_NOINLINE side side_of(const nc_op *op, int rows)
+{
+    const int32_t channels = op->in_c;
+    if (rows)
+        return (side){op->in_h, op->out_h, op->kernel_h, op->stride_h, op->pad_top, op->in_w * channels,
+            op->out_w * channels};
+    return (side){op->in_w, op->out_w, op->kernel_w, op->stride_w, op->pad_left, channels, channels};
+}
+
+/* Whether `along` is the image's height; see below. */
+static inline int is_turned(const nc_op *op)
+{
+    return op->out_w * ((op->out_h + 3) >> 2) < op->out_h * ((op->out_w + 3) >> 2);
+}
+
+#if defined(NC_VECTOR)
+/* One filter per channel, channel after channel, and line after line of outputs: `along` is the side of a line, `across`
+ * the other one, and weights lie as is said below. What a line reads of a channel is laid out place after place along it,
+ * in each the places across; so a window, wherever it begins, is one run of memory, and so are its weights, with zeros
+ * behind them up to a whole vector. From line to line places move on within it. */
+typedef struct {
+    const nc_op *op;
+    side along, across;
+    int8_t *line, *weights;
+    int32_t bytes; /* of the line, whose last windows are read in whole vectors */
+    int32_t before, inside, behind; /* places of the line in front of the image, in it and behind it */
+    int32_t taps;
+} filter;
+
+/* The weights of a channel. */
+static NC_NOINLINE NC_OPTIMIZE("O2") void unpack(const filter *f, const int8_t *w)
+{
+    const int32_t stride = f->along.stride, kernel = f->along.kernel, depth = f->across.kernel;
+    for (int32_t row = 0; row < depth; row++)
+        for (int32_t phase = 0; phase < nc_min(stride, kernel); phase++)
+            for (int32_t place = phase; place < kernel; place += stride)
+                f->weights[place * depth + row] = *w++;
+}
+
+/* The same number at places of the line. */
+static inline int8_t *spread(int8_t *to, int32_t depth, int32_t n, int8_t zero)
+{
+    for (; n > 0; n--, to += depth)
+        *to = zero;
+    return to;
+}
+
+/* The row of the image at x as a place across of the line; where it is outside of the image stands its zero point. */
+static NC_NOINLINE NC_OPTIMIZE("O2") void lay_out(const filter *f, const int8_t *x, int8_t *to, int there)
+{
+    const int32_t depth = f->across.kernel, x_step = f->along.x_step;
+    int32_t n = f->inside;
+    if (!there) {
+        spread(to, depth, f->before + n + f->behind, (int8_t)f->op->zero);
+        return;
+    }
+    to = spread(to, depth, f->before, (int8_t)f->op->zero);
+    const uint32x4_t four = vidupq_n_u32(0, 1);
+    const uint32x4_t places = vmulq_n_u32(four, (uint32_t)depth), from = vmulq_n_u32(four, (uint32_t)x_step);
+    for (; n >= 4; n -= 4, x += 4 * x_step, to += 4 * depth)
+        vstrbq_scatter_offset_s32(to, places, vldrbq_gather_offset_s32(x, from));
+    for (; n > 0; n--, x += x_step, to += depth)
+        *to = *x;
+    spread(to, depth, f->behind, (int8_t)f->op->zero);
+}
+
+/* Add to the sums of four outputs, whose windows begin `apart` bytes from each other. */
+#define NC_FOUR(weights, x) \
+    do { \
+        const int8_t *nc_x = x; \
+        a = vmladavaq_s8(a, weights, vldrbq_s8(nc_x)), nc_x += apart; \
+        b = vmladavaq_s8(b, weights, vldrbq_s8(nc_x)), nc_x += apart; \
+        c = vmladavaq_s8(c, weights, vldrbq_s8(nc_x)), nc_x += apart; \
+        d = vmladavaq_s8(d, weights, vldrbq_s8(nc_x)); \
+    } while (0)
+
+/* The outputs of a channel, whose first row of windows would begin at x. */
+static NC_NOINLINE NC_OPTIMIZE("O2", "no-schedule-insns", "no-schedule-insns2") void lines(
+    const filter *f, int32_t channel, const int8_t *x, int8_t *out)
+{
+    const int32_t *scale = f->op->scales + channel, channels = f->op->in_c, bias = scale[0];
+    const int32_t left = -((const int8_t *)(f->op->scales + 2 * channels))[channel], raise = nc_max(0, 1 + left);
+    const int32_t apart = f->along.stride * f->across.kernel, x_step = f->across.x_step;
+    int32_t row = -f->across.pad, rows = f->across.kernel;
+    for (int32_t line = f->across.out;; out += f->across.out_step) {
+        for (; rows > 0; rows--, row++, x += x_step)
+            lay_out(f, x, f->line + f->across.kernel - rows, (uint32_t)row < (uint32_t)f->across.in);
+        const uint32x4_t places = vmulq_n_u32(vidupq_n_u32(0, 1), (uint32_t)f->along.out_step);
+        const int32x4_t multiplier = vdupq_n_s32(scale[channels]);
+        const int8x16_t first = vldrbq_s8(f->weights);
+        const int8_t *window = f->line;
+        int8_t *to = out;
+        for (int32_t n = f->along.out; n > 0; n -= 4, to += 4 * f->along.out_step, window += 4 * apart) {
+            int32_t a = bias, b = a, c = a, d = a;
+            NC_FOUR(first, window);
+            for (int32_t k = 16; k < f->taps; k += 16)
+                NC_FOUR(vldrbq_s8(f->weights + k), window + k);
+            int32x4_t v = vmulhq_s32(vshlq_r_s32(nc_lanes(a, b, c, d), raise), multiplier);
+            v = nc_saturated4(vaddq_n_s32(vrshlq_n_s32(v, left - raise), f->op->zero_out));
+            vstrbq_scatter_offset_p_s32(to, places, v, vctp32q((uint32_t)n));
+        }
+        if (--line == 0)
+            return;
+        rows = nc_min(f->across.stride, f->across.kernel);
+        int8_t *moved = f->line;
+        for (int32_t k = f->bytes; k > 0; k -= 16, moved += 16)
+            vstrbq_s8(moved, vldrbq_s8(moved + rows));
+        row += f->across.stride - rows, x += (f->across.stride - rows) * x_step;
+    }
+}
+
+NC_SHARED void nc_depthwise(const nc_op *op, int8_t *arena)
+{
+    const int32_t channels = op->in_c;
+    const int turned = is_turned(op);
+    filter f;
+    f.along = side_of(op, turned), f.across = side_of(op, !turned);
+    f.op = op, f.taps = f.along.kernel * f.across.kernel;
+    f.weights = arena + op->scratch, f.line = f.weights + ((f.taps + 15) & ~15);
+    f.bytes = (((f.along.out + 3) & ~3) * f.along.stride - f.along.stride + f.along.kernel) * f.across.kernel;
+    const int32_t places = (f.along.out - 1) * f.along.stride + f.along.kernel;
+    f.before = nc_min(f.along.pad, places), f.inside = nc_min(f.along.in, places - f.before);
+    f.behind = places - f.before - f.inside;
+    for (int8_t *clear = f.weights; clear < f.line; clear += 16)
+        vstrbq_s8(clear, vdupq_n_s8(0));
+    const int8_t *weights = op->with.weights, *x = arena + op->x - f.across.pad * f.across.x_step;
+    for (int32_t channel = 0; channel < channels; channel++, weights += f.taps) {
+        unpack(&f, weights);
+        lines(&f, channel, x + channel, arena + op->out + channel);
+    }
+    nc_clamp(op, arena);
+}
+#else
 /* One filter per channel, channel after channel. What a strip of outputs reads of a channel is laid out as a plane with
  * its border, then windows slide over it, four outputs at a time along the side of the image that leaves fewer over.
  * That side is `along`, the other one `across`.
@@ -18,11 +156,6 @@ typedef nc_pair weight; /* of two places */
 typedef int8_t cell;
 typedef int8_t weight;
 #endif
-
-/* A side of the image. */
-typedef struct {
-    int32_t in, out, kernel, stride, pad, x_step, out_step;
-} side;
 
 typedef struct {
     side along, across;
@@ -174,19 +307,10 @@ static NC_NOINLINE NC_OPTIMIZE("O2", "no-schedule-insns", "no-schedule-insns2") 
     }
 }
 
-static NC_NOINLINE side side_of(const nc_op *op, int rows)
-{
-    const int32_t channels = op->in_c;
-    if (rows)
-        return (side){op->in_h, op->out_h, op->kernel_h, op->stride_h, op->pad_top, op->in_w * channels,
-            op->out_w * channels};
-    return (side){op->in_w, op->out_w, op->kernel_w, op->stride_w, op->pad_left, channels, channels};
-}
-
 NC_SHARED void nc_depthwise(const nc_op *op, int8_t *arena)
 {
     const int32_t channels = op->in_c;
-    const int turned = op->out_w * ((op->out_h + 3) >> 2) < op->out_h * ((op->out_w + 3) >> 2);
+    const int turned = is_turned(op);
     filter f; /* not as a list, which would be cleared by memset first */
     f.along = side_of(op, turned), f.across = side_of(op, !turned), f.zero = op->zero, f.zero_out = op->zero_out;
     f.phases = nc_min(f.along.stride, f.along.kernel);
@@ -223,3 +347,4 @@ NC_SHARED void nc_depthwise(const nc_op *op, int8_t *arena)
     }
     nc_clamp(op, arena);
 }
+#endif

@@ -1,5 +1,23 @@
 #include "nc_kernels.h"
 
+#if defined(NC_VECTOR)
+/* Four channels at a time. */
+NC_SHARED void nc_global_avg_pool(const nc_op *op, int8_t *arena)
+{
+    const int32_t pixels = (int32_t)op->in_h * op->in_w, channels = op->in_c;
+    const nc_factor factor = nc_factor_at(op, 0, 1);
+    const nc_factors by = nc_factors_by(op->raise, factor.multiplier, factor.right);
+    for (int32_t c = 0; c < channels; c += 4) {
+        const mve_pred16_t some = vctp32q((uint32_t)(channels - c));
+        const int8_t *x = arena + op->x + c;
+        int32x4_t sums = vdupq_n_s32(-pixels * op->zero);
+        for (int32_t p = pixels; p > 0; p--, x += channels)
+            sums = vaddq_s32(sums, vldrbq_z_s32(x, some));
+        vstrbq_p_s32(arena + op->out + c, nc_saturated4(vaddq_n_s32(nc_rescaled(sums, by), op->zero_out)), some);
+    }
+    nc_clamp(op, arena);
+}
+#else
 /* Four channels at a time, where there are so many; the last four may have been computed in part before. */
 NC_SHARED void nc_global_avg_pool(const nc_op *op, int8_t *arena)
 {
@@ -31,3 +49,4 @@ NC_SHARED void nc_global_avg_pool(const nc_op *op, int8_t *arena)
     }
     nc_clamp(op, arena);
 }
+#endif

@@ -57,6 +57,67 @@ static inline nc_factor nc_factor_at(const nc_op *op, uint32_t j, uint32_t n)
 #include <arm_acle.h>
 #endif
 
+/* Helium: vectors of 16 bytes. What is left over of a row is masked, so that nothing is read or written beyond it. */
+#if defined(__ARM_FEATURE_MVE)
+#include <arm_mve.h>
+#define NC_VECTOR
+/* Where gcc or clang compile, a few lines of assembler stand for the C beside them. */
+#if defined(__GNUC__) && !defined(NC_NO_ASSEMBLER)
+#define NC_ASSEMBLER
+#endif
+
+/* Of four channels: bits to the left first, multipliers, bits to the right behind the upper 32 bits, negative. */
+typedef struct {
+    int32x4_t raise, multiplier, right;
+} nc_factors;
+
+static inline nc_factors nc_factors_of(const int32_t *multipliers, const int8_t *rights, mve_pred16_t which)
+{
+    const int32x4_t left = vnegq_s32(vldrbq_z_s32(rights, which));
+    const int32x4_t raise = vmaxq_s32(vaddq_n_s32(left, 1), vdupq_n_s32(0));
+    return (nc_factors){raise, vldrwq_z_s32(multipliers, which), vsubq_s32(left, raise)};
+}
+
+/* vrshl by less than 0 shifts to the right and rounds, halves upwards: the same as nc_rescale. */
+static inline int32x4_t nc_product(int32x4_t v, nc_factors by)
+{
+    return vrshlq_s32(vmulhq_s32(v, by.multiplier), by.right);
+}
+
+static inline int32x4_t nc_rescaled(int32x4_t v, nc_factors by) { return nc_product(vshlq_s32(v, by.raise), by); }
+
+/* Each the nearest number of int8, in its lowest byte. */
+static inline int32x4_t nc_saturated4(int32x4_t v)
+{
+#if defined(NC_ASSEMBLER)
+    __asm__("vqmovnb.s32 %q0, %q0\n vqmovnb.s16 %q0, %q0" : "+w"(v));
+    return v;
+#else
+    const int16x8_t half = vqmovnbq_s32(vreinterpretq_s16_s32(v), v);
+    return vreinterpretq_s32_s8(vqmovnbq_s16(vreinterpretq_s8_s16(half), half));
+#endif
+}
+
+/* Four numbers of other registers. */
+static inline int32x4_t nc_lanes(int32_t a, int32_t b, int32_t c, int32_t d)
+{
+    int32x4_t v = vuninitializedq_s32();
+#if defined(NC_ASSEMBLER)
+    __asm__("vmov %q0[2], %q0[0], %1, %2\n vmov %q0[3], %q0[1], %3, %4" : "=&w"(v) : "r"(a), "r"(c), "r"(b), "r"(d));
+    return v;
+#else
+    v = vsetq_lane_s32(b, vsetq_lane_s32(a, v, 0), 1);
+    return vsetq_lane_s32(d, vsetq_lane_s32(c, v, 2), 3);
+#endif
+}
+
+/* A factor of all four; `raise` bits to the left first. */
+static inline nc_factors nc_factors_by(int32_t raise, int32_t multiplier, int32_t right)
+{
+    return (nc_factors){vdupq_n_s32(raise), vdupq_n_s32(multiplier), vdupq_n_s32(-right)};
+}
+#endif
+
 /* round(v * factor), halves upwards: what the lower 32 bits hold cannot change it. */
 static inline int32_t nc_rescale(int32_t v, nc_factor by)
 {

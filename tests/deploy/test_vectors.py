@@ -1,0 +1,92 @@
+"""Helium: every operator on an emulated Cortex-M55 is the reference bit for bit, and writes only where it may."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from nascompile.compression.quantised import QuantisedNetwork
+from nascompile.deploy.calls import planned
+from nascompile.deploy.core import CORES
+from spaces.operators import Kernel
+from spaces.tensors import Shape
+from tests.deploy.emulator import Case, mistakes
+from tests.deploy.operators import KINDS, drawn, filled, inputs
+from tests.deploy.tools import needs_arm, rows
+
+pytestmark = needs_arm
+
+M55 = CORES["Cortex-M55"]
+#: Less than a vector, a vector, and more, with all that may be left over.
+CHANNELS = (1, 2, 3, 5, 7, 8, 15, 16, 18, 21, 36, 47)
+
+
+def cases(kinds: Sequence[str], count: int) -> list[Case]:
+    """Networks around an operator of each kind, and inputs of them."""
+    result = []
+    for kind in kinds:
+        for network, seed in [*drawn(kind, count, CHANNELS), *((network, 1) for network in wide(kind))]:
+            plan, q = planned(network, "vector"), inputs(network, seed)
+            result += [
+                (plan, *pair) for pair in zip(rows(q, plan.input), rows(network.run(q), plan.output), strict=True)
+            ]
+    return result
+
+
+@pytest.mark.parametrize("flag", ["-DNC_ASSEMBLER_TOO", "-DNC_NO_ASSEMBLER"], ids=["assembler", "intrinsics"])
+def test_any_operator_is_the_reference(flag: str, tmp_path: Path) -> None:
+    assert mistakes(tmp_path, M55, cases(KINDS, 20), flag) == []
+
+
+def wide(kind: str) -> list[QuantisedNetwork]:
+    """Windows of more than a vector, in steps and with borders."""
+    if kind not in ("depthwise", "avg_pool", "max_pool", "conv"):
+        return []
+    found = []
+    for kernel, stride in [((5, 5), (1, 1)), ((7, 7), (2, 3)), ((1, 33), (1, 2)), ((33, 1), (4, 1)), ((3, 9), (5, 1))]:
+        x = Shape(5, 9 if kernel[0] < 9 else 40, 11 if kernel[1] < 33 else 40)
+        pads = (kernel[0] // 2, kernel[0] // 2, kernel[1] // 2, kernel[1] // 2)
+        out = Shape(5, *(-(-side // step) for side, step in zip(x[1:], stride, strict=True)))
+        groups = 5 if kind == "depthwise" else 1
+        found.append(filled([Kernel(kind, (0,), x, out, kernel, stride, pads, groups=groups)], x, seed=len(found)))
+    return found
+
+
+#: Kinds, and mistakes in files of their own.
+MISTAKES = (
+    {
+        "conv": ("size & 15; k > 0; k -= 8", "size & 7; k > 0; k -= 8"),
+        "depthwise": ("f->weights[place * depth + row]", "f->weights[row * kernel + place]"),
+        "linear": ("if (n & 15)", "if (n & 16)"),
+        "add": ("vshlq_n_s32(v, 3), minus)", "vshlq_n_s32(v, 3), minus_other)"),
+        "mul": ("vsubq_n_s32(vldrbq_z_s32(y, some), zero_other)", "vsubq_n_s32(vldrbq_z_s32(y, some), zero)"),
+        "max_pool": (
+            "int8x16_t most = vdupq_n_s8(INT8_MIN);\n        for (int32_t ky",
+            "int8x16_t most = vdupq_n_s8(0);\n        for (int32_t ky",
+        ),
+        "lookup": ("vaddq_n_s8(vldrbq_z_s8(x, some), INT8_MIN)", "vaddq_n_s8(vldrbq_z_s8(x, some), INT8_MAX)"),
+        "requantise": ("(uint32_t)(op->in_c - k)", "(uint32_t)(op->in_c - k + 1)"),
+    },
+    {
+        "grouped": ("copied(to + kx * depth, x + kx * channels, depth);", "copied(to, x + kx * channels, depth);"),
+        "depthwise": ("k < f->taps; k += 16", "k < f->taps - 16; k += 16"),
+        "avg_pool": ("vdupq_n_s32(-elements * op->zero)", "vdupq_n_s32(-elements)"),
+        "global_avg_pool": ("vdupq_n_s32(-pixels * op->zero)", "vdupq_n_s32(pixels * op->zero)"),
+        "global_max_pool": ("vctp8q(op->out_c - c)", "vctp8q(op->out_c)"),
+    },
+)
+
+
+@pytest.mark.parametrize("changes", MISTAKES)
+def test_mistakes_in_the_kernels_are_caught(changes: dict[str, tuple[str, str]], tmp_path: Path) -> None:
+    """Else the test above would not look at what it should."""
+    each, some = {kind: cases([kind], 20) for kind in changes}, []
+    for those in each.values():
+        some += those
+    wrong = set(mistakes(tmp_path, M55, some, "-DNC_NO_ASSEMBLER", changes=dict(changes.values())))
+    first = 0
+    for kind, those in each.items():
+        assert wrong & set(range(first, first + len(those))), kind
+        first += len(those)
