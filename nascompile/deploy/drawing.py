@@ -12,6 +12,7 @@ __all__ = ["arena_svg"]
 #: Pixels: of the margins, of the drawing's height, of a step at least and of all steps at most.
 _LEFT, _TOP, _RIGHT, _BOTTOM = 80, 44, 20, 120
 _HEIGHT, _STEP, _WIDTH = 380, 16, 1400
+_LEGEND = "bytes of the arena over time; orange: laid out while an operator runs; dashed border: written over an input"
 #: Of tensors in turn; of what operators lay out.
 _COLOURS, _SCRATCH = ("#4e79a7", "#76b7b2", "#59a14f", "#9c755f", "#b07aa1"), "#f28e2b"
 
@@ -32,7 +33,7 @@ def arena_svg(found: Sequence[Stay], rows: Sequence[LayerRow], size: int, title:
     steps = len(rows) + 1
     step = max(_STEP, min(60, _WIDTH // steps))
     width, height = _LEFT + steps * step + _RIGHT, _TOP + _HEIGHT + _BOTTOM
-    width = max(width, _LEFT + 8 * len(title))
+    width = max(width, _LEFT + 8 * len(title), _LEFT + 6 * len(_LEGEND))
 
     def y(at: int) -> float:
         return round(_TOP + _HEIGHT * (1 - at / size), 1)
@@ -42,8 +43,7 @@ def arena_svg(found: Sequence[Stay], rows: Sequence[LayerRow], size: int, title:
         f'font-size="11" viewBox="0 0 {width} {height}">',
         f'<rect width="{width}" height="{height}" fill="white"/>',
         f'<text x="{_LEFT}" y="20" font-size="14">{escape(title)}</text>',
-        f'<text x="{_LEFT}" y="36" fill="#555">bytes of the arena over time; orange: laid out while an operator runs; '
-        "dashed border: written over an input</text>",
+        f'<text x="{_LEFT}" y="36" fill="#555">{_LEGEND}</text>',
     ]
     for part in range(5):
         at = size * part // 4

@@ -124,13 +124,14 @@ def test_the_page_of_a_run(run: Run) -> None:
     assert run("report", "r", "--figures", "figures").code == 0
     page = (run.folder / "r/report.html").read_text()
     results = json.loads((run.folder / "r/results.json").read_text())
+    kept = [row["number"] for row in results["networks"] if row["chosen"]]
     for row in results["networks"]:
         assert row["candidate"] in page
-    assert {"front-rom.svg", "curves-float.svg", "macs.svg"} <= {
+    assert {"front-rom.svg", "curves-float.svg", "macs.svg", f"arena-{kept[0]}.svg"} <= {
         file.name for file in (run.folder / "figures").iterdir()
     }
     assert "nascompile deploy" in page
-    assert page.count("<section") == page.count("</section>") == 8
+    assert page.count("<section") == page.count("</section>") == 9
     if program("chromium"):
         document, said = browse(run.folder / "r/report.html")
         assert not said

@@ -30,7 +30,8 @@ _MATRICES, _CLASSES = 5, 40
 def run_sections(folder: RunFolder, outcome: Outcome) -> list[Section]:
     """What stands before the set in the page of a run that has ended."""
     kept = _kept(folder, outcome)
-    return [kept, _networks(outcome), _training(folder, outcome), _errors(outcome), _next(folder, outcome)]
+    where = _where(folder, outcome)
+    return [kept, where, _networks(outcome), _training(folder, outcome), _errors(outcome), _next(folder, outcome)]
 
 
 def _kept(folder: RunFolder, outcome: Outcome) -> Section:
@@ -93,6 +94,52 @@ def _built(outcome: Outcome, takes: list[dict[str, Any]]) -> str:
         return ""
     heads = ["#", "ROM predicted", "built", "RAM predicted", "built", "instructions predicted", "counted"]
     return "<h3>Predicted and built</h3>\n" + table(heads, rows)
+
+
+def _where(folder: RunFolder, outcome: Outcome) -> Section:
+    """Of each network that is kept its tensors over time, and what every operator takes."""
+    from contextlib import suppress
+
+    from nascompile.deploy.calls import planned
+    from nascompile.deploy.drawing import arena_svg
+    from nascompile.deploy.layers import fused_activations, layer_rows, stays
+    from nascompile.run.deployment import of_run
+    from spaces.costs.latency import LatencyError, LatencyProfile
+    from spaces.costs.latency_profiles import named_profile
+    from spaces.errors import NascompileError
+    from spaces.runtimes.nascompile_c import SIMD_CORES, NascompileC
+    from spaces.targets.catalogue import load_target
+
+    section = Section("memory", "Where RAM, flash and instructions go")
+    target, drawings = None, list[Drawing]()
+    with suppress(NascompileError):
+        target = load_target(folder.fs.program.target)
+    dtype = "float32" if folder.settings.quantise == "none" else "int8"
+    profile: LatencyProfile | None = None
+    with suppress(LatencyError):
+        profile = named_profile(NascompileC.name, target, dtype, "instructions") if target else None
+    for row in outcome.chosen:
+        number = row["number"]
+        try:
+            subject = of_run(folder, number, dtype)
+            plan = planned(subject.network, target is not None and target.core in SIMD_CORES, subject.rooms)
+        except NascompileError as error:
+            section.add(paragraph(f"Network {number}: {error.diagnostics[0].message}.", soft=True))
+            continue
+        layers = layer_rows(subject.network, plan, fused_activations(subject.candidate), profile)
+        caption = f"Network {number}: what lies where in the arena, operator by operator."
+        svg = arena_svg(stays(subject.network, plan), layers, plan.memory.size, f"network {number}, in {dtype}")
+        drawings.append(Drawing(f"arena-{number}", caption, svg[svg.index("<svg") :]))
+        heads = ["#", "<operator", "<output", "instructions", "RAM in use", "constants", "<remark"]
+        cells = [
+            (one.number, one.kind, str(one.output), "-" if one.instructions is None else f"{one.instructions:,}",
+             f"{one.ram:,} B", f"{one.constants:,} B", one.note) for one in layers
+        ]  # fmt: skip
+        section.add(
+            f"<details><summary>network {number}, operator by operator</summary>", table(heads, cells), "</details>\n"
+        )
+    section.draw(drawings)
+    return section
 
 
 def _networks(outcome: Outcome) -> Section:
