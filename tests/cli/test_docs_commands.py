@@ -14,7 +14,8 @@ from nascompile.cli.app import COMMANDS, load
 from tests.cli.conftest import Run
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+#: All but the tutorial, which `test_tutorial.py` walks through.
+PAGES = [ROOT / "README.md", *sorted(p for p in (ROOT / "docs").glob("*.md") if p.stem != "tutorial")]
 #: They stand for something of the reader's, or for a word of a list.
 PLACEHOLDERS = re.compile(r"\b(SPACE|RUN|SET|PATH|DATA|FILE|MCU|CANDIDATE|COMMAND|NAME|TABLE)\b|\.\.\.")
 #: What trains, or takes a run, data or measurements.
