@@ -53,7 +53,7 @@ class EndsCosts:
         return self.made[_way(ends)] + self.told[ends.task] + ends.nbytes
 
     def instructions(self, ends: Ends, size: int) -> int:
-        """Instructions from raw samples to the input; twice as many where anomalies are told, which need it again.
+        """Instructions from raw samples to the input; where anomalies are told it is made twice.
 
         Args:
             ends: of the network.
@@ -63,7 +63,7 @@ class EndsCosts:
         if ends.mel:
             loops = mel_loops(ends)
             total += size // ends.mel.width * sum(self.mel[name] * count for name, count in loops.items())
-        return round(total * (2 if ends.task == "anomaly" else 1))
+        return round(total)
 
 
 def mel_loops(ends: Ends) -> dict[str, int]:

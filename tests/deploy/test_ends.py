@@ -185,9 +185,7 @@ def test_a_chip_answers_in_the_flash_ram_and_instructions_predicted(
     # take depends on the numbers.
     soft = core == "Cortex-M0+"
     assert made.predicted["rom"] == pytest.approx(shown.sizes.rom, rel=0.02 if soft else 0.01)
-    assert found.prepare == pytest.approx(
-        made.predicted["prepare"] / (2 if name == "noises" else 1), rel=0.15 if soft else 0.02
-    )
+    assert found.prepare == pytest.approx(made.predicted["prepare"], rel=0.15 if soft else 0.02)
 
 
 def test_the_threshold_of_anomalies_has_the_false_alarms_that_it_says() -> None:
