@@ -16,6 +16,7 @@ from spaces.lazy import face  # noqa: E402
 
 if TYPE_CHECKING:
     from nascompile.api import compile, load_set, reduce
+    from nascompile.deploy.own import deploy
     from nascompile.run.fit import fit
     from nascompile.run.search import search
     from solvers.sets.feasible_set import FeasibleSet
@@ -36,6 +37,7 @@ __all__ = [
     "Program",
     "RelaxedSet",
     "compile",
+    "deploy",
     "fit",
     "load_set",
     "load_space",
@@ -50,6 +52,7 @@ __getattr__, __dir__ = face(
     __name__,
     {
         **dict.fromkeys(("compile", "load_set", "reduce"), "nascompile.api"),
+        "deploy": "nascompile.deploy.own",
         "fit": "nascompile.run.fit",
         "search": "nascompile.run.search",
         "FeasibleSet": "solvers.sets.feasible_set",

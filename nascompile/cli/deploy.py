@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +14,7 @@ from nascompile.cli.deploy_examples import Proof, checked_by_examples, examples_
 from nascompile.cli.options import Json, split_line, takes_options
 from nascompile.cli.output import emit_json, out, say, say_next, working
 from nascompile.cli.outputs import FOLDER
+from nascompile.cli.own_weights import OwnWeights
 from spaces.errors import Diagnostic, NascompileError
 from spaces.targets.catalogue import load_target
 from spaces.targets.target import Target
@@ -21,8 +24,29 @@ if TYPE_CHECKING:
     from nascompile.deploy.deployable import Deployable
     from nascompile.deploy.deployed import Deployed
     from nascompile.deploy.exchange.files import Format
+    from spaces.program.candidate import Candidate
 
 __all__ = ["deploy"]
+
+
+@dataclass(frozen=True)
+class Written:
+    """How the library is called, and what is written beside it."""
+
+    prefix: Annotated[
+        str,
+        typer.Option(
+            "--prefix", help="Of the library's names in C, so that several fit in a firmware.", metavar="NAME"
+        ),
+    ] = "nc"
+    formats: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="What is written: c, and beside it tflite (int8), onnx (int8 or float32).",
+            metavar="LIST",
+        ),
+    ] = "c"
 
 
 @takes_options
@@ -38,7 +62,8 @@ def deploy(
     candidate: Annotated[
         str | None,
         typer.Argument(
-            metavar="[CANDIDATE]", help="Of a space: its line; a single network needs none. Its weights will be random."
+            metavar="[CANDIDATE]",
+            help="Of a space: its line; a single network needs none. Its weights are those of --weights, else random.",
         ),
     ] = None,
     overrides: Annotated[
@@ -55,20 +80,8 @@ def deploy(
         FOLDER,
     ] = None,
     proof: Proof,
-    prefix: Annotated[
-        str,
-        typer.Option(
-            "--prefix", help="Of the library's names in C, so that several fit in a firmware.", metavar="NAME"
-        ),
-    ] = "nc",
-    formats: Annotated[
-        str,
-        typer.Option(
-            "--format",
-            help="What is written: c, and beside it tflite (int8), onnx (int8 or float32).",
-            metavar="LIST",
-        ),
-    ] = "c",
+    names: Written,
+    own: OwnWeights,
     as_json: Json = False,
 ) -> None:
     """Write a network as plain C99 without dependencies: static buffers, one call, a Makefile and a CMake file.
@@ -90,20 +103,24 @@ def deploy(
       nascompile deploy keywords-run#7 --mcu stm32f412 --verify -o firmware/network
 
       nascompile deploy dscnn 84-112-84-84-84-196 --mcu stm32f412 --verify
+
+      nascompile deploy mlperf_kws --mcu stm32f412 --weights mine.safetensors --calibrate keywords/
     """
     from nascompile.cli.deploy_report import deployment_data, print_deployment
     from nascompile.deploy import deploy as writing
     from nascompile.deploy.exchange.files import chosen_formats
-    from nascompile.deploy.naming import PREFIX, Naming
+    from nascompile.deploy.naming import PLAIN, Naming
     from nascompile.deploy.readme import over_text
 
     if dtype not in ("int8", "float32"):
         raise NascompileError.of("wrong-value", f"--dtype cannot be `{dtype}`", "it is int8 or float32")
-    wanted = chosen_formats(formats, dtype)
+    wanted = chosen_formats(names.formats, dtype)
     with working(f"deploying {what}") as progress:
-        naming = Naming(prefix)
-        subject, target, name = _subject(what, candidate, overrides or [], mcu, dtype)
-        made = writing.deploy(subject, target, output or Path(name if prefix == PREFIX else f"deploy-{prefix}"), naming)
+        naming = Naming(names.prefix)
+        subject, target, name = _subject(what, candidate, overrides or [], mcu, dtype, own=own)
+        made = writing.deploy(
+            subject, target, output or Path(name if naming == PLAIN else f"deploy-{naming.prefix}"), naming
+        )
         files, failed = _exchanged(made, wanted)
         if made.over:
             say(f"does not fit {made.target.title}: it takes {over_text(made)}")
@@ -152,25 +169,27 @@ def _next(made: Deployed, shown: Verified | None, what: str, mcu: str | None) ->
 
 
 def _subject(
-    what: str, candidate: str | None, overrides: list[str], mcu: str | None, dtype: str
+    what: str, candidate: str | None, overrides: list[str], mcu: str | None, dtype: str, *, own: OwnWeights
 ) -> tuple[Deployable, Target, str]:
     """The network, the chip, and what its folder is called unless someone says."""
     from nascompile.run.deployment import run_and_number
 
     result = run_and_number(what)
     if result is None:
-        return _of_space(what, candidate, overrides, mcu, dtype)
+        return _of_space(what, candidate, overrides, mcu, lambda one: own.subject(one, dtype))
     if candidate is not None:
         message = f"`{candidate}` says nothing about a network of a run"
         raise NascompileError.of("bad-option", message, "give RUN#K alone, or SPACE CANDIDATE")
+    if own != OwnWeights():
+        message = "the weights of a network of a run are the run's"
+        raise NascompileError.of("bad-option", message, "give --weights and --calibrate with SPACE CANDIDATE")
     return _of_run(*result, mcu, dtype)
 
 
 def _of_space(
-    space: str, line: str | None, overrides: list[str], mcu: str | None, dtype: str
+    space: str, line: str | None, overrides: list[str], mcu: str | None, subject: Callable[[Candidate], Deployable]
 ) -> tuple[Deployable, Target, str]:
     from nascompile.api import compile as compile_program
-    from nascompile.deploy.deployable import untrained
     from spaces.program.candidate import chosen_candidate
 
     if mcu is None:
@@ -178,7 +197,7 @@ def _of_space(
     target = load_target(mcu)
     line, overrides = split_line(line, overrides)
     candidate = chosen_candidate(compile_program(space, mcu=target, overrides=overrides, tables=False), line)
-    return untrained(candidate, dtype), target, f"deploy-{candidate.space}"
+    return subject(candidate), target, f"deploy-{candidate.space}"
 
 
 def _of_run(path: Path, number: int | None, mcu: str | None, dtype: str) -> tuple[Deployable, Target, str]:
