@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from solvers.base import Progress, solve
 from solvers.sets.relaxed_set import AnySet, load_set
-from spaces.errors import UnitError
+from spaces.errors import NascompileError, UnitError
 from spaces.language.reader import load_space
 from spaces.language.space import Space
 from spaces.program.compile import compile_space
@@ -39,6 +39,7 @@ def compile(
     macs: Quantity = None,
     latency: Quantity = None,
     latency_profile: str | Path | LatencyProfile | None = None,
+    latency_runtime: str | None = None,
     ram_model: str | None = None,
     runtime: str | None = None,
     ships: str | None = None,
@@ -56,9 +57,11 @@ def compile(
         macs: limit on multiply-accumulates.
         latency: limit on the latency, text such as `"50 ms"` or nanoseconds.
         latency_profile: name or file of a latency profile. Where latency is limited, the MCU's own by default, or one
-            of the same core, its cycles taken at the MCU's clock (`stm32h747@216MHz`); `auto` takes it in any case.
-            `nascompile-c`, the default with that runtime, is of our own C on the MCU's core, in estimated cycles
-            without wait states, on an M7 at one cycle an instruction.
+            of the same core that knows all operators of the space, its cycles taken at the MCU's clock
+            (`x-cube-ai-m7@216MHz`); `auto` takes it in any case. `nascompile-c`, the default with that runtime, is of
+            our own C on the MCU's core, in estimated cycles without wait states, on an M7 at one cycle an instruction.
+        latency_runtime: of which runtime that profile is: `x-cube-ai`, `tflite-micro`, ...; see `nascompile latency
+            list`. With it there is always a profile.
         ram_model: `pingpong` or `liveness`; the space's own by default.
         runtime: what the ROM counts: `ebs` (default), weights and biases as EBS Eq. 3, or `nascompile-c`, the bytes of
             the C that `nascompile deploy` writes, as measured on the MCU's core; with that the RAM is `liveness` by
@@ -91,7 +94,17 @@ def compile(
         found = find_runtime(runtime or DEFAULT, target, dtype)
     budgets = budgets_of(target, found.stack, rom=rom, ram=ram, flops=flops, macs=macs, latency=latency)
     limited = budgets.latency is not None or any("latency" in c.names for c in source.constraints)
-    profile = _profile(latency_profile, target, dtype, found, limited)
+    if latency_runtime is not None and latency_profile not in (None, "auto"):
+        raise NascompileError.of(
+            "bad-option", "a latency profile is of one runtime: latency_runtime beside it says nothing",
+            "give one of --latency-profile and --latency-runtime",
+        )  # fmt: skip
+    if latency_profile == "auto" or (latency_profile is None and (limited or latency_runtime is not None)):
+        profile = _auto_profile(source, target, found, latency_runtime)
+    elif isinstance(latency_profile, str | Path):
+        profile = _named_profile(latency_profile, target, dtype)
+    else:
+        profile = latency_profile
     name = target.name if target else ""
     return compile_space(
         source, budgets, target=name, ram_model=ram_model, runtime=found, latency=profile, tables=tables
@@ -108,6 +121,7 @@ def reduce(
     macs: Quantity = None,
     latency: Quantity = None,
     latency_profile: str | Path | LatencyProfile | None = None,
+    latency_runtime: str | None = None,
     ram_model: str | None = None,
     runtime: str | None = None,
     ships: str | None = None,
@@ -138,23 +152,26 @@ def reduce(
     """
     program = compile(
         space, mcu=mcu, rom=rom, ram=ram, flops=flops, macs=macs, latency=latency, latency_profile=latency_profile,
-        ram_model=ram_model, runtime=runtime, ships=ships, overrides=overrides,
+        latency_runtime=latency_runtime, ram_model=ram_model, runtime=runtime, ships=ships, overrides=overrides,
     )  # fmt: skip
     return solve(program, solver, progress, None if max_memory is None else parse_bytes(max_memory))
 
 
-def _profile(
-    given: str | Path | LatencyProfile | None, target: Target | None, dtype: str, runtime: Runtime, limited: bool
+def _auto_profile(
+    space: Space, target: Target | None, runtime: Runtime, latency_runtime: str | None
 ) -> LatencyProfile | None:
-    """The profile that was given; where latency is limited or `auto` was given, the runtime's or the target's."""
-    if not isinstance(given, str | Path) and not (given is None and limited):
-        return given
+    """The profile of the runtime that was named, else of the one whose bytes are counted, else of the target."""
     from spaces.costs.latency_profiles import named_profile, profile_for
+    from spaces.program.priced import prices
 
-    if given in (None, "auto"):
-        if runtime.profiles:
-            return named_profile(runtime.profiles, target, dtype)
-        return profile_for(target) if target else None
+    if latency_runtime is None and runtime.profiles:
+        return named_profile(runtime.profiles, target, space.settings.dtype)
+    return profile_for(target, space.settings.dtype, latency_runtime, lambda profile: prices(profile, space))
+
+
+def _named_profile(given: str | Path, target: Target | None, dtype: str) -> LatencyProfile:
+    from spaces.costs.latency_profiles import named_profile
+
     return named_profile(given, target, dtype)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,6 +52,10 @@ class FitOptions:
     ] = None
     clock: Annotated[str | None, typer.Option("--clock", help="Clock while measuring: 128MHz.", metavar="HZ")] = None
     core: Annotated[str, typer.Option("--core", help="Core of the processor: Cortex-M33.", metavar="CORE")] = ""
+    runtime: Annotated[
+        str, typer.Option("--runtime", help="What ran the networks: x-cube-ai, tflite-micro, ...", metavar="NAME")
+    ] = ""
+    version: Annotated[str, typer.Option("--runtime-version", help="Its version.", metavar="TEXT")] = ""
     dtype: Annotated[
         str | None,
         typer.Option(
@@ -113,6 +117,8 @@ def fit(options: FitOptions) -> None:
             "source": options.source.strip() or measurements.name,
         }  # fmt: skip
         found = fit_profile(data, name, **about, clock_hz=clock_hz, seed=options.seed)
+    ran = replace(found.profile, runtime=options.runtime.strip(), version=options.version.strip())
+    found = replace(found, profile=ran)
     write_profile(found.profile, path)
     if options.as_json:
         emit_json({**_fit_data(found), "file": str(path)})
@@ -253,11 +259,16 @@ def list_profiles(as_json: Json = False) -> None:
     if as_json:
         emit_json([_profile_data(profile) for profile in found])
         return
-    rows = table("name", "core", ">MHz", "type", "unit", ">held out", ">median error", ">90th percentile", "~source")
+    rows = table(
+        "name", "runtime", "version", "core", ">MHz", "type", "unit", ">boards", ">held out", ">median error",
+        ">90th percentile", "~source",
+    )  # fmt: skip
     for p in found:
         clock = f"{p.clock_hz / 1e6:g}" if p.clock_hz else "-"
         errors = (str(p.error.rows), f"{p.error.median:.3g} %", f"{p.error.p90:.3g} %") if p.error else ("-", "-", "-")
-        rows.add_row(escape(p.name), escape(p.core or "-"), clock, p.dtype, p.unit, *errors, escape(p.source))
+        about = (escape(text or "-") for text in (p.name, p.runtime, p.version, p.core))
+        boards = str(p.boards) if p.boards else "-"
+        rows.add_row(*about, clock, p.dtype, p.unit, boards, *errors, escape(p.source))
     print_table(rows)
 
 
@@ -278,13 +289,17 @@ def _profile_data(profile: LatencyProfile) -> dict[str, Any]:
     return {
         "name": profile.name,
         "dtype": profile.dtype,
+        "runtime": profile.runtime,
+        "version": profile.version,
         "core": profile.core,
         "clock_hz": profile.clock_hz,
         "source": profile.source,
+        "boards": profile.boards,
         "unit": profile.unit,
         "network": profile.network,
         "kinds": {kind: vars(terms) for kind, terms in profile.kinds.items()},
         "default": vars(profile.default) if profile.default else None,
+        "guessed": list(profile.guessed),
         "table": profile.table,
         "loops": profile.loops,
         "error": vars(profile.error) if profile.error else None,

@@ -84,6 +84,14 @@ class Limits:
             metavar="NAME",
         ),
     ] = None
+    latency_runtime: Annotated[
+        str | None,
+        typer.Option(
+            "--latency-runtime",
+            help="Take a latency profile of this runtime: x-cube-ai, tflite-micro, plumerai, hale or nascompile-c.",
+            metavar="NAME",
+        ),
+    ] = None
     ram_model: Annotated[
         str | None,
         typer.Option(

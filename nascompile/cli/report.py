@@ -74,7 +74,12 @@ def report(fs: AnySet, attribute: bool = True, target: Target | None = None) -> 
 def profile_data(profile: LatencyProfile) -> dict[str, Any]:
     """Where latencies come from and how wrong they are, as plain data."""
     stated = asdict(profile.error) if profile.error else None
-    return {"name": profile.name, "source": profile.source, "unit": profile.unit, "error": stated}
+    about = {"runtime": profile.runtime, "version": profile.version, "core": profile.core, "boards": profile.boards}
+    guessed = list(profile.guessed)
+    return {
+        "name": profile.name, "source": profile.source, "unit": profile.unit, "error": stated, **about,
+        "guessed": guessed,
+    }  # fmt: skip
 
 
 def profile_text(data: dict[str, Any]) -> str:
@@ -92,7 +97,12 @@ def profile_text(data: dict[str, Any]) -> str:
     elif counted:
         wrong += " in estimated cycles, no wait states"
     moved = ", its cycles taken at this clock" if "@" in data["name"] and not counted else ""
-    return f"latencies are estimates by the profile {data['name']}: {wrong}{moved}"
+    ran = " ".join(filter(None, (data["runtime"], data["version"]))) if not counted else ""
+    ran = f" (of {ran} on {data['boards']} board{'s' * (data['boards'] != 1)})" if ran and data["boards"] else ""
+    kinds = [kind for kind in data["guessed"] if kind != "default"]
+    kinds += ["all others"] if "default" in data["guessed"] else []
+    guessed = f"; guesses for want of measurements: {', '.join(kinds)}" if kinds else ""
+    return f"latencies are estimates by the profile {data['name']}{ran}: {wrong}{moved}{guessed}"
 
 
 def _variant(fs: AnySet, position: int) -> dict[str, Any]:

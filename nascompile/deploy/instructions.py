@@ -87,7 +87,13 @@ def instruction_profile(core: str, dtype: str, folder: Path, date: str) -> Fit:
         f"-icount shift=3, {date}; instructions are not cycles"
     )
     name = profile_name(core, dtype)
-    return fit_profile(read_operators(counted_operators(folder), core), name, core=core, source=source)
+    return _our_own(fit_profile(read_operators(counted_operators(folder, core)), name, core=core, source=source))
+
+
+def _our_own(found: Fit) -> Fit:
+    """The fit of a profile that names its runtime and, as the version, the compiler."""
+    version = f"gcc {compiler_version().rsplit(' ', 2)[-2]}"
+    return replace(found, profile=replace(found.profile, runtime=NascompileC.name, version=version))
 
 
 def cycle_profile(core: str, dtype: str, folder: Path, date: str) -> Fit | None:
@@ -118,7 +124,7 @@ def cycle_profile(core: str, dtype: str, folder: Path, date: str) -> Fit | None:
         f"counted by qemu-system-arm -M {CORES[core].machine}, {date}, times {costs.source}"
     )
     estimated = replace(data, latency=np.array(amounts), unit="estimated cycles")
-    return fit_profile(estimated, f"{profile_name(core, dtype)}-cycles", core=core, source=source)
+    return _our_own(fit_profile(estimated, f"{profile_name(core, dtype)}-cycles", core=core, source=source))
 
 
 def kernel_call(call: Call) -> KernelCall:

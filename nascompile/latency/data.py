@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spaces.costs.latency import LatencyError, Unit
+from spaces.costs.latency import NARROWER, LatencyError, Unit
 from spaces.errors import CandidateError, Diagnostic, Span, did_you_mean
 from spaces.program.candidate import Candidate, parse_candidate
 from spaces.program.graph import Program
@@ -102,8 +102,9 @@ def features(candidate: Candidate) -> dict[str, tuple[int, int, int]]:
     sums: dict[str, tuple[int, int, int]] = {}
     for step in candidate.steps:
         for op in executed(step.ops, step.x.shape):
-            macs, outputs, ops = sums.get(op.kind, (0, 0, 0))
-            sums[op.kind] = macs + op.macs, outputs + op.outputs, ops + 1
+            kind = NARROWER.get(op.kind, op.kind)
+            macs, outputs, ops = sums.get(kind, (0, 0, 0))
+            sums[kind] = macs + op.macs, outputs + op.outputs, ops + 1
     return sums
 
 

@@ -19,15 +19,18 @@ from spaces.operators.kernel import instruction_set
 from spaces.runtimes.base import Runtime
 from spaces.runtimes.kernels import UnknownKernel
 from spaces.runtimes.nascompile_c import NascompileC
-from spaces.runtimes.tflite_micro import TfliteMicro
+from spaces.runtimes.tflite_micro import STEM, TfliteMicro
 from spaces.tensors import Shape
 from spaces.units import format_hz
 
-__all__ = ["UNITS", "LatencyError", "LatencyProfile", "StatedError", "Terms", "Unit"]
+__all__ = ["NARROWER", "UNITS", "LatencyError", "LatencyProfile", "StatedError", "Terms", "Unit"]
 
 Unit = Literal["ns", "cycles", "estimated cycles", "instructions"]
 UNITS: tuple[Unit, ...] = ("ns", "cycles", "estimated cycles", "instructions")
 _SECOND = 10**9
+
+#: Kinds that a profile may price apart: without terms of their own they take those of the wider kind.
+NARROWER = {STEM: "conv"}
 
 
 class LatencyError(NascompileError):
@@ -87,6 +90,8 @@ class LatencyProfile:
     Args:
         name: the name it is asked for by; the name of the target that it belongs to.
         dtype: data type of the operators, `int8` or `float32`.
+        runtime: what ran the operators: `x-cube-ai`, `tflite-micro`, ...; empty if unknown.
+        version: of the runtime.
         core: of the processor.
         clock_hz: its clock during the measurements, in hertz; 0 if unknown.
         source: where the measurements come from.
@@ -100,6 +105,9 @@ class LatencyProfile:
         error: how wrong it is; None if nobody measured that.
         loops: per C kernel of `nascompile deploy`, what an iteration of each of its loops takes, see
             `spaces.operators.kernel.CFunction`; a profile has these, or `kinds`, `default` and `table`.
+        boards: number of boards that were measured; 0 if unknown.
+        guessed: kinds whose terms no measurement carries, `default` for any not named: they are those of our own C,
+            times what the runtime takes of the others.
 
     Example:
         >>> conv = Terms(mac=Fraction("42.5"))
@@ -124,6 +132,10 @@ class LatencyProfile:
     table: Mapping[str, Mapping[str, Fraction | int]] = field(default_factory=dict, hash=False)
     error: StatedError | None = None
     loops: Mapping[str, Mapping[str, Fraction]] = field(default_factory=dict, hash=False)
+    runtime: str = ""
+    version: str = ""
+    boards: int = 0
+    guessed: tuple[str, ...] = ()
 
     @property
     def network_ns(self) -> int:
@@ -148,12 +160,13 @@ class LatencyProfile:
         Raises:
             LatencyError: the profile covers no such kind (`latency-no-kind`).
         """
-        measured = self.table.get(kind, {}).get(shape_key)
+        names = (kind, NARROWER.get(kind, kind))
+        measured = next((self.table[k][shape_key] for k in names if shape_key in self.table.get(k, ())), None)
         if measured is not None:
             return self._ns(Fraction(measured))
-        terms = self.kinds.get(kind, self.default)
+        terms = next((self.kinds[k] for k in names if k in self.kinds), self.default)
         if terms is None:
-            raise self._no_kind(kind, shape_key)
+            raise self._no_kind(names[1], shape_key)
         return self._ns(terms.of(macs, outputs))
 
     def call_amount(self, call: KernelCall) -> Fraction:
@@ -177,8 +190,8 @@ class LatencyProfile:
         return self._ns(self.call_amount(call))
 
     @property
-    def runtime(self) -> type[Runtime]:
-        """The runtime whose operators, or loops, it prices."""
+    def model(self) -> type[Runtime]:
+        """What says which operators, or loops, it prices."""
         return NascompileC if self.loops else TfliteMicro
 
     def layer_ns(self, ops: Ops, x: Shape) -> int:
@@ -201,7 +214,7 @@ class LatencyProfile:
             3000
         """
         try:
-            return self.runtime.latency(self, ops, x)
+            return self.model.latency(self, ops, x)
         except UnknownKernel as kind:
             raise self._no_kind(str(kind), "") from None
 
@@ -229,7 +242,8 @@ class LatencyProfile:
     def _ns(self, amount: Fraction) -> int:
         if self.unit != "ns" and not self.clock_hz:
             message = f"the latency profile `{self.name}` counts {self.unit}, and no clock says how long one takes"
-            raise LatencyError.of("latency-no-clock", message, "name an MCU with --mcu")
+            hint = "name an MCU with --mcu; a target file of your own has its `clock`"
+            raise LatencyError.of("latency-no-clock", message, hint)
         ns = amount * _SECOND / self.clock_hz if self.unit != "ns" else amount
         return (2 * ns.numerator + ns.denominator) // (2 * ns.denominator)
 

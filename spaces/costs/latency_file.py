@@ -2,7 +2,9 @@
 
 name: my_board
 dtype: int8                  # of the operators: int8, int16, float16 or float32
-core: Cortex-M33             # optional, as are clock, source, unit, network, default, table, error
+runtime: tflite-micro        # what ran them, and its version; optional, as are core, clock, source, unit, network,
+version: "2.4"               # default, table, error, boards (how many were measured) and guessed
+core: Cortex-M33
 clock: 128 MHz
 source: own measurements
 unit: ns                     # or `cycles` of the clock, or `estimated cycles`, or `instructions`
@@ -11,6 +13,7 @@ kinds:                       # per multiply-accumulate, per output element, per 
   conv: {mac: 42.6}
   add: {output: 1852, op: 300}
 default: {op: 500}           # of kinds not named; without it they are an error
+guessed: [default]           # kinds whose terms no measurement carries
 table:                       # measured operators, looked up first; input-window-output
   conv: {1x49x10-10x4s2x2-84x25x5: 17_200_000}
 error: {median: 0.5, p90: 1.4, spearman: 0.99, rows: 110, how: 10-fold cross-validation}
@@ -71,6 +74,20 @@ def _figure(value: Any, info: ValidationInfo) -> float:
     return value
 
 
+def _boards(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise Mistake("wrong-value", f"`boards` cannot be {show(value)}", "boards is a whole number from 1")
+    return value
+
+
+def _guessed(value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        hint = "for example `[avg_pool, default]`"
+        raise Mistake("wrong-type", f"`guessed` must list kinds, not {show(value)}", hint)
+    return value
+
+
+_WORDS: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
 _Number = Annotated[Fraction, PlainValidator(_number), WithJsonSchema({"type": "number", "minimum": 0})]
 _Figure = Annotated[float, PlainValidator(_figure), WithJsonSchema({"type": "number"})]
 _Rows = Annotated[dict[str, _Number], mapping("map shapes to times", "{1x49x10-10x4s2x2-84x25x5: 17_200_000}")]
@@ -118,9 +135,14 @@ class ProfileKeys(Keys):
         examples=["my_board"], description="of the target that it belongs to"
     )
     dtype: Annotated[DType, among(DTYPES)] = Field(examples=["int8"], description="of the operators")
+    runtime: Text = Field(default_factory=str, description="what ran the networks: x-cube-ai, tflite-micro, ...")
+    version: Text = Field(default_factory=str, description="of the runtime")
     core: Text = Field(default_factory=str, description="of the processor")
     clock: Clock = Field(default_factory=int, description="during the measurements")
     source: Text = Field(default_factory=str, description="where the measurements come from")
+    boards: Annotated[int, PlainValidator(_boards), WithJsonSchema({"type": "integer", "minimum": 1})] = Field(
+        default=0, description="how many were measured"
+    )
     unit: Annotated[Unit, among(UNITS)] = Field(default="ns", description="of the numbers")
     network: _Number = Field(default_factory=Fraction, description="per network, besides its operators")
     kinds: Annotated[dict[str, Annotated[TermsKeys, _GIVES]], mapping("be a mapping", "{conv: {mac: 42.6}}")] = Field(
@@ -128,6 +150,9 @@ class ProfileKeys(Keys):
     )
     default: Annotated[TermsKeys | None, _GIVES] = Field(
         default=None, description="of kinds not named; without it they are an error"
+    )
+    guessed: Annotated[list[str], PlainValidator(_guessed), WithJsonSchema(_WORDS)] = Field(
+        default=[], description="kinds, and `default`, whose terms no measurement carries"
     )
     table: Annotated[dict[str, _Rows], mapping("be a mapping", "{conv: {1x49x10-10x4s2x2-84x25x5: 17_200_000}}")] = (
         Field(default={}, description="measured operators, looked up first; input-window-output")
@@ -145,8 +170,6 @@ class ProfileKeys(Keys):
         if not any(data.get(key) for key in (*_KINDS, "loops")) and "default" not in data:
             hint = "add for example `kinds: {conv: {mac: 42.6}}`"
             yield Mistake("missing-key", "the profile says nothing about operators", hint)
-        if str(data.get("unit")).strip() == "cycles" and "clock" not in data:
-            yield Mistake("missing-key", "cycles need a `clock`", "add for example `clock: 128 MHz`", ("unit",))
         found, others = data.get("loops"), [key for key in _KINDS if key in data]
         if isinstance(found, dict):
             if found and others:
@@ -162,6 +185,7 @@ class ProfileKeys(Keys):
         values["kinds"] = {kind: Terms(**dict(terms)) for kind, terms in self.kinds.items()}
         values["default"] = self.default and Terms(**dict(self.default))
         values["error"] = self.error and StatedError(**dict(self.error))
+        values["guessed"] = tuple(self.guessed)
         return LatencyProfile(clock_hz=values.pop("clock"), **values)
 
 
@@ -224,13 +248,17 @@ def profile_text(profile: LatencyProfile) -> str:
         default: {mac: 4.25}
     """
     lines = [f"name: {_quoted(profile.name)}", f"dtype: {profile.dtype}"]
+    lines += [f"runtime: {_quoted(profile.runtime)}"] if profile.runtime else []
+    lines += [f"version: {_quoted(profile.version)}"] if profile.version else []
     lines += [f"core: {_quoted(profile.core)}"] if profile.core else []
     lines += [f"clock: {format_hz(profile.clock_hz)}"] if profile.clock_hz else []
     lines += [f"source: {_quoted(profile.source)}"] if profile.source else []
+    lines += [f"boards: {profile.boards}"] if profile.boards else []
     lines += [f"unit: {profile.unit}", f"network: {_decimal(profile.network)}"]
     if profile.kinds:
         lines += ["kinds:", *(f"  {_quoted(kind)}: {_terms_text(terms)}" for kind, terms in profile.kinds.items())]
     lines += [f"default: {_terms_text(profile.default)}"] if profile.default else []
+    lines += [f"guessed: [{', '.join(map(_quoted, profile.guessed))}]"] if profile.guessed else []
     lines += _table_lines(profile)
     if profile.loops:
         lines += ["loops:", *(f"  {kernel}: {_loops_text(each)}" for kernel, each in profile.loops.items())]

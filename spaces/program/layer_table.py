@@ -234,7 +234,7 @@ class LayerTable:
         x, own = self.tensors[number], self.space.settings.dtype
         check_rank(spec, x)
         alike = None
-        summed = self.runtime.per_operator and (self.latency is None or self.latency.runtime.per_operator)
+        summed = self.runtime.per_operator and (self.latency is None or self.latency.model.per_operator)
         if summed and DTYPES[x.dtype] == DTYPES[own]:
             self._check_dtype(spec, own)
             made = CellPatterns(edges, self.space.settings, self.runtime, self.latency)

@@ -17,14 +17,18 @@ from spaces.runtimes.base import Prices, Runtime
 from spaces.targets.target import Target
 from spaces.tensors import Shape
 
-__all__ = ["ExecutedOp", "TfliteMicro", "executed", "shape_key"]
+__all__ = ["STEM", "ExecutedOp", "TfliteMicro", "executed", "shape_key"]
+
+#: A convolution of so few input channels that kernels cannot take several at once: the first of most networks.
+STEM = "stem"
+_FEW = 4
 
 
 class ExecutedOp(NamedTuple):
     """An operator that a device runs.
 
     Args:
-        kind: operator kind, as `Op.kind`.
+        kind: operator kind, as `Op.kind`; or `STEM`.
         macs: multiply-accumulates.
         outputs: elements it writes.
         shape_key: what a latency table knows it by; see `shape_key`.
@@ -58,7 +62,8 @@ def executed(ops: Ops, x: Shape) -> tuple[ExecutedOp, ...]:
     * Two operators without weights that do the same to the same operand are one.
     * A ReLU is part of the operator before it if nothing else reads that one's output. The operator before a layer's
       input lies in an earlier layer and is taken to be one that can.
-    * A convolution with a 1x1 window is pointwise; one with a group per input channel is depthwise.
+    * A convolution with a 1x1 window is pointwise; one with a group per input channel is depthwise; any other of less
+      than four input channels is a stem.
     * A sum of k operands is k - 1 additions; an operator of another kind with k > 1 operands adds them first, but for
       concatenations and products, which are one operator each.
     * An activation that is no clamp (hard swish, hard sigmoid) is an operator of its own.
@@ -126,7 +131,9 @@ class _Graph:
         if not kind.joins:
             yield from [_elementwise(ADD.name, x)] * (len(operands) - 1)
         if not kind.view:
-            yield ExecutedOp(kind.runs_as(op, x), op.macs, op.out.size, shape_key(x, op))
+            runs_as = kind.runs_as(op, x)
+            runs_as = STEM if runs_as == "conv" and x.channels < _FEW else runs_as
+            yield ExecutedOp(runs_as, op.macs, op.out.size, shape_key(x, op))
         if not _is_clamp(op.activation):
             yield _elementwise(op.activation, op.out)
 

@@ -267,7 +267,7 @@ def kinds(ops: Ops, x: Shape) -> list[str]:
 
 def test_what_a_device_runs() -> None:
     x = Shape(8, 6, 6)
-    assert kinds(lower("fire", x, squeeze=2, expand=4), x) == ["pointwise", "pointwise", "conv", "concat"]
+    assert kinds(lower("fire", x, squeeze=2, expand=4), x) == ["pointwise", "pointwise", "stem", "concat"]
     assert kinds(lower("inverted_residual", x, filters=8, squeeze=4, activation="hard_swish"), x) == [
         "pointwise", "hard_swish", "depthwise", "hard_swish", "global_avg_pool", "linear", "linear", "hard_sigmoid",
         "mul", "pointwise", "add",

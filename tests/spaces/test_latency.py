@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,11 +15,13 @@ from spaces.blocks.depthwise import depthwise
 from spaces.blocks.preact_residual import preact_residual
 from spaces.costs.latency import LatencyError, LatencyProfile, StatedError, Terms
 from spaces.costs.latency_file import check_name, profile_text, read_profile, write_profile
-from spaces.costs.latency_profiles import load_profile, named_profile, profiles
+from spaces.costs.latency_profiles import latency_runtimes, load_profile, named_profile, profile_for, profiles
 from spaces.errors import FileError
+from spaces.language.reader import load_space
 from spaces.operators import LOOPS, KernelCall, Op
 from spaces.operators.shuffle import shuffle_op
 from spaces.operators.split import split_op
+from spaces.program.priced import prices
 from spaces.runtimes.tflite_micro import executed, shape_key
 from spaces.targets.catalogue import catalogue, load_target
 from spaces.tensors import Shape
@@ -261,7 +264,8 @@ def test_all_mistakes_at_once_with_their_places() -> None:
         ("dtype: int8\nkinds: {a: {}}\n", "missing-key", "the key `name` is missing"),
         ("name: a\nkinds: {a: {}}\n", "missing-key", "the key `dtype` is missing"),
         ("name: a\ndtype: int8\n", "missing-key", "the profile says nothing about operators"),
-        (GOOD + "unit: cycles\n", "missing-key", "cycles need a `clock`"),
+        (GOOD + "boards: 0\n", "wrong-value", "`boards` cannot be `0`"),
+        (GOOD + "guessed: add\n", "wrong-type", "`guessed` must list kinds"),
         (GOOD + "network:\n", "wrong-type", "`network` must be a number, not nothing"),
         (GOOD + "network: true\n", "wrong-type", "`network` must be a number, not `True`"),
         (GOOD + "default: 3\n", "wrong-type", "`default` must give terms, not `3`"),
@@ -292,16 +296,44 @@ def test_names_that_no_file_could_hold_are_refused() -> None:
 # The library
 
 
-def test_every_measured_profile_of_the_library_is_named_after_a_target_and_states_its_error() -> None:
-    measured = [name for name in profiles() if not name.startswith("nascompile-c-")]
-    assert set(measured) >= {"nrf5340", "stm32h747"}
-    for name in measured:
+def test_every_profile_of_the_library_says_what_ran_where_and_how_wrong_it_is() -> None:
+    for name in profiles():
         profile = load_profile(name)
-        target = load_target(name)
-        assert (profile.name, profile.core) == (target.name, target.core)
-        assert profile.clock_hz <= target.clock_hz
-        assert profile.source
+        assert profile.runtime in latency_runtimes()
+        assert profile.version
         assert profile.error is not None
+        if name in ("nrf5340", "stm32h747"):
+            target = load_target(name)
+            assert (profile.name, profile.core) == (target.name, target.core)
+            assert profile.clock_hz <= target.clock_hz
+        elif not profile.loops:
+            assert name.rpartition("-")[0] == profile.runtime
+            assert (profile.unit, profile.clock_hz) == ("cycles", 0)
+            assert all(terms.output and (terms.mac or terms.op) for terms in profile.kinds.values())
+            assert "default" in profile.guessed
+            assert profile.default is not None
+
+
+def test_auto_takes_the_runtime_that_is_named_and_never_what_cannot_price_the_space() -> None:
+    nrf, st, nordic = (load_target(name) for name in ("nrf5340", "stm32u585", "nrf52840"))
+    cells, dscnn = load_space("nasbench201", ["dtype=int8"]), load_space("dscnn", ["dtype=int8"])
+    taken = [profile_for(nrf, "int8", None, lambda p, space=space: prices(p, space)) for space in (cells, dscnn)]
+    assert [p and p.name for p in taken] == ["nrf5340", "plumerai-m33@128MHz"]
+    named = [profile_for(st, "int8", name) for name in (None, "HALE", "x_cube_ai", "nascompile-c")]
+    assert [p and p.runtime for p in named] == ["x-cube-ai", "hale", "x-cube-ai", "nascompile-c"]
+    other = profile_for(nordic, "int8")  # no chip of ST
+    assert other is not None
+    assert (other.name, other.boards) == ("tflite-micro-m4@64MHz", 1)
+
+
+def test_a_stem_is_priced_as_such_or_as_a_convolution() -> None:
+    profile = LatencyProfile("mine", "int8", kinds={"conv": Terms(mac=Fraction(2))})
+    both = replace(profile, kinds={**profile.kinds, "stem": Terms(mac=Fraction(5))})
+    for channels, expected in ((3, 5), (4, 2)):
+        x = Shape(channels, 8, 8)
+        (op,) = conv(x, filters=2)
+        assert profile.layer_ns((op,), x) == 2 * op.macs
+        assert both.layer_ns((op,), x) == expected * op.macs
 
 
 def test_every_profile_of_our_own_c_covers_all_kernels_and_says_what_it_is() -> None:

@@ -1,0 +1,54 @@
+"""Whether a latency profile knows every kind of operator that a space may have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spaces.language.space import Space
+from spaces.program.lowering import lower_chain
+from spaces.program.variants import Variant, unroll
+from spaces.tensors import Infeasible
+
+if TYPE_CHECKING:
+    from spaces.costs.latency import LatencyProfile
+
+__all__ = ["prices"]
+
+#: Of so many variants, evenly among all, networks are looked at.
+_VARIANTS = 6
+
+
+def prices(profile: LatencyProfile, space: Space) -> bool:
+    """Whether a profile prices the operators of networks in which every option of every decision occurs.
+
+    Networks, not options, are lowered: so a kind that only two options together bring about may escape, and is then an
+    error when the space is compiled.
+
+    Example:
+        >>> from spaces.costs.latency_profiles import load_profile
+        >>> from spaces.language.reader import load_space
+        >>> [prices(load_profile("nrf5340"), load_space(name)) for name in ("nasbench201", "dscnn")]
+        [True, False]
+    """
+    if profile.default is not None:
+        return True
+    variants = unroll(space)
+    step = max(1, len(variants) // _VARIANTS)
+    return all(_prices_variant(profile, space, variant) for variant in {*variants[::step], variants[-1]})
+
+
+def _prices_variant(profile: LatencyProfile, space: Space, variant: Variant) -> bool:
+    from spaces.costs.latency import LatencyError
+
+    for k in range(max((len(d.options) for d in variant.decisions), default=1)):
+        chosen = {d.label: d.options[min(k, len(d.options) - 1)] for d in variant.decisions}
+        try:
+            for layer in lower_chain(space, variant, {**variant.constants, **chosen}):
+                profile.layer_ns(layer.ops, layer.x.shape)
+        except Infeasible:
+            continue
+        except LatencyError as error:
+            if any(d.code == "latency-no-kind" for d in error.diagnostics):
+                return False
+            continue  # no clock: that is another matter
+    return True
