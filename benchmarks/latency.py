@@ -2,7 +2,7 @@
 
     python benchmarks/latency.py -o instructions.csv                # 50 networks on two cores; some minutes, resumable
     python benchmarks/latency.py -o instructions.csv --report
-    python benchmarks/latency.py --measured ../shared/data/mcu      # ranks against two boards; needs no toolchain
+    python benchmarks/latency.py --boards ../shared/data/mcu        # errors on boards left out; a minute or two
 
 Networks are drawn from the library's spaces (at most 2 MB of ROM, 1 MB of RAM, 40 M MACs, so that the emulator takes
 seconds; some with smaller inputs), get random weights, become C by the same code as `nascompile deploy`, are built, run
@@ -16,14 +16,15 @@ import csv
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from itertools import cycle, islice
+from collections.abc import Iterator, Sequence
+from itertools import combinations, cycle, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import nascompile as nc
+from spaces.costs.latency import LatencyError
 from spaces.program.candidate import Candidate
 
 #: Spaces, and smaller inputs for those of many MACs.
@@ -135,11 +136,68 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
         yield from csv.DictReader(file)
 
 
+def boards(data: Path) -> None:
+    """Errors of runtimes' profiles on boards left out: as they are, and calibrated by one and by two networks."""
+    from board_profiles import PUBLISHER, RUNTIMES, read_rows
+    from scipy.stats import kendalltau
+
+    from nascompile.latency.boards import fit_boards
+    from nascompile.latency.calibrate import Measurement, calibrate
+    from spaces.costs.latency import LatencyProfile
+    from spaces.program.candidate import parse_candidate
+
+    rows = read_rows(data)
+    networks = {n: parse_candidate(nc.compile(f"mlperf_{n}", tables=False), "") for n in ("kws", "ic", "vww", "ad")}
+    hz = 100_000_000
+    print("runtime       core         board                  n  as it is  by one (median, p90)  by two  Kendall  MACs")
+    for ours in RUNTIMES.values():
+        for core in ours.shipped:
+            mine = [r for r in rows if (r.runtime, r.core, r.publisher) == (ours.runtime, core, PUBLISHER)]
+            for board in dict.fromkeys(r.board for r in mine):
+                told = [r for r in mine if r.board == board]
+                rest = [r for r in rows if r not in told]
+                if not any(r.runtime == ours.runtime for r in rest) or not any(r.core == core for r in rest):
+                    print(f"{ours.runtime:13} {core:12} {board:20} {len(told):3}  alone of its runtime or core")
+                    continue
+                empty = LatencyProfile("left-out", "int8", core, hz, runtime=ours.runtime)
+                profile = fit_boards(rest).profile(empty, PUBLISHER)
+                real = {r.network: r.cycles / hz * 1e9 for r in told}
+
+                def off(made: LatencyProfile, names: Sequence[str], real: dict[str, float] = real) -> list[float]:
+                    found = [sum(made.layer_ns(s.ops, s.x.shape) for s in networks[n].steps) for n in names]
+                    return [100 * abs(ns / real[n] - 1) for n, ns in zip(names, found, strict=True)]
+
+                told_by: list[list[float]] = []
+                for k in (1, 2):
+                    each: list[float] = []
+                    for known in combinations(real, k):
+                        given = [Measurement(n, networks[n], round(real[n])) for n in known]
+                        try:
+                            made = calibrate(profile, given, "board").profile
+                        except LatencyError:  # the two contradict each other
+                            continue
+                        each += off(made, [n for n in real if n not in known])
+                    told_by.append(each)
+                found = [sum(profile.layer_ns(s.ops, s.x.shape) for s in networks[n].steps) for n in real]
+                macs = [networks[n].costs["macs"] for n in real]
+                ranks = [float(kendalltau(x, list(real.values())).statistic) for x in (found, macs)]
+                plain, (one, two) = np.median(off(profile, list(real))), map(np.median, told_by)
+                print(
+                    f"{ours.runtime:13} {core:12} {board:20} {len(real):3} {plain:7.1f} % {one:10.1f} % "
+                    f"{np.quantile(told_by[0], 0.9):6.1f} % {two:7.1f} % {ranks[0]:7.2f} {ranks[1]:6.2f}"
+                )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-o", "--out", type=Path, help="CSV file of counted networks, continued")
+    default = Path("instructions.csv")
+    parser.add_argument("-o", "--out", type=Path, default=default, help="CSV file of counted networks, continued")
     parser.add_argument("--report", action="store_true", help="only tell what the file holds")
+    parser.add_argument("--boards", type=Path, metavar="DATA", help="only the errors on boards left out")
     given = parser.parse_args()
+    if given.boards:
+        boards(given.boards)
+        return
     if not given.report:
         run(given.out)
     report(given.out)

@@ -17,14 +17,15 @@ from nascompile.cli.outputs import FILE, FOLDER, checks_outputs, inputs
 from nascompile.cli.tables import print_table
 from spaces.costs.latency import LatencyProfile
 from spaces.costs.latency_file import check_name, profile_text, write_profile
-from spaces.costs.latency_profiles import load_profile, profiles
-from spaces.errors import NascompileError, did_you_mean
+from spaces.costs.latency_profiles import load_profile, named_profile, profiles
+from spaces.errors import NascompileError, UnitError, did_you_mean
 from spaces.files import check_file
 from spaces.targets.catalogue import load_target
 from spaces.tensors import DTYPES
-from spaces.units import parse_hz
+from spaces.units import parse_hz, parse_time_ns
 
 if TYPE_CHECKING:
+    from nascompile.latency.calibrate import Measurement
     from nascompile.latency.data import Feature, Measurements
     from nascompile.latency.fit import Errors, Fit, Outlier
 
@@ -159,6 +160,111 @@ def firmware(
     if as_json:
         emit_json({"folder": str(output), "dtype": dtype, "operators": len(calls)})
     say(f"written: {output}, {len(calls)} operators in {dtype}; its README.md says how to build and run it")
+
+
+@dataclass(frozen=True)
+class CalibrateOptions:
+    """What is calibrated, by what, and what the result is called."""
+
+    profile: Annotated[
+        str, typer.Argument(metavar="PROFILE", help="A profile of the library (`nascompile latency list`), or a file.")
+    ]
+    measured: Annotated[
+        list[str],
+        typer.Option(
+            "--measured",
+            help='A network and what it took on the board: "kws.yaml=43.2ms", or "SPACE CANDIDATE=43.2ms" of a space '
+            "with several. May be given several times.",
+            metavar="NET=TIME",
+        ),
+    ]
+    mcu: Annotated[
+        str | None,
+        typer.Option("--mcu", help="Chip, part number, board or target file; gives the clock.", metavar="NAME"),
+    ] = None
+    clock: Annotated[
+        str | None, typer.Option("--clock", help="Clock while measuring, in place of the MCU's: 128MHz.", metavar="HZ")
+    ] = None
+    name: Annotated[str, typer.Option("--name", help="Name of the new profile: that of the board.", metavar="NAME")] = (
+        "my-board"
+    )
+    output: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File to write. Default: NAME.yaml here.", metavar="FILE"), FILE
+    ] = None
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False
+    as_json: Json = False
+
+
+@latency.command()
+@checks_outputs
+@takes_options
+def calibrate(options: CalibrateOptions) -> None:
+    """Calibrate a latency profile by one or a few networks measured on a board.
+
+    The library has the four networks of MLPerf Tiny to measure: mlperf_kws, mlperf_ic, mlperf_vww, mlperf_ad. One of
+    the three convolutional ones gives the factor of the board; more of them also tell kinds of operators apart.
+
+    Examples:
+
+      nascompile latency calibrate x-cube-ai-m33 --mcu stm32u585 --measured "mlperf_kws=38.6ms" --name my-board
+
+      nascompile reduce dscnn dtype=int8 --mcu stm32u585 --latency 200ms --latency-profile my-board.yaml
+    """
+    from nascompile.latency.calibrate import calibrate as calibrated
+
+    check_name(options.name)
+    path = _free(options.output or Path(f"{options.name}.yaml"), options.force)
+    target = load_target(options.mcu) if options.mcu else None
+    profile = named_profile(options.profile, target, "int8")
+    if options.clock is not None:
+        profile = profile.at_clock(parse_hz(options.clock))
+    if profile.unit != "ns" and not profile.clock_hz:
+        message = f"the latency profile `{profile.name}` counts {profile.unit}, and the board's clock is not known"
+        raise NascompileError.of("bad-option", message, "give --clock 160MHz, or --mcu")
+    check_file(path, inputs({"profile": options.profile}))
+    measured = [_measurement(text) for text in options.measured]
+    found = calibrated(profile, measured, options.name)
+    write_profile(found.profile, path)
+    rows = [
+        {"network": one.name, "measured_ns": one.ns, "before_ns": before, "after_ns": after}
+        for one, before, after in zip(measured, found.before, found.after, strict=True)
+    ]
+    if options.as_json:
+        made = _profile_data(found.profile)
+        emit_json({"profile": made, "factor": found.factor, "measured": rows, "file": str(path)})
+    else:
+        out.print(f"the board is {found.factor:.3g} times as slow as [bold]{escape(profile.name)}[/bold]")
+        shown = table("network", ">measured ms", ">before ms", ">after ms")
+        for row in rows:
+            times = (f"{row[key] / 1e6:,.3f}" for key in ("measured_ns", "before_ns", "after_ns"))
+            shown.add_row(escape(str(row["network"])), *times)
+        print_table(shown)
+    say(f"written: {path}")
+
+
+def _measurement(text: str) -> Measurement:
+    """A network and its latency, from `kws.yaml=43.2ms` or `SPACE CANDIDATE=43.2ms`."""
+    from nascompile.latency.calibrate import Measurement
+    from spaces.program.candidate import candidate_of, parse_candidate
+
+    subject, equals, time = text.rpartition("=")
+    space, _, line = subject.strip().partition(" ")
+    if not equals or not space:
+        hint = 'write --measured "mlperf_kws=43.2ms"'
+        raise NascompileError.of("bad-option", f"`{text[:60]}` is no network and its latency", hint)
+    try:
+        ns = parse_time_ns(time.strip())
+    except UnitError as error:
+        raise UnitError(replace(d, message=f"{subject.strip()}: {d.message}") for d in error.diagnostics) from None
+    if ns <= 0:
+        raise NascompileError.of("wrong-value", f"`{subject.strip()}` took {time.strip()}", "a latency is above zero")
+    program = compile_program(space, tables=False)
+    if line:
+        return Measurement(subject.strip(), parse_candidate(program, line.strip()), ns)
+    if program.size != 1:
+        hint = f'name the one that was measured: --measured "{space} CANDIDATE={time.strip()}"'
+        raise NascompileError.of("bad-option", f"`{space}` has {program.size:,} networks", hint)
+    return Measurement(space, candidate_of(program, 0, [0] * len(program.variants[0].decisions)), ns)
 
 
 def _measurements(options: FitOptions, clock_hz: int) -> Measurements:

@@ -281,3 +281,47 @@ def test_a_bad_csv_writes_nothing(text: str, expected: str, run: Run) -> None:
     assert (code, out) == (2, "")
     assert expected in err
     assert os.listdir(run.folder) == ["measured.csv"]
+
+
+CALIBRATE = ("latency", "calibrate", "x-cube-ai-m33")
+BOARD = ("--mcu", "stm32u585", "--name", "my-board")
+
+
+def test_one_network_moves_a_profile_to_a_board_and_several_tell_kinds_apart(run: Run) -> None:
+    """Of a board twice as slow all networks are nearly predicted by one; kinds that none has go along."""
+    check = ("check", "mlperf_ic", "", "--mcu", "stm32u585", "--json", "--latency-profile")
+    before = json.loads(run(*check, "x-cube-ai-m33")[1])["costs"]["latency"]
+    kws = json.loads(run("check", "mlperf_kws", "", *check[3:], "x-cube-ai-m33")[1])["costs"]["latency"]
+    code, out, _ = run(*CALIBRATE, *BOARD, "--measured", f"mlperf_kws={2 * kws / 1e6}ms", "--json")
+    assert code == 0
+    assert json.loads(out)["factor"] == pytest.approx(2, rel=0.1)
+    assert json.loads(run(*check, "my-board.yaml")[1])["costs"]["latency"] == pytest.approx(2 * before, rel=0.15)
+    both = ("--measured", f"mlperf_kws={1.2 * kws / 1e6}ms", "--measured", f"mlperf_ic={before / 1e6}ms")
+    found = json.loads(run(*CALIBRATE, *BOARD, *both, "--force", "--json")[1])
+    times = {row["network"]: (row["measured_ns"], row["before_ns"], row["after_ns"]) for row in found["measured"]}
+    assert all(abs(after - real) <= abs(old - real) + 0.1 * real for real, old, after in times.values())
+    assert times["mlperf_kws"][2] / times["mlperf_kws"][1] > times["mlperf_ic"][2] / times["mlperf_ic"][1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--measured", "mlperf_kws=0ms"], "mlperf_kws: `0ms` is not above zero"),
+        (["--measured", "mlperf_kws=-3ms"], "mlperf_kws: "),
+        (["--measured", "mlperf_kws"], "is no network and its latency"),
+        (["--measured", "dscnn=43ms"], "`dscnn` has 19,136,512 networks"),
+        (["--measured", "dscnn 84-84-84-84-84-84=43ms"], "computes in float32"),
+        (["--measured", "mlperf_ic=40s"], "times what the profile says of it"),
+        (["--measured", "mlperf_kws=40ms", "--measured", "mlperf_ic=400ms"], "contradict each other"),
+    ],
+)
+def test_a_measurement_that_cannot_be_has_one_message(arguments: list[str], expected: str, run: Run) -> None:
+    code, out, err = run(*CALIBRATE, *BOARD, *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert expected in err
+    assert not (run.folder / "my-board.yaml").exists()
+
+
+def test_a_board_without_a_clock_is_asked_for_it(run: Run) -> None:
+    assert "give --clock 160MHz, or --mcu" in run(*CALIBRATE, "--measured", "mlperf_kws=40ms")[2]
