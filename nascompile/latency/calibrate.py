@@ -2,8 +2,8 @@
 
 A board differs from those that a profile was fitted to by one factor, its wait states and caches, and a little by kind
 of operator. Both are logarithms with a normal prior around 0, and each measurement is their sum weighted by what the
-kinds have of the network's latency, so that the posterior is a linear solve: one network moves all kinds by nearly the same
-factor, four also move them against each other.
+kinds have of the network's latency, so that the posterior is a linear solve: one network moves all kinds by nearly the
+same factor, four also move them against each other.
 """
 
 from __future__ import annotations
