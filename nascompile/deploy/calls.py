@@ -16,7 +16,8 @@ from nascompile.deploy.memory_plan import MemoryPlan, memory_plan
 from nascompile.operators import INTEGER_KERNELS, QuantisedOp, QuantisedTensor
 from nascompile.operators.fixed_point import behind_upper_half, multiplier_shift
 from spaces.operators import KERNELS, Kernel
-from spaces.operators.kernel import InstructionSet, c_call, c_kernel, scratch_bytes
+from spaces.operators.kernel import InstructionSet, c_call, c_kernel
+from spaces.operators.memory import kernel_steps
 from spaces.operators.sums import ADD
 from spaces.tensors import Shape
 
@@ -111,16 +112,17 @@ def planned(
     shapes = [t.shape for t in network.tensors] if quantised else list(network.shapes)
     layouts = _layouts(shapes, network.ops)
     callers = [_Caller(network, layouts, k) for k in range(1, len(network.ops) + 1)]
-    scratch = [caller.scratch(isa) for caller in callers]
+    align, dtype = (4, "int8") if quantised else (1, "float32")
+    steps = kernel_steps([caller.kernel for caller in callers], layouts[0], dtype, isa, align=align)
     width = 1 if quantised else 4
-    ends = (-(-rooms[0] // width), -(-rooms[1] // width))
-    memory = memory_plan([s.size for s in shapes], network.ops, scratch, 4 if quantised else 1, ends=ends)
+    sizes = [-(-elements // align) * align for elements in (layouts[0].size, *(-(-room // width) for room in rooms))]
+    memory = memory_plan(sizes[0], steps, ends=(sizes[1], sizes[2]))
     calls = [call for caller in callers for call in caller.calls(memory)]
-    steps = (network.tensors[0], network.tensors[-1]) if quantised else None
+    scales = (network.tensors[0], network.tensors[-1]) if quantised else None
     offsets = memory.offsets
     return Plan(
-        "int8" if quantised else "float32", network.line, tuple(calls), memory, input=layouts[0], output=layouts[-1],
-        input_at=offsets[0], output_at=offsets[-1], steps=steps,
+        dtype, network.line, tuple(calls), memory, input=layouts[0], output=layouts[-1],
+        input_at=offsets[0], output_at=offsets[-1], steps=scales,
     )  # fmt: skip
 
 
@@ -147,10 +149,6 @@ class _Caller:
             function=function, part=op.part,
         )  # fmt: skip
         self.function = c_kernel(self.kernel, self.dtype)
-
-    def scratch(self, isa: InstructionSet) -> int:
-        """Elements that it needs beside its tensors."""
-        return scratch_bytes(self.kernel, [self.layouts[j] for j in self.op.inputs], self.dtype, isa)
 
     def calls(self, memory: MemoryPlan) -> list[Call]:
         self.memory = memory

@@ -2,45 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from spaces.operators import KERNELS
+from spaces.lanes import Number
+from spaces.operators.memory import Step, buffers
 
-__all__ = ["Buffer", "MemoryPlan", "PlannedCall", "buffers", "memory_plan"]
+__all__ = ["Buffer", "MemoryPlan", "memory_plan", "planned_buffers"]
 
 #: Seconds after which the best plan found is taken; the answer says whether it is proven.
 _SECONDS = 20.0
-
-
-class PlannedCall(Protocol):
-    """What a plan must know of a kernel call."""
-
-    @property
-    def kind(self) -> str:
-        """Of the kernel."""
-        ...
-
-    @property
-    def inputs(self) -> tuple[int, ...]:
-        """Tensors that it reads."""
-        ...
+#: Places that are tried before CP-SAT is asked.
+_TRIES = 20_000
 
 
 @dataclass(frozen=True)
 class Buffer:
     """A piece of RAM for as long as it is needed.
 
+    All that lies in it one after another begins at its beginning, or all ends at its end.
+
     Args:
-        size: elements.
         first: the step that first writes it; 0 holds the network's input, k is the k-th operator.
-        last: the last step that reads it, or writes it.
+        sizes: what is needed of it at that step, at the next one, ...; multiples of the alignment.
     """
 
-    size: int
     first: int
-    last: int
+    sizes: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """The most that is needed of it."""
+        return max(self.sizes)
 
 
 @dataclass(frozen=True)
@@ -64,122 +57,196 @@ class MemoryPlan:
     proven: bool
 
 
-def memory_plan(
-    sizes: Sequence[int],
-    steps: Sequence[PlannedCall],
-    scratch: Sequence[int] = (),
-    align: int = 1,
-    ends: tuple[int, int] = (0, 0),
-) -> MemoryPlan:
+#: Where a buffer begins, and whether what lies in it ends at its end.
+_Place = tuple[int, bool]
+
+
+def memory_plan(x: int, steps: Sequence[Step], ends: tuple[int, int] = (0, 0)) -> MemoryPlan:
     """The smallest block that holds every tensor while it is needed, and where in it each lies.
 
-    A first-fit in three orders often meets the bound of what is alive at once; else CP-SAT places the buffers as
-    rectangles of time and space.
+    From the first step on each buffer is put at the lowest or at the highest place that is free while it is needed,
+    and another choice is made where one leaves no room for a later one; this nearly always meets the bound of what is
+    alive at once. Else CP-SAT places the buffers as rectangles of time and space.
 
     Args:
-        sizes: elements of the input, then of each operator's output.
-        steps: the operators, in the order of execution.
-        scratch: elements that each of them needs beside its tensors; none by default.
-        align: all offsets are multiples of it.
+        x: size of the network's input.
+        steps: the operators, in the order of execution; all sizes are multiples of the alignment.
         ends: elements that are needed beside the input while it is made, and beside the output when all is done.
 
     Example:
-        >>> from nascompile.operators.quantised_op import QuantisedOp
-        >>> chain = [QuantisedOp("conv", (0,)), QuantisedOp("conv", (1,)), QuantisedOp("conv", (2,))]
-        >>> memory_plan([4, 10, 6, 2], chain)
-        MemoryPlan(offsets=(10, 0, 10, 0), scratch=((0, 0), (0, 0), (0, 0)), ends=(0, 0), size=16, bound=16,
-                   proven=True)
+        >>> memory_plan(4, [Step((0,), 10), Step((1,), 6), Step((2,), 2)])
+        MemoryPlan(offsets=(0, 6, 0, 14), scratch=((0, 0), (0, 0), (0, 0)), ends=(0, 0), size=16, bound=16, proven=True)
     """
-    held, owner = buffers(sizes, steps)
-    tensors, count = len(held), len(steps)
-    needs = [ends[0], *(scratch or [0] * count), ends[1]]
+    held, owner, scratch = planned_buffers(x, steps)
+    sizes = [x, *(_whole(step.size) for step in steps)]
+    tensors, count, needs = len(held), len(steps), [ends[0], *scratch, ends[1]]
     if ends[1]:
-        held[owner[-1]] = replace(held[owner[-1]], last=count + 1)
-    # Sizes in units of `align`, so that every offset is one of them.
-    held = [replace(b, size=-(-b.size // align)) for b in held]
-    held += [Buffer(-(-size // align), k, k) for k, size in enumerate(needs) if size]
-    bound = max(sum(b.size for b in held if b.first <= k <= b.last) for k in range(count + 2))
-    result = min((_first_fit(held, order) for order in _orders(held)), key=lambda offsets: _height(held, offsets))
-    proven = _height(held, result) == bound
-    if not proven:
-        result, proven = _packed(held, bound, result)
-    places = [align * offset for offset in result]
+        output = held[owner[-1]]
+        held[owner[-1]] = Buffer(output.first, (*output.sizes, sizes[-1]))
+    held += [Buffer(k, (size,)) for k, size in enumerate(needs) if size]
+    bound = max(sum(_size(b, k) for b in held) for k in range(count + 2))
+    places = _within(held, bound)
+    proven = places is not None
+    if places is None:
+        places, proven = _packed(held, bound, _first_fit(held))
+    offsets = [_start(held[b], places[b], size) for b, size in zip(owner, sizes, strict=True)]
     own = iter(places[tensors:])
-    first, *rooms, last = [(next(own) if size else 0, size) for size in needs]
-    return MemoryPlan(
-        tuple(places[b] for b in owner), tuple(rooms), (first[0], last[0]),
-        align * _height(held, result), align * bound, proven=proven,
-    )  # fmt: skip
+    first, *rooms, last = [(next(own)[0] if size else 0, size) for size in needs]
+    return MemoryPlan(tuple(offsets), tuple(rooms), (first[0], last[0]), _height(held, places), bound, proven=proven)
 
 
-def buffers(sizes: Sequence[int], steps: Sequence[PlannedCall]) -> tuple[list[Buffer], list[int]]:
-    """The buffers of a network, and the one in which each tensor lies.
-
-    A flattened tensor is a view. An addition, a product, a look-up and a ReLU on its own overwrite an operand that
-    nothing reads later, the last such one.
-    """
-    last = {k + 1: k + 1 for k in range(len(steps))} | {s: k for k, step in enumerate(steps, 1) for s in step.inputs}
-    last[len(steps)] = len(steps)
-    owner, held = [0], [[sizes[0], 0, last.get(0, 0)]]
-    for k, step in enumerate(steps, 1):
-        dead = [s for s in step.inputs if held[owner[s]][2] <= k and sizes[s] == sizes[k]]
-        kind = KERNELS[step.kind]
-        if kind.view:
-            owner.append(owner[step.inputs[0]])
-        elif kind.in_place and dead:
-            owner.append(owner[dead[-1]])
-        else:
-            owner.append(len(held))
-            held.append([sizes[k], k, k])
-        held[owner[k]][2] = max(held[owner[k]][2], last[k])
-    return [Buffer(*b) for b in held], owner
+def planned_buffers(x: int, steps: Sequence[Step]) -> tuple[list[Buffer], list[int], list[int]]:
+    """The buffers of a network, the one in which each tensor lies, and the scratch of each step."""
+    found = buffers(x, steps)
+    numbers = {own: k for k, own in enumerate(dict.fromkeys(found.owner))}
+    sizes: list[list[int]] = [[] for _ in numbers]
+    for k in range(len(steps) + 1):
+        for own, size in found.alive(k):
+            sizes[numbers[own]].append(_whole(size))
+    held = [Buffer(own, tuple(sizes[number])) for own, number in numbers.items()]
+    return held, [numbers[own] for own in found.owner], [_whole(size) for size in found.scratch]
 
 
-def _orders(held: list[Buffer]) -> list[list[int]]:
-    numbers = range(len(held))
-    return [
-        sorted(numbers, key=lambda b: (-held[b].size, held[b].first)),
-        sorted(numbers, key=lambda b: (-held[b].size * (1 + held[b].last - held[b].first), held[b].first)),
-        list(numbers),
-    ]
+def _whole(size: Number) -> int:
+    assert isinstance(size, int)  # a network is one
+    return size
 
 
-def _together(a: Buffer, b: Buffer) -> bool:
-    return a.first <= b.last and b.first <= a.last
+def _size(b: Buffer, step: int) -> int:
+    """What is needed of a buffer at a step."""
+    return b.sizes[step - b.first] if b.first <= step < b.first + len(b.sizes) else 0
 
 
-def _first_fit(held: list[Buffer], order: Sequence[int]) -> list[int]:
-    """Each buffer at the lowest place that is free while it is needed."""
-    offsets: dict[int, int] = {}
-    for b in order:
-        taken = sorted((offsets[o], offsets[o] + held[o].size) for o in offsets if _together(held[b], held[o]))
+def _start(b: Buffer, place: _Place, size: int) -> int:
+    """Where something in a buffer begins."""
+    return place[0] + (b.size - size if place[1] else 0)
+
+
+def _height(held: Sequence[Buffer], places: Sequence[_Place]) -> int:
+    return max(start + b.size for b, (start, _) in zip(held, places, strict=True))
+
+
+class _Room:
+    """Buffers that have their places."""
+
+    def __init__(self, held: Sequence[Buffer]) -> None:
+        self.held = held
+        self.placed: dict[int, _Place] = {}
+        self.there: list[set[int]] = [set() for _ in range(max(b.first + len(b.sizes) for b in held))]
+
+    def put(self, number: int, place: _Place) -> None:
+        self.placed[number] = place
+        for step in self.steps(number):
+            self.there[step].add(number)
+
+    def take(self, number: int) -> None:
+        del self.placed[number]
+        for step in self.steps(number):
+            self.there[step].discard(number)
+
+    def steps(self, number: int) -> range:
+        b = self.held[number]
+        return range(b.first, b.first + len(b.sizes))
+
+    def taken(self, number: int, ends: bool) -> list[tuple[int, int]]:
+        """Where a buffer cannot begin: between two numbers, neither included. Sorted."""
+        b, found = self.held[number], set[tuple[int, int]]()
+        for step in self.steps(number):
+            size = _size(b, step)
+            ahead = b.size - size if ends else 0
+            for other in self.there[step]:
+                own = _size(self.held[other], step)
+                start = _start(self.held[other], self.placed[other], own) - ahead
+                found.add((start - size, start + own))
+        return sorted(found)
+
+    def lowest(self, number: int, ends: bool) -> int:
+        """The lowest place that is free."""
         place = 0
-        for start, end in taken:
-            if start - place >= held[b].size:
+        for start, end in self.taken(number, ends):
+            if start >= place:
                 break
             place = max(place, end)
-        offsets[b] = place
-    return [offsets[b] for b in range(len(held))]
+        return place
+
+    def highest(self, number: int, ends: bool, height: int) -> int:
+        """The highest place below a height that is free; negative if there is none."""
+        place = height - self.held[number].size
+        for start, end in sorted(self.taken(number, ends), key=lambda between: -between[1]):
+            if end <= place:
+                break
+            place = min(place, start)
+        return place
 
 
-def _height(held: list[Buffer], offsets: Sequence[int]) -> int:
-    return max(offset + b.size for b, offset in zip(held, offsets, strict=True))
+def _within(held: Sequence[Buffer], height: int) -> list[_Place] | None:
+    """Places below a height, if some are found soon."""
+    room = _Room(held)
+    # What an operator lays out for itself fits where its tensors leave room.
+    order = sorted(range(len(held)), key=lambda k: held[k].first)
+    ways: list[Iterator[_Place]] = []
+    for _ in range(_TRIES):
+        if len(ways) == len(order):
+            return [room.placed[k] for k in range(len(held))]
+        ways.append(_choices(room, order[len(ways)], height))
+        place = next(ways[-1], None)
+        while place is None:
+            ways.pop()
+            if not ways:
+                return None
+            room.take(order[len(ways) - 1])
+            place = next(ways[-1], None)
+        room.put(order[len(ways) - 1], place)
+    return None
 
 
-def _packed(held: list[Buffer], bound: int, hint: list[int]) -> tuple[list[int], bool]:
+def _choices(room: _Room, number: int, height: int) -> Iterator[_Place]:
+    """Where a buffer may be put: the ends of memory first."""
+    b = room.held[number]
+    low = (room.lowest(number, ends=False), False)
+    high = (room.highest(number, ends=True, height=height), True)
+    every = [low, high] if low[0] == 0 else [high, low]
+    if len(set(b.sizes)) > 1:
+        every += [(room.lowest(number, ends=True), True), (room.highest(number, ends=False, height=height), False)]
+    return iter([place for place in every if 0 <= place[0] <= height - b.size])
+
+
+def _first_fit(held: Sequence[Buffer]) -> list[_Place]:
+    """Each buffer at the lowest place that is free while it is needed, in the best of three orders."""
+    numbers, found = range(len(held)), list[list[_Place]]()
+    for order in (
+        sorted(numbers, key=lambda k: (-held[k].size, held[k].first)),
+        sorted(numbers, key=lambda k: (-sum(held[k].sizes), held[k].first)),
+        numbers,
+    ):
+        room = _Room(held)
+        for k in order:
+            room.put(k, (room.lowest(k, ends=False), False))
+        found.append([room.placed[k] for k in numbers])
+    return min(found, key=lambda places: _height(held, places))
+
+
+def _packed(held: Sequence[Buffer], bound: int, hint: list[_Place]) -> tuple[list[_Place], bool]:
     """The least height by CP-SAT, and whether it is proven."""
     from ortools.sat.python import cp_model
 
     model, most = cp_model.CpModel(), _height(held, hint)
     height = model.new_int_var(bound, most, "height")
-    offsets, times, places = [], [], []
+    starts, ends, times, places = [], [], [], []
     for k, b in enumerate(held):
-        offset = model.new_int_var(0, most - b.size, f"offset{k}")
-        model.add(offset + b.size <= height)
-        model.add_hint(offset, hint[k])
-        offsets.append(offset)
-        times.append(model.new_fixed_size_interval_var(b.first, b.last - b.first + 1, f"time{k}"))
-        places.append(model.new_fixed_size_interval_var(offset, b.size, f"place{k}"))
+        start, end = model.new_int_var(0, most - b.size, f"start{k}"), model.new_bool_var(f"ends{k}")
+        model.add(start + b.size <= height)
+        model.add_hint(start, hint[k][0])
+        model.add_hint(end, hint[k][1])
+        starts.append(start)
+        ends.append(end)
+        for j, (step, size, long) in enumerate(_pieces(b)):
+            at = start
+            if size < b.size:
+                at = model.new_int_var(0, most - size, f"at{k}.{j}")
+                model.add(at == start + (b.size - size) * end)
+            times.append(model.new_fixed_size_interval_var(step, long, f"time{k}.{j}"))
+            places.append(model.new_fixed_size_interval_var(at, size, f"place{k}.{j}"))
     model.add_no_overlap_2d(times, places)
     model.minimize(height)
     solver = cp_model.CpSolver()
@@ -187,4 +254,14 @@ def _packed(held: list[Buffer], bound: int, hint: list[int]) -> tuple[list[int],
     status = solver.solve(model)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return hint, False
-    return [solver.value(offset) for offset in offsets], status == cp_model.OPTIMAL
+    found = [(solver.value(start), bool(solver.value(end))) for start, end in zip(starts, ends, strict=True)]
+    return found, status == cp_model.OPTIMAL
+
+
+def _pieces(b: Buffer) -> Iterator[tuple[int, int, int]]:
+    """The steps at which another size of a buffer is needed: which, what size, and for how many steps."""
+    start = 0
+    for k in range(1, len(b.sizes) + 1):
+        if k == len(b.sizes) or b.sizes[k] != b.sizes[start]:
+            yield b.first + start, b.sizes[start], k - start
+            start = k

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from math import log2
 from typing import TYPE_CHECKING, NamedTuple
 
-from spaces.lanes import largest, mapped
-from spaces.tensors import DTYPES, Tensor
+from spaces.lanes import mapped
 
 if TYPE_CHECKING:
     from spaces.costs.latency import LatencyProfile
     from spaces.language.settings import Settings
     from spaces.operators import Ops
     from spaces.runtimes.base import Runtime
+    from spaces.tensors import Tensor
 
-__all__ = ["LAYER_COSTS", "WIDTH_STEPS", "LayerCost", "layer_cost", "live_buffers", "log2_width", "peak_bytes"]
+__all__ = ["LAYER_COSTS", "WIDTH_STEPS", "LayerCost", "layer_cost", "log2_width"]
 
 #: The costs of a layer that are amounts, in whole numbers.
 LAYER_COSTS = ("rom", "params", "macs", "flops", "latency", "out_bytes", "peak")
@@ -79,7 +78,7 @@ def layer_cost(
         flops=2 * macs + (activated if settings.count_activations else 0),
         latency=profile.layer_ns(ops, x.shape) if profile else 0,
         out_bytes=out.nbytes,
-        peak=peak_bytes(ops, x.nbytes, DTYPES[out.dtype], runtime.scratch(ops, x.shape), runtime.align),
+        peak=runtime.peak(ops, x, out),
         kernels=kernels,
         log_width=log_width,
     )
@@ -97,64 +96,3 @@ def log2_width(width: int) -> float:
         (3.0, False, True)
     """
     return round(log2(width) * WIDTH_STEPS) / WIDTH_STEPS
-
-
-def peak_bytes(ops: Ops, x_bytes: int, width: int, scratch: Sequence[int] = (), align: int = 1) -> int:
-    """Most bytes of tensors alive at once while the operators run in order.
-
-    A tensor lives from the step that makes it to the last step that reads it; the block's output lives to the end.
-    An in-place operator writes into the buffer of its last operand.
-
-    Args:
-        ops: the operators; operand 0 is the block's input.
-        x_bytes: bytes of the block's input.
-        width: bytes per element of every other tensor.
-        scratch: bytes that each operator needs while it runs; none by default.
-        align: every buffer takes a multiple of so many bytes.
-
-    Example:
-        >>> from spaces.blocks.residual import residual
-        >>> from spaces.tensors import Shape
-        >>> peak_bytes(residual(Shape(16, 8, 8), filters=16), 4096, 4)
-        12288
-    """
-    needs = [-(-size // align) * align for size in scratch] if scratch else [0] * len(ops)
-    buffer, alive = live_buffers(ops)
-    held = {0: -(-x_bytes // align) * align}
-    for own, op in zip(buffer[1:], ops, strict=True):
-        size = -(-op.out.size * width // align) * align
-        held[own] = largest(held[own], size) if own in held else size
-    return largest(*[need + sum([held[own] for own in here]) for need, here in zip(needs, alive, strict=True)])
-
-
-def live_buffers(ops: Ops) -> tuple[list[int], list[list[int]]]:
-    """The buffer of each tensor, and those alive at each step; see `peak_bytes`.
-
-    A buffer goes by the step that makes it, the input's by 0.
-
-    Args:
-        ops: the operators; operand 0 is the block's input.
-
-    Example:
-        >>> from spaces.blocks.residual import residual
-        >>> from spaces.tensors import Shape
-        >>> live_buffers(residual(Shape(16, 8, 8), filters=16))
-        ([0, 1, 2, 2], [[0, 1], [0, 1, 2], [0, 2]])
-    """
-    buffer, last = [0], {0: 0}
-    for k, op in enumerate(ops, start=1):
-        own = buffer[op.inputs[-1]] if op.in_place else k
-        for source in op.inputs:
-            last[buffer[source]] = k
-        # What nothing reads lives while it is made.
-        last[own] = k
-        buffer.append(own)
-    last[buffer[-1]] = len(ops)
-    here = [0] if last[0] else []
-    alive: list[list[int]] = []
-    for k in range(1, len(ops) + 1):
-        if buffer[k] == k:
-            here.append(k)
-        alive.append(here)
-        here = [own for own in here if last[own] > k]
-    return buffer, alive

@@ -48,6 +48,16 @@ def _conv_scratch(call: KernelCall, isa: InstructionSet) -> int:
     return _VECTOR_PIXELS * size if isa == "vector" else _PIXELS * size * (1 + (isa == "simd"))
 
 
+def _conv_over(call: KernelCall, isa: InstructionSet) -> int | None:
+    """Of single pixels four, or three, are laid out before any of theirs is written.
+
+    What fills up words is less than a block of four pixels grows or shrinks by; of three it may be more.
+    """
+    pixelwise = call.kernel == call.stride == (1, 1) and call.groups == 1 and call.x[1:] == call.out[1:]
+    whole = isa != "vector" or (call.x.size - call.out.size) % 4 == 0
+    return _conv_scratch(call, isa) if pixelwise and whole else None
+
+
 def _conv_loops(call: KernelCall, dtype: str) -> dict[str, int]:
     return _float_loops(call) if dtype == "float32" else _int8_loops(call)
 
@@ -205,16 +215,12 @@ c_function(CFunction(
                  "block", "pair", "product"),
         "float32": ("call", "row", "pixel", "group", "block", "single", "window_row", "run", "tap"),
     },
-    _conv_loops, _conv_weights, scratch=_conv_scratch,
+    _conv_loops, _conv_weights, scratch=_conv_scratch, over=_conv_over,
     vector=VectorLoops(
         ("call", "group", "row", "pixel", "filled", "fill", "run", "grouped_run", "place", "copy", "block", "quad",
          "pair", "step", "rest", "output"),
         _vector_loops,
     ),
-))  # fmt: skip
-c_function(CFunction(
-    "linear", {"int8": ("call", "step", "block", "word")}, _linear_loops, _linear_weights,
-    vector=VectorLoops(("call", "block", "stepped", "step", "rest"), _linear_vectors),
 ))  # fmt: skip
 c_function(CFunction(
     "linear", {"int8": ("call", "pair", "pair_word", "block", "input")}, _linear_loops,

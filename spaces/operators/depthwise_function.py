@@ -15,6 +15,8 @@ __all__ = ["FLOAT_BLOCK", "depthwise_phases", "depthwise_sides"]
 _OUTPUTS, _STRIP = 4, 8
 #: Bytes of a vector.
 _VECTOR = 16
+#: Bytes of what is said of sides, plane and channel.
+_FILTER = 128
 
 
 class _Side(NamedTuple):
@@ -82,7 +84,7 @@ def _weights(call: KernelCall, dtype: str) -> int:
 
 
 def _scratch(call: KernelCall, isa: InstructionSet) -> int:
-    """A plane; with SIMD in int16, and the weights of a channel in words, for both places of a window.
+    """What is said of them, and a plane; with SIMD in int16, and weights of a channel, for both places of a window.
 
     With vectors a line, of whose last window a whole vector is read, and which is moved by vectors from further on; and
     the weights of a channel, in whole vectors.
@@ -94,7 +96,31 @@ def _scratch(call: KernelCall, isa: InstructionSet) -> int:
         return _vectors(taps) * _VECTOR + words(_line(along, across) + _VECTOR - 1 + across.kernel)
     simd = isa == "simd"
     cells = across.strip * along.phases * along.cells
-    return 2 * cells + 8 * across.kernel * along.phases * along.words if simd else cells
+    return _FILTER + (2 * cells + 8 * across.kernel * along.phases * along.words if simd else cells)
+
+
+def _over(call: KernelCall, isa: InstructionSet) -> int | None:
+    """A channel is in the plane, strip by strip, before it is overwritten by itself, pixels of it that are read.
+
+    Outputs of the first pixels lie over pixels of the same channel, if all that is in front of them are whole pixels.
+    With vectors strips are lines, and only go from the first to the last.
+    """
+    vector = isa == "vector"
+    if call.out.size > call.x.size or (call.x.size - call.out.size) % 4 or (vector and call.out.size != call.x.size):
+        return None
+    along, across = (_sides(call)[k] for k in depthwise_sides(call))
+    strip = 1 if vector else _STRIP
+    if across.out > strip:
+        turned = depthwise_sides(call) == (0, 1)
+        behind = (across.out - 1) * across.stride + across.kernel - across.size - across.pad
+        # Lines that are there in full when a line has been computed, of those up to the next one.
+        early = across.kernel - across.stride - largest(across.pad, behind)
+        if turned and (across.out != across.size or across.stride > 1 or early < 0):
+            return None
+        apart = across.stride * along.size - along.out
+        if not turned and (apart < 0 or strip * apart + early * along.size < 0):
+            return None
+    return _scratch(call, isa)
 
 
 def _loops(call: KernelCall, dtype: str) -> dict[str, int]:
@@ -104,12 +130,12 @@ def _loops(call: KernelCall, dtype: str) -> dict[str, int]:
 def _int8_loops(call: KernelCall) -> dict[str, int]:
     """Channel by channel planes are laid out, and windows slide over them.
 
-    `filter_row`s, and each `phase` of one, with `unpacked` words of weights of all `taps`; `strip` of outputs, for it
-    each `image_row`, in the plane each `plane_row`, all cells of `cleared_row`s, of rows `inside` the input (`divided`
-    into phases) places `before` it and `copied` ones; `line` of outputs, in it each `block` of four, the last one
-    perhaps of `one`, `two` or `three`, with its `window_row`s and their phases: a `row` has two or three places, or
-    there are more in a `long_block`, all but the first of which is a `long_row`; their pairs of `word`s count with
-    SIMD, and all of the `place`s without.
+    `filter_row`s, and each `phase` of one, with `unpacked` words of weights of all `taps`; `strip` of outputs, to which
+    pairs of cells are `moved` from the one before; for it each further `image_row`, in the plane each `plane_row`, all
+    cells of `cleared_row`s, of rows `inside` the input (`divided` into phases) places `before` it and `copied` ones;
+    `line` of outputs, in it each `block` of four, the last one perhaps of `one`, `two` or `three`, with its
+    `window_row`s and their phases: a `row` has two or three places, or there are more in a `long_block`, all but the
+    first of which is a `long_row`; their pairs of `word`s count with SIMD, and all of the `place`s without.
     """
     sides = _sides(call)
     along, across = (sides[k] for k in depthwise_sides(call))
@@ -117,9 +143,12 @@ def _int8_loops(call: KernelCall) -> dict[str, int]:
     strips = range(0, across.out, _STRIP)
     lines = [min(_STRIP, across.out - r) for r in strips]
     tops = [r * across.stride - across.pad for r in strips]
-    heights = [(n - 1) * across.stride + across.kernel for n in lines]
+    kept = max(0, across.kernel - across.stride)
+    heights = [(n - 1) * across.stride + across.kernel - kept * (k > 0) for k, n in enumerate(lines)]
+    tops = [top + kept * (k > 0) for k, top in enumerate(tops)]
     there = sum(max(0, min(across.size, top + n) - max(0, top)) for top, n in zip(tops, heights, strict=True))
     rows, cleared = phases * sum(heights), (channels if len(lines) > 1 else 1) * phases * sum(heights)
+    moves = channels * (len(lines) - 1) * (kept > 0)
     before, copied = _places(along)
     blocks, long = channels * across.out * along.blocks, along.words > 2
     window_rows, over = blocks * across.kernel * phases, along.out % _OUTPUTS
@@ -128,7 +157,8 @@ def _int8_loops(call: KernelCall) -> dict[str, int]:
         "call": 1, "channel": channels, "filter_row": channels * across.kernel,
         "phase": channels * across.kernel * phases,
         "unpacked": channels * across.kernel * phases * along.words, "taps": channels * across.kernel * along.kernel,
-        "strip": channels * len(lines), "image_row": channels * sum(heights), "plane_row": channels * rows,
+        "strip": channels * len(lines), "move": moves, "moved": moves * kept * phases * along.cells // 2,
+        "image_row": channels * sum(heights), "plane_row": channels * rows,
         "cleared_row": cleared, "cleared": cleared * along.cells, "inside": channels * phases * there,
         "divided": channels * phases * there * (along.stride > 1), "before": channels * there * before,
         "copied": channels * there * copied, "line": ends, "block": ends * (along.out // _OUTPUTS),
@@ -202,12 +232,13 @@ def _float_loops(call: KernelCall) -> dict[str, int]:
 c_function(CFunction(
     "depthwise",
     {
-        "int8": ("call", "channel", "filter_row", "phase", "unpacked", "taps", "strip", "image_row", "plane_row",
+        "int8": ("call", "channel", "filter_row", "phase", "unpacked", "taps", "strip", "move", "moved",
+                 "image_row", "plane_row",
                  "cleared_row", "cleared", "inside", "divided", "before", "copied", "line", "block", "one", "two",
                  "three", "row", "window_row", "long_block", "long_row", "word", "place"),
         "float32": ("call", "row", "pixel", "block", "window_row", "tap"),
     },
-    _loops, _weights, scratch=_scratch,
+    _loops, _weights, scratch=_scratch, over=_over,
     vector=VectorLoops(
         ("call", "cleared", "channel", "filter_row", "phase", "unpacked", "image_row", "inside", "gathered", "single",
          "fours", "singles", "border", "spread", "line", "block", "long", "more", "moved"),

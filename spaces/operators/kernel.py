@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 __all__ = [
     "C_FUNCTIONS", "KERNELS", "CFunction", "InstructionSet", "Kernel", "KernelCall", "KernelKind", "VectorLoops",
     "by_vectors", "c_call", "c_function", "c_kernel", "constant_bytes", "elementwise", "instruction_set",
-    "kernel_calls", "kernel_kind", "pixelwise", "pixelwise_by_vectors", "scratch_bytes", "words",
+    "kernel_calls", "kernel_kind", "over_bytes", "pixelwise", "pixelwise_by_vectors", "scratch_bytes",
+    "words",
 ]  # fmt: skip
 
 #: What a core computes with: one number at a time; two products in one instruction; vectors of 16 bytes.
@@ -172,6 +173,9 @@ class CFunction:
         operands: tensors that a call reads.
         table: it reads a table of 256 values.
         scratch: `(call, instruction set of the core) -> bytes` of RAM that a call in int8 needs while it runs.
+        over: the same where its output lies over its input: both begin at the same place, or end there but for what
+            fills up words, whichever is larger; None where it overwrites what it still reads. It holds for every
+            variant of the C; `nc_way` gives their order.
         vector: the loops of the call on a core with vectors, where they are others.
     """
 
@@ -182,6 +186,7 @@ class CFunction:
     operands: int = 1
     table: bool = False
     scratch: Callable[[KernelCall, InstructionSet], int] = lambda call, isa: 0
+    over: Callable[[KernelCall, InstructionSet], int | None] = lambda call, isa: None
     vector: VectorLoops | None = field(default=None, hash=False)
 
     def loop_names(self, dtype: str, isa: InstructionSet) -> tuple[str, ...]:
@@ -310,6 +315,14 @@ def pixelwise_by_vectors(channels: Callable[[KernelCall], int]) -> VectorLoops:
         return {"call": 1, "pixel": pixels, "block": pixels * -(-channels(call) // 4)}
 
     return VectorLoops(("call", "pixel", "block"), count)
+
+
+def over_bytes(kernel: Kernel, inputs: list[Shape], dtype: str, isa: InstructionSet) -> int | None:
+    """The same where the output lies over the only operand; None where it cannot. See `CFunction.over`."""
+    if dtype != "int8" or len(inputs) != 1:
+        return None
+    calls = kernel_calls(kernel, inputs, dtype)
+    return C_FUNCTIONS[calls[0].name].over(calls[0], isa) if calls else None
 
 
 def elementwise(call: KernelCall, dtype: str) -> dict[str, int]:

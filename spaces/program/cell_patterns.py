@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.costs.layer import LAYER_COSTS, layer_cost, live_buffers, peak_bytes
+from spaces.costs.layer import LAYER_COSTS, layer_cost
+from spaces.operators.memory import live_buffers
 from spaces.operators.sums import add_op
 from spaces.program.codes import distinct_rows
-from spaces.tensors import DTYPES, Infeasible, Tensor
+from spaces.tensors import Infeasible, Tensor
 
 if TYPE_CHECKING:
     from spaces.blocks.base import Edges
@@ -132,13 +133,12 @@ class CellPatterns:
         """Most bytes that an operator holds, its source among them."""
         if not ops:
             return 0
-        needs = self._runtime.scratch(ops, x.shape)
         if not becomes & _OVERWRITTEN:
             ops = tuple([replace(op, in_place=op.in_place and op.inputs[-1] != 0) for op in ops])
         if becomes & _KEPT:
             # The sum of both, in the source's place, holds no more than what was there before.
-            ops, needs = (*ops, add_op(len(ops), 0, x.shape)), [*needs, 0]
-        return peak_bytes(ops, x.nbytes, DTYPES[x.dtype], needs, self._runtime.align)
+            ops = (*ops, add_op(len(ops), 0, x.shape))
+        return self._runtime.peak(ops, x, x)
 
     def _between(self, x: Tensor, ops: Ops) -> list[int]:
         """What operators between the edges cost: sums, zeros, copies. They have no weights, so their kinds tell."""

@@ -9,8 +9,9 @@ from typing import Any, ClassVar, Protocol, Self
 from spaces.errors import NascompileError
 from spaces.language.settings import Settings
 from spaces.operators import KernelCall, Ops
+from spaces.operators.memory import peak_bytes
 from spaces.targets.target import Target
-from spaces.tensors import Shape, Tensor
+from spaces.tensors import DTYPES, Shape, Tensor
 
 __all__ = ["Prices", "Runtime", "RuntimeProfileError"]
 
@@ -93,14 +94,15 @@ class Runtime(ABC):
         """
         raise self.silent()
 
-    def scratch(self, ops: Ops, x: Shape) -> list[int]:
-        """Bytes of RAM that each operator of a layer needs while it runs, beside its operands and its output.
+    def peak(self, ops: Ops, x: Tensor, out: Tensor) -> int:
+        """Most bytes of RAM that a layer needs at once.
 
         Args:
             ops: its operators; operand 0 is its input.
-            x: shape of its input.
+            x: its input.
+            out: its output, whose data type its other tensors have.
         """
-        return [0] * len(ops)
+        return peak_bytes(ops, x.nbytes, DTYPES[out.dtype])
 
     def code_bytes(self, used: int) -> int:
         """Bytes of the code of kernels, each counted once."""

@@ -15,11 +15,12 @@ from typing import Any, ClassVar
 
 from spaces.language.settings import Settings
 from spaces.operators import LOOPS, Ops
-from spaces.operators.kernel import constant_bytes, instruction_set, scratch_bytes
+from spaces.operators.kernel import constant_bytes, instruction_set
+from spaces.operators.memory import kernel_steps, needed
 from spaces.runtimes.base import Prices, Runtime, RuntimeProfileError
 from spaces.runtimes.kernels import UnknownKernel, calls_of, layer_calls, layer_kernels
 from spaces.targets.target import Target
-from spaces.tensors import Shape, Tensor
+from spaces.tensors import DTYPES, Shape, Tensor
 
 __all__ = ["FILE", "NascompileC", "measured_compiler", "profile_text"]
 
@@ -110,19 +111,15 @@ class NascompileC(Runtime):
         """In int8 buffers are read by words."""
         return 4 if self.dtype == "int8" else 1
 
-    def scratch(self, ops: Ops, x: Shape) -> list[int]:
-        """See `Runtime.scratch`."""
+    def peak(self, ops: Ops, x: Tensor, out: Tensor) -> int:
+        """See `Runtime.peak`: as `nascompile.deploy.memory_plan` lays it out."""
         try:
-            found, _ = layer_kernels(ops, x)
+            found, output = layer_kernels(ops, x.shape)
         except UnknownKernel as kind:
             raise self._unable(str(kind)) from None
-        shapes = [x, *(kernel.out for kernel in found)]
-        result: list[int] = [0] * len(ops)
-        for kernel in found:
-            if kernel.operator is not None:
-                inputs = [shapes[i] for i in kernel.inputs]
-                result[kernel.operator] = scratch_bytes(kernel, inputs, self.dtype, instruction_set(self.core))
-        return result
+        align, isa = self.align, instruction_set(self.core)
+        steps = kernel_steps(found, x.shape, self.dtype, isa=isa, width=DTYPES[out.dtype], align=align)
+        return needed(-(-x.nbytes // align) * align, steps, output)
 
     def kernels(self, names: Iterable[str]) -> int:
         """Kernels, and what they need, a bit for each.

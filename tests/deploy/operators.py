@@ -17,7 +17,7 @@ from nascompile.operators.quantised_op import QuantisedOp, QuantisedTensor
 from spaces.operators import Kernel
 from spaces.tensors import Shape
 
-__all__ = ["KINDS", "drawn", "filled", "filled_float", "inputs", "single"]
+__all__ = ["KINDS", "TALL", "drawn", "filled", "filled_float", "inputs", "single"]
 
 KINDS = (
     "conv", "grouped", "depthwise", "pointwise", "linear", "add", "mul", "concat", "max_pool", "avg_pool",
@@ -31,11 +31,17 @@ _MULTIPLIER, _MOST = 31, 28
 _FEW = range(1, 10)
 _SMALL = st.sampled_from(_FEW)
 _SIDES = st.tuples(st.integers(1, 6), st.integers(1, 6))
+#: More than a strip of a depthwise convolution.
+TALL = st.one_of(
+    _SIDES, st.tuples(st.integers(1, 30), st.integers(1, 12)), st.tuples(st.integers(1, 12), st.integers(1, 30))
+)
 _ZERO = st.integers(-128, 127)
 
 
 @st.composite
-def single(draw: st.DrawFn, kind: str, channels: Sequence[int] = _FEW) -> tuple[QuantisedNetwork, int]:
+def single(
+    draw: st.DrawFn, kind: str, channels: Sequence[int] = _FEW, sides: Any = _SIDES
+) -> tuple[QuantisedNetwork, int]:
     """A network around one operator, and a seed for its input.
 
     What takes two operands takes the input, and what another operator has made of it.
@@ -44,10 +50,11 @@ def single(draw: st.DrawFn, kind: str, channels: Sequence[int] = _FEW) -> tuple[
         draw: of hypothesis.
         kind: of the operator.
         channels: of its input, each as often as any other.
+        sides: of its input.
     """
     seed = draw(st.integers(0, 2**32 - 1))
     rng = np.random.default_rng(seed)
-    x = Shape(draw(st.sampled_from(channels)), *draw(_SIDES))
+    x = Shape(draw(st.sampled_from(channels)), *draw(sides))
     maker = {"add": _add, "mul": _mul, "concat": _concat}.get(kind, _unary)
     tensors, ops = maker(draw, rng, kind, x)
     return QuantisedNetwork(kind, tuple(tensors[0].shape), tuple(tensors), tuple(ops)), seed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +14,17 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from nascompile.compression.quantised import QuantisedNetwork
-from nascompile.deploy.calls import planned
+from nascompile.deploy.calls import Plan, planned
 from nascompile.deploy.errors import DeployError
 from nascompile.deploy.project import Vectors
 from nascompile.deploy.toolchain import host_library, run_host
 from nascompile.operators.quantised_op import QuantisedOp, QuantisedTensor
+from spaces.operators.kernel import words
 from spaces.tensors import Shape
 from tests.compression.networks import NETWORKS
 from tests.compression.scalar_kernels import run_scalar
 from tests.deploy.interpreter import STRICT, Kernels, compiled
-from tests.deploy.operators import KINDS, drawn, filled, inputs, single
+from tests.deploy.operators import KINDS, TALL, drawn, filled, inputs, single
 from tests.deploy.tools import candidates, chain_of, needs_host, rows, subject, written
 
 pytestmark = needs_host
@@ -43,6 +45,27 @@ def test_any_operator_is_the_reference(kernels: Kernels, kind: str, data: st.Dat
     wanted = rows(network.run(q), plan.output)
     for x, y in zip(rows(q, plan.input), wanted, strict=True):
         assert np.array_equal(kernels.run(plan, x), y)
+
+
+@pytest.mark.parametrize("kind", ["pointwise", "depthwise"])
+@given(data=st.data())
+def test_an_output_over_its_input_is_the_reference(kernels: Kernels, kind: str, data: st.DataObject) -> None:
+    """Both begin at the same place, as they do where there is nothing else; or both end there."""
+    network, seed = data.draw(single(kind, sides=TALL))
+    plan = planned(network)
+    assume(plan.input_at == plan.output_at)
+    q = inputs(network, seed)
+    for other in (plan, at_the_end(plan)):
+        for x, y in zip(rows(q, plan.input), rows(network.run(q), plan.output), strict=True):
+            assert np.array_equal(kernels.run(other, x), y)
+
+
+def at_the_end(plan: Plan) -> Plan:
+    """The same with its input and its output at the end of their buffer."""
+    behind = words(max(plan.input.size, plan.output.size))
+    x, out = (behind - words(shape.size) for shape in (plan.input, plan.output))
+    calls = tuple(replace(call, x=x, out=out) for call in plan.calls)
+    return replace(plan, calls=calls, input_at=x, output_at=out)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -152,7 +175,9 @@ MISTAKES = [
     ("nc_dual(&b3, v, b)", "nc_dual(&b3, u, b)"),
     ("*to = (lane)op->zero;", "*to = 0;"),
     ("return to + ((uintptr_t)to & 2 ? 7 : 1);", "return to + 1;"),
-    ("nc_min(k + 1, count - 1) * step;", "nc_min(k + 1, count) * step;"),
+    ("nc_min(k + 1, count - 1) * g->step;", "nc_min(k + 1, count) * g->step;"),
+    ("op->out_c > op->in_c) ? -1 : 1", "op->out_c > op->in_c) ? 1 : 1"),
+    ("move(&f, STRIP * f.across.stride, 0, kept);", "move(&f, STRIP, 0, kept);"),
     ("const int32_t raise = 1 - right;", "const int32_t raise = 2 - right;"),
     ("before = pair[1];", "before = pair[0];"),
     ("int32_t place = phase - f->along.pad;", "int32_t place = phase;"),

@@ -105,12 +105,12 @@ def test_the_formula_is_the_same_before_there_is_a_network(name: str) -> None:
 def test_over_budget_does_not_link(tmp_path: Path) -> None:
     x = Shape(16, 20, 20)
     plan = planned(filled([Kernel("pointwise", (0,), x, x), Kernel("pointwise", (1,), x, x)], x, 0))
-    assert plan.memory.size == 12_928
-    small = any_chip("Cortex-M4F", flash=1000, ram=12_928 + NascompileC.stack - 8)
+    assert plan.memory.size == 6_528
+    small = any_chip("Cortex-M4F", flash=1000, ram=6_528 + NascompileC.stack - 8)
     with pytest.raises(DeployError) as caught:
         image(tmp_path / "p", plan, small)
     (told,) = caught.value.diagnostics
     assert told.code == "does-not-fit"
     rom = image(tmp_path / "q", plan, any_chip("Cortex-M4F")).rom
     assert told.message == f"the network overflows the chip's FLASH by {rom - 1000:,} B and RAM by 8 B"
-    assert image(tmp_path / "r", plan, any_chip("Cortex-M4F", flash=rom, ram=12_928 + NascompileC.stack)).rom == rom
+    assert image(tmp_path / "r", plan, any_chip("Cortex-M4F", flash=rom, ram=6_528 + NascompileC.stack)).rom == rom

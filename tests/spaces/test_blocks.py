@@ -10,11 +10,11 @@ import pytest
 from spaces.blocks import BLOCKS
 from spaces.costs.latency import LatencyError
 from spaces.costs.latency_profiles import load_profile
-from spaces.costs.layer import peak_bytes
 from spaces.errors import SpaceError
 from spaces.language.reader import read_space
 from spaces.language.settings import Settings
 from spaces.operators import Op, Ops
+from spaces.operators.memory import peak_bytes
 from spaces.program.candidate import Candidate, candidate_of
 from spaces.program.compile import compile_space
 from spaces.runtimes.tflite_micro import executed

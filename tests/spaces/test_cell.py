@@ -18,11 +18,12 @@ from hypothesis import strategies as st
 
 import nascompile as nc
 from solvers.base import solve
-from spaces.costs.layer import LAYER_COSTS, layer_cost, peak_bytes
+from spaces.costs.layer import LAYER_COSTS, layer_cost
 from spaces.errors import CandidateError
 from spaces.language.cell import Cell, live_edges, lower_cell
 from spaces.language.reader import load_space, read_space
 from spaces.operators import Ops
+from spaces.operators.memory import peak_bytes
 from spaces.program.breakdown import totals
 from spaces.program.candidate import Candidate, candidate_of, parse_candidate
 from spaces.program.cell_patterns import CellPatterns

@@ -15,10 +15,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from spaces.blocks import BLOCKS
-from spaces.costs.layer import layer_cost, peak_bytes
+from spaces.costs.layer import layer_cost
 from spaces.language.reader import load_space, read_space
 from spaces.language.settings import Settings
 from spaces.operators import Op, Ops
+from spaces.operators.memory import peak_bytes
 from spaces.program.breakdown import breakdown, totals
 from spaces.program.candidate import candidate_of, parse_candidate
 from spaces.program.compile import compile_space

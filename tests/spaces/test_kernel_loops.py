@@ -136,7 +136,10 @@ def run_depthwise(call: KernelCall) -> Counter[str]:
         for line in range(0, across[1], 8):
             found["strip"] += 1
             lines = min(8, across[1] - line)
-            for row in range((lines - 1) * across[3] + across[2]):
+            kept = max(0, across[2] - across[3]) if line else 0
+            found["move"] += kept > 0
+            found["moved"] += kept * phases * cells // 2
+            for row in range(kept, (lines - 1) * across[3] + across[2]):
                 found["image_row"] += 1
                 for phase in range(phases):
                     found["plane_row"] += 1

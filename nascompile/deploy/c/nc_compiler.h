@@ -11,6 +11,8 @@
 /* Of a type: what is read by it may have been written by another. */
 #define NC_ALIAS __attribute__((may_alias))
 #define NC_IN(name) __attribute__((section(name)))
+/* Of a type: it begins at a multiple of four bytes, pointers of eight bytes, too. */
+#define NC_BY_WORDS __attribute__((aligned(4)))
 /* A pointer to what begins at a multiple of four bytes. */
 #define NC_WORDS(pointer) __builtin_assume_aligned(pointer, 4)
 #else
@@ -26,6 +28,7 @@
 #define NC_NOINLINE
 #define NC_INLINE inline
 #define NC_ALIAS
+#define NC_BY_WORDS
 #define NC_WORDS(pointer) ((void *)(uintptr_t)(pointer))
 #endif
 

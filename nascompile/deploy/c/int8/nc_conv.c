@@ -80,6 +80,7 @@ typedef struct {
     const int32_t *biases, *multipliers;
     const int8_t *rights;
     int32_t zero;
+    int32_t step; /* from a pixel of the output to the next one */
     /* From the first of four pixels to the others; what is left over at the end lies on the last one. */
     int32_t to[3];
 } group;
@@ -109,7 +110,7 @@ static NC_NOINLINE NC_OPTIMIZE("O2") void window(const group *g, int32_t top, in
 }
 #else
 /* Lay out a window: row by row in one go where it can be, else place by place; outside of the input stands zero. */
-static void window(const group *g, int32_t top, int32_t left, lane *to)
+static NC_NOINLINE void window(const group *g, int32_t top, int32_t left, lane *to)
 {
     const nc_op *op = g->op;
     const int32_t columns = op->kernel_w, channels = op->in_c, depth = g->depth, row = op->in_w * channels;
@@ -183,7 +184,7 @@ static NC_NOINLINE NC_OPTIMIZE("O2") void products(
 /* All channels of the group, four at a time, of up to three pixels. */
 static NC_NOINLINE void pixels(group *g, int32_t channel, const int8_t *w, int8_t *out, int32_t count)
 {
-    const int32_t end = channel + g->share, step = g->op->out_c, zero = g->zero;
+    const int32_t end = channel + g->share, step = g->step, zero = g->zero;
     for (; channel < end; channel += 4, out += 4) {
         int32_t sums[12];
         for (int32_t k = 0; k < 4 && channel + k < end; k += 2, w += 2 * g->size)
@@ -255,11 +256,10 @@ static NC_NOINLINE NC_OPTIMIZE("O2", "no-schedule-insns", "no-schedule-insns2") 
 }
 
 /* All channels of the group, of `count` pixels. */
-static void pixels(group *g, int32_t channel, const int8_t *w, int8_t *out, int32_t count)
+static NC_NOINLINE void pixels(group *g, int32_t channel, const int8_t *w, int8_t *out, int32_t count)
 {
-    const int32_t step = g->op->out_c;
     for (int32_t k = 0; k < 3; k++)
-        g->to[k] = nc_min(k + 1, count - 1) * step;
+        g->to[k] = nc_min(k + 1, count - 1) * g->step;
     for (int32_t o = 0; o < g->share; o += 2, w += 2 * g->size)
         pair_of_channels(g, channel + o, w, out + o, o + 1 < g->share);
 }
@@ -267,24 +267,26 @@ static void pixels(group *g, int32_t channel, const int8_t *w, int8_t *out, int3
 
 NC_SHARED void nc_conv(const nc_op *op, int8_t *arena)
 {
-    const int32_t step = op->out_c;
+    const int32_t channels = op->out_c, way = nc_way(op);
+    const int32_t first_row = way > 0 ? 0 : op->out_h - 1, first_column = way > 0 ? 0 : op->out_w - 1;
     const int8_t *weights = op->with.weights;
     group g;
     g.op = op, g.x = arena + op->x, g.lanes = (lane *)(void *)(arena + op->scratch), g.zero = op->zero_out;
-    g.biases = op->scales, g.multipliers = g.biases + step, g.rights = (const int8_t *)(g.multipliers + step);
-    g.depth = (int32_t)((uint32_t)op->in_c / op->groups), g.share = (int32_t)((uint32_t)step / op->groups);
+    g.biases = op->scales, g.multipliers = g.biases + channels, g.rights = (const int8_t *)(g.multipliers + channels);
+    g.depth = (int32_t)((uint32_t)op->in_c / op->groups), g.share = (int32_t)((uint32_t)channels / op->groups);
     g.size = (op->kernel_h * op->kernel_w * g.depth + 3) & ~3;
-    for (int32_t channel = 0; channel < step; channel += g.share) {
-        int8_t *out = arena + op->out + channel;
-        int32_t count = 0, top = -op->pad_top;
-        for (int32_t r = op->out_h; r > 0; r--, top += op->stride_h) {
-            int32_t left = -op->pad_left;
-            for (int32_t c = op->out_w; c > 0; c--, left += op->stride_w) {
+    g.step = way * channels;
+    for (int32_t channel = 0; channel < channels; channel += g.share) {
+        int8_t *out = arena + op->out + channel + (first_row * op->out_w + first_column) * channels;
+        int32_t count = 0, top = first_row * op->stride_h - op->pad_top;
+        for (int32_t r = op->out_h; r > 0; r--, top += way * op->stride_h) {
+            int32_t left = first_column * op->stride_w - op->pad_left;
+            for (int32_t c = op->out_w; c > 0; c--, left += way * op->stride_w) {
                 window(&g, top, left, start(g.lanes, count, g.size));
                 if (++count < PIXELS && r + c > 2)
                     continue;
                 pixels(&g, channel, weights, out, count);
-                out += count * step;
+                out += count * g.step;
                 count = 0;
             }
         }

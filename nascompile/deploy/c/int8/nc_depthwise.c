@@ -5,13 +5,15 @@ typedef struct {
     int32_t in, out, kernel, stride, pad, x_step, out_step;
 } side;
 
-static NC_NOINLINE side side_of(const nc_op *op, int rows)
+static NC_NOINLINE void side_of(const nc_op *op, int rows, side *to)
 {
     const int32_t channels = op->in_c;
-    if (rows)
-        return (side){op->in_h, op->out_h, op->kernel_h, op->stride_h, op->pad_top, op->in_w * channels,
-            op->out_w * channels};
-    return (side){op->in_w, op->out_w, op->kernel_w, op->stride_w, op->pad_left, channels, channels};
+    to->in = op->in_w, to->out = op->out_w, to->kernel = op->kernel_w, to->stride = op->stride_w;
+    to->pad = op->pad_left, to->x_step = to->out_step = channels;
+    if (rows) {
+        to->in = op->in_h, to->out = op->out_h, to->kernel = op->kernel_h, to->stride = op->stride_h;
+        to->pad = op->pad_top, to->x_step = op->in_w * channels, to->out_step = op->out_w * channels;
+    }
 }
 
 /* Whether `along` is the image's height; see below. */
@@ -121,7 +123,7 @@ NC_SHARED void nc_depthwise(const nc_op *op, int8_t *arena)
     const int32_t channels = op->in_c;
     const int turned = is_turned(op);
     filter f;
-    f.along = side_of(op, turned), f.across = side_of(op, !turned);
+    side_of(op, turned, &f.along), side_of(op, !turned, &f.across);
     f.op = op, f.taps = f.along.kernel * f.across.kernel;
     f.weights = arena + op->scratch, f.line = f.weights + ((f.taps + 15) & ~15);
     f.bytes = (((f.along.out + 3) & ~3) * f.along.stride - f.along.stride + f.along.kernel) * f.across.kernel;
@@ -146,27 +148,36 @@ NC_SHARED void nc_depthwise(const nc_op *op, int8_t *arena)
  * phases, of places so far apart, and so is a row of a window. Weights are [channel][across][phase][place].
  *
  * With SIMD a plane is of int16, read two at a time: a window that begins at an odd place is read from one place before
- * it, with weights that begin with a zero. */
+ * it, with weights that begin with a zero.
+ *
+ * Rows of the input that the next strip reads, too, are moved within the plane: the output may lie over them. */
 #define STRIP 8
+/* Bytes of scratch before the plane: a `filter`, which would be a third of the stack. */
+#define FILTER 128
 
 #if defined(__ARM_FEATURE_SIMD32)
 typedef int16_t cell;
+typedef nc_pair two; /* cells */
 typedef nc_pair weight; /* of two places */
 #else
 typedef int8_t cell;
+typedef int16_t NC_ALIAS two;
 typedef int8_t weight;
 #endif
+
+typedef cell *NC_BY_WORDS cell_place;
+typedef const weight *NC_BY_WORDS weight_place;
 
 typedef struct {
     side along, across;
     int32_t phases; /* of a row of the window */
     int32_t words;  /* of weights for a phase, two places in each, an even number */
-    int32_t cells;  /* of a row of the plane */
-    int32_t line;   /* from the windows of a line of outputs to those of the next one */
-    cell *plane;
-    const weight *weights; /* of the channel */
+    int32_t width;  /* of a row of the plane */
+    int32_t row;    /* the same for a row of the image */
+    cell_place plane;
+    weight_place weights; /* of the channel */
 #if defined(__ARM_FEATURE_SIMD32)
-    const weight *end;
+    weight_place end;
     int32_t gap; /* from the end of a window row to the next one, in words */
 #else
     int32_t places; /* of the first phase; the last ones have perhaps one less */
@@ -175,17 +186,30 @@ typedef struct {
     nc_factor factor;
 } filter;
 
+/* Rows of a plane from one place in it to another. */
+static NC_NOINLINE void move(const filter *f, int32_t from, int32_t to, int32_t rows)
+{
+    const two *get = (const two *)(const void *)(f->plane + from * f->row);
+    two *put = (two *)(void *)(f->plane + to * f->row);
+    int32_t step = 1, n = rows * (f->row >> 1);
+    if (to > from) {
+        get += n - 1, put += n - 1;
+        step = -1;
+    }
+    for (; n > 0; n--, get += step, put += step)
+        *put = *get;
+}
+
 /* What a strip reads of a channel, `rows` from the one at `top` on; outside of the input stands its zero point, unless
  * it does so from the channel before. */
-static NC_NOINLINE void lay_out(const filter *f, const int8_t *x, int32_t top, int32_t rows, int again)
+static NC_NOINLINE void lay_out(const filter *f, cell *to, const int8_t *x, int32_t top, int32_t rows, int again)
 {
     const int32_t stride = f->along.stride, x_step = f->along.x_step;
-    cell *to = f->plane;
     x += top * f->across.x_step;
     for (; rows > 0; rows--, top++, x += f->across.x_step)
         for (int32_t phase = 0; phase < f->phases; phase++) {
             cell *put = to;
-            to += f->cells;
+            to += f->width;
             if (!again)
                 for (cell *clear = put; clear < to; clear++)
                     *clear = (cell)f->zero;
@@ -245,7 +269,7 @@ static NC_INLINE void places(
 static NC_NOINLINE NC_OPTIMIZE("O2", "no-schedule-insns", "no-schedule-insns2") void slide(
     const filter *f, const cell *x, int8_t *out, int32_t lines)
 {
-    for (; lines > 0; lines--, x += f->line, out += f->across.out_step) {
+    for (; lines > 0; lines--, x += f->across.stride * f->row, out += f->across.out_step) {
         int8_t *to = out;
         const cell *window = x;
         int32_t left = f->along.out;
@@ -273,7 +297,7 @@ static NC_NOINLINE NC_OPTIMIZE("O2", "no-schedule-insns", "no-schedule-insns2") 
             const cell *p = window;
             int32_t sums[4] = {a, b, c, d};
             for (int32_t rows = f->across.kernel; rows > 0; rows--)
-                for (int32_t phase = 0; phase < f->phases; phase++, p += f->cells) {
+                for (int32_t phase = 0; phase < f->phases; phase++, p += f->width) {
                     const int32_t places = f->places - (phase + (f->places - 1) * f->along.stride >= f->along.kernel);
                     nc_four(sums, p, p + 1, p + 2, p + 3, w, 1, places);
                     w += places;
@@ -309,40 +333,52 @@ static NC_NOINLINE NC_OPTIMIZE("O2", "no-schedule-insns", "no-schedule-insns2") 
 
 NC_SHARED void nc_depthwise(const nc_op *op, int8_t *arena)
 {
-    const int32_t channels = op->in_c;
+    const int32_t channels = op->in_c, way = nc_way(op);
     const int turned = is_turned(op);
-    filter f; /* not as a list, which would be cleared by memset first */
-    f.along = side_of(op, turned), f.across = side_of(op, !turned), f.zero = op->zero, f.zero_out = op->zero_out;
-    f.phases = nc_min(f.along.stride, f.along.kernel);
-    const int32_t places = (int32_t)((uint32_t)(f.along.kernel + f.along.stride - 1) / (uint32_t)f.along.stride);
-    f.words = ((places + 2) / 2 + 1) & ~1;
-    f.cells = 2 * (f.words - 1) + ((f.along.out + 3) & ~3);
-    f.line = f.across.stride * f.phases * f.cells;
-    f.plane = (cell *)(void *)(arena + op->scratch);
+    filter *const f = (filter *)(void *)(arena + op->scratch);
+    side_of(op, turned, &f->along), side_of(op, !turned, &f->across);
+    f->zero = op->zero, f->zero_out = op->zero_out;
+    f->phases = nc_min(f->along.stride, f->along.kernel);
+    const int32_t places = (int32_t)((uint32_t)(f->along.kernel + f->along.stride - 1) / (uint32_t)f->along.stride);
+    f->words = ((places + 2) / 2 + 1) & ~1;
+    f->width = 2 * (f->words - 1) + ((f->along.out + 3) & ~3);
+    f->row = f->phases * f->width;
+    f->plane = (cell *)(void *)((int8_t *)f + FILTER);
+    const int32_t kept = f->across.kernel - f->across.stride; /* rows of a strip that the next one reads, too */
     const int8_t *weights = op->with.weights;
 #if defined(__ARM_FEATURE_SIMD32)
-    weight *const own = (weight *)(void *)f.plane;
-    f.weights = own, f.end = own + f.across.kernel * f.phases * f.words * 2;
-    f.plane += 2 * (f.end - own);
-    f.gap = (f.cells >> 1) - f.words;
+    weight *const own = (weight *)(void *)f->plane;
+    f->weights = own, f->end = own + f->across.kernel * f->phases * f->words * 2;
+    f->plane += 2 * (f->end - own);
+    f->gap = (f->width >> 1) - f->words;
 #else
-    f.places = places;
+    f->places = places;
 #endif
     const int32_t *multipliers = op->scales + channels;
-    for (int32_t channel = 0; channel < channels; channel++, weights += f.along.kernel * f.across.kernel) {
+    for (int32_t channel = 0; channel < channels; channel++, weights += f->along.kernel * f->across.kernel) {
 #if defined(__ARM_FEATURE_SIMD32)
-        unpack(&f, weights, own);
+        unpack(f, weights, own);
 #else
-        f.weights = weights;
+        f->weights = weights;
 #endif
         const int32_t right = ((const int8_t *)(multipliers + channels))[channel];
-        f.bias = op->scales[channel], f.raise = nc_max(0, 1 - right);
-        f.factor = nc_factor_of(multipliers[channel], right + f.raise);
-        for (int32_t line = 0; line < f.across.out; line += STRIP) {
-            const int32_t lines = nc_min(STRIP, f.across.out - line), top = line * f.across.stride - f.across.pad;
-            const int32_t rows = (lines - 1) * f.across.stride + f.across.kernel;
-            lay_out(&f, arena + op->x + channel, top, rows, channel > 0 && f.across.out <= STRIP);
-            slide(&f, f.plane, arena + op->out + channel + line * f.across.out_step, lines);
+        f->bias = op->scales[channel], f->raise = nc_max(0, 1 - right);
+        f->factor = nc_factor_of(multipliers[channel], right + f->raise);
+        for (int32_t done = 0; done < f->across.out; done += STRIP) {
+            const int32_t lines = nc_min(STRIP, f->across.out - done);
+            const int32_t line = way > 0 ? done : f->across.out - done - lines;
+            int32_t top = line * f->across.stride - f->across.pad, rows = (lines - 1) * f->across.stride + f->across.kernel;
+            cell *to = f->plane;
+            if (done > 0 && kept > 0) {
+                rows -= kept;
+                if (way > 0) {
+                    move(f, STRIP * f->across.stride, 0, kept);
+                    to += kept * f->row, top += kept;
+                } else
+                    move(f, 0, rows, kept);
+            }
+            lay_out(f, to, arena + op->x + channel, top, rows, channel > 0 && f->across.out <= STRIP);
+            slide(f, f->plane, arena + op->out + channel + line * f->across.out_step, lines);
         }
     }
     nc_clamp(op, arena);

@@ -31,6 +31,14 @@ struct nc_op {
     int8_t raise;                      /* of a kernel without weights: bits to the left before a number is rescaled */
 };
 
+/* The order in which a kernel goes through pixels: 1 from the first to the last, or -1. An output may lie over its input
+ * so that both begin at the same place, or end there but for what fills up words; in this order nothing is written over
+ * what is still to be read. Which calls that may be is said in spaces/operators, by `CFunction.over`. */
+static inline int32_t nc_way(const nc_op *op)
+{
+    return op->out > op->x || (op->out == op->x && op->out_c > op->in_c) ? -1 : 1;
+}
+
 static inline int32_t nc_min(int32_t a, int32_t b) { return a < b ? a : b; }
 static inline int32_t nc_max(int32_t a, int32_t b) { return a > b ? a : b; }
 

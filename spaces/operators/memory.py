@@ -1,0 +1,208 @@
+"""What operators and kernels hold in RAM while they run, one after another.
+
+A tensor is needed from the step that makes it to the last one that reads it. Some write over what they read, and then
+tensors share a buffer: a view; a sum that overwrites an operand; a kernel whose output lies over its input, so that
+both begin, or both end, at the same place, whichever is larger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from spaces.lanes import Number, largest
+from spaces.operators.kernel import InstructionSet, Kernel, over_bytes, scratch_bytes
+from spaces.tensors import Shape
+
+if TYPE_CHECKING:
+    from spaces.operators.base import Ops
+
+__all__ = ["Buffers", "Step", "buffers", "kernel_steps", "live_buffers", "needed", "peak_bytes"]
+
+
+class Step(NamedTuple):
+    """What a kernel does to RAM.
+
+    Args:
+        inputs: the tensors that it reads: 0 is the first of all, k the output of the k-th step.
+        size: of its output.
+        view: its output is its first operand, as it lies there.
+        elementwise: it may overwrite any operand of its output's size, element by element.
+        scratch: what it needs beside its tensors.
+        over: the same where its output lies over its operand, the only one; None where it cannot.
+    """
+
+    inputs: tuple[int, ...]
+    size: Number
+    view: bool = False
+    elementwise: bool = False
+    scratch: Number = 0
+    over: Number | None = None
+
+
+class Buffers(NamedTuple):
+    """Which tensors share a buffer, and what each takes.
+
+    Args:
+        owner: the buffer of each tensor, by the first that lies in it.
+        last: the last step that needs each tensor.
+        scratch: of each step.
+        sizes: of the tensors.
+    """
+
+    owner: list[int]
+    last: list[int]
+    scratch: list[Number]
+    sizes: list[Number]
+
+    def alive(self, step: int) -> list[tuple[int, Number]]:
+        """The buffers that are needed while a step runs, and their sizes then."""
+        found: dict[int, Number] = {}
+        for tensor in range(step + 1):
+            if self.last[tensor] >= step:
+                own, size = self.owner[tensor], self.sizes[tensor]
+                found[own] = largest(found[own], size) if own in found else size
+        return list(found.items())
+
+
+def kernel_steps(
+    kernels: Sequence[Kernel], x: Shape, dtype: str, isa: InstructionSet, width: int = 1, align: int = 1
+) -> list[Step]:
+    """What kernels do to RAM, in multiples of `align` bytes.
+
+    Args:
+        kernels: one after another.
+        x: shape of what the first of them reads.
+        dtype: `int8` or `float32`.
+        isa: instruction set of the core.
+        width: bytes of an element.
+        align: every buffer takes a multiple of so many bytes.
+    """
+    shapes, steps = [x, *(kernel.out for kernel in kernels)], list[Step]()
+    for kernel in kernels:
+        inputs, kind = [shapes[k] for k in kernel.inputs], kernel.record
+        over = over_bytes(kernel, inputs, dtype, isa)
+        scratch = scratch_bytes(kernel, inputs, dtype, isa)
+        steps.append(Step(
+            kernel.inputs, _rounded(kernel.out.size * width, align), view=kind.view, elementwise=kind.in_place,
+            scratch=_rounded(scratch, align), over=None if over is None else _rounded(over, align),
+        ))  # fmt: skip
+    return steps
+
+
+def _rounded(size: Number, align: int) -> Number:
+    return -(-size // align) * align
+
+
+def buffers(x: Number, steps: Sequence[Step], output: int | None = None) -> Buffers:
+    """The buffers of a network, or of a layer.
+
+    Nobody else needs what is overwritten. Where an operand could be overwritten at the price of more scratch, it is
+    where that takes less in all.
+
+    Args:
+        x: size of the first tensor.
+        steps: what runs, in this order.
+        output: the tensor that is left in the end; the last one unless it is given.
+
+    Example:
+        >>> chain = [Step((0,), 6, over=1, scratch=1), Step((1,), 4, elementwise=True), Step((2,), 2)]
+        >>> found = buffers(4, chain)
+        >>> found.owner, [sum(size for _, size in found.alive(k)) + found.scratch[k - 1] for k in (1, 2, 3)]
+        ([0, 0, 2, 3], [7, 10, 6])
+    """
+    end = len(steps)
+    last = list(range(end + 1))
+    for k, step in enumerate(steps, 1):
+        for source in step.inputs:
+            last[source] = k
+    last[end if output is None else output] = end
+    sizes: list[Number] = [x, *(step.size for step in steps)]
+    owner, scratch, until = [0], list[Number](), {0: last[0]}
+    for k, step in enumerate(steps, 1):
+        over = step.inputs[0] if step.view else _overwritten(step, sizes, owner, until, k)
+        owner.append(k if over is None else owner[over])
+        until[owner[k]] = max(until.get(owner[k], k), last[k])
+        scratch.append(step.scratch if over is None or step.over is None else step.over)
+    return Buffers(owner, last, scratch, sizes)
+
+
+def _overwritten(
+    step: Step, sizes: Sequence[Number], owner: Sequence[int], until: dict[int, int], number: int
+) -> int | None:
+    """The operand in whose place the output is written: nothing reads it later."""
+    dead = [source for source in step.inputs if until[owner[source]] <= number]
+    if step.elementwise:
+        return next((source for source in reversed(dead) if sizes[source] == step.size), None)
+    if step.over is None or not dead:
+        return None
+    x = sizes[dead[0]]
+    return dead[0] if largest(x, step.size) + step.over < x + step.size + step.scratch else None
+
+
+def needed(x: Number, steps: Sequence[Step], output: int | None = None) -> Any:
+    """What is needed at once, at most.
+
+    Example:
+        >>> needed(4, [Step((0,), 6, scratch=3), Step((1,), 2)])
+        13
+    """
+    found = buffers(x, steps, output)
+    sums = [sum([size for _, size in found.alive(k)]) + found.scratch[k - 1] for k in range(1, len(steps) + 1)]
+    return largest(x, *sums)
+
+
+def peak_bytes(ops: Ops, x_bytes: int, width: int) -> int:
+    """Most bytes of tensors alive at once while operators run in order.
+
+    A tensor lives from the step that makes it to the last step that reads it; the block's output lives to the end.
+    An in-place operator writes into the buffer of its last operand.
+
+    Args:
+        ops: the operators; operand 0 is the block's input.
+        x_bytes: bytes of the block's input.
+        width: bytes per element of every other tensor.
+
+    Example:
+        >>> from spaces.blocks.residual import residual
+        >>> peak_bytes(residual(Shape(16, 8, 8), filters=16), 4096, 4)
+        12288
+    """
+    buffer, alive = live_buffers(ops)
+    held = {0: x_bytes}
+    for own, op in zip(buffer[1:], ops, strict=True):
+        size = op.out.size * width
+        held[own] = largest(held[own], size) if own in held else size
+    return largest(*[sum([held[own] for own in here]) for here in alive])
+
+
+def live_buffers(ops: Ops) -> tuple[list[int], list[list[int]]]:
+    """The buffer of each tensor, and those alive at each step; see `peak_bytes`.
+
+    A buffer goes by the step that makes it, the input's by 0.
+
+    Args:
+        ops: the operators; operand 0 is the block's input.
+
+    Example:
+        >>> from spaces.blocks.residual import residual
+        >>> live_buffers(residual(Shape(16, 8, 8), filters=16))
+        ([0, 1, 2, 2], [[0, 1], [0, 1, 2], [0, 2]])
+    """
+    buffer, last = [0], {0: 0}
+    for k, op in enumerate(ops, start=1):
+        own = buffer[op.inputs[-1]] if op.in_place else k
+        for source in op.inputs:
+            last[buffer[source]] = k
+        # What nothing reads lives while it is made.
+        last[own] = k
+        buffer.append(own)
+    last[buffer[-1]] = len(ops)
+    here = [0] if last[0] else []
+    alive: list[list[int]] = []
+    for k in range(1, len(ops) + 1):
+        if buffer[k] == k:
+            here.append(k)
+        alive.append(here)
+        here = [own for own in here if last[own] > k]
+    return buffer, alive
