@@ -11,7 +11,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from nascompile.deploy.core import CORES
+from nascompile.deploy.core import ARM, CORES
 from nascompile.deploy.ends_costs import FILE, costs_text
 from nascompile.deploy.ends_measured import measured_ends
 from nascompile.deploy.measure import FLAGS, compiler_version
@@ -21,12 +21,13 @@ __all__ = ["main"]
 
 def main() -> None:
     measured = []
-    for core in CORES:
+    arm = [core for core, there in CORES.items() if there.tools is ARM]
+    for core in arm:
         for dtype in ("int8", "float32"):
             with tempfile.TemporaryDirectory() as folder:
                 measured.append(measured_ends(core, dtype, Path(folder)))
             print(measured[-1], flush=True)
-    FILE.write_text(costs_text(measured, f"{compiler_version()}, {' '.join(FLAGS)}"))
+    FILE.write_text(costs_text(measured, f"{compiler_version(CORES[arm[0]])}, {' '.join(FLAGS)}"))
 
 
 if __name__ == "__main__":

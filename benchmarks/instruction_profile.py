@@ -1,6 +1,6 @@
 """Count the instructions of the C kernels in QEMU, estimate their cycles, and write both as latency profiles.
 
-    python benchmarks/instruction_profile.py              # two minutes; needs cc, gcc-arm-none-eabi, qemu-system-arm
+    python benchmarks/instruction_profile.py              # two minutes; needs cc, both gcc and qemu (docs/deploy.md)
 
 To be run whenever a kernel in `nascompile/deploy/c` changes; `tests/deploy/test_instructions.py` compares.
 """
@@ -17,9 +17,10 @@ from spaces.costs.latency_file import write_profile
 
 __all__ = ["main"]
 
-#: An M0+ has no floating-point unit, and the library's routines in place of one take what the numbers make them take.
+#: An M0+ and these RISC-V cores have no floating-point unit, and the library's routines in place of one take what the
+#: numbers make them take.
 MEASURED = (
-    ("Cortex-M0+", ("int8",)),
+    *((core, ("int8",)) for core in ("Cortex-M0+", "RISC-V RV32IMC", "RISC-V RV32IMAC")),
     *((core, ("int8", "float32")) for core in ("Cortex-M33", "Cortex-M4F", "Cortex-M55", "Cortex-M7")),
 )
 FOLDER = Path(spaces.__file__).parent / "latency_profiles"

@@ -28,7 +28,11 @@ TOOLS = {
     "minizinc": "minizinc",
     "postgres": "postgresql",
     "qemu-system-arm": "qemu-system-arm",
+    "qemu-system-riscv32": "qemu-system-misc",
+    "riscv64-unknown-elf-gcc": "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf",
 }
+#: Compilers, and how they find their C library.
+_SPECS = {"cc": (), "arm-none-eabi-gcc": (), "riscv64-unknown-elf-gcc": ("--specs=picolibc.specs",)}
 
 
 def program(name: str) -> str | None:
@@ -38,10 +42,10 @@ def program(name: str) -> str | None:
 
 def _is_here(tool: str) -> bool:
     found = program(tool)
-    if found is None or tool not in ("cc", "arm-none-eabi-gcc"):
+    if found is None or tool not in _SPECS:
         return found is not None
     # A compiler's C library is a package of its own.
-    header = [found, "-E", "-include", "stdio.h", "-x", "c", "-"]
+    header = [found, *_SPECS[tool], "-E", "-include", "stdio.h", "-x", "c", "-"]
     return subprocess.run(header, input=b"", capture_output=True).returncode == 0
 
 

@@ -33,10 +33,12 @@ def deployment_data(made: Deployed, shown: Verified | None) -> dict[str, Any]:
     if shown is None:
         return data
     result: dict[str, Any] = {"passed": shown.passed, "difference_host": shown.host}
-    if shown.core:
+    core = core_of(made.target)
+    if shown.core and core:
         result |= {
             "difference_core": shown.core.difference, "instructions": shown.core.instructions,
-            "stack": shown.core.stack, "overflow": shown.overflow, "compiler": shown.compiler or measured_compiler(),
+            "stack": shown.core.stack, "overflow": shown.overflow,
+            "compiler": shown.compiler or measured_compiler(core.tools.cross),
         }  # fmt: skip
     if shown.sizes:
         result |= {"rom": shown.sizes.rom, "ram": shown.sizes.ram}

@@ -38,6 +38,8 @@ _TOOLS = {
     "make": ("make", "deploy --verify"),
     "arm-none-eabi-gcc": ("gcc-arm-none-eabi libnewlib-arm-none-eabi", "deploy --verify, search --deploy"),
     "qemu-system-arm": ("qemu-system-arm", "deploy --verify, search --deploy, latency firmware"),
+    "riscv64-unknown-elf-gcc": ("gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf", "the same for RISC-V"),
+    "qemu-system-riscv32": ("qemu-system-misc", "the same for RISC-V"),
     "minizinc": ("minizinc", "solving what compile --emit mzn writes"),
     "dot": ("graphviz", "drawing what compile --emit dot writes"),
 }

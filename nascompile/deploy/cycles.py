@@ -65,8 +65,8 @@ def counted_calls(image: Path, core: Core, function: str, folder: Path) -> list[
     Raises:
         DeployError: a tool is missing, or the run fails.
     """
-    if missing := missing_tools() + missing_tools(host=True):
-        raise tools_error("what counts blocks of instructions", missing)
+    if missing := [*missing_tools(core), *missing_tools()]:
+        raise tools_error("what counts blocks of instructions", missing, core)
     code, (start, stops) = disassembled(image), _ends(image, function)
     plugin, out = folder / "blocks.so", folder / "blocks.txt"
     with as_file(files("nascompile.deploy") / "c" / "emulator" / "blocks.c") as source:

@@ -142,8 +142,9 @@ def verify(made: Deployed) -> Verified:
         if told.code != "does-not-fit":
             raise
         overflow = told.message
-    compiler = compiler_version()
-    another = compiler if "rom" in made.predicted and compiler != measured_compiler() else ""
+    compiler = compiler_version(core)
+    measured = measured_compiler(core.tools.cross)
+    another = compiler if "rom" in made.predicted and compiler != measured else ""
     return Verified(host, run_check(made.folder, core), sizes, allowed, overflow=overflow, compiler=another)
 
 

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from nascompile.deploy.calls import Call, Plan
-from nascompile.deploy.core import CORES
+from nascompile.deploy.core import CORES, Core
 from nascompile.deploy.core_costs import COSTS
 from nascompile.deploy.cycles import counted_calls, disassembled, estimated_cycles
 from nascompile.deploy.errors import DeployError
 from nascompile.deploy.latency_firmware import write_firmware
 from nascompile.deploy.measure import FLAGS, compiler_version
-from nascompile.deploy.toolchain import make, missing_tools
+from nascompile.deploy.toolchain import make
 from nascompile.latency.fit import Fit, fit_profile
 from nascompile.latency.operators import called, read_operators
 from spaces.costs.latency import LatencyProfile
@@ -38,7 +38,15 @@ __all__ = [
 ]
 
 #: Cores without a processor's extras; the names of the profiles have them short.
-_SHORT = {"Cortex-M0+": "m0plus", "Cortex-M4F": "m4", "Cortex-M7": "m7", "Cortex-M33": "m33", "Cortex-M55": "m55"}
+_SHORT = {
+    "RISC-V RV32IMC": "rv32imc",
+    "RISC-V RV32IMAC": "rv32imac",
+    "Cortex-M0+": "m0plus",
+    "Cortex-M4F": "m4",
+    "Cortex-M7": "m7",
+    "Cortex-M33": "m33",
+    "Cortex-M55": "m55",
+}
 
 
 def profile_name(core: str, dtype: str) -> str:
@@ -51,11 +59,12 @@ def profile_name(core: str, dtype: str) -> str:
     return f"{NascompileC.name}-{_SHORT[core]}-{dtype}"
 
 
-def counted_operators(folder: Path) -> Path:
+def counted_operators(folder: Path, core: Core) -> Path:
     """Run a firmware of `write_firmware` in the emulator.
 
     Args:
         folder: its project; what it prints is written there, too.
+        core: that it was written for.
 
     Returns:
         The file `emulated.csv`, as `nascompile latency fit` reads it.
@@ -63,7 +72,7 @@ def counted_operators(folder: Path) -> Path:
     Raises:
         DeployError: a tool is missing, or the run fails.
     """
-    said = make(folder, "emulated", missing_tools())
+    said = make(folder, "emulated", core)
     path = folder / "emulated.csv"
     if "kernel,dtype," not in said:
         raise DeployError.of("run-failed", f"the firmware in `{folder}` said nothing", "`make emulated` shows why")
@@ -82,17 +91,20 @@ def instruction_profile(core: str, dtype: str, folder: Path, date: str) -> Fit:
     """
     regions = (Region("flash", "flash", 2**20, False), Region("RAM", "ram", 2**18, True))
     write_firmware(folder, Target("any", "any chip", core, 0, regions), dtype)
+    there = CORES[core]
+    count = there.tools.icount.split(",")[0]
     source = (
-        f"{compiler_version()}, {' '.join(FLAGS)}; instructions counted by qemu-system-arm -M {CORES[core].machine} "
-        f"-icount shift=3, {date}; instructions are not cycles"
+        f"{compiler_version(there)}, {' '.join(FLAGS)}; instructions counted by {there.tools.emulator} "
+        f"-M {there.machine} -icount {count}, {date}; instructions are not cycles"
     )
     name = profile_name(core, dtype)
-    return _our_own(fit_profile(read_operators(counted_operators(folder, core)), name, core=core, source=source))
+    found = fit_profile(read_operators(counted_operators(folder, there), core), name, core=core, source=source)
+    return _our_own(found, there)
 
 
-def _our_own(found: Fit) -> Fit:
+def _our_own(found: Fit, core: Core) -> Fit:
     """The fit of a profile that names its runtime and, as the version, the compiler."""
-    version = f"gcc {compiler_version().rsplit(' ', 2)[-2]}"
+    version = f"gcc {compiler_version(core).rpartition(') ')[2].split()[0]}"
     return replace(found, profile=replace(found.profile, runtime=NascompileC.name, version=version))
 
 
@@ -120,11 +132,12 @@ def cycle_profile(core: str, dtype: str, folder: Path, date: str) -> Fit | None:
             counted = next(runs)
         amounts.append(estimated_cycles(counted, code, costs) / calls)
     source = (
-        f"{compiler_version()}, {' '.join(FLAGS)}; estimated cycles, no wait states: runs of each instruction "
-        f"counted by qemu-system-arm -M {CORES[core].machine}, {date}, times {costs.source}"
+        f"{compiler_version(CORES[core])}, {' '.join(FLAGS)}; estimated cycles, no wait states: runs of each "
+        f"instruction counted by qemu-system-arm -M {CORES[core].machine}, {date}, times {costs.source}"
     )
     estimated = replace(data, latency=np.array(amounts), unit="estimated cycles")
-    return _our_own(fit_profile(estimated, f"{profile_name(core, dtype)}-cycles", core=core, source=source))
+    found = fit_profile(estimated, f"{profile_name(core, dtype)}-cycles", core=core, source=source)
+    return _our_own(found, CORES[core])
 
 
 def kernel_call(call: Call) -> KernelCall:

@@ -7,11 +7,10 @@ stands still, SysTick counts instructions. Kernels and loop are the same, and so
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
 
-from nascompile.deploy.core import CORES, Core, core_of
+from nascompile.deploy.core import CORES, RISCV, Core, core_of
 from nascompile.deploy.errors import DeployError
 from nascompile.deploy.manifest import check_folder_holds, write_folder
 from nascompile.deploy.operator_shapes import drawn_calls, places, weight_count
@@ -140,19 +139,14 @@ def _row(call: KernelCall, dtype: str, number: int) -> str:
 
 def _frame(target: Target, core: Core) -> dict[str, str]:
     here = files("nascompile.deploy") / "c"
-    make = (here / "latency" / "Makefile").read_text()
+    make = core.tools.filled((here / "latency" / "Makefile").read_text(), core)
     timer = "-DNC_PER_TICK=1 " if target.core in _NO_COUNTER else ""
-    words = {
-        "@CPU@": core.flags, "@MACHINE@": core.machine, "@PER_TICK@": str(Fraction(core.per_tick)),
-        "@TIMER@": timer + "'-DNC_UNIT=\"cycles\"'",
-    }  # fmt: skip
-    for word, text in words.items():
-        make = make.replace(word, text)
+    make = make.replace("@TIMER@", timer + "'-DNC_UNIT=\"cycles\"'")
     flash, ram = placed(target.rom_region), placed(target.ram_region)
     return {
         "Makefile": make,
         **{name: (here / "latency" / name).read_text() for name in ("latency.c", "operators.h", "board.h")},
-        "startup.c": (here / "project" / "image" / "startup.c").read_text(),
+        "startup.c": (here / "project" / "image" / core.tools.startup).read_text(),
         "chip.ld": memory_layout(flash, ram),
         "emulator.ld": emulator_layout(core),
     }
@@ -160,9 +154,11 @@ def _frame(target: Target, core: Core) -> dict[str, str]:
 
 def _readme(target: Target, dtype: str, calls: Sequence[KernelCall], core: Core) -> str:
     counter = "SysTick" if target.core in _NO_COUNTER else "the cycle counter (DWT CYCCNT)"
+    if core.tools is RISCV:
+        counter = "`mcycle` (a chip that counts elsewhere, as Espressif's do, needs `nc_cycles` in `board/`)"
     return f"""# Latency of {len(calls)} operators in {dtype} on {target.title}
 
-    make                          # build/latency.elf, with arm-none-eabi-gcc for {core.name}
+    make                          # build/latency.elf, with {core.tools.cross}gcc for {core.name}
     make emulated 2> emulated.csv # the same in QEMU: instructions, which are not cycles
 
 The firmware calls each operator of `operators.c` until it took 100,000 cycles, timed by {counter}, and prints one line

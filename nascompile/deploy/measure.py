@@ -17,12 +17,11 @@ __all__ = ["FLAGS", "compiler_version", "measured_code"]
 
 #: As the Makefile of every project has them.
 FLAGS = ("-std=c99", "-Os", "-ffunction-sections", "-fdata-sections")
-_LINK = ("-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections")
 
 
-def compiler_version() -> str:
-    """The compiler's name and version."""
-    return _said("arm-none-eabi-gcc", "--version").splitlines()[0]
+def compiler_version(core: Core) -> str:
+    """The name and version of the compiler for a core."""
+    return _said(f"{core.tools.cross}gcc", "--version").splitlines()[0]
 
 
 def measured_code(core: Core, dtype: str, folder: Path) -> tuple[dict[str, int], dict[str, tuple[str, ...]]]:
@@ -39,15 +38,16 @@ def measured_code(core: Core, dtype: str, folder: Path) -> tuple[dict[str, int],
     """
     code: dict[str, int] = {}
     called: dict[str, set[str]] = {}
-    compiler = ["arm-none-eabi-gcc", *core.flags.split(), *FLAGS]
+    tools = core.tools
+    compiler = _compiler(core)
     with as_file(files("nascompile.deploy") / "c") as sources:
         for source in sorted(sources.glob(f"{dtype}/nc_*.c")):
             name, target = source.stem.removeprefix("nc_"), folder / f"{source.stem}.o"
             _said(*compiler, f"-I{sources}", "-c", str(source), "-o", str(target))
-            code[name] = _flash(target)
+            code[name] = _flash(core, target)
             # Some undefined symbols are named and not used: the linker drops what they stand for.
-            used = re.findall(r"R_ARM_\w+\s+(\w+)", _said("arm-none-eabi-objdump", "-r", str(target)))
-            undefined = re.findall(r"U (\w+)", _said("arm-none-eabi-nm", "-u", str(target)))
+            used = re.findall(r"R_[A-Z]+_\w+\s+(\w+)", _said(f"{tools.cross}objdump", "-r", str(target)))
+            undefined = re.findall(r"U (\w+)", _said(f"{tools.cross}nm", "-u", str(target)))
             called[name] = {symbol.removeprefix("nc_") for symbol in set(used) & set(undefined)}
     library = sorted(set().union(*called.values()) - set(code))
     called |= _library_code(core, library, folder, code)
@@ -65,15 +65,15 @@ def _library_code(core: Core, symbols: list[str], folder: Path, code: dict[str, 
     Returns:
         Which function is taken to need which other: two that share most of their code.
     """
-    with as_file(files("nascompile.deploy") / "c" / "project" / "image" / "startup.c") as startup:
+    with as_file(files("nascompile.deploy") / "c" / "project" / "image" / core.tools.startup) as startup:
         script, main, image = folder / "image.ld", folder / "main.c", folder / "image.elf"
         script.write_text(memory_layout((core.flash, 2**22), (core.ram, 2**22)))
         main.write_text("int main(void) { return 0; }\n")
-        command = ["arm-none-eabi-gcc", *core.flags.split(), *FLAGS, *_LINK, "-T", str(script), str(main), str(startup)]
+        command = [*_compiler(core), *core.tools.link.split(), "-T", str(script), str(main), str(startup)]
 
         def size(*roots: str) -> int:
             _said(*command, *(f"-Wl,-u,{root}" for root in roots), "-o", str(image))
-            return _flash(image)
+            return _flash(core, image)
 
         bare = size()
         needs: dict[str, set[str]] = {}
@@ -88,9 +88,14 @@ def _library_code(core: Core, symbols: list[str], folder: Path, code: dict[str, 
         return needs
 
 
-def _flash(path: Path) -> int:
+def _compiler(core: Core) -> list[str]:
+    return [f"{core.tools.cross}gcc", *core.flags.split(), *FLAGS, *core.tools.compile.split()]
+
+
+def _flash(core: Core, path: Path) -> int:
     """All of an object file or image that lies in flash; each section begins at a multiple of four."""
-    sections = re.findall(r"^(?:\.text|\.rodata|\.data)\S*\s+(\d+)", _said("arm-none-eabi-size", "-A", str(path)), re.M)
+    said = _said(f"{core.tools.cross}size", "-A", str(path))
+    sections = re.findall(r"^(?:\.text|\.rodata|\.data)\S*\s+(\d+)", said, re.M)
     return sum(-(-int(size) // 4) * 4 for size in sections)
 
 

@@ -163,13 +163,13 @@ def memory_layout(
 
 SECTIONS
 {{
-{first}    .text : {{ {table} *(.text*) *(.rodata*) . = ALIGN(4); }} > FLASH
-    .data : {{ nc_data = .; *(.data*) . = ALIGN(4); nc_data_end = .; }} > RAM AT > FLASH
+{first}    .text : {{ {table} *(.text*) *(.rodata*) *(.srodata*) . = ALIGN(4); }} > FLASH
+    .data : {{ nc_data = .; *(.data*) *(.sdata*) . = ALIGN(4); nc_data_end = .; }} > RAM AT > FLASH
     nc_data_image = LOADADDR(.data);
-    .bss (NOLOAD) : {{ *(.bss*) *(COMMON) nc_bss_end = .; }} > RAM
+    .bss (NOLOAD) : {{ *(.sbss*) *(.bss*) *(COMMON) nc_bss_end = .; }} > RAM
     .stack (NOLOAD) : {{ . = ALIGN(8); . += {stack}; nc_stack_top = .; }} > RAM
     nc_samples = nc_stack_top;
-    /DISCARD/ : {{ *(.ARM.exidx*) *(.ARM.attributes) *(.comment) }}
+    /DISCARD/ : {{ *(.ARM.exidx*) *(.ARM.attributes) *(.comment) *(.eh_frame*) }}
 }}
 """
 
@@ -218,22 +218,16 @@ def _images(target: Target, core: Core | None, naming: Naming) -> dict[str, str]
     texts = {"Makefile": (here / "Makefile").read_text().replace("@NAME@", naming.name)}
     if core is None:
         return texts
-    rules = (here / "chip.mk").read_text()
-    for word, text in {
-        "@NAME@": naming.name,
-        "@CORE@": core.name,
-        "@CPU@": core.flags,
-        "@MACHINE@": core.machine,
-    }.items():
-        rules = rules.replace(word, text)
+    rules = core.tools.filled((here / "chip.mk").read_text(), core).replace("@NAME@", naming.name)
     flash, ram = placed(target.rom_region), placed(target.ram_region)
     return texts | {
         "chip.mk": rules,
-        "image/startup.c": (here / "image" / "startup.c").read_text(),
+        "image/startup.c": (here / "image" / core.tools.startup).read_text(),
         "image/main.c": (here / "image" / "main.c").read_text(),
         "image/chip.ld": memory_layout(flash, ram),
         "image/emulator.ld": emulator_layout(core),
         "test/check.c": (here / "test" / "check.c").read_text(),
+        "test/emulated.h": (here / "test" / "emulated.h").read_text(),
     }
 
 

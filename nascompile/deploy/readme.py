@@ -68,7 +68,7 @@ _BUILD = """    make image      # a bare firmware at the chip's addresses: its s
     make check      # the test vectors in `test/` on an emulated {core}; fails where an output differs, and says which
     make host       # a shared library for this computer
 {boot}
-On Debian and Ubuntu: `apt-get install make gcc gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm`.
+On Debian and Ubuntu: `apt-get install make gcc {packages}`.
 """
 _BOOT = """
 **The image does not start on this chip as it is:** the boot ROM wants {boot}.
@@ -142,7 +142,9 @@ def readme(made: Deployed) -> str:
         quantised=quantised,
         library=made.naming.name,
         layers=_layer_table(made),
-        build=_BUILD.format(core=core.name, boot=_BOOT.format(boot=target.boot) if target.boot else "")
+        build=_BUILD.format(
+            core=core.name, packages=core.tools.packages, boot=_BOOT.format(boot=target.boot) if target.boot else ""
+        )
         if core
         else _NO_BUILD.format(core=target.core),
     )

@@ -34,8 +34,7 @@ __all__ = [
     "tools_error",
 ]
 
-_ARM = ("make", "arm-none-eabi-gcc", "arm-none-eabi-size", "qemu-system-arm")
-_INSTALL = "on Debian and Ubuntu: apt-get install make gcc gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"
+_HOST = ("make", "cc")
 #: Seconds that a build or a run in the emulator may take.
 _PATIENCE = 600
 
@@ -70,13 +69,13 @@ class Checked:
     stack: int
 
 
-def missing_tools(host: bool = False) -> list[str]:
+def missing_tools(core: Core | None = None) -> list[str]:
     """Tools that are needed and not there.
 
     Args:
-        host: those to build for this computer, instead of those for Arm.
+        core: to build for and to emulate; None for this computer.
     """
-    return [tool for tool in (("make", "cc") if host else _ARM) if shutil.which(tool) is None]
+    return [tool for tool in (core.tools.programs if core else _HOST) if shutil.which(tool) is None]
 
 
 def build_image(folder: Path, core: Core) -> Sizes:
@@ -89,8 +88,8 @@ def build_image(folder: Path, core: Core) -> Sizes:
     Raises:
         DeployError: a tool is missing, or the network does not fit the chip; the linker's own words say by how much.
     """
-    make(folder, "image", missing_tools())
-    text = _run(["arm-none-eabi-size", "-A", f"build/{core.name}/image.elf"], folder)
+    make(folder, "image", core)
+    text = _run([f"{core.tools.cross}size", "-A", f"build/{core.name}/image.elf"], folder)
     sizes = {m[1]: int(m[2]) for m in re.finditer(r"^(\.\w+)\s+(\d+)", text, re.M)}
     data = sizes.get(".data", 0)
     return Sizes(sizes[".text"] + data, sizes.get(".bss", 0) + data)
@@ -106,8 +105,8 @@ def run_check(folder: Path, core: Core) -> Checked:
     Raises:
         DeployError: a tool is missing, or the run fails; outputs that differ are no failure.
     """
-    if missing := missing_tools():
-        raise tools_error(f"the C in `{folder}`", missing)
+    if missing := missing_tools(core):
+        raise tools_error(f"the C in `{folder}`", missing, core)
     command = ["make", "-s", "check"]
     done = _done(command, folder)
     found = re.search(r"nc ((?:[0-9a-f]{8} ){4})", done.stdout + done.stderr)
@@ -129,7 +128,7 @@ def host_library(folder: Path, name: str = "network") -> Path:
     Raises:
         DeployError: a tool is missing, or the C does not compile.
     """
-    make(folder, "host", missing_tools(host=True))
+    make(folder, "host")
     return folder / "build" / "host" / f"lib{name}.so"
 
 
@@ -172,7 +171,7 @@ def run_examples(folder: Path, raw: bytes, core: Core | None) -> tuple[bytes, tu
     """
     (folder / "build").mkdir(exist_ok=True)
     (folder / "build" / "examples.raw").write_bytes(raw)
-    said = make(folder, "emulated" if core else "examples", missing_tools(host=core is None))
+    said = make(folder, "emulated" if core else "examples", core)
     found = re.search(r"nc ([0-9a-f]{8}) ([0-9a-f]{8})", said)
     if core and not found:
         raise DeployError.of("check-failed", f"raw examples in `{folder}` failed", "`make emulated` there shows why")
@@ -180,30 +179,34 @@ def run_examples(folder: Path, raw: bytes, core: Core | None) -> tuple[bytes, tu
     return (folder / "build" / "examples.found").read_bytes(), ticks
 
 
-def tools_error(what: str, missing: Sequence[str]) -> DeployError:
+def tools_error(what: str, missing: Sequence[str], core: Core | None = None) -> DeployError:
     """The error that tools are missing.
 
     Args:
         what: cannot be built.
         missing: see `missing_tools`.
+        core: it was to be built for; None for this computer.
     """
     names = " and ".join(f"`{tool}`" for tool in dict.fromkeys(missing))
-    return DeployError.of("no-toolchain", f"cannot build {what}: there is no {names}", _INSTALL)
+    install = (
+        f"on Debian and Ubuntu: apt-get install {' '.join(['make gcc', *([core.tools.packages] if core else [])])}"
+    )
+    return DeployError.of("no-toolchain", f"cannot build {what}: there is no {names}", install)
 
 
-def make(folder: Path, goal: str, missing: list[str]) -> str:
+def make(folder: Path, goal: str, core: Core | None = None) -> str:
     """Run make in a project; all that it says.
 
     Args:
         folder: of the project.
         goal: of its Makefile.
-        missing: tools that the goal needs and that are not there; see `missing_tools`.
+        core: for which it builds; None for this computer.
 
     Raises:
         DeployError: a tool is missing, or the goal fails.
     """
-    if missing:
-        raise tools_error(f"the C in `{folder}`", missing)
+    if missing := missing_tools(core):
+        raise tools_error(f"the C in `{folder}`", missing, core)
     return _run(["make", "-s", goal], folder)
 
 

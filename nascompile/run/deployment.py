@@ -53,11 +53,12 @@ def check_deployable(program: Program) -> Target:
     except TargetError:
         message = f"`{program.target}` is a target file of your own, whose memories the run does not keep"
         raise DeployError.of("no-mcu", message, "deploy afterwards: `nascompile deploy RUN#K --mcu FILE`") from None
-    if core_of(target) is None:
+    core = core_of(target)
+    if core is None:
         message = f"networks can not be built here for a {target.core}"
         raise DeployError.of("no-core", message, "leave --deploy out; `nascompile deploy` writes the C all the same")
-    if missing := [*missing_tools(host=True), *missing_tools()]:
-        raise tools_error("the networks that are kept", missing)
+    if missing := [*missing_tools(), *missing_tools(core)]:
+        raise tools_error("the networks that are kept", missing, core)
     return target
 
 

@@ -189,9 +189,18 @@ def _is_data(data: Mapping[str, Any]) -> bool:
     )
 
 
-def measured_compiler() -> str:
-    """The compiler of the shipped measurements, as it names itself."""
-    return str(json.loads(FILE.read_text())["compiler"]).split(", -")[0]
+def measured_compiler(program: str) -> str:
+    """The compiler of the shipped measurements, as it names itself.
+
+    Args:
+        program: what its names begin with.
+
+    Example:
+        >>> measured_compiler("riscv64-unknown-elf-gcc").split()[0]
+        'riscv64-unknown-elf-gcc'
+    """
+    all_of_them = str(json.loads(FILE.read_text())["compiler"]).split(", -")[0].split("; ")
+    return next(name for name in all_of_them if name.startswith(program))
 
 
 def profile_text(runtimes: Iterable[NascompileC], compiler: str) -> str:

@@ -107,7 +107,7 @@ def test_verified(run: Run, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None
     assert f"estimated cycles, no wait states: {found_cycles:,}: " in said
     assert said.endswith("next: make -C d image\n")
     if dtype == "int8":
-        monkeypatch.setattr(writing, "measured_compiler", lambda: "another one")
+        monkeypatch.setattr(writing, "measured_compiler", lambda program: "another one")
         said = run(*SMALL, "--verify", "-o", "d").stdout
         assert said.count("predictions were measured with another compiler than yours, arm-none-eabi-gcc") == 1
 
@@ -211,6 +211,12 @@ def test_damaged_weights(runs: Run) -> None:
             "there is no `arm-none-eabi-gcc` and `arm-none-eabi-size` and `qemu-system-arm`",
             marks=needs_host,
         ),
+        pytest.param(
+            ("make", "cc"),
+            "esp32-c3",
+            "there is no `riscv64-unknown-elf-gcc` and `riscv64-unknown-elf-size` and `qemu-",
+            marks=needs_host,
+        ),
     ],
 )
 def test_without_the_tools_the_c_is_written_and_the_tools_are_named(
@@ -229,7 +235,8 @@ def test_without_the_tools_the_c_is_written_and_the_tools_are_named(
     done = run("deploy", "mlp2", "32-16", "--mcu", mcu, "--verify", "-o", "d")
     assert (done.code, done.stdout) == (2, "")
     assert missing in done.stderr
-    assert "apt-get install make gcc gcc-arm-none-eabi" in done.stderr
+    packages = {"stm32f412": " gcc-arm-none-eabi", "esp32-c3": " gcc-riscv64-unknown-elf"}[mcu] if tools else "\n"
+    assert f"apt-get install make gcc{packages}" in done.stderr
     assert (run.folder / "d/src/network.c").exists()
     clear(done)
 

@@ -10,7 +10,7 @@ import pytest
 
 from nascompile.compression.quantised import QuantisedNetwork
 from nascompile.deploy.calls import planned
-from nascompile.deploy.core import CORES
+from nascompile.deploy.core import CORES, RISCV
 from nascompile.deploy.project import Vectors
 from nascompile.deploy.toolchain import Checked, run_check
 from nascompile.operators.quantised_op import QuantisedOp, QuantisedTensor
@@ -19,7 +19,7 @@ from spaces.operators.kernel import instruction_set
 from spaces.tensors import Shape
 from tests.compression.networks import NETWORKS
 from tests.deploy.operators import filled, inputs
-from tests.deploy.tools import needs_arm, subject, written
+from tests.deploy.tools import needs_arm, needs_riscv, subject, written
 
 pytestmark = needs_arm
 
@@ -121,7 +121,9 @@ def tangle(seed: int) -> QuantisedNetwork:
     return filled(chain, x, seed)
 
 
-@pytest.mark.parametrize("core", CORES)
+@pytest.mark.parametrize(
+    "core", [pytest.param(name, marks=needs_riscv if core.tools is RISCV else ()) for name, core in CORES.items()]
+)
 def test_random_integers_through_every_kernel(core: str, tmp_path: Path) -> None:
     network = tangle(seed=len(core))
     q = inputs(network, 7, 8)

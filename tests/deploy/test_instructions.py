@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nascompile.deploy.calls import planned
-from nascompile.deploy.core import core_of
+from nascompile.deploy.core import CORES, RISCV, core_of
 from nascompile.deploy.core_costs import COSTS
 from nascompile.deploy.cycles import counted_calls, disassembled, estimated_cycles
 from nascompile.deploy.deployable import untrained
@@ -23,7 +23,7 @@ from spaces.operators import KernelCall
 from spaces.runtimes.kernels import layer_calls
 from spaces.targets.catalogue import load_target
 from tests.compression.networks import NETWORKS, candidate
-from tests.deploy.tools import needs_arm
+from tests.deploy.tools import needs_arm, needs_riscv
 
 torch.set_num_threads(1)
 
@@ -46,17 +46,24 @@ def test_the_calls_of_the_cost_model_are_those_of_the_c(name: str, dtype: str) -
 
 
 @needs_arm
-@pytest.mark.parametrize("dtype", ["int8", "float32"])
-@pytest.mark.parametrize("mcu", ["stm32f412", "stm32f746"])
+@pytest.mark.parametrize(
+    ("mcu", "dtype"),
+    [
+        *((mcu, dtype) for mcu in ("stm32f412", "stm32f746") for dtype in ("int8", "float32")),
+        pytest.param("esp32-c3", "int8", marks=needs_riscv),
+    ],
+)
 def test_the_shipped_profile_says_what_other_operators_take(mcu: str, dtype: str, tmp_path: Path) -> None:
     """Shapes of another seed than those that it was fitted to; fails once a kernel has changed."""
     target = load_target(mcu)
     calls = write_firmware(tmp_path, target, dtype, drawn_calls(dtype, 20_000, 20_000, each=3, seed=1))
-    counted = read_operators(counted_operators(tmp_path))
+    counted = read_operators(counted_operators(tmp_path, CORES[target.core]))
     profile = named_profile("nascompile-c", target, dtype, "instructions")
     assert (counted.unit, counted.dtype, len(counted.latency)) == ("instructions", dtype, len(calls))
     for call, instructions in zip(calls, counted.latency, strict=True):
-        assert float(profile.call_amount(call)) == pytest.approx(instructions, rel=0.005, abs=1), call
+        # A RISC-V core without extensions finds a maximum by a branch, which depends on the data.
+        most = 0.1 if CORES[target.core].tools is RISCV and call.name.endswith("max_pool") else 0.005
+        assert float(profile.call_amount(call)) == pytest.approx(instructions, rel=most, abs=1), call
 
 
 @needs_arm
@@ -65,6 +72,7 @@ def test_the_shipped_profile_says_what_other_operators_take(mcu: str, dtype: str
     [
         ("ds_conv", "stm32f412", "int8"), ("squeeze", "stm32f746", "int8"), ("inception", "stm32f412", "int8"),
         ("sppf", "stm32f746", "int8"), ("groups", "stm32f412", "float32"), ("preact", "stm32f746", "float32"),
+        pytest.param("squeeze", "pico2-riscv", "int8", marks=needs_riscv),
     ],
 )  # fmt: skip
 def test_a_network_takes_the_sum_of_its_calls(name: str, mcu: str, dtype: str, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nascompile.deploy.core import CORES
 from nascompile.deploy.errors import DeployError
 from nascompile.deploy.instructions import counted_operators
 from nascompile.deploy.latency_firmware import write_firmware
@@ -20,7 +21,7 @@ from spaces.operators import LOOPS, KernelCall
 from spaces.targets.catalogue import load_target
 from spaces.tensors import Shape
 from tests.cli.conftest import Run, run  # noqa: F401 - a fixture
-from tests.deploy.tools import needs_arm
+from tests.deploy.tools import needs_arm, needs_riscv
 
 HEADER = (
     "kernel,dtype,in_h,in_w,in_c,out_h,out_w,out_c,kernel_h,kernel_w,stride_h,stride_w,pad_top,pad_left,groups,calls,"
@@ -52,8 +53,13 @@ def test_a_core_without_a_compiler_is_refused(tmp_path: Path) -> None:
 
 
 @needs_arm
-@pytest.mark.parametrize("mcu", ["stm32f412", "stm32f746"])
-@pytest.mark.parametrize("dtype", ["int8", "float32"])
+@pytest.mark.parametrize(
+    ("mcu", "dtype"),
+    [
+        *((mcu, dtype) for mcu in ("stm32f412", "stm32f746") for dtype in ("int8", "float32")),
+        pytest.param("esp32-c6", "int8", marks=needs_riscv),
+    ],
+)
 def test_the_firmware_builds_for_the_board_and_fits_it(mcu: str, dtype: str, tmp_path: Path) -> None:
     calls = drawn_calls(dtype, 8000, 8000, each=2)
     write_firmware(tmp_path, load_target(mcu), dtype, calls)
@@ -62,9 +68,8 @@ def test_the_firmware_builds_for_the_board_and_fits_it(mcu: str, dtype: str, tmp
     (tmp_path / "board" / "uart.c").write_text('#include "board.h"\nvoid nc_putchar(int c) { (void)c; }\n')
     built = subprocess.run(["make", "-s"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert built.stderr == ""
-    symbols = subprocess.run(
-        ["arm-none-eabi-nm", "build/latency.elf"], cwd=tmp_path, capture_output=True, text=True, check=True
-    ).stdout
+    nm = f"{CORES[load_target(mcu).core].tools.cross}nm"
+    symbols = subprocess.run([nm, "build/latency.elf"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert " T nc_putchar" in symbols
     assert " W nc_board" in symbols
 
@@ -74,7 +79,7 @@ def test_the_firmware_builds_for_the_board_and_fits_it(mcu: str, dtype: str, tmp
 def test_what_it_prints_becomes_a_profile(mcu: str, core: str, run: Run) -> None:  # noqa: F811
     folder = run.folder / "timing"
     assert run("latency", "firmware", "--mcu", mcu, "-o", str(folder))[0] == 0
-    counted = counted_operators(folder)
+    counted = counted_operators(folder, CORES[load_target(mcu).core])
     code, out, err = run("latency", "fit", str(counted), "--name", "mine", "--json")
     assert (code, json.loads(out)["outliers"]) == (0, []), err
     mine, shipped = load_profile(str(run.folder / "mine.yaml")), load_profile(f"nascompile-c-{core}-int8")

@@ -20,28 +20,35 @@ from spaces.operators.kernel import instruction_set
 from spaces.program.breakdown import totals
 from spaces.program.candidate import Candidate
 from spaces.runtimes.library import find_runtime
-from spaces.runtimes.nascompile_c import FILE, NascompileC
+from spaces.runtimes.nascompile_c import NascompileC, measured_compiler
 from spaces.targets.target import Target
 from spaces.tensors import DTYPES, Shape
 from tests.compression.networks import NETWORKS, candidate
 from tests.deploy.operators import filled, filled_float
-from tests.deploy.tools import any_chip, candidates, chain_of, needs_arm, subject
+from tests.deploy.tools import any_chip, candidates, chain_of, needs_arm, needs_riscv, subject
 
 CORES = ("Cortex-M0+", "Cortex-M4F", "Cortex-M7", "Cortex-M33", "Cortex-M55")
 
 
-def same_compiler() -> bool:
+def same_compiler(core: str) -> bool:
     from nascompile.deploy.measure import compiler_version
 
-    return f'"compiler": "{compiler_version()}, ' in FILE.read_text()
+    there = cores.CORES[core]
+    return compiler_version(there) == measured_compiler(f"{there.tools.cross}gcc")
 
 
 @needs_arm
 @pytest.mark.parametrize(
-    ("core", "dtype"), [*[(core, "int8") for core in CORES], ("Cortex-M4F", "float32"), ("Cortex-M7", "float32")]
+    ("core", "dtype"),
+    [
+        *[(core, "int8") for core in CORES],
+        ("Cortex-M4F", "float32"),
+        ("Cortex-M7", "float32"),
+        pytest.param("RISC-V RV32IMC", "int8", marks=needs_riscv),
+    ],
 )
 def test_the_shipped_measurements_are_those_of_today(core: str, dtype: str, tmp_path: Path) -> None:
-    if not same_compiler():
+    if not same_compiler(core):
         pytest.skip("the compiler is another than that of the shipped measurements")
     assert measured_runtime(core, dtype, tmp_path) == find_runtime("nascompile-c", any_chip(core), dtype)
 
@@ -78,8 +85,18 @@ def test_networks_of_the_library_take_what_was_predicted(name: str, dtype: str, 
 
 
 @needs_arm
-@pytest.mark.parametrize("core", ["Cortex-M0+", "Cortex-M33", "Cortex-M55"])
-@pytest.mark.parametrize("name", ["squeeze", "inception", "mlp"])
+@pytest.mark.parametrize(
+    ("name", "core"),
+    [
+        *(
+            (name, core)
+            for core in ("Cortex-M0+", "Cortex-M33", "Cortex-M55")
+            for name in ("squeeze", "inception", "mlp")
+        ),
+        pytest.param("squeeze", "RISC-V RV32IMC", marks=needs_riscv),
+        pytest.param("mlp", "RISC-V RV32IMAC", marks=needs_riscv),
+    ],
+)
 def test_other_cores_take_what_was_predicted(name: str, core: str, tmp_path: Path) -> None:
     plan, _ = subject(name, "int8", instruction_set(core))
     runtime = find_runtime("nascompile-c", any_chip(core), "int8")

@@ -32,8 +32,8 @@ from tests.compression.networks import candidate, examples, lively
 from tests.system_tools import needs
 
 __all__ = [
-    "any_chip", "candidates", "chain_of", "needs_arm", "needs_both", "needs_host", "quantised", "rows", "subject",
-    "written",
+    "any_chip", "candidates", "chain_of", "needs_arm", "needs_both", "needs_host", "needs_riscv", "quantised", "rows",
+    "subject", "written",
 ]  # fmt: skip
 
 
@@ -41,6 +41,7 @@ __all__ = [
 needs_host = needs("make", "cc")
 needs_arm = needs("make", "arm-none-eabi-gcc", "qemu-system-arm")
 needs_both = needs("make", "cc", "arm-none-eabi-gcc", "qemu-system-arm")
+needs_riscv = needs("make", "riscv64-unknown-elf-gcc", "qemu-system-riscv32")
 
 
 def any_chip(core: str, flash: int = 2**23, ram: int = 2**22) -> Target:

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from nascompile.deploy.core import CORES
 from nascompile.deploy.toolchain import missing_tools
 from tests.cli.conftest import Run, run
 
 __all__ = ["run"]
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "datasets"
-MISSING = [*missing_tools(host=True), *missing_tools()]
+MISSING = [*missing_tools(), *missing_tools(CORES["Cortex-M4F"])]
 pytestmark = pytest.mark.skipif(not DATA.exists(), reason="needs the data of ../shared")
 
 IMAGES = """\

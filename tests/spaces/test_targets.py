@@ -37,6 +37,7 @@ FACTS = {
     "nrf5340": ("Cortex-M33", 128, 512 * KIB, 1 * MIB),
     "rp2040": ("Cortex-M0+", 133, 264 * KIB, 2 * MIB),
     "rp2350": ("Cortex-M33", 150, 520 * KIB, 4 * MIB),
+    "pico2-riscv": ("RISC-V RV32IMAC", 150, 520 * KIB, 4 * MIB),
     "esp32-s3": ("Xtensa LX7", 240, 416 * KIB, 8 * MIB),
     "ebs-small": ("Cortex-M4F", 100, 262_144, 1_000_000),
     "ebs-large": ("Cortex-M7", 480, 524_288, 2_000_000),

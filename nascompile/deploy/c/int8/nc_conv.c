@@ -244,6 +244,23 @@ static NC_NOINLINE NC_OPTIMIZE("O2", "no-schedule-insns", "no-schedule-insns2") 
     } while (x != end);
     stored(g, channel + 1, out + second, b0, b1, b2, b3);
     stored(g, channel, out, a0, a1, a2, a3);
+#elif defined(NC_REGISTERS)
+    /* Eight sums and what two places of them are made of; six loads for eight products. */
+    const int8_t *x = (const int8_t *)g->lanes, *y = x + 2 * g->size, *const end = y;
+    int32_t a0 = bias[0], a1 = a0, a2 = a0, a3 = a0, b0 = bias[1], b1 = b0, b2 = b0, b3 = b0;
+    do {
+#if defined(__GNUC__)
+#pragma GCC unroll 2
+#endif
+        for (int32_t k = 0; k < 4; k += 2) {
+            const int32_t a = w[k], b = w[k + 1], u0 = x[k], u1 = x[k + 1], v0 = y[k], v1 = y[k + 1];
+            a0 += u0 * a, a1 += u1 * a, a2 += v0 * a, a3 += v1 * a;
+            b0 += u0 * b, b1 += u1 * b, b2 += v0 * b, b3 += v1 * b;
+        }
+        w += 4, x += 4, y += 4;
+    } while (x != end);
+    stored(g, channel + 1, out + second, b0, b1, b2, b3);
+    stored(g, channel, out, a0, a1, a2, a3);
 #else
     for (int32_t k = 1; k >= 0; k--) {
         /* Elements of a window are as far apart as weights of a channel. */

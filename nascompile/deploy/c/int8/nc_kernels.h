@@ -126,6 +126,11 @@ static inline nc_factors nc_factors_by(int32_t raise, int32_t multiplier, int32_
 }
 #endif
 
+/* A core with registers for eight sums and their operands: all but those with Thumb alone. */
+#if !defined(__thumb__) || defined(__thumb2__)
+#define NC_REGISTERS
+#endif
+
 /* round(v * factor), halves upwards: what the lower 32 bits hold cannot change it. */
 static inline int32_t nc_rescale(int32_t v, nc_factor by)
 {

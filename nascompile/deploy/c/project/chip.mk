@@ -1,14 +1,14 @@
-# make                the network as a static library, build/@CORE@/lib@NAME@.a, with arm-none-eabi-gcc
+# make                the network as a static library, build/@CORE@/lib@NAME@.a, with @CROSS@gcc
 # make image          a whole firmware, linked at the chip's addresses: its size is the network's real ROM and RAM
-# make check          the network against its test vectors on an emulated core (qemu-system-arm)
+# make check          the network against its test vectors on an emulated core (@EMULATOR@)
 # make emulated       raw examples, build/examples.raw, on that core: see test/examples.c
 
 CPU = @CPU@
 MACHINE = @MACHINE@
-CROSS = arm-none-eabi-
+CROSS = @CROSS@
 
-CFLAGS = -std=c99 -Wall -Wextra -Os -ffunction-sections -fdata-sections
-LINK = -nostartfiles --specs=nano.specs -Wl,--gc-sections
+CFLAGS = -std=c99 -Wall -Wextra -Os -ffunction-sections -fdata-sections@COMPILE@
+LINK = @LINK@
 
 BUILD = build/@CORE@
 OBJECTS = $(SOURCES:%.c=$(BUILD)/%.o)
@@ -28,17 +28,17 @@ $(BUILD)/lib@NAME@.a: $(OBJECTS)
 $(BUILD)/image.elf: $(OBJECTS) image/main.c image/startup.c image/chip.ld
 	$(CROSS)gcc $(CPU) $(CFLAGS) $(LINK) -Iinclude -T image/chip.ld $(filter %.o %.c,$^) -o $@
 
-$(BUILD)/check.elf: $(OBJECTS) test/check.c test/vectors.h image/startup.c image/emulator.ld
+$(BUILD)/check.elf: $(OBJECTS) test/check.c test/emulated.h test/vectors.h image/startup.c image/emulator.ld
 	$(CROSS)gcc $(CPU) $(CFLAGS) $(LINK) -Iinclude -T image/emulator.ld $(filter %.o %.c,$^) -o $@
 
-$(BUILD)/examples.elf: $(OBJECTS) test/examples.c test/answer.h image/startup.c image/emulator.ld
+$(BUILD)/examples.elf: $(OBJECTS) test/examples.c test/emulated.h test/answer.h image/startup.c image/emulator.ld
 	$(CROSS)gcc $(CPU) $(CFLAGS) $(LINK) -Iinclude -T image/emulator.ld $(filter %.o %.c,$^) -o $@
 
 check: $(BUILD)/check.elf
 emulated: $(BUILD)/examples.elf
 
 check emulated:
-	qemu-system-arm -M $(MACHINE) -nographic -monitor none -serial none \
-	    -semihosting-config enable=on,target=native -icount shift=3,align=off,sleep=off -kernel $<
+	@EMULATOR@ -M $(MACHINE) -nographic -monitor none -serial none \
+	    -semihosting-config enable=on,target=native -icount @ICOUNT@ -kernel $<
 
 .PHONY: emulated

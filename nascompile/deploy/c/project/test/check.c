@@ -1,7 +1,9 @@
 /* Runs the network on its test vectors and says, by semihosting, which outputs differ; ends with 1 where one does. The last
- * line is for programs, in hexadecimal: outputs that differ, the largest difference of a float, SysTick ticks of one call,
+ * line is for programs, in hexadecimal: outputs that differ, the largest difference of a float, ticks of one call,
  * bytes of stack that it used. */
 #include "network.h"
+
+#include "emulated.h"
 #include "vectors.h"
 
 #include <string.h>
@@ -9,27 +11,7 @@
 #define STACK_WORDS 256
 #define SHOWN 8 /* outputs that differ, at most */
 
-static volatile uint32_t wraps;
 extern uint32_t nc_stack_top;
-
-void nc_systick(void) { wraps++; }
-
-static void semihosting(uint32_t operation, const void *argument)
-{
-    register uint32_t r0 __asm__("r0") = operation;
-    register const void *r1 __asm__("r1") = argument;
-    __asm__ volatile("bkpt 0xab" : "+r"(r0) : "r"(r1) : "memory");
-}
-
-static void print(const char *text) { semihosting(4, text); }
-
-static void print_number(uint32_t value)
-{
-    char text[10] = "00000000 ";
-    for (int k = 7; k >= 0; k--, value >>= 4)
-        text[k] = "0123456789abcdef"[value & 15];
-    print(text);
-}
 
 /* A count, or what is left of a number behind its point, to so many digits. */
 static void print_digits(uint32_t value, int digits)
@@ -85,18 +67,12 @@ static void print_verdict(uint32_t wrong)
     print(wrong ? " outputs differ\n" : " outputs are right\n");
 }
 
-/* Instructions under QEMU's -icount, five a tick at shift 3; of a call with the input in place. */
+/* Of a call with the input in place. */
 static uint32_t ticks(void)
 {
-    volatile uint32_t *const systick = (volatile uint32_t *)0xE000E010u; /* control, reload, value */
-    wraps = 0;
-    systick[1] = 0xffffff;
-    systick[2] = 0;
-    systick[0] = 7;
+    start();
     nc_run(0, 0);
-    const uint32_t left = systick[2];
-    systick[0] = 0;
-    return wraps * 0x1000000u + (0xffffff - left);
+    return stopped();
 }
 
 /* Bytes below this function's frame that a call wrote. */

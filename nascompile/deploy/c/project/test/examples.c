@@ -1,34 +1,14 @@
 /* Runs the network on raw examples: reads them from build/examples.raw, one after another as an array of nc_raw, and
  * writes for each of them to build/examples.found the input that was made, the output, and what was understood.
- * On this computer by files, on an emulated core by semihosting, where it prints, in hexadecimal, SysTick ticks of
+ * On this computer by files, on an emulated core by semihosting, where it prints, in hexadecimal, ticks of
  * nc_prepare and of all from raw samples on. */
 #include "network.h"
 #include "answer.h"
 
 #include <string.h>
 
-#if defined(__arm__)
-static volatile uint32_t wraps;
-
-void nc_systick(void) { wraps++; }
-
-static int32_t semihosting(uint32_t operation, const void *argument)
-{
-    register uint32_t r0 __asm__("r0") = operation;
-    register const void *r1 __asm__("r1") = argument;
-    __asm__ volatile("bkpt 0xab" : "+r"(r0) : "r"(r1) : "memory");
-    return (int32_t)r0;
-}
-
-static void print(const char *text) { semihosting(4, text); }
-
-static void print_number(uint32_t value)
-{
-    char text[10] = "00000000 ";
-    for (int k = 7; k >= 0; k--, value >>= 4)
-        text[k] = "0123456789abcdef"[value & 15];
-    print(text);
-}
+#if defined(__arm__) || defined(__riscv)
+#include "emulated.h"
 
 static int32_t opened(const char *name, uint32_t mode)
 {
@@ -41,23 +21,6 @@ static int moved(uint32_t operation, int32_t file, const void *data, uint32_t si
 {
     const uint32_t block[3] = {(uint32_t)file, (uint32_t)(uintptr_t)data, size};
     return semihosting(operation, block) == 0;
-}
-
-static void start(void)
-{
-    volatile uint32_t *const systick = (volatile uint32_t *)0xE000E010u; /* control, reload, value */
-    wraps = 0;
-    systick[1] = 0xffffff;
-    systick[2] = 0;
-    systick[0] = 7;
-}
-
-static uint32_t stopped(void)
-{
-    volatile uint32_t *const systick = (volatile uint32_t *)0xE000E010u;
-    const uint32_t left = systick[2];
-    systick[0] = 0;
-    return wraps * 0x1000000u + (0xffffff - left);
 }
 
 #define OPEN_TO_READ(name) opened(name, 1)
@@ -97,7 +60,7 @@ int main(void)
         CLOSE(from);
         good &= CLOSE(to) == 0;
     }
-#if defined(__arm__)
+#if defined(__arm__) || defined(__riscv)
     start();
     nc_prepare(raw);
     const uint32_t prepared = stopped();
