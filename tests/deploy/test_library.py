@@ -42,6 +42,7 @@ namespace kws_check {{
 #include "{kws}/test/vectors.h"
 }}
 #undef NC_VECTORS
+#undef NC_ALLOWED
 namespace vww_check {{
 #include "{vww}/test/vectors.h"
 }}
