@@ -177,7 +177,6 @@ MISTAKES = [
     ("return to + ((uintptr_t)to & 2 ? 7 : 1);", "return to + 1;"),
     ("nc_min(k + 1, count - 1) * g->step;", "nc_min(k + 1, count) * g->step;"),
     ("op->out_c > op->in_c) ? -1 : 1", "op->out_c > op->in_c) ? 1 : 1"),
-    ("move(&f, STRIP * f.across.stride, 0, kept);", "move(&f, STRIP, 0, kept);"),
     ("const int32_t raise = 1 - right;", "const int32_t raise = 2 - right;"),
     ("before = pair[1];", "before = pair[0];"),
     ("int32_t place = phase - f->along.pad;", "int32_t place = phase;"),
