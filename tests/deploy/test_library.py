@@ -315,7 +315,8 @@ def test_the_table_adds_up_and_the_drawing_shows_every_tensor_once(dtype: str, t
     assert max(row.ram for row in rows) == made.ram == made.predicted["ram"]
     assert sum(row.constants for row in rows) == sum(map(constant_bytes, made.plan.calls))
     total = sum(row.instructions or 0 for row in rows)
-    assert 0 <= made.predicted["instructions"] - total < 500
+    # Each row is rounded by itself.
+    assert -len(rows) <= made.predicted["instructions"] - total < 500
     assert any("in place" in row.note for row in rows if row.kind in ("add", "mul"))
     told = (tmp_path / "README.md").read_text()
     assert all(f"| {row.number} | {row.kind} | " in told for row in rows)
