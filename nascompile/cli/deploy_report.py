@@ -33,12 +33,13 @@ def deployment_data(made: Deployed, shown: Verified | None) -> dict[str, Any]:
     if shown is None:
         return data
     result: dict[str, Any] = {"passed": shown.passed, "difference_host": shown.host}
-    core = core_of(made.target)
-    if shown.core and core:
+    if core := core_of(made.target):
+        compiler = shown.compiler or measured_compiler(core.tools.cross)
+        result |= {"overflow": shown.overflow, "compiler": compiler, "not_run": shown.not_run}
+    if shown.core:
         result |= {
             "difference_core": shown.core.difference, "instructions": shown.core.instructions,
-            "stack": shown.core.stack, "overflow": shown.overflow,
-            "compiler": shown.compiler or measured_compiler(core.tools.cross),
+            "stack": shown.core.stack,
         }  # fmt: skip
     if shown.sizes:
         result |= {"rom": shown.sizes.rom, "ram": shown.sizes.ram}
@@ -103,7 +104,8 @@ def _print_proof(made: Deployed, shown: Verified) -> None:
         ("an emulated core", shown.core.difference if shown.core else None),
     ):
         if difference is None:
-            out.print(f"not run on an emulated core: there is none of a {made.target.core}")
+            why = shown.not_run or f"there is none of a {made.target.core}"
+            out.print(f"not run on an emulated core: {why}", soft_wrap=True, markup=False)
             continue
         verdict = (
             "equal to"

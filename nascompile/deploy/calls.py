@@ -16,7 +16,8 @@ from nascompile.deploy.memory_plan import MemoryPlan, memory_plan
 from nascompile.operators import INTEGER_KERNELS, QuantisedOp, QuantisedTensor
 from nascompile.operators.fixed_point import behind_upper_half, multiplier_shift
 from spaces.operators import KERNELS, Kernel
-from spaces.operators.kernel import InstructionSet, c_call, c_kernel
+from spaces.operators.kernel import MOST, InstructionSet, c_call, c_kernel
+from spaces.operators.kernel import words as words_of
 from spaces.operators.memory import kernel_steps
 from spaces.operators.sums import ADD
 from spaces.tensors import Shape
@@ -25,11 +26,6 @@ __all__ = ["Call", "Plan", "constant_bytes", "planned"]
 
 _FIELDS = ("in_h", "in_w", "in_c", "out_h", "out_w", "out_c", "groups", "kernel_h", "kernel_w", "stride_h", "stride_w",
            "pad_top", "pad_left")  # fmt: skip
-#: What fields of the C structure hold.
-_MOST = {
-    "int8": dict.fromkeys(_FIELDS[:11], 65535) | dict.fromkeys(_FIELDS[11:], 255),
-    "float32": dict.fromkeys(_FIELDS[:7], 65535) | dict.fromkeys(_FIELDS[7:], 255),
-}
 #: The factor of the operand of an addition that has the larger scale; by how many bits less or more than its reference
 #: `nc_add` has the other operand and the sum.
 _HALF, _RAISED = multiplier_shift(0.5), (2, 3)
@@ -236,14 +232,16 @@ class _Caller:
         op, offsets = self.op, self.memory.offsets
         source = op.inputs[operand]
         x, out = x or self.layouts[source], self.layouts[self.number]
+        if self.function == "linear" and max(x) > MOST:
+            x = Shape(words_of(x.size) // 4, 1, 4)  # of a vector only the size counts, in whole words
         top, _, left, _ = op.pads
         sides = (x.height, x.width, x.channels, out.height, out.width, out.channels)
         numbers = (*sides, op.groups, *op.kernel, *op.stride, top, left)
         fields: dict[str, int | float] = dict(zip(_FIELDS, numbers, strict=True))
-        for name, most in _MOST[self.dtype].items():
-            if fields[name] > most:
+        for name in _FIELDS:
+            if fields[name] > MOST:
                 message = f"`{name}` of kernel {self.number - 1}, `{op.kind}`, is {fields[name]:,}"
-                raise DeployError.of("too-large", message, f"the generated C holds up to {most:,}")
+                raise DeployError.of("too-large", message, f"the generated C holds up to {MOST:,}")
         if isinstance(op, QuantisedOp):
             fields |= {"zero": self._zero(source), "zero_out": self._zero(self.number), "raise": raised}
             if other is not None:

@@ -44,11 +44,12 @@ class Verified:
 
     Args:
         host: the largest difference of an output from the reference, on this computer.
-        core: the same on the emulated core; and its instructions and stack.
+        core: the same on the emulated core, where it was run there; and its instructions and stack.
         sizes: of the image linked for the chip.
         allowed: the difference that is still none.
         overflow: the linker's word on what does not fit; then there are no sizes.
         compiler: with which it was built, where predictions were measured with another one.
+        not_run: why it was not run on an emulated core, though there is one.
     """
 
     host: float
@@ -57,6 +58,7 @@ class Verified:
     allowed: float
     overflow: str = ""
     compiler: str = ""
+    not_run: str = ""
 
     @property
     def passed(self) -> bool:
@@ -145,7 +147,15 @@ def verify(made: Deployed) -> Verified:
     compiler = compiler_version(core)
     measured = measured_compiler(core.tools.cross)
     another = compiler if "rom" in made.predicted and compiler != measured else ""
-    return Verified(host, run_check(made.folder, core), sizes, allowed, overflow=overflow, compiler=another)
+    shown, not_run = None, ""
+    try:
+        shown = run_check(made.folder, core)
+    except DeployError as error:
+        (told,) = error.diagnostics
+        if told.code not in ("does-not-fit", "too-slow"):
+            raise
+        not_run = told.message
+    return Verified(host, shown, sizes, allowed, overflow=overflow, compiler=another, not_run=not_run)
 
 
 def _rows(values: Any, shape: Any) -> Any:

@@ -104,6 +104,10 @@ class KernelKind:
     table: bool = False
 
 
+#: The largest side, number of channels, window or step that a row of the C holds.
+MOST = 65535
+
+
 class KernelCall(NamedTuple):
     """One call of a C function: the part of its row in the table that its loops depend on.
 
@@ -141,6 +145,26 @@ class KernelCall(NamedTuple):
         function = C_FUNCTIONS[self.name]
         vector = function.vector if (dtype, isa) == ("int8", "vector") else None
         return vector.count(self) if vector else function.count(self, dtype)
+
+    def beyond(self) -> str:
+        """Of its row the first number that C does not hold, in words; empty where it holds all.
+
+        An int8 linear layer reads a vector, of which only the size, rounded up to words, is in the row.
+
+        Example:
+            >>> KernelCall("max_pool", Shape(1, 1, 70_000), Shape(1, 1, 35_000), (1, 2)).beyond()
+            'a side of 70,000'
+        """
+        vector = self.name == "linear"
+        if vector and words(self.x.size) > 4 * MOST:
+            return f"{self.x.size:,} inputs"
+        sides = (*self.out, *(() if vector else self.x))
+        named = (("a side", sides), ("a window", self.kernel), ("a step", self.stride), ("a border", self.pads))
+        for what, numbers in named:
+            for number in numbers:
+                if number > MOST:
+                    return f"{what} of {number:,}"
+        return ""
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from typing import Any, ClassVar
 
 from spaces.language.settings import Settings
 from spaces.operators import LOOPS, Ops
-from spaces.operators.kernel import constant_bytes, instruction_set
+from spaces.operators.kernel import MOST, constant_bytes, instruction_set
 from spaces.operators.memory import kernel_steps, needed
 from spaces.runtimes.base import Prices, Runtime, RuntimeProfileError
 from spaces.runtimes.kernels import UnknownKernel, calls_of, layer_calls, layer_kernels
 from spaces.targets.target import Target
-from spaces.tensors import DTYPES, Shape, Tensor
+from spaces.tensors import DTYPES, Infeasible, Shape, Tensor
 
 __all__ = ["FILE", "NascompileC", "measured_compiler", "profile_text"]
 
@@ -97,12 +97,19 @@ class NascompileC(Runtime):
         return self.dtype
 
     def layer(self, ops: Ops, x: Tensor, out: Tensor, settings: Settings) -> tuple[int, int]:
-        """Bytes of a layer's constants and of its rows in the table, and the kernels that it calls."""
+        """Bytes of a layer's constants and of its rows in the table, and the kernels that it calls.
+
+        Raises:
+            Infeasible: a number that no row of the C holds.
+        """
         try:
             found, _ = layer_kernels(ops, x.shape)
         except UnknownKernel as kind:
             raise self._unable(str(kind)) from None
         calls = calls_of(found, x.shape, self.dtype)
+        for call in calls:
+            if beyond := call.beyond():
+                raise Infeasible(f"{beyond}, and the C of `{self.name}` holds up to {MOST:,}")
         constants = sum(constant_bytes(kernel, self.dtype) for kernel in found)
         return constants + self.call * len(calls), self.kernels(dict.fromkeys(call.name for call in calls))
 

@@ -25,8 +25,7 @@ class _Row(ctypes.Structure):
         ("run", ctypes.c_void_p), ("with_", ctypes.c_void_p), ("scales", ctypes.c_void_p),
         ("x", ctypes.c_uint32), ("out", ctypes.c_uint32), ("scratch", ctypes.c_uint32),
         *[(name, ctypes.c_uint16) for name in ("in_h", "in_w", "in_c", "out_h", "out_w", "out_c", "groups")],
-        *[(name, ctypes.c_uint16) for name in ("kernel_h", "kernel_w", "stride_h", "stride_w")],
-        *[(name, ctypes.c_uint8) for name in ("pad_top", "pad_left")],
+        *[(name, ctypes.c_uint16) for name in ("kernel_h", "kernel_w", "stride_h", "stride_w", "pad_top", "pad_left")],
         *[(name, ctypes.c_int8) for name in ("zero", "zero_other", "zero_out", "low", "high", "raise")],
     ]  # fmt: skip
 

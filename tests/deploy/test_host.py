@@ -13,13 +13,16 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+import nascompile as nc
 from nascompile.compression.quantised import QuantisedNetwork
 from nascompile.deploy.calls import Plan, planned
 from nascompile.deploy.errors import DeployError
 from nascompile.deploy.project import Vectors
 from nascompile.deploy.toolchain import host_library, run_host
 from nascompile.operators.quantised_op import QuantisedOp, QuantisedTensor
-from spaces.operators.kernel import words
+from spaces.language.reader import read_space
+from spaces.operators import KernelCall
+from spaces.operators.kernel import MOST, words
 from spaces.tensors import Shape
 from tests.compression.networks import NETWORKS
 from tests.compression.scalar_kernels import run_scalar
@@ -231,9 +234,35 @@ def test_undefined_behaviour_of_any_operator(simd: bool, tmp_path: Path) -> None
 
 def test_numbers_beyond_the_fields_of_c() -> None:
     tensors = (QuantisedTensor(Shape(4), 0.1, 0), QuantisedTensor(Shape(4), 0.1, 0))
-    op = QuantisedOp("max_pool", (0,), kernel=(300, 1), pads=(290, 9, 0, 0))
-    with pytest.raises(DeployError, match=r"`pad_top` of .* `max_pool`, is 290"):
+    op = QuantisedOp("max_pool", (0,), kernel=(MOST, 1), pads=(MOST, 0, 0, 0))
+    planned(QuantisedNetwork("n", (4, 1, 1), tensors, (op,)))
+    op = replace(op, pads=(MOST + 1, 0, 0, 0))
+    with pytest.raises(DeployError, match=r"`pad_top` of .* `max_pool`, is 65,536"):
         planned(QuantisedNetwork("n", (4, 1, 1), tensors, (op,)))
+
+
+@pytest.mark.parametrize("inputs", [MOST, MOST + 1, 76_799])
+def test_a_linear_layer_of_any_vector_is_its_reference(kernels: Kernels, inputs: int) -> None:
+    """What the cost model counts is written: of a vector only the size is in the row, in whole words."""
+    assert not KernelCall("linear", Shape(inputs), Shape(3)).beyond()
+    rng = np.random.default_rng(inputs)
+    tensors = (QuantisedTensor(Shape(inputs), 0.1, 3), QuantisedTensor(Shape(3), 0.1, -2))
+    op = QuantisedOp(
+        "linear", (0,), weights=rng.integers(-127, 128, (3, inputs), np.int8), biases=np.arange(3, dtype=np.int32),
+        multipliers=np.full(3, 2**30, np.int32), shifts=np.full(3, -14, np.int8),
+    )  # fmt: skip
+    network = QuantisedNetwork("n", (inputs, 1, 1), tensors, (op,))
+    q = rng.integers(-128, 128, (1, inputs, 1, 1), np.int8)
+    assert np.array_equal(kernels.run(planned(network), q.reshape(-1)), network.run(q).reshape(-1))
+
+
+def test_what_c_does_not_hold_is_not_counted() -> None:
+    text = (
+        "space: s\ndtype: int8\ninput: {channels: 1, length: LENGTH}\nnetwork: [{max_pool1d: {kernel: 2, stride: 2}}]\n"
+    )
+    assert len(nc.reduce(read_space(text.replace("LENGTH", str(MOST))), mcu="stm32f746", runtime="nascompile-c")) == 1
+    with pytest.raises(nc.NascompileError, match="a side of 65,536, and the C of `nascompile-c` holds up to 65,535"):
+        nc.reduce(read_space(text.replace("LENGTH", str(MOST + 1))), mcu="stm32f746", runtime="nascompile-c")
 
 
 def test_vectors_lie_as_the_network_reads_them(tmp_path: Path) -> None:

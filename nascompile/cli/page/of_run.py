@@ -88,7 +88,10 @@ def _built(outcome: Outcome, takes: list[dict[str, Any]]) -> str:
         if "rom_built" in row:
             cells = [row["number"]]
             for name, built in (("rom", "rom_built"), ("ram", "ram_built"), ("instructions", "instructions")):
-                cells += ["-" if predicted.get(name) is None else f"{predicted[name]:,}", f"{row[built]:,}"]
+                cells += [
+                    "-" if predicted.get(name) is None else f"{predicted[name]:,}",
+                    "-" if row[built] is None else f"{row[built]:,}",
+                ]
             rows.append(cells)
     if not rows:
         return ""

@@ -163,7 +163,8 @@ def _print_built(folder: RunFolder, outcome: Outcome) -> None:
     for row in built:
         rows.add_row(
             str(row["number"]), quantity("rom", row["rom_built"]), quantity("ram", row["ram_built"]),
-            f"{row['instructions']:,}", escape(str(folder.path / "deploy" / f"{row['number']:04d}")),
+            "not run" if row["instructions"] is None else f"{row['instructions']:,}",
+            escape(str(folder.path / "deploy" / f"{row['number']:04d}")),
         )  # fmt: skip
     out.print(
         f"built for {folder.fs.program.target}; the C computes what the networks do, here and on an emulated core"

@@ -16,7 +16,7 @@ struct nc_op {
     uint32_t x, other, out; /* offsets in the arena, in elements */
     uint16_t in_h, in_w, in_c, out_h, out_w, out_c;
     uint16_t groups;
-    uint8_t kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left;
+    uint16_t kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left;
     float low, high; /* the clamp */
 };
 

@@ -24,8 +24,7 @@ struct nc_op {
     uint32_t x, out, scratch; /* offsets in the arena, in bytes, multiples of four but where a part of a pixel begins */
     uint16_t in_h, in_w, in_c, out_h, out_w, out_c;
     uint16_t groups;
-    uint16_t kernel_h, kernel_w, stride_h, stride_w;
-    uint8_t pad_top, pad_left;
+    uint16_t kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left;
     int8_t zero, zero_other, zero_out; /* zero points of x, of the second operand, of out */
     int8_t low, high;                  /* the clamp */
     int8_t raise;                      /* of a kernel without weights: bits to the left before a number is rescaled */
