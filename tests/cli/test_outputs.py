@@ -32,12 +32,15 @@ COMMANDS = {
     "search --log": ("search", "missing", "--sampler", "monas"),
     "worker --out": ("worker", "--storage", "sqlite:///missing.db", "--run", "r"),
     "deploy --out": ("deploy", "missing", "1", "--mcu", "stm32f412"),
+    "report --out": ("report", "missing"),
+    "report --figures": ("report", "missing"),
+    "calibrate --out": ("latency", "calibrate", "missing", "--measured", "missing=1ms", "--name", "n"),
     "fit --out": ("latency", "fit", "missing.csv", "--name", "n"),
     "firmware --out": ("latency", "firmware", "--mcu", "missing"),
 }
 FOLDERS = {
     **dict.fromkeys(("search --out", "worker --out"), "cannot make the folder"),
-    **dict.fromkeys(("deploy --out", "firmware --out"), "cannot write `{}`"),
+    **dict.fromkeys(("deploy --out", "firmware --out", "report --figures"), "cannot write `{}`"),
 }
 
 
@@ -70,7 +73,7 @@ def unchanged(run: Run, files: dict[str, bytes]) -> bool:
 def test_every_option_with_a_path_is_an_output_or_known_to_be_read() -> None:
     """So that a new one is not forgotten."""
     read = {f"{name} data" for name in ("score", "search", "resume", "worker")}
-    read |= {"search file", "select results", "resume run", "worker run", "fit measurements"}
+    read |= {"search file", "select results", "resume run", "worker run", "fit measurements", "deploy weights", "deploy calibrate"}
     found: dict[str, bool] = {}
     latency = app.load("latency").commands
     commands = {name: app.load(name) for name in app.COMMANDS if name != "latency"}

@@ -25,7 +25,7 @@ class ReportOptions:
 
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="The page. Default: report.html, in the folder of a run.", metavar="FILE"),
+        typer.Option("-o", "--out", help="The page. Default: report.html, in the folder of a run.", metavar="FILE"),
         FILE,
     ] = None
     figures: Annotated[
