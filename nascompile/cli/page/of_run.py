@@ -110,7 +110,8 @@ def _where(folder: RunFolder, outcome: Outcome) -> Section:
     from spaces.costs.latency import LatencyError, LatencyProfile
     from spaces.costs.latency_profiles import named_profile
     from spaces.errors import NascompileError
-    from spaces.runtimes.nascompile_c import SIMD_CORES, NascompileC
+    from spaces.operators.kernel import instruction_set
+    from spaces.runtimes.nascompile_c import NascompileC
     from spaces.targets.catalogue import load_target
 
     section = Section("memory", "Where RAM, flash and instructions go")
@@ -125,7 +126,7 @@ def _where(folder: RunFolder, outcome: Outcome) -> Section:
         number = row["number"]
         try:
             subject = of_run(folder, number, dtype)
-            plan = planned(subject.network, target is not None and target.core in SIMD_CORES, subject.rooms)
+            plan = planned(subject.network, instruction_set(target.core if target else ""), subject.rooms)
         except NascompileError as error:
             section.add(paragraph(f"Network {number}: {error.diagnostics[0].message}.", soft=True))
             continue
