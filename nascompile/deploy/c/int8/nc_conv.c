@@ -81,8 +81,10 @@ typedef struct {
     const int8_t *rights;
     int32_t zero;
     int32_t step; /* from a pixel of the output to the next one */
+#if !defined(NC_VECTOR)
     /* From the first of four pixels to the others; what is left over at the end lies on the last one. */
     int32_t to[3];
+#endif
 } group;
 
 #if defined(NC_VECTOR)
