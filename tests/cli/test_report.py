@@ -39,8 +39,8 @@ def browse(page: Path, fragment: str = "") -> tuple[str, str]:
     browser = program("chromium")
     assert browser
     done = subprocess.run(
-        [browser, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=10000",
-         "--enable-logging=stderr", "--dump-dom", f"{page.as_uri()}{fragment}"],
+        [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+         "--virtual-time-budget=10000", "--enable-logging=stderr", "--dump-dom", f"{page.as_uri()}{fragment}"],
         capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     said = "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
