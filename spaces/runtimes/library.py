@@ -35,8 +35,8 @@ def find_runtime(name: str, target: Target | None, dtype: str) -> Runtime:
 
     Example:
         >>> from spaces.targets.catalogue import load_target
-        >>> find_runtime("nascompile-c", load_target("stm32f412"), "int8").base
-        260
+        >>> find_runtime("nascompile-c", load_target("stm32f412"), "int8").core
+        'Cortex-M4F'
     """
     known = [one for one in RUNTIMES.values() if not one.no_rom]
     if name not in RUNTIMES:

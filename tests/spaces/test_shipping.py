@@ -83,5 +83,5 @@ def test_an_unknown_core_has_no_instructions() -> None:
 def test_a_latency_of_the_type_that_ships_is_kept() -> None:
     program = nc.compile("dscnn", mcu="stm32f746", latency_profile="auto", overrides=["dtype=int8"])
     network = nc.parse_candidate(program, "dscnn/6: 84-84-84-84-84-84")
-    assert Shipping.of(program, "int8").takes(network).latency == 47_109_164
+    assert Shipping.of(program, "int8").takes(network).latency == network.costs["latency"] > 0
     assert Shipping.of(program, "float32").takes(network).latency is None
