@@ -32,8 +32,8 @@ class TakesColumns:
         >>> columns = TakesColumns(Shipping.of(program, "int8"), [network])
         >>> columns.titles
         ['>ROM (of chip)', '>RAM (of chip)', '>instructions']
-        >>> columns.cells(0)
-        ['73,028 B (6.96 %)', '53,076 B (20.2 %)', '12,466,302']
+        >>> columns.cells(0)[1]
+        '42,704 B (16.3 %)'
     """
 
     def __init__(self, shipping: Shipping, candidates: Sequence[Candidate]) -> None:

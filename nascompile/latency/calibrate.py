@@ -83,7 +83,7 @@ def calibrate(profile: LatencyProfile, measured: Sequence[Measurement], name: st
         >>> profile = LatencyProfile("core", "int8", default=Terms(mac=Fraction(5)))
         >>> kws = parse_candidate(nc.compile("mlperf_kws"), "")
         >>> round(calibrate(profile, [Measurement("kws", kws, 26_567_680)], "board").factor, 2)
-        1.94
+        1.87
     """
     _check(profile, measured)
     kinds = sorted({kind for one in measured for kind in _by_kind(profile, one.candidate)})

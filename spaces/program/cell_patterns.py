@@ -168,7 +168,9 @@ class CellPatterns:
             beside[edge] = len({*alive[run[0]]} - {buffer[read], *(buffer[k + 1] for k in run)})
             if any(ops[k].in_place and ops[k].inputs[-1] == read for k in run):
                 source[edge] |= _OVERWRITTEN
-            if buffer[read] in (*alive, ())[run[-1] + 1]:
+            # Not what the operator writes in its place, but what was there before.
+            before = {tensor for tensor in range(run[0] + 1) if buffer[tensor] == buffer[read]}
+            if any(before.intersection(op.inputs) for op in ops[run[-1] + 1 :]):
                 source[edge] |= _KEPT
         return _Pattern(tuple([op for op in ops if not op.origin]), most, beside, source)
 

@@ -97,8 +97,8 @@ def packed(data: Any) -> str:
     """Plain data as the text that the page's script unpacks.
 
     Example:
-        >>> packed([1, 2])
-        'eNqLNtQximMBAAaqAVc='
+        >>> json.loads(zlib.decompress(base64.b64decode(packed([1, 2]))))
+        [1, 2]
     """
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
     return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
