@@ -41,9 +41,9 @@ network:
 LONG = """space: s
 input: {channels: 1, length: 600}
 choices:
-  K: {options: [3, 300], shared: true}
+  K: {options: [3, 70_001], shared: true}
 network:
-  - conv1d: {filters: 4, kernel: K, stride: 5, padding: valid}
+  - conv1d: {filters: 4, kernel: K, stride: 5}
   - global_avg_pool
   - linear: {units: 3}
 """
@@ -96,7 +96,7 @@ def test_batches_of_one_and_maps_of_one(tmp_path: Path) -> None:
 def test_what_no_c_can_be_written_of(tmp_path: Path) -> None:
     found, series = members(LONG, tmp_path), data(np.arange(6) % 3, (1, 600))
     check_candidates(found, SETTINGS, series)
-    with pytest.raises(NascompileError, match=r"`kernel_w` of kernel 0, `conv`, is 300; .* 1 of the 2 "):
+    with pytest.raises(NascompileError, match=r"`kernel_w` of kernel 0, `conv`, is 70,001; .* 1 of the 2 "):
         check_candidates(found, replace(SETTINGS, deploy=True), series)
 
 
