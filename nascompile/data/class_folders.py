@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import PurePosixPath
 
 from nascompile.data.examples import bad_data
 from nascompile.data.file_tree import FileTree
 from nascompile.data.listing import Listing, unread
 
-__all__ = ["PARTS", "class_folders", "with_suffix"]
+__all__ = ["PARTS", "class_folders", "part_of", "with_suffix"]
 
 #: How the folders of an official split are called.
 PARTS = {
@@ -18,6 +20,20 @@ PARTS = {
     "test": "test", "testing": "test",
 }  # fmt: skip
 _LISTS = {"testing_list.txt": "test", "validation_list.txt": "valid"}
+
+
+def part_of(name: str) -> str:
+    """The part that a file's name or its folder says: `train.csv`, `test/3.csv`; empty where neither does.
+
+    Example:
+        >>> part_of("annotations/instances_val2017.json"), part_of("testing/3.csv"), part_of("contest.csv")
+        ('valid', 'test', '')
+    """
+    for text in (PurePosixPath(name).stem, PurePosixPath(name).parent.name):
+        for word in re.findall(r"[a-z]+", text.lower()):
+            if word in PARTS:
+                return PARTS[word]
+    return ""
 
 
 def with_suffix(names: Iterable[str], suffixes: tuple[str, ...]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nascompile.data.class_folders import PARTS
+from nascompile.data.class_folders import part_of
 from nascompile.data.examples import Decoded, Examples, Wanted, bad_data
 from nascompile.data.file_tree import FileTree
 from nascompile.data.image_folder import Frame, check_image_shape, decode_images
@@ -66,7 +65,7 @@ def read_coco(tree: FileTree, files: Mapping[str, Mapping[str, Any]], wanted: Wa
         FileError: an annotation, a category or an image is missing or malformed.
     """
     check_image_shape(tree.source, wanted.shape)
-    parts = {name: _part(name) for name in files}
+    parts = {name: part_of(name) for name in files}
     official = len(files) > 1 and "train" in parts.values()
     dropped = Counter[str]()
     categories: dict[Any, str] = {}
@@ -105,15 +104,6 @@ def read_coco(tree: FileTree, files: Mapping[str, Mapping[str, Any]], wanted: Wa
         task="detection",
         notes={key: value for key, value in notes.items() if value},
     )
-
-
-def _part(name: str) -> str:
-    """The part that a file's name or its folder says, empty where none."""
-    for text in (PurePosixPath(name).stem, PurePosixPath(name).parent.name):
-        for word in re.findall(r"[a-z]+", text.lower()):
-            if word in PARTS:
-                return PARTS[word]
-    return ""
 
 
 def _images(
@@ -192,7 +182,7 @@ class _Finder:
         if len(result) > 1 and beside in result:
             return beside
         if len(result) > 1:
-            result = [f for f in result if self.part in map(_part, _parents(f))]
+            result = [f for f in result if self.part in map(part_of, _parents(f))]
         if len(result) != 1:
             many = "several images" if result else "no image"
             message = f"`{self.tree.source}` has {many} `{file_name}` of `{self.name}`"

@@ -6,12 +6,11 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nascompile.data.class_folders import PARTS, class_folders
+from nascompile.data.class_folders import class_folders, part_of
 from nascompile.data.columns import FILE
 from nascompile.data.digest import row_digests
 from nascompile.data.examples import Decoded, Examples, Wanted, bad_data
@@ -151,16 +150,8 @@ def _folders(tree: FileTree, tables: Mapping[str, Table]) -> tuple[dict[str, str
 
 def _file_parts(tables: Mapping[str, Table]) -> dict[str, str]:
     """Part of each file from its name, or its folder's: `train.csv`, `test/3.csv`; where one says train."""
-    found = {name: _part(name) for name in tables}
+    found = {name: part_of(name) for name in tables}
     return found if "train" in found.values() else dict.fromkeys(tables, "")
-
-
-def _part(name: str) -> str:
-    for text in (PurePosixPath(name).stem, PurePosixPath(name).parent.name):
-        for word in re.findall(r"[a-z]+", text.lower()):
-            if word in PARTS:
-                return PARTS[word]
-    return ""
 
 
 def _check_inputs(table: Table, first: Table, inputs: Sequence[str]) -> None:
