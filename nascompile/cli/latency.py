@@ -39,6 +39,12 @@ latency = typer.Typer(
 )
 
 
+ProfileFile = Annotated[
+    Path | None, typer.Option("--out", "-o", help="File to write. Default: NAME.yaml here.", metavar="FILE"), FILE
+]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")]
+
+
 @dataclass(frozen=True)
 class FitOptions:
     """What is fitted, and what its profile is called."""
@@ -77,10 +83,8 @@ class FitOptions:
         ),
     ] = None
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the cross-validation's folds.")] = 0
-    output: Annotated[
-        Path | None, typer.Option("--out", "-o", help="File to write. Default: NAME.yaml here.", metavar="FILE"), FILE
-    ] = None
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False
+    output: ProfileFile = None
+    force: Force = False
     as_json: Json = False
 
 
@@ -188,10 +192,8 @@ class CalibrateOptions:
     name: Annotated[str, typer.Option("--name", help="Name of the new profile: that of the board.", metavar="NAME")] = (
         "my-board"
     )
-    output: Annotated[
-        Path | None, typer.Option("--out", "-o", help="File to write. Default: NAME.yaml here.", metavar="FILE"), FILE
-    ] = None
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False
+    output: ProfileFile = None
+    force: Force = False
     as_json: Json = False
 
 

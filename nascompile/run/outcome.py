@@ -18,14 +18,13 @@ from nascompile.run.folder import RunFolder
 from nascompile.run.front import Choice
 from nascompile.run.networks import Results, measured, networks
 from nascompile.run.proxies import proxy_examples
-from nascompile.run.result_files import csv_text, read_results, write_results
+from nascompile.run.result_files import ResultRows, csv_text, read_results, write_results
 from nascompile.run.schedule import Schedule, schedule_of
 from nascompile.run.steps import PTQ, QAT, Step
 from nascompile.run.timing import without_seconds
 from nascompile.run.worker import fetch_steps
 from nascompile.training.objective import check_metric, gain
 from samplers.subset.dominance import Sense
-from spaces.notebook import frame, html_table
 from spaces.program.candidate import Candidate, parse_candidate
 
 __all__ = ["AGREEMENT", "Outcome", "finish"]
@@ -39,7 +38,7 @@ _FEW = 10
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Outcome(ResultRows):
     """The results of a run.
 
     Args:
@@ -92,14 +91,14 @@ class Outcome:
         return cls(data["metric"], costs, rows, data["agreement"], data["verdict"], **more)
 
     @property
-    def chosen(self) -> list[Mapping[str, Any]]:
-        """The rows of the networks that are kept, the cheapest first."""
-        return sorted((row for row in self.rows if row["chosen"]), key=lambda row: row[self.costs[0]])
-
-    @property
     def shipped(self) -> str:
         """The column by which networks are chosen: `valid_int8`, or `valid` where none is quantised."""
         return "valid_int8" if any("valid_int8" in row for row in self.rows) else "valid"
+
+    @property
+    def column(self) -> str:
+        """See `ResultRows.column`."""
+        return self.shipped
 
     @property
     def best(self) -> Mapping[str, Any]:
@@ -134,20 +133,6 @@ class Outcome:
             "networks": [dict(row) for row in self.rows],
             "reports": {number: dict(one) for number, one in self.reports.items()},
         }  # fmt: skip
-
-    def to_frame(self) -> Any:
-        """The rows as a pandas DataFrame.
-
-        Raises:
-            NascompileError: pandas is not installed.
-        """
-        return frame(self.rows)
-
-    def _repr_html_(self) -> str:
-        """As a notebook shows it: the networks that are kept."""
-        names = ["number", "candidate", *dict.fromkeys((*self.costs, self.shipped))]
-        rows = [[row.get(name, "") for name in names] for row in self.chosen]
-        return html_table([f"<{name}" if name == "candidate" else name for name in names], rows, self.verdict)
 
     def write(self, folder: RunFolder) -> None:
         """Write the tables of the run.

@@ -9,15 +9,14 @@ from typing import Any
 from nascompile.run.folder import RunFolder
 from nascompile.run.loggers import tell_loggers
 from nascompile.run.networks import Results, measured
-from nascompile.run.result_files import csv_text, read_results, write_results
+from nascompile.run.result_files import ResultRows, csv_text, read_results, write_results
 from nascompile.run.schedule import schedule_of
-from spaces.notebook import frame, html_table
 
 __all__ = ["OwnOutcome", "finish_own"]
 
 
 @dataclass(frozen=True)
-class OwnOutcome:
+class OwnOutcome(ResultRows):
     """The results of such a run.
 
     Args:
@@ -50,9 +49,9 @@ class OwnOutcome:
         return cls(data["metric"], data["sense"], costs, rows, data["verdict"])
 
     @property
-    def chosen(self) -> list[Mapping[str, Any]]:
-        """The rows of those that are kept, the cheapest first."""
-        return sorted((row for row in self.rows if row["chosen"]), key=lambda row: row[self.costs[0]])
+    def column(self) -> str:
+        """See `ResultRows.column`."""
+        return self.metric
 
     @property
     def best(self) -> Mapping[str, Any]:
@@ -62,20 +61,6 @@ class OwnOutcome:
             ValueError: none could be evaluated.
         """
         return (max if self.sense == "max" else min)(self.chosen, key=lambda row: row[self.metric])
-
-    def to_frame(self) -> Any:
-        """The rows as a pandas DataFrame.
-
-        Raises:
-            NascompileError: pandas is not installed.
-        """
-        return frame(self.rows)
-
-    def _repr_html_(self) -> str:
-        """As a notebook shows it: the networks that are kept."""
-        names = ["number", "candidate", *dict.fromkeys((*self.costs, self.metric))]
-        rows = [[row.get(name, "") for name in names] for row in self.chosen]
-        return html_table([f"<{name}" if name == "candidate" else name for name in names], rows, self.verdict)
 
     @property
     def data(self) -> dict[str, Any]:

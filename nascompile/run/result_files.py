@@ -5,16 +5,56 @@ from __future__ import annotations
 import csv
 import io
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from nascompile.run.folder import RunFolder
 from spaces.errors import FileError
 from spaces.files import write_atomically
+from spaces.notebook import frame, html_table
 
-__all__ = ["csv_text", "read_results", "write_results"]
+__all__ = ["ResultRows", "csv_text", "read_results", "write_results"]
 
 T = TypeVar("T")
+
+
+class ResultRows(ABC):
+    """The table of a run that has ended, whatever evaluated its networks: which are kept, and how it shows itself.
+
+    Attributes:
+        rows: one per network; `chosen` is 1 where it is kept.
+        costs: what is weighed against what was measured.
+        verdict: how good the choice is.
+    """
+
+    rows: tuple[Mapping[str, Any], ...]
+    costs: tuple[str, ...]
+    verdict: str
+
+    @property
+    @abstractmethod
+    def column(self) -> str:
+        """The column by which networks are chosen."""
+
+    @property
+    def chosen(self) -> list[Mapping[str, Any]]:
+        """The rows of the networks that are kept, the cheapest first."""
+        return sorted((row for row in self.rows if row["chosen"]), key=lambda row: row[self.costs[0]])
+
+    def to_frame(self) -> Any:
+        """The rows as a pandas DataFrame.
+
+        Raises:
+            NascompileError: pandas is not installed.
+        """
+        return frame(self.rows)
+
+    def _repr_html_(self) -> str:
+        """As a notebook shows it: the networks that are kept."""
+        names = ["number", "candidate", *dict.fromkeys((*self.costs, self.column))]
+        rows = [[row.get(name, "") for name in names] for row in self.chosen]
+        return html_table([f"<{name}" if name == "candidate" else name for name in names], rows, self.verdict)
 
 
 def read_results(folder: RunFolder, make: Callable[[Mapping[str, Any]], T]) -> T | None:

@@ -10,6 +10,7 @@ import base64
 import json
 import zlib
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,6 @@ from solvers.sets.cost_points import CostPoints, cost_points
 from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import EngineError
 from spaces.language.layer import option_label
-from spaces.program.candidate import Candidate
 
 __all__ = ["METRICS", "Counting", "counting"]
 
@@ -59,25 +59,29 @@ class Counting:
         about = {
             "metrics": METRICS, "size": str(self.fs.size), "big": self.fs.size >= _EXACT, "options": options,
             "least": self.points.values.min(axis=0).tolist(), "most": self.points.values.max(axis=0).tolist(),
-            "drawn": [[_short(one), *(one.costs[name] for name in METRICS)] for one in drawn],
+            "drawn": [[str(one), *(one.costs[name] for name in METRICS)] for one in drawn],
         }  # fmt: skip
         return about | (self._points() if self.whole else self._table())
 
     def _points(self) -> dict[str, Any]:
         points = self.points
-        words = points.uses.view(np.uint32) if points.uses.flags.c_contiguous else points.uses.copy().view(np.uint32)
+        words = np.ascontiguousarray(points.uses).view(np.uint32)
         return {
             "points": points.values.T.tolist(), "members": _numbers(points.members, self.fs.size),
             "uses": words.T.tolist(),
         }  # fmt: skip
 
+    @cached_property
+    def steps(self) -> list[NDArray[np.int64]]:
+        """Per metric the limits under which it is counted, where the page has not all costs."""
+        return self.points.steps(_STEPS)
+
     def _table(self) -> dict[str, Any]:
-        steps = self.points.steps(_STEPS)
-        counts, there = self.points.table(steps)
-        packed = np.packbits(there.reshape(len(there), -1), axis=0, bitorder="little")
+        counts, there = self.points.table(self.steps)
+        flags = np.packbits(there.reshape(len(there), -1), axis=0, bitorder="little")
         return {
-            "steps": [own.tolist() for own in steps], "counts": _numbers(counts.ravel(), self.fs.size),
-            "there": packed.T.ravel().tolist(), "bytes": len(packed),
+            "steps": [own.tolist() for own in self.steps], "counts": _numbers(counts.ravel(), self.fs.size),
+            "there": flags.T.ravel().tolist(), "bytes": len(flags),
         }  # fmt: skip
 
 
@@ -107,7 +111,3 @@ def packed(data: Any) -> str:
 def _numbers(counts: NDArray[Any], size: int) -> Sequence[Any]:
     """Numbers, or texts of those that JavaScript would round."""
     return counts.tolist() if size < _EXACT else [str(count) for count in counts.tolist()]
-
-
-def _short(candidate: Candidate) -> str:
-    return str(candidate)

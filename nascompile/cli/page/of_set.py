@@ -127,7 +127,7 @@ def _budgets(found: Counting | None, fs: FeasibleSet) -> Section:
     if found.whole:
         how = f"The page holds all {len(found.points.members):,} combinations of RAM, ROM and MACs that members have."
     else:
-        sizes = " x ".join(str(len(own)) for own in found.points.steps(24))
+        sizes = " x ".join(str(len(own)) for own in found.steps)
         how = (
             f"Members have {len(found.points.members):,} combinations of RAM, ROM and MACs, too many for a page: it "
             f"steps over {sizes} combinations of limits, each counted beforehand. Where every value that a metric "
