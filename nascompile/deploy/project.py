@@ -226,8 +226,7 @@ def _images(target: Target, core: Core | None, naming: Naming) -> dict[str, str]
         "image/main.c": (here / "image" / "main.c").read_text(),
         "image/chip.ld": memory_layout(flash, ram),
         "image/emulator.ld": emulator_layout(core),
-        "test/check.c": (here / "test" / "check.c").read_text(),
-        "test/emulated.h": (here / "test" / "emulated.h").read_text(),
+        **{f"test/{name}": (here / "test" / name).read_text() for name in ("check.c", "emulated.h", "semihosting.h")},
     }
 
 

@@ -28,10 +28,10 @@ $(BUILD)/lib@NAME@.a: $(OBJECTS)
 $(BUILD)/image.elf: $(OBJECTS) image/main.c image/startup.c image/chip.ld
 	$(CROSS)gcc $(CPU) $(CFLAGS) $(LINK) -Iinclude -T image/chip.ld $(filter %.o %.c,$^) -o $@
 
-$(BUILD)/check.elf: $(OBJECTS) test/check.c test/emulated.h test/vectors.h image/startup.c image/emulator.ld
+$(BUILD)/check.elf: $(OBJECTS) test/check.c test/emulated.h test/semihosting.h test/vectors.h image/startup.c image/emulator.ld
 	$(CROSS)gcc $(CPU) $(CFLAGS) $(LINK) -Iinclude -T image/emulator.ld $(filter %.o %.c,$^) -o $@
 
-$(BUILD)/examples.elf: $(OBJECTS) test/examples.c test/emulated.h test/answer.h image/startup.c image/emulator.ld
+$(BUILD)/examples.elf: $(OBJECTS) test/examples.c test/emulated.h test/semihosting.h test/answer.h image/startup.c image/emulator.ld
 	$(CROSS)gcc $(CPU) $(CFLAGS) $(LINK) -Iinclude -T image/emulator.ld $(filter %.o %.c,$^) -o $@
 
 check: $(BUILD)/check.elf
