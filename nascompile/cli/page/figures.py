@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nascompile.cli.plot_style import STYLE, saved, wide
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -19,14 +20,9 @@ __all__ = ["Drawing", "bars", "confusion", "curves", "histogram", "scatter", "sh
 
 #: Told apart also by those who see no red or green, and in grey.
 INK, KEPT, OTHERS, SECOND = "#24476B", "#C2410C", "#9AA5B1", "#0F766E"
-_STYLE: Any = {
-    "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.6, "axes.axisbelow": True,
-    "axes.grid": True, "grid.color": "#E5E7EB", "grid.linewidth": 0.5, "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6, "svg.fonttype": "none", "svg.hashsalt": "nascompile",
-    "font.sans-serif": ["DejaVu Sans", "Arial", "sans-serif"],
+_STYLE: dict[Any, Any] = {
+    **STYLE, "font.size": 9, "grid.color": "#E5E7EB", "font.sans-serif": ["DejaVu Sans", "Arial", "sans-serif"],
 }  # fmt: skip
-#: A larger ratio of largest to smallest value is drawn on a logarithmic axis.
-_WIDE = 100
 
 
 @dataclass(frozen=True)
@@ -51,20 +47,13 @@ def _drawn(name: str, caption: str, draw: Callable[[Axes], None], size: tuple[fl
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=size, layout="constrained")
         draw(figure.subplots())
-        buffer = io.StringIO()
-        # Without a date, so that the same data give the same bytes.
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    text = buffer.getvalue()
+        text = saved(figure, "svg", dpi=100).decode()
     text = re.sub(r'width="[\d.]+pt" height="[\d.]+pt"', "", text[text.index("<svg") :], count=1)
     # In a wide page it does not grow, so that its letters stay those of the text.
     label = f'role="img" aria-label="{html.escape(caption, quote=True)}" style="max-width:{110 * size[0]:.0f}px"'
     # The figures of a page share one space of names.
     text = re.sub(r'(id="|url\(#|xlink:href="#)', rf"\g<1>{name}-", text.replace("<svg", f"<svg {label}", 1))
     return Drawing(name, caption, text)
-
-
-def _wide(values: NDArray[np.float64]) -> bool:
-    return bool(values.size and values.min() > 0 and values.max() > _WIDE * values.min())
 
 
 def _short(axes: Axes, which: str = "x") -> None:
@@ -164,7 +153,7 @@ def scatter(
             axes.annotate(f"{number}", (cost, value), ha="center", va="center_baseline", color="white", fontsize=7,
                           fontweight="bold", zorder=5)  # fmt: skip
         costs = np.array([*points["others"][0], *points["kept"][0]], np.float64)
-        if _wide(costs):
+        if wide(costs):
             axes.set_xscale("log")
         elif costs.size and costs.max() >= 1e4:
             _short(axes)

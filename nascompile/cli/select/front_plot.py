@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import io
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nascompile.cli.plot_style import STYLE, saved, wide
 from samplers.subset.dominance import non_dominated
 from spaces.files import write_atomically
 
@@ -25,23 +25,7 @@ __all__ = ["draw"]
 
 #: Colours that people who see few colours tell apart (Okabe & Ito).
 _CHOSEN, _FRONT, _OTHERS = "#D55E00", "#0072B2", "#B0B0B0"
-_STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.6,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": "#E8E8E8",
-    "grid.linewidth": 0.5,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "nascompile",
-}
-#: A larger ratio of largest to smallest value is drawn on a logarithmic axis.
-_WIDE = 100
+_STYLE: dict[Any, Any] = {**STYLE, "font.family": "DejaVu Sans", "font.size": 8, "grid.color": "#E8E8E8"}
 _PAGE = """\
 <!doctype html>
 <meta charset="utf-8">
@@ -72,16 +56,8 @@ def draw(choice: Selection, path: Path) -> None:
 
     with mpl.rc_context(_STYLE):
         figure = _figure(choice)
-        data = _page(choice, figure).encode() if path.suffix == ".html" else _saved(figure, path.suffix[1:])
+        data = _page(choice, figure).encode() if path.suffix == ".html" else saved(figure, path.suffix[1:])
     write_atomically(path, data)
-
-
-def _saved(figure: Figure, kind: str) -> bytes:
-    buffer = io.BytesIO()
-    # Without a date, so that the same choice gives the same bytes.
-    metadata = {"Date": None} if kind == "svg" else {}
-    figure.savefig(buffer, format=kind, dpi=200, metadata=metadata)
-    return buffer.getvalue()
 
 
 def _figure(choice: Selection) -> Figure:
@@ -137,7 +113,7 @@ def _panel(axes: Axes, choice: Selection, front: NDArray[np.bool_], i: int, j: i
             fontsize=6.5, fontweight="bold", zorder=5,
         )  # fmt: skip
     for axis, k, set_scale in ((axes.xaxis, i, axes.set_xscale), (axes.yaxis, j, axes.set_yscale)):
-        set_scale("log" if _wide(choice.values[:, k]) else "linear")
+        set_scale("log" if wide(choice.values[:, k]) else "linear")
         _scale(axis, choice, k)
     axes.margins(0.08)
 
@@ -149,20 +125,15 @@ def _scale(axis: Axis, choice: Selection, k: int) -> None:
     one = choice.objectives[k]
     axis.set_label_text(f"{one.name} ({'lower' if one.sense == 'min' else 'higher'} is better)")
     ticks = 4 if len(choice.objectives) > 2 else 6
-    if wide := _wide(choice.values[:, k]):
+    if far := wide(choice.values[:, k]):
         axis.set_minor_locator(NullLocator())
-    axis.set_major_locator(LogLocator(numticks=ticks) if wide else MaxNLocator(ticks))
+    axis.set_major_locator(LogLocator(numticks=ticks) if far else MaxNLocator(ticks))
     if np.abs(choice.values[:, k]).max() >= 1e4:
         axis.set_major_formatter(EngFormatter(sep=""))
     else:
         short = ScalarFormatter(useMathText=True)
         short.set_powerlimits((-2, 4))
         axis.set_major_formatter(short)
-
-
-def _wide(values: NDArray[np.float64]) -> bool:
-    """Whether values are told apart by their ratios only."""
-    return bool(values.min() > 0 and values.max() > _WIDE * values.min())
 
 
 def _steps(axes: Axes, choice: Selection, front: NDArray[np.bool_]) -> None:
@@ -172,7 +143,7 @@ def _steps(axes: Axes, choice: Selection, front: NDArray[np.bool_]) -> None:
     reference = best + np.array(subset.reference) * np.where(best == worst, 0, worst - best)
     signs = np.array([1 if one.sense == "min" else -1 for one in choice.objectives])
     # A logarithmic axis has no place for a reference of 0 or less.
-    floor = np.where([_wide(column) for column in choice.values.T], choice.values.min(axis=0) / 2, -np.inf)
+    floor = np.where([wide(column) for column in choice.values.T], choice.values.min(axis=0) / 2, -np.inf)
     reference = np.maximum(reference, floor)
     limits = axes.get_xlim(), axes.get_ylim()
     for rows, style in ((np.flatnonzero(front), "line"), (np.array(choice.order), "area")):
@@ -200,7 +171,7 @@ def _steps(axes: Axes, choice: Selection, front: NDArray[np.bool_]) -> None:
 
 
 def _page(choice: Selection, figure: Figure) -> str:
-    svg = _saved(figure, "svg").decode()
+    svg = saved(figure, "svg").decode()
     heads = ["#", "candidate", *(f"{one.name}, {one.sense}" for one in choice.objectives)]
     lines = [_cells("th", heads)]
     for number, i in enumerate(choice.order, start=1):
