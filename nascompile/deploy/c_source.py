@@ -115,7 +115,6 @@ def header(plan: Plan, name: str, ends: Ends | None = None) -> str:
         name: of the network, for the comment at the top.
         ends: what lies before and behind it; None where no data say it.
     """
-    width = 1 if plan.dtype == "int8" else 4
     return _HEADER.format(
         name=name,
         dtype=plan.dtype,
@@ -124,7 +123,7 @@ def header(plan: Plan, name: str, ends: Ends | None = None) -> str:
         type=_TYPE[plan.dtype],
         input_size=plan.input.size,
         output_size=plan.output.size,
-        ram=plan.memory.size * width,
+        ram=plan.ram,
         steps=_steps(plan) + helpers(plan) + _targets(ends.targets if ends else ()),
         ends=declarations(plan, ends) if ends else "",
     )

@@ -86,6 +86,11 @@ class Plan:
     output_at: int
     steps: tuple[QuantisedTensor, QuantisedTensor] | None
 
+    @property
+    def ram(self) -> int:
+        """Bytes of all tensors: the `.bss` of the network."""
+        return self.memory.size * (1 if self.dtype == "int8" else 4)
+
 
 def planned(
     network: QuantisedNetwork | FloatNetwork, isa: InstructionSet = "simd", rooms: tuple[int, int] = (0, 0)

@@ -56,5 +56,5 @@ class Deployed:
 
     @property
     def ram(self) -> int:
-        """Bytes of all tensors in the offset plan: the `.bss` of the network."""
-        return self.plan.memory.size * (1 if self.plan.dtype == "int8" else 4)
+        """See `Plan.ram`."""
+        return self.plan.ram

@@ -132,7 +132,7 @@ def _where(folder: RunFolder, outcome: Outcome) -> Section:
             continue
         layers = layer_rows(subject.network, plan, fused_activations(subject.candidate), profile)
         caption = f"Network {number}: what lies where in the arena, operator by operator."
-        svg = arena_svg(stays(subject.network, plan), layers, plan.memory.size, f"network {number}, in {dtype}")
+        svg = arena_svg(stays(subject.network, plan), layers, plan.ram, f"network {number}, in {dtype}")
         drawings.append(Drawing(f"arena-{number}", caption, svg[svg.index("<svg") :]))
         heads = ["#", "<operator", "<output", "instructions", "RAM in use", "constants", "<remark"]
         cells = [
