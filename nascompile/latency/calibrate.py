@@ -21,8 +21,8 @@ from spaces.runtimes.tflite_micro import executed
 
 __all__ = ["Calibrated", "Measurement", "calibrate"]
 
-#: Standard deviations of the logarithms: of a board's factor, of a kind's beside it, and of a measurement. Of boards
-#: that were left out (`benchmarks/latency.py --boards`) the first scatter so.
+#: Standard deviations of the logarithms: of a board's factor, of a kind's beside it, and of a measurement; set by
+#: judgement, not fitted. What they give on boards left out: `benchmarks/latency.py --boards`.
 _BOARD, _KIND, _NOISE = 0.25, 0.08, 0.05
 #: Two measurements whose ratios to the profile are further apart contradict each other: four standard deviations.
 _APART = 1.6

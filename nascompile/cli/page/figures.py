@@ -6,6 +6,7 @@ import html
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -172,7 +173,7 @@ def curves(name: str, caption: str, lines: Mapping[int, Sequence[float]], kept: 
         for number, values in lines.items():
             if number not in kept:
                 axes.plot(range(1, len(values) + 1), values, color=OTHERS, linewidth=0.8, alpha=0.7)
-        for number, style in zip(kept, ["-", "--", "-.", ":"] * len(kept), strict=False):
+        for number, style in zip(kept, cycle(["-", "--", "-.", ":"]), strict=False):
             values = lines.get(number, ())
             if values:
                 axes.plot(range(1, len(values) + 1), values, style, color=KEPT, linewidth=1.5)
