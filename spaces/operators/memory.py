@@ -45,7 +45,7 @@ class Buffers(NamedTuple):
 
     Args:
         owner: the buffer of each tensor, by the first that lies in it.
-        last: the last step that needs each tensor.
+        last: the last step that needs each tensor; one more than there are, where it is needed after all of them.
         scratch: of each step.
         sizes: of the tensors.
     """
@@ -116,7 +116,8 @@ def buffers(x: Number, steps: Sequence[Step], output: int | None = None) -> Buff
     for k, step in enumerate(steps, 1):
         for source in step.inputs:
             last[source] = k
-    last[end if output is None else output] = end
+    # It is read when all is done, so that the last step cannot overwrite it either.
+    last[end if output is None else output] = end + 1
     sizes: list[Number] = [x, *(step.size for step in steps)]
     owner, scratch, until = [0], list[Number](), {0: last[0]}
     for k, step in enumerate(steps, 1):
