@@ -92,11 +92,21 @@ def _remarks(record: Mapping[str, Any]) -> Iterator[str]:
         yield f"categories without a box are no classes: {', '.join(found[:_NAMED])}"
     if record.get("resized"):
         yield f"{record['resized']:,} resized ({record['resize']}; most were {record['from']})"
+    yield from _of_sound(record)
+    if record.get("padded"):
+        yield f"padded {record['padded']}"
+
+
+def _of_sound(record: Mapping[str, Any]) -> Iterator[str]:
+    """What was done to clips."""
     if found := record.get("resampled"):
         yield f"resampled: {', '.join(f'{count:,} of {rate}' for rate, count in list(found.items())[:_NAMED])}"
+    if found := record.get("noise"):
+        yield (
+            f"{found['clips']:,} of the training clips are copies with noise of {found['recordings']:,} "
+            f"recording{'s' * (found['recordings'] > 1)}, volume up to {found['volume']:g}"
+        )
     if record.get("padded with silence"):
         yield f"{record['padded with silence']:,} shorter than {record['clip samples']:,} samples: padded with silence"
     if record.get("cut"):
         yield f"{record['cut']:,} longer than {record['clip samples']:,} samples: cut"
-    if record.get("padded"):
-        yield f"padded {record['padded']}"

@@ -79,6 +79,8 @@ class Examples:
         parts: `train`, `valid` or `test` per example, where the source says it, else empty.
         where: names one example in a message.
         read: decodes the examples of these positions, in this order.
+        noisy: of sound beside recordings of noise: decodes as `read` does, with a piece of noise mixed into each, up to
+            a volume, as a generator draws it, at so many samples per second; None of all others.
         order: names of the classes, of outputs or labels, where the source declares them.
         boxes: per example [boxes, 5] as in `Part.y`; None for other tasks than detection.
         values: [examples, outputs], numbers to predict or 0 and 1 of labels; None for other tasks.
@@ -93,6 +95,7 @@ class Examples:
     parts: Sequence[str]
     where: Callable[[int], str]
     read: Callable[[NDArray[np.intp]], Decoded]
+    noisy: Callable[[NDArray[np.intp], float, np.random.Generator, int], Decoded] | None = None
     order: tuple[str, ...] = ()
     boxes: tuple[NDArray[np.float32], ...] | None = None
     values: NDArray[np.float64] | None = None

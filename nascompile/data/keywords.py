@@ -8,18 +8,17 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nascompile.data.class_folders import with_suffix
 from nascompile.data.examples import Wanted, bad_data
 from nascompile.data.file_tree import FileTree
 from nascompile.data.listing import Listing, Piece
+from nascompile.data.noise import recordings, without_noise
 from nascompile.data.sound import clip_samples
-from nascompile.data.sound_file import SOUNDS, read_sound
+from nascompile.data.sound_file import read_sound
 from spaces.errors import did_you_mean
 
 __all__ = ["with_keywords"]
 
 _UNKNOWN, _SILENCE = "unknown", "silence"
-_NOISE = "_background_noise_/"
 #: Which stretch of a recording of noise is for which part, where the data give parts.
 _STRETCHES = {"train": (0.0, 0.8), "valid": (0.8, 0.9), "test": (0.9, 1.0)}
 
@@ -58,7 +57,7 @@ def with_keywords(tree: FileTree, listing: Listing, wanted: Wanted) -> Listing:
     silence = _silence(tree, share, wanted, rng)
     order = [*wanted.keywords, *([_UNKNOWN] if _UNKNOWN in found else []), *([_SILENCE] if silence else [])]
     groups = [listing.groups[i] for i in kept] + [name for name, _, _ in silence] if listing.groups else []
-    left_out = {name: n for name, n in listing.notes.get("left out", {}).items() if _NOISE not in f"{name}/"}
+    left_out = without_noise(listing.notes.get("left out", {}))
     return replace(
         listing,
         names=names + [name for name, _, _ in silence],
@@ -77,7 +76,7 @@ def _silence(
     """File, part and piece of each example of silence."""
     seconds: dict[str, float] = {}
     clip = 1.0
-    for name, content in tree.contents(n for n in with_suffix(tree.names, SOUNDS) if _NOISE in n):
+    for name, content in tree.contents(recordings(tree)):
         rate, signal = read_sound(name, tree.place(name), content)
         seconds[name] = len(signal) / rate
         clip = clip_samples(tree.source, wanted, wanted.rate or rate, len(signal)) / (wanted.rate or rate)

@@ -15,6 +15,7 @@ from nascompile.data.columns import Columns
 from nascompile.data.dataset import Dataset, Part, Task
 from nascompile.data.digest import part_digest
 from nascompile.data.examples import Examples, Wanted, bad_data
+from nascompile.data.noise import Noise
 from nascompile.data.normalisation import Normalisation
 from nascompile.data.reader import read_examples
 from nascompile.data.sound import sound_features
@@ -40,6 +41,8 @@ def load_dataset(
     columns: Columns | None = None,
     keywords: Sequence[str] = (),
     limit: int | None = None,
+    noise: int = 0,
+    noise_volume: float = 0.1,
     anchors: int = 3,
     remedy: Callable[[int], str] = lambda count: "change the units of the network's last layer, or the data",
 ) -> Dataset:
@@ -63,6 +66,8 @@ def load_dataset(
         keywords: of sound: names of classes; all others become one, `unknown`, and pieces of the folder
             `_background_noise_` another, `silence`, each of as many examples as a keyword has.
         limit: at most so many examples in all, of each class and part in proportion, chosen before decoding.
+        noise: of sound: copies of each training clip, with pieces of the folder `_background_noise_` mixed in.
+        noise_volume: of `noise`: each copy's is drawn from 0 to this.
         anchors: how many sizes of boxes are measured on the training part; only for `detection`.
         remedy: what an error says to do where the data have this number of classes, and not `classes`.
 
@@ -84,15 +89,16 @@ def load_dataset(
         str(path),
         Wanted(tuple(shape), _features(features), rate, task, columns=columns or Columns(), keywords=tuple(keywords)),
     )
-    found = read_examples(source, wanted)
+    found, background = read_examples(source, wanted), Noise(noise, noise_volume)
+    background.check(source, found)
     task = task_of(source, found, task, normal)
     check_classes(source, task, found, classes, remedy=remedy)
     plan = assign(source, found, task, normal, seed, shares=split, limit=limit)
-    counts = plan.counts(found)
-    check_parts(source, task, counts, None if plan.normal is None else plan.names[plan.normal])
+    check_parts(source, task, plan.counts(found), None if plan.normal is None else plan.names[plan.normal])
     decoded = found.read(plan.kept)
     if decoded.boxes is not None:
         found = found.with_boxes(plan.kept, decoded.boxes)
+    plan, decoded = background.added(found, plan, decoded, seed)
     check_finite(found, decoded, plan.kept)
     normalisation = Normalisation.measured(decoded, plan.members[0])
     scale = plan.scale(source, found)
@@ -106,7 +112,7 @@ def load_dataset(
         **inputs,
         **choices,
         "sizes": {name: len(part) for name, part in zip(PART_NAMES, parts, strict=True)},
-        "class counts": counts,
+        "class counts": plan.counts(found),
         "normalisation": normalisation.record(),
         **({"anchors": [list(size) for size in sizes]} if sizes else {}),
         **({"targets": scale.record()} if scale.units else {}),

@@ -9,6 +9,7 @@ from nascompile.data.columns import FILE
 from nascompile.data.examples import Wanted, bad_data
 from nascompile.data.file_tree import FileTree
 from nascompile.data.listing import Listing, unread
+from nascompile.data.noise import BACKGROUND, recordings
 from nascompile.data.roles import Roles
 from nascompile.data.table_targets import row_facts, table_targets
 from nascompile.data.tables import Table
@@ -62,12 +63,14 @@ def listed_files(tree: FileTree, name: str, table: Table, column: str, wanted: W
             message = f"{where[i]} lists `{path}`, and so does {where[files[file]]}"
             raise bad_data(message, "list each file once", "twice")
         files[file] = i
+    noises = recordings(tree)
+    noise = {"left out": {BACKGROUND: len(noises)}} if noises else {}
     learnt = table_targets(table.place, facts.labels, roles.labels, where, wanted.task)
     return Listing(
         list(files),
         learnt.labels,
         facts.parts.tolist(),
-        {"listed in": name, **unread(set(tree.names) - set(files) - {name})},
+        {"listed in": name, **noise, **unread(set(tree.names) - set(files) - set(noises) - {name})},
         groups=facts.groups.tolist() if roles.group else [],
         values=learnt.values,
         task=learnt.task,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -13,6 +14,7 @@ from nascompile.data.digest import content_digest
 from nascompile.data.examples import Decoded, Examples, Wanted, bad_data
 from nascompile.data.file_tree import FileTree
 from nascompile.data.listing import Listing, Piece
+from nascompile.data.noise import recordings
 from nascompile.data.sound import clip_samples, sound_input
 from nascompile.data.sound_file import read_sound, resampled
 
@@ -31,14 +33,61 @@ def sound_examples(tree: FileTree, listing: Listing, wanted: Wanted) -> Examples
         FileError: as `read` of the examples: a file is broken, or of another sampling rate than the others.
     """
 
-    def read(chosen: NDArray[np.intp]) -> Decoded:
-        items = [(listing.names[int(i)], listing.pieces.get(int(i))) for i in chosen]
-        return _Clips(tree, wanted).decoded(items)
+    def items(chosen: NDArray[np.intp]) -> list[_Item]:
+        return [(listing.names[i], listing.pieces.get(i)) for i in map(int, chosen)]
 
+    def read(chosen: NDArray[np.intp]) -> Decoded:
+        return _Clips(tree, wanted).decoded(items(chosen))
+
+    def noisy(chosen: NDArray[np.intp], volume: float, rng: np.random.Generator, rate: int) -> Decoded:
+        # Where pieces of noise are examples, those of other parts are not for this one.
+        there = sorted({(listing.names[i], listing.pieces[i].start) for i in map(int, chosen) if i in listing.pieces})
+        pieces = there or [(name, None) for name in sorted(noises)]
+        clips = _Clips(tree, replace(wanted, rate=rate))
+        signals = clips.recorded({name for name, _ in pieces})
+        clips.noise = _Noise(signals, pieces, rng.random((len(chosen), 3)), volume)
+        return replace(clips.decoded(items(chosen)), notes={"recordings": len(signals)})
+
+    noises = recordings(tree)
     return Examples(
-        "sounds", "audio", where=lambda i: tree.place(listing.names[i]), read=read, notes=listing.notes,
-        **listing.learnt(),
+        "sounds", "audio", where=lambda i: tree.place(listing.names[i]), read=read, noisy=noisy if noises else None,
+        notes=listing.notes, **listing.learnt(),
     )  # fmt: skip
+
+
+#: A file, and the piece of it that is meant, where not all of it.
+_Item = tuple[str, Piece | None]
+
+
+@dataclass(frozen=True)
+class _Noise:
+    """Noise to be mixed into clips.
+
+    Args:
+        signals: file -> its digest and samples, at the rate of the clips.
+        pieces: (file, first second; None: anywhere), one of which is taken.
+        drawn: [clips, 3], from 0 to 1: which piece, from where on, how loud.
+        volume: the loudest.
+    """
+
+    signals: Mapping[str, tuple[bytes, NDArray[np.float32]]]
+    pieces: Sequence[tuple[str, float | None]]
+    drawn: NDArray[np.float64]
+    volume: float
+
+    def mixed(
+        self, position: int, clip: NDArray[np.float32], digest: bytes, rate: int
+    ) -> tuple[NDArray[np.float32], bytes]:
+        """A clip with noise, and what tells it from others."""
+        which, place, share = self.drawn[position].tolist()
+        name, second = self.pieces[int(which * len(self.pieces))]
+        own, signal = self.signals[name]
+        room = max(0, len(signal) - len(clip))
+        start = int(place * (room + 1)) if second is None else int(second * rate)
+        volume = np.float32(share * self.volume)
+        # A recording that is shorter than a clip begins anew.
+        noise = np.take(signal, np.arange(start, start + len(clip)), mode="wrap")
+        return (clip + volume * noise).clip(-1, 1), content_digest(digest + own + f"{start} {volume}".encode())
 
 
 class _Clips:
@@ -55,8 +104,9 @@ class _Clips:
         self.padded = self.cut = 0
         self.others = Counter[int]()
         self.digests: dict[int, bytes] = {}
+        self.noise: _Noise | None = None
 
-    def decoded(self, items: Sequence[tuple[str, Piece | None]]) -> Decoded:
+    def decoded(self, items: Sequence[_Item]) -> Decoded:
         """Inputs made block by block, because clips are many times larger than their features.
 
         Args:
@@ -79,7 +129,7 @@ class _Clips:
             notes["resampled"] = {f"{own} Hz": count for own, count in self.others.most_common()}
         return Decoded(x, axis, notes=notes, digests=[self.digests[i] for i in range(len(items))])
 
-    def _clips(self, items: Sequence[tuple[str, Piece | None]]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    def _clips(self, items: Sequence[_Item]) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Position and samples of each, at one rate and of one length, file by file."""
         positions: dict[str, list[int]] = {}
         for position, (name, _) in enumerate(items):
@@ -95,7 +145,20 @@ class _Clips:
                 own = signal[start : start + self.samples] * np.float32(piece.gain if piece else 1)
                 self.padded += len(own) < self.samples
                 self.cut += piece is None and len(signal) > self.samples
-                yield position, np.pad(own, (0, self.samples - len(own)))
+                clip = np.pad(own, (0, self.samples - len(own)))
+                if self.noise:
+                    clip, self.digests[position] = self.noise.mixed(position, clip, self.digests[position], self.rate)
+                yield position, clip
+
+    def recorded(self, names: Iterable[str]) -> dict[str, tuple[bytes, NDArray[np.float32]]]:
+        """Digest and samples of whole files, at the rate that is wanted."""
+        result = {}
+        for name, content in self.tree.contents(names):
+            signal = self._at_rate(name, *read_sound(name, self.tree.place(name), content))
+            if not np.isfinite(signal).all():
+                raise bad_data(f"`{self.tree.place(name)}` has NaN or infinity", "replace or remove it", "not-finite")
+            result[name] = content_digest(content), signal
+        return result
 
     def _at_rate(self, name: str, own: int, signal: NDArray[np.float32]) -> NDArray[np.float32]:
         """Raises unless a file has the sampling rate of all others, or is to be resampled."""

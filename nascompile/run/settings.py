@@ -37,6 +37,8 @@ class DataSettings:
         columns: of tables, which is what, as `nascompile.data.columns.Columns` has it; None: as they are called.
         keywords: of sound: the classes; all others are `unknown`.
         limit: at most so many examples.
+        noise: of sound: copies of each training clip, with background noise.
+        noise_volume: the loudest of it.
         digest: part -> what tells it from other data (`nascompile.data.digest`); None: it was not kept.
     """
 
@@ -50,6 +52,8 @@ class DataSettings:
     columns: Mapping[str, Any] | None = None
     keywords: tuple[str, ...] = ()
     limit: int | None = None
+    noise: int = 0
+    noise_volume: float = 0.1
     digest: Mapping[str, str] | None = None
 
     def how(self) -> dict[str, Any]:

@@ -110,3 +110,71 @@ def test_features_that_cannot_be(tmp_path, write, as_wav, error):
     code, text = error(load_dataset, path, (1, 49, 10), features=AudioFeatures(lower_hz=1500))
     assert code == "bad-features"
     assert "`lower_hz`" in text
+
+
+@pytest.mark.parametrize("keywords", [False, True])
+def test_copies_with_background_noise(keywords, tmp_path, write, as_wav, error):
+    # Clips are 0.25 throughout, each recording of noise has values of its own: both can be told from the sum.
+    files = {f"{w}/{k}.wav": as_wav(100, np.full(100, 8192, np.int16)) for w in ("no", "yes") for k in range(20)}
+    files |= {
+        "_background_noise_/hum.wav": as_wav(100, np.linspace(8000, 32000, 9000).astype(np.int16)),
+        "_background_noise_/high/hiss.wav": as_wav(200, np.full(120, -16384, np.int16)),
+        "_background_noise_/README.md": b"",
+    }
+    path, how = write(tmp_path / "a", files), {"rate": 100} | ({"keywords": ("yes", "no")} if keywords else {})
+    plain = load_dataset(path, (1, 100), **how)
+    data = load_dataset(path, (1, 100), noise=2, noise_volume=0.5, **how)
+    n = len(plain.train)
+    assert len(data.train) == 3 * n
+    assert data.prepared["noise"] == {"copies": 2, "volume": 0.5, "clips": 2 * n, "recordings": 2}
+    assert not data.prepared["left out"]
+    assert sum(data.prepared["class counts"]["train"].values()) == data.prepared["sizes"]["train"] == 3 * n
+
+    def back(part, of):
+        normalised = of.prepared["normalisation"]
+        return part.x[:, 0] * normalised["deviation"] + normalised["mean"]
+
+    for name in ("valid", "test"):
+        np.testing.assert_allclose(back(getattr(data, name), data), back(getattr(plain, name), plain), atol=1e-5)
+    clean, copies = back(data.train, data)[:n], back(data.train, data)[n:]
+    np.testing.assert_allclose(clean, back(plain.train, plain), atol=1e-5)
+    np.testing.assert_array_equal(data.train.y, np.tile(plain.train.y, 3))
+    added = copies - np.tile(clean, (2, 1))
+    words = data.train.y[n:] < 2
+    assert np.abs(added[words]).max() <= 0.5
+    assert np.unique(added[words].mean(1).round(5)).size > n
+    if keywords:
+        # Only pieces that are learnt as silence: how steep one is says where it begins.
+        silence, noise = clean[plain.train.y == 2], added[words]
+        learnt, found = ((rows[:, -1] / rows[:, 0])[rows[:, 0] > 0.002] for rows in (silence, noise))
+        assert found.size > 10
+        assert np.abs(found[:, None] - learnt).min(1).max() < 1e-4
+    else:
+        assert (added.mean(1) < -1e-4).any()
+        assert (added.mean(1) > 1e-4).any()
+
+    assert load_dataset(path, (1, 100), noise=2, noise_volume=0.5, **how).digests == data.digests
+    archive = load_dataset(write(tmp_path / "a.zip", files), (1, 100), noise=2, noise_volume=0.5, **how)
+    assert archive.digests == data.digests
+    others = load_dataset(path, (1, 100), noise=2, noise_volume=0.4, **how).digests
+    assert others["train"] != data.digests["train"]
+    assert {**others, "train": data.digests["train"]} == data.digests
+
+
+def test_noise_that_cannot_be_mixed_in(tmp_path, write, as_wav, error):
+    path = write(tmp_path / "a", clips(as_wav, 6))
+
+    def refused(*, of=path, noise=1, **more):
+        return error(load_dataset, of, (1, RATE), noise=noise, **more)
+
+    assert refused()[0] == "no-noise"
+    assert "no folder `_background_noise_`" in refused()[1]
+    np.savez(tmp_path / "a.npz", x=np.ones((20, RATE), np.int16), y=np.arange(20) % 2, rate=RATE)
+    assert "--noise is for files of sound" in refused(of=tmp_path / "a.npz")[1]
+    assert refused(noise_volume=1.5)[0] == refused(noise=-1)[0] == "bad-option"
+    hum = path / "_background_noise_" / "hum.wav"
+    hum.parent.mkdir()
+    for content, text in ((b"", "is no .wav file"), (as_wav(RATE, np.full(9, np.nan, np.float32)), "NaN")):
+        hum.write_bytes(content)
+        assert f"hum.wav` {text.removeprefix('NaN')}" in refused()[1]
+        assert text in refused()[1]

@@ -60,6 +60,24 @@ class Training:
             metavar="NAME=VALUE",
         ),
     ] = None
+    noise: Annotated[
+        int | None,
+        typer.Option(
+            "--noise",
+            min=1,
+            help="Of sound: so many copies of each training clip, with pieces of the folder _background_noise_ mixed "
+            "in; validation and test part stay as they are.",
+            metavar="COPIES",
+        ),
+    ] = None
+    noise_volume: Annotated[
+        float | None,
+        typer.Option(
+            "--noise-volume",
+            help="Of --noise: the loudest, up to 1; each copy has its own, from 0 to this. Default: 0.1.",
+            metavar="VOLUME",
+        ),
+    ] = None
     sparsity: Annotated[
         str | None,
         typer.Option(

@@ -154,7 +154,12 @@ class TrainSearch:
             if value not in known:
                 raise NascompileError.of("wrong-value", f"--{name} cannot be `{value}`", f"known: {', '.join(known)}")
         seed = self.options.seed
-        data = self.options.data.settings(seed, task=given.task, normal=given.normal)
+        if given.noise_volume is not None and not given.noise:
+            message = "--noise-volume says how loud noise is, and there is none"
+            raise NascompileError.of("bad-option", message, "add --noise 1, or leave --noise-volume out")
+        noise = {"noise": given.noise, "noise_volume": given.noise_volume}
+        more = {name: value for name, value in noise.items() if value is not None}
+        data = self.options.data.settings(seed, task=given.task, normal=given.normal, **more)
         if data is None:
             raise NascompileError.of(
                 "no-data", "training needs data", "give --data: a folder, an archive or an .npz file"
