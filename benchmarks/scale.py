@@ -11,7 +11,8 @@ where no figure stands for a budget it is the median of 5,001 random networks. W
 refused, with what it would have taken.
 
 Sections: `layers`, `widths` and `budgets` vary one of the three; `cases` are three chains with given budgets and known
-counts; `library` are two spaces of the library; `many` is a chain of up to 40 layers under six budgets within 1 GiB.
+counts; `library` are two spaces of the library; `many` is a chain of up to 40 layers under six budgets within 1 GiB;
+`shipped` is every space of the library in int8 by the C that `deploy` writes, on three chips.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ TWO = ("rom", "ram")
 THREE = (*TWO, "macs")
 SIX = (*THREE, "latency", "flops", "params")
 PROFILE = "nascompile-c-m4-int8"
+CHIPS = ("stm32l432", "stm32f412", "stm32f746")
 CLOCKED = "stm32f412"  # the profile counts instructions, and needs a clock
 
 
@@ -47,7 +49,7 @@ class Cell:
     Args:
         section: which table it belongs to.
         name: its row.
-        space: the text of the space, or the name of a library space.
+        space: the text of the space, or its file, or the name of a library space.
         arguments: of the command line.
         medians: budgets that are to be medians.
         count: what must come out, where it is known.
@@ -109,6 +111,11 @@ def cells(max_memory: str) -> Iterator[Cell]:
     yield Cell("library", "nasbench201", "nasbench201", most, count=15_625)
     for layers in (8, 10, 12, 14, 16, 20, 40):
         yield Cell("many", f"{layers} layers", chain(layers, 8), ("--max-memory", "1GiB"), SIX)
+    for path in sorted((HERE / "spaces").glob("*.yaml")):
+        for mcu in CHIPS:
+            arguments = ("dtype=int8", "--mcu", mcu, "--runtime", "nascompile-c", *most)
+            # The file, since another checkout may have no space of that name.
+            yield Cell("shipped", f"{path.stem}, {mcu}", str(path), arguments)
 
 
 def medians(text: str, names: tuple[str, ...]) -> tuple[str, ...]:

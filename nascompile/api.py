@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,7 +51,7 @@ def compile(
     Args:
         space: a path, a library name, or a loaded Space.
         mcu: a chip, part number, board or target file; its RAM and flash become budgets.
-        rom: ROM budget in bytes, or text such as `"1MiB"`; replaces the MCU's.
+        rom: ROM budget in bytes, or text such as `"1MiB"`; replaces the MCU's, and is needed for one without flash.
         ram: RAM budget in bytes, or text; replaces the MCU's.
         flops: limit on FLOPs, a number or text such as `"10M"`.
         macs: limit on multiply-accumulates.
@@ -177,8 +177,11 @@ def _named_profile(given: str | Path, target: Target | None, dtype: str) -> Late
 
 def budgets_of(target: Target | None, stack: int = 0, **limits: Quantity) -> Budgets:
     """The budgets of a target but for a stack, with explicit limits in place of its own."""
-    own: Mapping[str, Quantity] = {"rom": target.rom, "ram": target.ram - stack} if target else {}
-    given = {**own, **{name: value for name, value in limits.items() if value is not None}}
+    given: dict[str, Quantity] = {name: value for name, value in limits.items() if value is not None}
+    if target:
+        given = {"ram": target.ram - stack, **given}
+        if "rom" not in given:
+            given["rom"] = target.rom
     return Budgets(**{name: _read(name, value) for name, value in given.items() if value is not None})
 
 

@@ -18,6 +18,7 @@ from nascompile.cli.own_weights import OwnWeights
 from spaces.errors import Diagnostic, NascompileError
 from spaces.targets.catalogue import load_target
 from spaces.targets.target import Target
+from spaces.units import parse_bytes
 
 if TYPE_CHECKING:
     from nascompile.deploy.deploy import Verified
@@ -27,6 +28,41 @@ if TYPE_CHECKING:
     from spaces.program.candidate import Candidate
 
 __all__ = ["deploy"]
+
+
+@dataclass(frozen=True)
+class Chip:
+    """For which chip."""
+
+    mcu: Annotated[
+        str | None,
+        typer.Option("--mcu", help="Chip, part number, board or target file. Default: the run's.", metavar="NAME"),
+    ] = None
+    rom: Annotated[
+        str | None,
+        typer.Option(
+            "--rom",
+            help="Room for the program: 2MiB, 1000000. Default: the chip's flash; a chip without any needs it.",
+            metavar="BYTES",
+        ),
+    ] = None
+
+    def target(self, default: str = "", rom: int | None = None) -> Target:
+        """The chip.
+
+        Args:
+            default: its name where none was given.
+            rom: of one without flash, where no room was given.
+        """
+        target = load_target(self.mcu or default)
+        own = parse_bytes(self.rom) if self.rom else rom if target.asks_rom else None
+        return target.with_rom(own)
+
+    @property
+    def words(self) -> list[str]:
+        """The same on a command line."""
+        given = {"--mcu": self.mcu, "--rom": self.rom}
+        return [word for option, value in given.items() if value for word in (option, value)]
 
 
 @dataclass(frozen=True)
@@ -69,10 +105,7 @@ def deploy(
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Override keys of the space.")
     ] = None,
-    mcu: Annotated[
-        str | None,
-        typer.Option("--mcu", help="Chip, part number, board or target file. Default: the run's.", metavar="NAME"),
-    ] = None,
+    chip: Chip,
     dtype: Annotated[str, typer.Option("--dtype", help="int8 or float32.", metavar="TYPE")] = "int8",
     output: Annotated[
         Path | None,
@@ -117,7 +150,7 @@ def deploy(
     wanted = chosen_formats(names.formats, dtype)
     with working(f"deploying {what}") as progress:
         naming = Naming(names.prefix)
-        subject, target, name = _subject(what, candidate, overrides or [], mcu, dtype, own=own)
+        subject, target, name = _subject(what, candidate, overrides or [], chip, dtype, own=own)
         made = writing.deploy(
             subject, target, output or Path(name if naming == PLAIN else f"deploy-{naming.prefix}"), naming
         )
@@ -135,7 +168,7 @@ def deploy(
         for name, size in files.items():
             out.print(f"written: {made.folder / name}, {size:,} B", soft_wrap=True, markup=False)
         if not failed:
-            say_next(*_next(made, shown, what, mcu))
+            say_next(*_next(made, shown, what, chip))
     if failed:
         raise NascompileError(failed)
     if made.over or (shown and (shown.overflow or not shown.passed)) or (heard and not heard.passed):
@@ -157,50 +190,51 @@ def _exchanged(made: Deployed, formats: list[Format]) -> tuple[dict[str, int], l
     return files, failed
 
 
-def _next(made: Deployed, shown: Verified | None, what: str, mcu: str | None) -> list[str]:
+def _next(made: Deployed, shown: Verified | None, what: str, chip: Chip) -> list[str]:
     """The next command: networks that fit, the proof, the firmware."""
     if made.over or (shown and shown.overflow):
         if "#" in what:
             return ["nascompile", "show", what.partition("#")[0]]
-        return ["nascompile", "reduce", what, "--mcu", mcu or made.target.name, "--runtime", "nascompile-c"]
+        words = chip.words if chip.mcu else ["--mcu", made.target.name, *chip.words]
+        return ["nascompile", "reduce", what, *words, "--runtime", "nascompile-c"]
     if shown is None:
         return ["nascompile", *sys.argv[1:], "--verify"]
-    return ["make", "-C", str(made.folder), "image" if shown.core else "host"]
+    return ["make", "-C", str(made.folder), "image" if shown.sizes else "host"]
 
 
 def _subject(
-    what: str, candidate: str | None, overrides: list[str], mcu: str | None, dtype: str, *, own: OwnWeights
+    what: str, candidate: str | None, overrides: list[str], chip: Chip, dtype: str, *, own: OwnWeights
 ) -> tuple[Deployable, Target, str]:
     """The network, the chip, and what its folder is called unless someone says."""
     from nascompile.run.deployment import run_and_number
 
     result = run_and_number(what)
     if result is None:
-        return _of_space(what, candidate, overrides, mcu, lambda one: own.subject(one, dtype))
+        return _of_space(what, candidate, overrides, chip, lambda one: own.subject(one, dtype))
     if candidate is not None:
         message = f"`{candidate}` says nothing about a network of a run"
         raise NascompileError.of("bad-option", message, "give RUN#K alone, or SPACE CANDIDATE")
     if own != OwnWeights():
         message = "the weights of a network of a run are the run's"
         raise NascompileError.of("bad-option", message, "give --weights and --calibrate with SPACE CANDIDATE")
-    return _of_run(*result, mcu, dtype)
+    return _of_run(*result, chip, dtype)
 
 
 def _of_space(
-    space: str, line: str | None, overrides: list[str], mcu: str | None, subject: Callable[[Candidate], Deployable]
+    space: str, line: str | None, overrides: list[str], chip: Chip, subject: Callable[[Candidate], Deployable]
 ) -> tuple[Deployable, Target, str]:
     from nascompile.api import compile as compile_program
     from spaces.program.candidate import chosen_candidate
 
-    if mcu is None:
+    if chip.mcu is None:
         raise NascompileError.of("no-mcu", "for which chip?", "name one with --mcu (`nascompile mcus` lists them)")
-    target = load_target(mcu)
+    target = chip.target()
     line, overrides = split_line(line, overrides)
     candidate = chosen_candidate(compile_program(space, mcu=target, overrides=overrides, tables=False), line)
     return subject(candidate), target, f"deploy-{candidate.space}"
 
 
-def _of_run(path: Path, number: int | None, mcu: str | None, dtype: str) -> tuple[Deployable, Target, str]:
+def _of_run(path: Path, number: int | None, chip: Chip, dtype: str) -> tuple[Deployable, Target, str]:
     from nascompile.run.deployment import of_run
     from nascompile.run.folder import RunFolder
     from nascompile.run.outcome import Outcome
@@ -211,8 +245,9 @@ def _of_run(path: Path, number: int | None, mcu: str | None, dtype: str) -> tupl
         kept = [f"{path}#{row['number']}" for row in outcome.chosen] if outcome else []
         hint = f"it kept {', '.join(kept)}" if kept else f"`nascompile show {path}` lists them"
         raise NascompileError.of("no-number", f"which network of `{path}`?", hint)
-    name = mcu or folder.fs.program.target
-    if not name:
+    program = folder.fs.program
+    if not (chip.mcu or program.target):
         raise NascompileError.of("no-mcu", f"for which chip? `{path}` was searched without one", "name it with --mcu")
     subject = of_run(folder, number, dtype)
-    return subject, load_target(name), f"deploy-{subject.candidate.space}-{number}"
+    target = chip.target(program.target, program.budgets.rom)
+    return subject, target, f"deploy-{subject.candidate.space}-{number}"

@@ -27,7 +27,8 @@ def deployment_data(made: Deployed, shown: Verified | None) -> dict[str, Any]:
         "target": made.target.name, "folder": str(made.folder), "prefix": made.naming.prefix,
         "kept": {"edited": made.kept.edited, "foreign": made.kept.foreign}, "predicted": made.predicted,
         "ram_plan": made.ram, "ram_plan_proven": made.plan.memory.proven,
-        "ram_region": made.target.ram_region.name, "fits": not made.over, "over": made.over,
+        "built_as": made.target.built_as, "ram_region": made.target.ram_region.name,
+        "fits": not made.over, "over": made.over,
         "layers": [asdict(row) for row in made.layers],
     }  # fmt: skip
     if shown is None:
@@ -82,6 +83,9 @@ def print_deployment(made: Deployed, shown: Verified | None, heard: RawChecked |
         out.print(f"estimated cycles, no wait states: {cycles:,}{at}")
     print_examples(made, heard)
     out.print(f"written: {made.folder}", soft_wrap=True, markup=False)
+    if made.target.built_as != made.target.core:
+        out.print(f"compiled, emulated and counted as code of a {made.target.built_as}, which a {made.target.core} "
+                  "runs, too: it was never run on one", soft_wrap=True, markup=False)  # fmt: skip
     if made.target.boot and core_of(made.target):
         out.print(f"the image does not start on this chip as it is: its boot ROM wants {made.target.boot}",
                   soft_wrap=True, markup=False)  # fmt: skip

@@ -22,7 +22,7 @@ from spaces.errors import NascompileError, UnitError, did_you_mean
 from spaces.files import check_file
 from spaces.targets.catalogue import load_target
 from spaces.tensors import DTYPES
-from spaces.units import parse_hz, parse_time_ns
+from spaces.units import parse_bytes, parse_hz, parse_time_ns
 
 if TYPE_CHECKING:
     from nascompile.latency.calibrate import Measurement
@@ -141,6 +141,9 @@ def firmware(
     output: Annotated[
         Path, typer.Option("--out", "-o", help="Folder to write, made if needed.", metavar="FOLDER"), FOLDER
     ],
+    rom: Annotated[
+        str | None, typer.Option("--rom", help="Room for the firmware, on a chip without flash.", metavar="BYTES")
+    ] = None,
     dtype: Annotated[str, typer.Option("--dtype", help="Data type of the operators: int8 or float32.")] = "int8",
     as_json: Json = False,
 ) -> None:
@@ -160,7 +163,8 @@ def firmware(
 
     if dtype not in LOOPS:
         raise NascompileError.of("bad-option", f"there are no kernels in `{dtype}`", did_you_mean(dtype, LOOPS))
-    calls = write_firmware(output, load_target(mcu), dtype)
+    target = load_target(mcu).with_rom(parse_bytes(rom) if rom else None)
+    calls = write_firmware(output, target, dtype)
     if as_json:
         emit_json({"folder": str(output), "dtype": dtype, "operators": len(calls)})
     say(f"written: {output}, {len(calls)} operators in {dtype}; its README.md says how to build and run it")

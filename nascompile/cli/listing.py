@@ -92,14 +92,15 @@ def mcus(
     found = [t for t in catalogue() if wanted in " ".join((t.name, t.title, t.core, *t.boards)).lower()]
     if as_json:
         emit_json(
-            [{"name": t.name, "title": t.title, "core": t.core, "clock_hz": t.clock_hz, "ram": t.ram, "rom": t.rom,
+            [{"name": t.name, "title": t.title, "core": t.core, "clock_hz": t.clock_hz, "ram": t.ram,
+              "rom": None if t.asks_rom else t.rom,
               "parts": t.parts, "boards": t.boards, "source": t.source} for t in found]
         )  # fmt: skip
         return
     made = table("name", "core", ">MHz", ">RAM", ">ROM", "~boards")
     for t in found:
         clock = f"{t.clock_hz / 1e6:g}" if t.clock_hz else "-"
-        made.add_row(t.name, t.core, clock, _size(t.ram), _size(t.rom), ", ".join(t.boards))
+        made.add_row(t.name, t.core, clock, _size(t.ram), "--rom" if t.asks_rom else _size(t.rom), ", ".join(t.boards))
     print_table(made)
     if not found:
         out.print(f"no microcontroller contains `{search}`", markup=False)

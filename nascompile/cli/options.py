@@ -157,8 +157,11 @@ class Request:
 
     @property
     def target(self) -> Target | None:
-        """The MCU, where one is named."""
-        return load_target(self.mcu) if self.mcu else None
+        """The MCU, where one is named; one without flash has what --rom gives."""
+        target = load_target(self.mcu) if self.mcu else None
+        if target and target.asks_rom and self.rom:
+            return target.with_rom(parse_bytes(self.rom))
+        return target
 
     def words(self, *left_out: str) -> list[str]:
         """The space and the limits as they were typed, but for some overrides and options: `dtype`, `runtime`."""

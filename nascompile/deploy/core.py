@@ -118,7 +118,7 @@ def core_of(target: Target) -> Core | None:
 
     Example:
         >>> from spaces.targets.catalogue import load_target
-        >>> core_of(load_target("stm32f412")).name
-        'cortex-m4'
+        >>> core_of(load_target("stm32f412")).name, core_of(load_target("ra8m1")).name
+        ('cortex-m4', 'cortex-m55')
     """
-    return CORES.get(target.core)
+    return CORES.get(target.built_as)

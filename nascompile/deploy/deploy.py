@@ -84,7 +84,7 @@ def deploy(subject: Deployable, target: Target, folder: Path, naming: Naming = P
             something else.
     """
     check_folder_holds(folder, HOLDS)
-    plan = planned(subject.network, instruction_set(target.core), subject.rooms)
+    plan = planned(subject.network, instruction_set(target.built_as), subject.rooms)
     vectors = subject.vectors()
     foretold = predicted(subject.candidate, target, subject.dtype)
     profiles = {}
@@ -93,7 +93,7 @@ def deploy(subject: Deployable, target: Target, folder: Path, naming: Naming = P
             profiles[name] = named_profile(NascompileC.name, target, subject.dtype, unit)
             foretold[name] = predicted_amount(plan, profiles[name])
     if subject.ends:
-        foretold = _with_ends(foretold, subject.ends, subject.rooms, plan, core=target.core)
+        foretold = _with_ends(foretold, subject.ends, subject.rooms, plan, core=target.built_as)
     activations = fused_activations(subject.candidate)
     layers = layer_rows(subject.network, plan, activations, profiles.get("instructions"))
     made = Deployed(folder, subject, target, plan, foretold, vectors=vectors, naming=naming, layers=layers)

@@ -73,7 +73,7 @@ def write_firmware(
 
 def _drawn(target: Target, dtype: str) -> tuple[KernelCall, ...]:
     width = _WIDTH[dtype]
-    ram, flash = target.ram_region.size - 4 * NascompileC.stack, target.rom_region.size - _CODE
+    ram, flash = target.ram - 4 * NascompileC.stack, target.rom - _CODE
     calls = drawn_calls(dtype, min(_ARENA, ram) // width, min(_WEIGHTS, flash // 2) // width)
     if not calls:
         message = f"the memories of {target.title} hold no operators to time"

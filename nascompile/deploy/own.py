@@ -20,6 +20,7 @@ from spaces.errors import FileError
 from spaces.program.candidate import Candidate
 from spaces.targets.catalogue import load_target
 from spaces.targets.target import Target
+from spaces.units import parse_bytes
 
 if TYPE_CHECKING:
     import torch
@@ -41,6 +42,7 @@ def deploy(
     network: torch.nn.Module | QuantisedNetwork | Quantised | str | Path,
     *,
     mcu: str | Target,
+    rom: int | str | None = None,
     folder: str | Path,
     calibrate: Calibration | None = None,
     dtype: str | None = None,
@@ -54,6 +56,7 @@ def deploy(
             .safetensors file with the weights of either (`safetensors.torch.save_file(network.state_dict(), path)`,
             `QuantisedNetwork.save`).
         mcu: a chip, part number, board, target file or Target.
+        rom: bytes for the program, or text such as `"2MiB"`; a chip without flash needs it, others have their own.
         folder: to write; see `nascompile deploy`.
         calibrate: on what the ranges of int8 are measured; not for a network that is in int8 already. With a data set
             the C gets its class names and normalisation, too.
@@ -79,6 +82,7 @@ def deploy(
     from nascompile.deploy.naming import Naming
 
     naming, target = Naming(prefix), load_target(mcu) if isinstance(mcu, str) else mcu
+    target = target.with_rom(None if rom is None else parse_bytes(rom))
     return write(own_deployable(candidate, network, calibrate, dtype), target, Path(folder), naming)
 
 

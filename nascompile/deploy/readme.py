@@ -70,6 +70,10 @@ _BUILD = """    make image      # a bare firmware at the chip's addresses: its s
 {boot}
 On Debian and Ubuntu: `apt-get install make gcc {packages}`.
 """
+_ANOTHER = """
+**It is code of a {built_as}**, which a {core} runs, too: so it is compiled, emulated and counted. Nothing was ever run
+on a {core}.
+"""
 _BOOT = """
 **The image does not start on this chip as it is:** the boot ROM wants {boot}.
 Its sizes are real; to run the network, take the library into a project of that kit.
@@ -114,6 +118,11 @@ def _others(target: Target) -> str:
     return f"; {' and '.join(others)} stay free" if others else ""
 
 
+def _another(target: Target) -> str:
+    """That it is code of another core, where it is."""
+    return "" if target.built_as == target.core else _ANOTHER.format(built_as=target.built_as, core=target.core)
+
+
 def readme(made: Deployed) -> str:
     """The text of README.md."""
     plan, target, core = made.plan, made.target, core_of(made.target)
@@ -143,7 +152,9 @@ def readme(made: Deployed) -> str:
         library=made.naming.name,
         layers=_layer_table(made),
         build=_BUILD.format(
-            core=core.name, packages=core.tools.packages, boot=_BOOT.format(boot=target.boot) if target.boot else ""
+            core=core.name,
+            packages=core.tools.packages,
+            boot=_another(target) + (_BOOT.format(boot=target.boot) if target.boot else ""),
         )
         if core
         else _NO_BUILD.format(core=target.core),

@@ -6,6 +6,7 @@ import ctypes
 import os
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import tempfile
@@ -215,15 +216,22 @@ def _run(command: list[str], folder: Path) -> str:
 
 
 def _done(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    try:
-        # What the linker says is read, so it must be in English.
-        english = {**os.environ, "LC_ALL": "C"}
-        return subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=_PATIENCE, check=False, env=english
-        )
-    except subprocess.TimeoutExpired:
-        message = f"`{' '.join(command)}` in `{folder}` took more than {_PATIENCE} s"
-        raise DeployError.of("too-slow", message, "run it there yourself") from None
+    # What the linker says is read, so it must be in English.
+    english = {**os.environ, "LC_ALL": "C"}
+    started = subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=english, process_group=0
+    )
+    with started:
+        try:
+            said, complaint = started.communicate(timeout=_PATIENCE)
+        except BaseException as error:
+            # With make ends what it started: an emulator would go on for good.
+            os.killpg(started.pid, signal.SIGKILL)
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
+            message = f"`{' '.join(command)}` in `{folder}` took more than {_PATIENCE} s"
+            raise DeployError.of("too-slow", message, "run it there yourself") from None
+    return subprocess.CompletedProcess(command, started.returncode, said, complaint)
 
 
 def _judged(done: subprocess.CompletedProcess[str], command: list[str], folder: Path) -> str:

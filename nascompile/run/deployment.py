@@ -53,6 +53,7 @@ def check_deployable(program: Program) -> Target:
     except TargetError:
         message = f"`{program.target}` is a target file of your own, whose memories the run does not keep"
         raise DeployError.of("no-mcu", message, "deploy afterwards: `nascompile deploy RUN#K --mcu FILE`") from None
+    target = target.with_rom(program.budgets.rom if target.asks_rom else None)
     core = core_of(target)
     if core is None:
         message = f"networks can not be built here for a {target.core}"

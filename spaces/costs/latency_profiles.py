@@ -93,7 +93,7 @@ def _counted(runtime: type[Runtime], target: Target | None, dtype: str, unit: Un
         message = f"the latency profile `{runtime.profiles}` is another on another core, and no MCU is given"
         raise LatencyError.of("no-core", message, "name one with --mcu")
     known = [load_profile(name) for name in profiles() if name.startswith(f"{runtime.profiles}-")]
-    of_core = {p.unit: p for p in known if p.core == target.core and p.dtype == dtype}
+    of_core = {p.unit: p for p in known if p.core == target.built_as and p.dtype == dtype}
     result = next((of_core[u] for u in ([unit] if unit else _COUNTED) if u in of_core), None)
     if result is None:
         message = f"the C of nascompile was not counted on a {target.core} in {dtype}"

@@ -117,7 +117,7 @@ class Shipping:
         result = sums(there.program, layer_terms(there.program, there.steps))
         if not self.measured:
             # The code of such a core is not known, its memory plan is.
-            own = NascompileC.unmeasured(self.target.core if self.target else "", self.dtype)
+            own = NascompileC.unmeasured(self.target.built_as if self.target else "", self.dtype)
             program = replace(there.program, runtime=own)
             result["ram"] = result["ram_liveness"] = sums(program, layer_terms(program, there.steps))["ram_liveness"]
         return result
@@ -194,7 +194,7 @@ def deployed_by(program: Program, dtype: str, target: Target | None = None) -> R
     own = program.runtime
     if not isinstance(own, NascompileC):
         return deployed_runtime(target, dtype)
-    if own.dtype == dtype and (target is None or target.core == own.core):
+    if own.dtype == dtype and (target is None or target.built_as == own.core):
         return own
     # The file of a target may not be at hand, but its core is known.
     return deployed_runtime(target or Target("", "", own.core, 0, ()), dtype)
@@ -210,6 +210,7 @@ def in_dtype(space: Space, dtype: str) -> Space:
 def target_of(program: Program) -> Target | None:
     """The target that a program names; None where it names none, or a file that is not in the catalogue."""
     try:
-        return load_target(program.target) if program.target else None
+        target = load_target(program.target) if program.target else None
     except TargetError:
         return None
+    return target.with_rom(program.budgets.rom) if target and target.asks_rom else target

@@ -79,7 +79,7 @@ class NascompileC(Runtime):
         if target is None:
             message = f"the runtime `{cls.name}` takes other code on another core, and no MCU is given"
             raise RuntimeProfileError.of("no-core", message, "name one with --mcu")
-        result = next((r for r in _measured() if r.core == target.core and r.dtype == dtype), None)
+        result = next((r for r in _measured() if r.core == target.built_as and r.dtype == dtype), None)
         if result is None:
             known = ", ".join(sorted({f"{r.core} in {r.dtype}" for r in _measured()}))
             message = f"the runtime `{cls.name}` was not measured on a {target.core} in {dtype}"

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Literal
 
+from spaces.errors import TargetError
+
 __all__ = ["Region", "Target", "part_pattern", "plain_name"]
 
+#: Cores that run what is compiled for another; Debian's gcc 12.2 knows no Cortex-M85.
+_BUILT_AS = {"Cortex-M85": "Cortex-M55"}
 _PUNCTUATION = re.compile(r"[-_ .:]")
 
 
@@ -20,10 +24,11 @@ class Region:
     Args:
         name: as the data sheet calls it.
         kind: `ram` or `flash`.
-        size: bytes.
+        size: bytes; 0 of an external memory, until someone says how large it is.
         activations: whether feature maps may lie in it.
         source: the document that gives the size.
         address: where it starts, if known.
+        external: whether it is none of the chip's, and every board has another.
     """
 
     name: str
@@ -32,6 +37,7 @@ class Region:
     activations: bool
     source: str = ""
     address: int | None = None
+    external: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,8 +91,50 @@ class Target:
 
     @property
     def rom(self) -> int:
-        """Bytes for weights and code."""
+        """Bytes for weights and code.
+
+        Raises:
+            TargetError: the chip has no flash of its own, and nobody said how much its board has.
+        """
+        if not self.rom_region.size:
+            message = f"{self.title} has no flash of its own: how much a program may take is the board's to say"
+            hint = "give --rom, for example --rom 2MiB; or a target file of your own, with its flash"
+            raise TargetError.of("no-flash", message, hint)
         return self.rom_region.size
+
+    @property
+    def asks_rom(self) -> bool:
+        """Whether the board says how much flash there is."""
+        return self.rom_region.external
+
+    def with_rom(self, size: int | None) -> Target:
+        """The same with so many bytes for weights and code; itself where nobody says how many.
+
+        Example:
+            >>> flash = Region("XSPI", "flash", 0, False, external=True)
+            >>> bare = Target("n6", "N6", "Cortex-M55", 10**9, (flash,))
+            >>> bare.with_rom(2**20).rom, bare.with_rom(2**20).asks_rom
+            (1048576, True)
+            >>> bare.rom
+            Traceback (most recent call last):
+            spaces.errors.TargetError: N6 has no flash of its own: how much a program may take is the ... [no-flash]
+              give --rom, for example --rom 2MiB; or a target file of your own, with its flash
+        """
+        if size is None:
+            return self
+        flash = self.rom_region
+        return replace(self, regions=tuple(replace(r, size=size) if r == flash else r for r in self.regions))
+
+    @property
+    def built_as(self) -> str:
+        """The core for which its code is compiled, and on which that was measured.
+
+        Example:
+            >>> flash = Region("flash", "flash", 2**20, False)
+            >>> Target("ra8", "RA8", "Cortex-M85", 10**9, (flash,)).built_as
+            'Cortex-M55'
+        """
+        return _BUILT_AS.get(self.core, self.core)
 
     def answers_to(self, name: str) -> bool:
         """Whether `name` is this target's name, a board or a part number; case and punctuation do not matter.

@@ -6,7 +6,8 @@ a user's own file (one entry):
     name: my_board
     core: Cortex-M4F
     clock: 120 MHz
-    flash: 1 MiB                       # or {QSPI flash: 8 MiB at 0x60000000}, several named regions
+    flash: 1 MiB                       # or {QSPI flash: 8 MiB at 0x60000000}, several named regions; `external`
+                                       # in place of a size where there is none but the board's, which --rom gives
     ram: {SRAM: 256 KiB, CCM: 64 KiB}  # or one size
     activations: SRAM                  # the regions that may hold activations; all of `ram` when left out
     title: ...                         # optional, as are parts, boards, source, runtime, boot
@@ -32,6 +33,8 @@ from spaces.units import parse_bytes
 __all__ = ["TargetKeys", "read_target", "read_targets"]
 
 _PLACED = re.compile(r"(?P<size>.+?) +at +(?P<address>\S+)")
+#: In place of the size of a flash: it is the board's, and --rom says how much there is.
+_EXTERNAL = "external"
 _ADDRESS = re.compile(r"0x[0-9A-Fa-f]{1,8}")
 _SIZE: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "number", "minimum": 0}]}
 
@@ -48,6 +51,10 @@ def _size_and_address(value: Any) -> tuple[Any, str | None]:
     """A size alone, or with an address as in `512 KiB at 0x24000000`."""
     match = _PLACED.fullmatch(value) if isinstance(value, str) else None
     return (match["size"], match["address"]) if match else (value, None)
+
+
+def _flash_size(value: Any) -> int:
+    return 0 if value == _EXTERNAL else quantity(parse_bytes, value)
 
 
 def _address(value: str | None) -> int | None:
@@ -71,11 +78,18 @@ def _code_bytes(value: Any) -> int:
 
 
 _Size = Annotated[int, BeforeValidator(partial(quantity, parse_bytes))]
-_Place = Annotated[tuple[_Size, Annotated[int | None, BeforeValidator(_address)]], BeforeValidator(_size_and_address)]
-_Regions = Annotated[
-    dict[str, _Place],
+_FlashSize = Annotated[int, BeforeValidator(_flash_size)]
+_Address = Annotated[int | None, BeforeValidator(_address)]
+_SCHEMA = WithJsonSchema(
+    {"anyOf": [*_SIZE["anyOf"], {"type": "object", "additionalProperties": _SIZE, "minProperties": 1}]}
+)
+_Ram = Annotated[
+    dict[str, Annotated[tuple[_Size, _Address], BeforeValidator(_size_and_address)]], BeforeValidator(_places), _SCHEMA
+]
+_Flash = Annotated[
+    dict[str, Annotated[tuple[_FlashSize, _Address], BeforeValidator(_size_and_address)]],
     BeforeValidator(_places),
-    WithJsonSchema({"anyOf": [*_SIZE["anyOf"], {"type": "object", "additionalProperties": _SIZE, "minProperties": 1}]}),
+    _SCHEMA,
 ]
 _Words = Annotated[
     tuple[Annotated[str, BeforeValidator(_word)], ...],
@@ -94,8 +108,11 @@ class TargetKeys(Keys):
     name: Name = Field(examples=["my_board"], description="by which it is asked for")
     core: Text = Field(examples=["Cortex-M4F"], description="of the processor that runs the network")
     clock: Clock = Field(examples=["100 MHz"], description="the highest")
-    flash: _Regions = Field(examples=["1 MiB"], description="one size, or regions; `at 0x08000000` gives an address")
-    ram: _Regions = Field(examples=["256 KiB"], description="one size, or regions; `at 0x20000000` gives an address")
+    flash: _Flash = Field(
+        examples=["1 MiB"],
+        description="one size, or regions; `at 0x08000000` gives an address; `external` is the size that --rom gives",
+    )
+    ram: _Ram = Field(examples=["256 KiB"], description="one size, or regions; `at 0x20000000` gives an address")
     title: Text = Field(default_factory=str, description="the name it is shown with")
     activations: _Words = Field(
         default_factory=tuple, description="regions of `ram` that may hold activations; all by default"
@@ -132,7 +149,7 @@ class TargetKeys(Keys):
         """What the keys say."""
         usable = self.activations or self.ram
         flash = [
-            Region(name, "flash", size, False, source=self.source, address=at)
+            Region(name, "flash", size, False, source=self.source, address=at, external=not size)
             for name, (size, at) in self.flash.items()
         ]
         ram = [

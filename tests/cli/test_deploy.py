@@ -10,10 +10,14 @@ from pathlib import Path
 
 import pytest
 
+import nascompile as nc
 from nascompile.cli import main
+from nascompile.cli.search.reduce_line import reduce_line
 from nascompile.deploy import deploy as writing
+from nascompile.run.deployment import check_deployable
+from spaces.program.shipping import Shipping
 from tests.cli.conftest import Done, Run
-from tests.deploy.tools import needs_both, needs_host
+from tests.deploy.tools import needs_arm, needs_both, needs_host
 from tests.run.examples import SPACE, data_file
 
 ROOT = Path(__file__).parents[2]
@@ -269,6 +273,37 @@ def test_a_chip_that_does_not_boot_the_image_as_it_is(run: Run) -> None:
     done = run("deploy", "mlp2", "32-16", "--mcu", "rp2040", "-o", "c")
     assert "the image does not start on this chip as it is: its boot ROM wants a second stage" in done.stdout
     assert "**The image does not start on this chip as it is:**" in (run.folder / "c/README.md").read_text()
+
+
+def test_a_chip_without_flash_is_asked_for_it(run: Run) -> None:
+    deploy = ("deploy", "mlp2", "32-16", "--mcu", "stm32n657", "-o", "c")
+    asked = "error: STM32N657 has no flash of its own: how much a program may take is the board's to say [no-flash]\n"
+    for command in (deploy, ("count", "mlp2", "--mcu", "stm32n657")):
+        done = run(*command)
+        assert (done.code, done.stdout) == (2, "")
+        assert done.stderr.startswith(asked)
+        assert "give --rom, for example --rom 2MiB" in done.stderr
+    assert not (run.folder / "c").exists()
+    assert run(*deploy, "--rom", "1MiB").code == 0
+    assert "FLASH (rx) : ORIGIN = 0x70100400, LENGTH = 1048576" in (run.folder / "c/image/chip.ld").read_text()
+    done = run(*deploy, "--rom", "1KiB")
+    assert done.code == 1
+    assert done.stdout.endswith("next: nascompile reduce mlp2 --mcu stm32n657 --rom 1KiB --runtime nascompile-c\n")
+    # A search knows it from its budget, and says it where it names the command of its set.
+    program = nc.compile("mlp2", mcu="stm32n657", rom="64KiB", runtime="nascompile-c", overrides=["dtype=int8"])
+    assert Shipping.of(program, "int8").memories["rom"] == 64 * 1024
+    assert "--mcu stm32n657 --rom 65536" in reduce_line(program, "int8", "nascompile-c")
+
+
+@needs_arm
+def test_a_cortex_m85_runs_what_is_built_for_a_cortex_m55(run: Run) -> None:
+    done = run("deploy", "mlp2", "32-16", "--mcu", "EK-RA8M1", "-o", "c")
+    assert "compiled, emulated and counted as code of a Cortex-M55, which a Cortex-M85 runs, too" in done.stdout
+    assert "instructions predicted: " in done.stdout
+    assert "**It is code of a Cortex-M55**" in (run.folder / "c/README.md").read_text()
+    assert "-mcpu=cortex-m55" in (run.folder / "c/chip.mk").read_text()
+    target = check_deployable(nc.compile("mlp2", mcu="stm32n657", rom="64KiB"))
+    assert (target.rom, target.built_as) == (64 * 1024, "Cortex-M55")
 
 
 def test_exchange_formats_beside_the_c(run: Run) -> None:

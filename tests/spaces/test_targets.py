@@ -39,6 +39,9 @@ FACTS = {
     "rp2350": ("Cortex-M33", 150, 520 * KIB, 4 * MIB),
     "pico2-riscv": ("RISC-V RV32IMAC", 150, 520 * KIB, 4 * MIB),
     "esp32-s3": ("Xtensa LX7", 240, 416 * KIB, 8 * MIB),
+    "ensemble-e7-hp": ("Cortex-M55", 400, 4 * MIB, 5632 * KIB),
+    "psoc-edge-e84": ("Cortex-M55", 400, 5 * MIB, 16 * MIB),
+    "ra8p1": ("Cortex-M85", 1000, 1664 * KIB, 1 * MIB),
     "ebs-small": ("Cortex-M4F", 100, 262_144, 1_000_000),
     "ebs-large": ("Cortex-M7", 480, 524_288, 2_000_000),
 }
@@ -96,12 +99,26 @@ def test_every_entry_is_sound(target: Target) -> None:
     assert len(target.source) > 30
     assert 16 * 10**6 <= target.clock_hz <= 10**9
     assert 8 * KIB <= target.ram <= 8 * MIB
-    assert 128 * KIB <= target.rom <= 16 * MIB
-    assert all(r.size > 0 and r.source == target.source for r in target.regions)
+    assert target.asks_rom or 128 * KIB <= target.rom <= 16 * MIB
+    assert all((r.size > 0 or r.external) and r.source == target.source for r in target.regions)
     assert all(r.kind == "ram" for r in target.regions if r.activations)
     assert hash(target) == hash(pickle.loads(pickle.dumps(target)))
     for alias in (target.name, *target.boards, *(p.replace("?", "z") for p in target.parts)):
         assert load_target(alias) == target
+
+
+def test_a_chip_without_flash_is_asked_for() -> None:
+    """Of the catalogue and of a user; what the board has is said, and RAM is never the board's."""
+    for bare in (
+        load_target("NUCLEO-N657X0-Q"),
+        read_target(GOOD.replace("1 MiB", "external at 0x90000000"), "b.yaml"),
+    ):
+        with pytest.raises(TargetError, match="has no flash of its own: how much a program may take is the board's"):
+            assert bare.rom
+        told = bare.with_rom(MIB)
+        assert (told.rom, told.ram, told.asks_rom) == (MIB, bare.ram, True)
+    code, place, message, _ = mistakes(GOOD.replace("256 KiB", "external"))[0]
+    assert (code, place, message) == ("unit-number", "b.yaml:5:6", "`external` is not a number of bytes")
 
 
 def test_regions_of_a_target_do_not_overlap() -> None:

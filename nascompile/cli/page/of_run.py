@@ -126,7 +126,7 @@ def _where(folder: RunFolder, outcome: Outcome) -> Section:
         number = row["number"]
         try:
             subject = of_run(folder, number, dtype)
-            plan = planned(subject.network, instruction_set(target.core if target else ""), subject.rooms)
+            plan = planned(subject.network, instruction_set(target.built_as if target else ""), subject.rooms)
         except NascompileError as error:
             section.add(paragraph(f"Network {number}: {error.diagnostics[0].message}.", soft=True))
             continue

@@ -46,7 +46,7 @@ def _limits(program: Program, runtime: str) -> Iterator[tuple[str, str]]:
     target = target_of(program)
     own = dict(budgets_of(target, program.runtime.stack).items()) if target else {}
     for name, value in program.budgets.items():
-        if own.get(name) != value:
+        if own.get(name) != value or (name == "rom" and target and target.asks_rom):
             yield name, f"{Decimal(value) / 1000:f}us" if name == "latency" else str(value)
     if program.latency:
         yield "latency-profile", "nascompile-c" if program.latency.loops else program.latency.name.partition("@")[0]
