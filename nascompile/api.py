@@ -22,6 +22,7 @@ from spaces.targets.target import Target
 from spaces.units import parse_bytes, parse_count, parse_time_ns
 
 if TYPE_CHECKING:
+    from nascompile.data.dataset import Dataset
     from spaces.costs.latency import LatencyProfile
 
 __all__ = ["budgets_of", "compile", "load_set", "reduce"]
@@ -43,6 +44,7 @@ def compile(
     ram_model: str | None = None,
     runtime: str | None = None,
     ships: str | None = None,
+    data: Dataset | None = None,
     overrides: Iterable[str] = (),
     tables: bool = True,
 ) -> Program:
@@ -69,6 +71,8 @@ def compile(
         ships: the data type of the networks on the chip, `int8` or `float32`, in place of the space's: counts what
             `nascompile deploy` writes, as `nascompile search` does. The runtime is then `nascompile-c` by default, and
             `ebs` where no MCU is given or its core was not measured.
+        data: what the networks learn (`nascompile.data.load_dataset`): `nascompile-c` then counts what makes their
+            input of raw samples, too, and what understands their outputs.
         overrides: `key.path=value` strings for the space.
         tables: work out at once what all networks cost. Without, that is done when it is first asked for; candidates
             are read, drawn, costed and deployed one by one without it.
@@ -92,6 +96,10 @@ def compile(
         found = deployed_runtime(target, dtype)
     else:
         found = find_runtime(runtime or DEFAULT, target, dtype)
+    if data is not None:
+        from nascompile.deploy.ends_costs import surrounded
+
+        found = surrounded(found, data, source.input.shape.size)
     budgets = budgets_of(target, found.stack, rom=rom, ram=ram, flops=flops, macs=macs, latency=latency)
     limited = budgets.latency is not None or any("latency" in c.names for c in source.constraints)
     if latency_runtime is not None and latency_profile not in (None, "auto"):
@@ -125,6 +133,7 @@ def reduce(
     ram_model: str | None = None,
     runtime: str | None = None,
     ships: str | None = None,
+    data: Dataset | None = None,
     overrides: Iterable[str] = (),
     solver: str = "auto",
     progress: Progress | None = None,
@@ -152,7 +161,8 @@ def reduce(
     """
     program = compile(
         space, mcu=mcu, rom=rom, ram=ram, flops=flops, macs=macs, latency=latency, latency_profile=latency_profile,
-        latency_runtime=latency_runtime, ram_model=ram_model, runtime=runtime, ships=ships, overrides=overrides,
+        latency_runtime=latency_runtime, ram_model=ram_model, runtime=runtime, ships=ships, data=data,
+        overrides=overrides,
     )  # fmt: skip
     return solve(program, solver, progress, None if max_memory is None else parse_bytes(max_memory))
 

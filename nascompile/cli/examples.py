@@ -192,14 +192,16 @@ def absolute_data(path: Path) -> str:
 
 
 def data_first(
-    request: SetRequest, given: DataSettings | None, reduced: Callable[[SetRequest], AnySet] = SetRequest.feasible_set
+    request: SetRequest,
+    given: DataSettings | None,
+    reduced: Callable[[SetRequest, Dataset | None], AnySet] = lambda request, _: request.feasible_set(),
 ) -> tuple[AnySet, Dataset | None]:
     """A set and the data for its networks, which are read, and checked against the space, before that is reduced.
 
     Args:
         request: what set.
         given: what data; None for none.
-        reduced: makes the set; of a set file it only opens it.
+        reduced: makes the set, for networks that learn the data; of a set file it only opens it.
 
     Raises:
         NascompileError: any mistake in the data, the space or its limits.
@@ -207,7 +209,7 @@ def data_first(
     from nascompile.run.data import example_network, read_data
 
     made = is_set_file(request.space)
-    fs = reduced(request) if made else None
+    fs = reduced(request, None) if made else None
     network = (fs.outer[0] if fs else None) if made else given and example_network(request.program())
     dataset = None
     if given and network:
@@ -216,10 +218,11 @@ def data_first(
                 dataset = read_data(given, network)
         except FileError as error:
             raise _for_set(request.space, error) if made else error from None
-    fs = reduced(request) if fs is None else fs
+    fs = reduced(request, dataset) if fs is None else fs
     if given and fs and dataset is None:
         # None of its networks was found without looking at all of them.
         dataset = read_data(given, fs.outer[0])
+        fs = fs if made else reduced(request, dataset)
     return fs, dataset
 
 

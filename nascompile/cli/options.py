@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 from typer.models import OptionInfo
@@ -27,6 +27,9 @@ from spaces.program.graph import Program
 from spaces.targets.catalogue import load_target
 from spaces.targets.target import Target
 from spaces.units import parse_bytes
+
+if TYPE_CHECKING:
+    from nascompile.data.dataset import Dataset
 
 __all__ = [
     "Json", "Limits", "MaxMemory", "MembersRequest", "Request", "SetRequest", "Solver", "default_name", "file_name",
@@ -140,11 +143,12 @@ class Request:
     #: Where it is not an option.
     solver = "auto"
 
-    def program(self, ships: str | None = None) -> Program:
+    def program(self, ships: str | None = None, data: Dataset | None = None) -> Program:
         """The space, compiled.
 
         Args:
             ships: see `nascompile.compile`.
+            data: see `nascompile.compile`.
 
         Raises:
             NascompileError: any mistake in the space or the limits.
@@ -153,7 +157,9 @@ class Request:
         if model not in (None, "pingpong", "liveness"):
             hint = "it is `pingpong` or `liveness`"
             raise NascompileError.of("wrong-value", f"there is no RAM model `{model}`", hint)
-        return compile_program(self.space, **self._limits(), ships=ships, overrides=self.overrides or (), tables=False)
+        return compile_program(
+            self.space, **self._limits(), ships=ships, data=data, overrides=self.overrides or (), tables=False
+        )
 
     @property
     def target(self) -> Target | None:
@@ -178,11 +184,12 @@ class Request:
     def _limits(self) -> dict[str, Any]:
         return {"mcu": self.mcu, "rom": self.rom, "ram": self.ram, **vars(self.limits)}
 
-    def feasible_set(self, ships: str | None = None) -> AnySet:
+    def feasible_set(self, ships: str | None = None, data: Dataset | None = None) -> AnySet:
         """The set in a file, or the feasible set of the space, relaxed where that is too large to hold.
 
         Args:
             ships: of a space; see `nascompile.compile`.
+            data: of a space; see `nascompile.compile`.
 
         Raises:
             NascompileError: any mistake, or limits on a set that is already made.
@@ -190,7 +197,7 @@ class Request:
         if not is_set_file(self.space):
             with working(f"reducing {self.space}") as progress:
                 progress("compiling", 0)
-                fs = solve(self.program(ships), self.solver, progress)
+                fs = solve(self.program(ships, data), self.solver, progress)
             say_relaxed(fs, self.solver)
             return fs
         unset = {"mcu": None, "rom": None, "ram": None, **vars(Limits())}
@@ -229,17 +236,18 @@ class MembersRequest(SetRequest):
         ),
     ] = None
 
-    def feasible_set(self, ships: str | None = None) -> AnySet:
+    def feasible_set(self, ships: str | None = None, data: Dataset | None = None) -> AnySet:
         """The set, or the part of it that was asked for.
 
         Args:
             ships: see `Request.feasible_set`.
+            data: see `Request.feasible_set`.
 
         Raises:
             NascompileError: see `Request.feasible_set`; a condition that the space cannot have.
         """
         conditions = parse_conditions(self.where or ())
-        fs = super().feasible_set(ships)
+        fs = super().feasible_set(ships, data)
         return fs.where(**conditions) if conditions else fs
 
 

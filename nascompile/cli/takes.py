@@ -21,6 +21,8 @@ def takes_data(shipping: Shipping, takes: Takes) -> dict[str, Any]:
 class TakesColumns:
     """ROM and RAM with their shares of the chip, the latency where there is a profile, else instructions.
 
+    Where data say how, there are the instructions, too, that make the input of raw samples.
+
     Args:
         shipping: how the networks ship.
         candidates: the networks, one per row.
@@ -40,6 +42,7 @@ class TakesColumns:
         self.shipping = shipping
         self.takes = [shipping.takes(candidate) for candidate in candidates]
         counts = ("latency", "instructions")
+        self._prepares = any(t.prepare for t in self.takes)
         self._pace = next((name for name in counts if all(getattr(t, name) is not None for t in self.takes)), None)
 
     @property
@@ -47,7 +50,8 @@ class TakesColumns:
         """As `output.table` has them."""
         of = " (of chip)" if self.shipping.target else " (of budget)"
         memories = [f">{name.upper()}{of if name in self.shipping.memories else ''}" for name in ("rom", "ram")]
-        return [*memories, *([f">{self._pace}"] if self._pace else [])]
+        counts = [*([f">{self._pace}"] if self._pace else []), *([">to make the input"] if self._prepares else [])]
+        return [*memories, *counts]
 
     def cells(self, row: int) -> list[str]:
         """The cells of a row."""
@@ -57,4 +61,6 @@ class TakesColumns:
             size = getattr(takes, name)
             part = f" ({share(size, most[name])})" if most.get(name) else ""
             result.append(f"{size:,} B{part}")
-        return [*result, *([quantity(self._pace, getattr(takes, self._pace))] if self._pace else [])]
+        pace = [quantity(self._pace, getattr(takes, self._pace))] if self._pace else []
+        prepare = [quantity("instructions", takes.prepare or 0)] if self._prepares else []
+        return [*result, *pace, *prepare]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from nascompile.deploy.calls import Plan, planned
+from nascompile.deploy.calls import planned
 from nascompile.deploy.core import core_of
 from nascompile.deploy.deployable import Deployable, predicted
 from nascompile.deploy.deployed import Deployed
 from nascompile.deploy.drawing import arena_svg
-from nascompile.deploy.ends import Ends
-from nascompile.deploy.ends_costs import EndsCosts
+from nascompile.deploy.ends_costs import around_of
 from nascompile.deploy.errors import DeployError
 from nascompile.deploy.instructions import predicted_amount
 from nascompile.deploy.layers import fused_activations, layer_rows, stays
@@ -29,6 +27,7 @@ from nascompile.deploy.toolchain import Checked, Sizes, build_image, host_librar
 from spaces.costs.latency import LatencyError, Unit
 from spaces.costs.latency_profiles import named_profile
 from spaces.operators.kernel import instruction_set
+from spaces.runtimes.around import NOTHING
 from spaces.runtimes.nascompile_c import NascompileC, measured_compiler
 from spaces.targets.target import Target
 
@@ -86,14 +85,17 @@ def deploy(subject: Deployable, target: Target, folder: Path, naming: Naming = P
     check_folder_holds(folder, HOLDS)
     plan = planned(subject.network, instruction_set(target.built_as), subject.rooms)
     vectors = subject.vectors()
-    foretold = predicted(subject.candidate, target, subject.dtype)
+    around = NOTHING
+    if subject.ends:
+        around = around_of(subject.ends, target.built_as, subject.dtype, plan.input.size)
+    foretold = predicted(subject.candidate, target, subject.dtype, around)
     profiles = {}
     for name, unit in _FORETOLD.items():
         with suppress(LatencyError):  # there is no profile of this core
             profiles[name] = named_profile(NascompileC.name, target, subject.dtype, unit)
             foretold[name] = predicted_amount(plan, profiles[name])
-    if subject.ends:
-        foretold = _with_ends(foretold, subject.ends, subject.rooms, plan, core=target.built_as)
+    if subject.ends and around.instructions is not None:
+        foretold["prepare"] = around.instructions
     activations = fused_activations(subject.candidate)
     layers = layer_rows(subject.network, plan, activations, profiles.get("instructions"))
     made = Deployed(folder, subject, target, plan, foretold, vectors=vectors, naming=naming, layers=layers)
@@ -103,24 +105,6 @@ def deploy(subject: Deployable, target: Target, folder: Path, naming: Naming = P
         folder, plan, target, vectors, name=name, readme=text, ends=subject.ends, naming=naming, drawing=drawing
     )
     return replace(made, kept=kept)
-
-
-def _with_ends(
-    foretold: Mapping[str, int], ends: Ends, rooms: tuple[int, int], plan: Plan, core: str
-) -> dict[str, int]:
-    """What was predicted, with what lies before and behind the network; and `prepare`, the instructions of that."""
-    width = 1 if plan.dtype == "int8" else 4
-    # Buffers begin at multiples of four.
-    sizes = zip(rooms, (plan.input, plan.output), strict=True)
-    peaks = [-(-room // 4) * 4 + -(-width * tensor.size // 4) * 4 for room, tensor in sizes]
-    found = {**foretold, "ram": max(foretold["ram"], *peaks)}
-    costs = EndsCosts.find(core, plan.dtype)
-    if costs is None:
-        found.pop("rom", None)
-        return found
-    if "rom" in found:
-        found["rom"] += costs.rom(ends)
-    return found | {"prepare": costs.instructions(ends, plan.input.size)}
 
 
 def verify(made: Deployed) -> Verified:

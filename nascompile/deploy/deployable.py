@@ -15,6 +15,7 @@ from nascompile.deploy.float_network import FloatNetwork, float_network
 from nascompile.deploy.project import Vectors
 from spaces.program.candidate import Candidate
 from spaces.program.shipping import Shipping
+from spaces.runtimes.around import NOTHING, Around
 from spaces.targets.target import Target
 
 if TYPE_CHECKING:
@@ -110,14 +111,20 @@ def float_deployable(candidate: Candidate, network: Network, trained: bool) -> D
     return Deployable(candidate, float_network(network), lambda x: outputs(network, x), trained)
 
 
-def predicted(candidate: Candidate, target: Target, dtype: str) -> dict[str, int]:
+def predicted(candidate: Candidate, target: Target, dtype: str, around: Around = NOTHING) -> dict[str, int]:
     """What the cost model says of a candidate's C, before there is any.
+
+    Args:
+        candidate: the network.
+        target: the chip.
+        dtype: `int8` or `float32`.
+        around: what there is before and behind it.
 
     Returns:
         `ram`, what is alive at once; `ram_pingpong`, EBS Eq. 4; `macs`; `rom`, where the runtime was measured on the
         target's core.
     """
-    shipping = Shipping.of(candidate.program, dtype, target)
+    shipping = Shipping.of(candidate.program, dtype, target, around)
     costs = shipping.costs(candidate)
     names = ["ram", "ram_pingpong", "macs", *(["rom"] if shipping.measured else [])]
     return {name: int(costs[name]) for name in names}

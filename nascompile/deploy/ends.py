@@ -6,23 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import ceil
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nascompile.data.anchors import Anchors
 from nascompile.data.audio_features import AudioFeatures
-from nascompile.data.dataset import Task
+from nascompile.data.dataset import Dataset, Task
 from nascompile.deploy.mel_tables import FULL_SCALE, MelTables
+from spaces.runtimes.around import CANDIDATE_BYTES, candidates
 
-__all__ = ["CANDIDATES", "FALSE_ALARMS", "Alarm", "Ends"]
+__all__ = ["FALSE_ALARMS", "Alarm", "Ends"]
 
 #: Share of what is normal that may be taken for an anomaly.
 FALSE_ALARMS = 0.05
-#: Boxes that are compared with each other at most, as in `nascompile.training.detection.decode`.
-CANDIDATES = 400
-_CANDIDATE_BYTES = 8
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ class Ends:
     alarm: Alarm | None = field(default=None)
 
     @classmethod
-    def of_record(cls, record: Mapping[str, Any]) -> Ends:
+    def of_record(cls, record: Mapping[str, Any]) -> Self:
         """By what a run keeps of its data.
 
         Args:
@@ -124,6 +122,14 @@ class Ends:
             anchors=tuple((float(w), float(h)) for w, h in record.get("anchors", ())),
         )  # fmt: skip
 
+    @classmethod
+    def of_data(cls, data: Dataset) -> Self | None:
+        """Those of networks that learn a data set; None where it does not say how it was made."""
+        try:
+            return cls.of_record({"task": data.task, "classes": list(data.classes), **data.prepared})
+        except KeyError:
+            return None
+
     @cached_property
     def mel(self) -> MelTables | None:
         """The tables of the features."""
@@ -145,7 +151,7 @@ class Ends:
         """
         before = self.mel.room if self.mel else 0
         # To tell an anomaly the input is made once more.
-        behind = _CANDIDATE_BYTES * self.candidates(outputs) if self.task == "detection" else 0
+        behind = CANDIDATE_BYTES * self.candidates(outputs) if self.task == "detection" else 0
         return before, before if self.task == "anomaly" else behind
 
     def candidates(self, outputs: int) -> int:
@@ -154,7 +160,7 @@ class Ends:
         Args:
             outputs: elements of the output.
         """
-        return min(CANDIDATES, outputs // (5 + len(self.classes)) * len(self.classes))
+        return candidates(outputs, len(self.classes))
 
     @property
     def nbytes(self) -> int:

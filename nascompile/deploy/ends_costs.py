@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from nascompile.data.dataset import Dataset
 from nascompile.deploy.ends import Ends
+from spaces.runtimes.around import Around
+from spaces.runtimes.base import Runtime
+from spaces.runtimes.nascompile_c import NascompileC
 
-__all__ = ["FILE", "EndsCosts", "costs_text", "mel_loops"]
+__all__ = ["FILE", "EndsCosts", "around_of", "costs_text", "mel_loops", "surrounded"]
 
 #: Measurements of the C of `ends_source` and of `c/raw`; made by `benchmarks/ends_profile.py`.
 FILE = Path(__file__).with_name("ends-costs.json")
@@ -64,6 +68,37 @@ class EndsCosts:
             loops = mel_loops(ends)
             total += size // ends.mel.width * sum(self.mel[name] * count for name, count in loops.items())
         return round(total)
+
+
+def around_of(ends: Ends, core: str, dtype: str, size: int) -> Around:
+    """What the ends of networks take of a chip, as the costs of networks count it.
+
+    Args:
+        ends: of the networks.
+        core: of the processor.
+        dtype: of the networks.
+        size: elements of their input.
+    """
+    before, _ = ends.rooms(0)
+    boxes = len(ends.classes) if ends.task == "detection" else 0
+    costs = EndsCosts.find(core, dtype)
+    if costs is None:
+        return Around(0, before, boxes, None)
+    return Around(costs.rom(ends), before, boxes, costs.instructions(ends, size))
+
+
+def surrounded(runtime: Runtime, data: Dataset, size: int) -> Runtime:
+    """A runtime that counts what our C has around networks of some data, too; as it is where it does not count our C.
+
+    Args:
+        runtime: of the networks alone.
+        data: what they learn.
+        size: elements of their input.
+    """
+    ends = Ends.of_data(data)
+    if ends is None or not isinstance(runtime, NascompileC):
+        return runtime
+    return replace(runtime, around=around_of(ends, runtime.core, runtime.dtype, size))
 
 
 def mel_loops(ends: Ends) -> dict[str, int]:

@@ -104,7 +104,7 @@ def own_deployable(
         message = f"this is the network of `{made.line}`, not of `{candidate}`"
         raise DeployError.of("another-network", message, "name its own candidate")
     wanted = dtype or ("int8" if isinstance(made, QuantisedNetwork) or calibrate is not None else "float32")
-    ends = _ends(calibrate) if isinstance(calibrate, Dataset) else None
+    ends = Ends.of_data(calibrate) if isinstance(calibrate, Dataset) else None
     if isinstance(made, QuantisedNetwork):
         if wanted != "int8":
             raise DeployError.of("no-float", "a network in int8 has no float32 weights", "leave --dtype out")
@@ -133,14 +133,6 @@ def _quantised(network: Network, x: NDArray[np.float32]) -> QuantisedNetwork:
     simulated = FakeQuantised(network).eval()
     simulated.calibrate(list(torch.from_numpy(x[rows]).split(_BATCH)))
     return integers(simulated)
-
-
-def _ends(data: Dataset) -> Ends | None:
-    """What lies before and behind a network of these data; None where they do not say it."""
-    try:
-        return Ends.of_record({"task": data.task, "classes": list(data.classes), **data.prepared})
-    except KeyError:
-        return None
 
 
 def _loaded(candidate: Candidate, path: Path) -> Network | QuantisedNetwork:

@@ -31,7 +31,8 @@ from spaces.program.graph import Program
 from spaces.targets.catalogue import load_target
 from spaces.targets.target import Target
 
-__all__ = ["BUILT", "check_deployable", "deploy_chosen", "of_run", "raw_examples", "run_and_number"]
+__all__ = ["BUILT", "check_deployable", "deploy_chosen", "of_run", "raw_examples", "run_and_number",
+           "run_ends"]  # fmt: skip
 
 #: Columns that a deployment adds to the results.
 BUILT = ("rom_built", "ram_built", "instructions")
@@ -160,21 +161,27 @@ def of_run(folder: RunFolder, number: int, dtype: str) -> Deployable:
         _check_whole(folder, quantised)
         network = QuantisedNetwork.load(quantised)
         subject = Deployable(candidate, network, network.run, trained=True)
-    return replace(subject, ends=_ends(folder, subject))
+    ends = run_ends(folder)
+    if ends and ends.task == "anomaly":
+        ends = replace(ends, alarm=_alarm(folder, subject))
+    return replace(subject, ends=ends)
 
 
-def _ends(folder: RunFolder, subject: Deployable) -> Ends | None:
-    """What lies before and behind the run's networks; None where the run does not keep it."""
+def run_ends(folder: RunFolder) -> Ends | None:
+    """What lies before and behind a run's networks, but for a threshold; None where the run does not keep it.
+
+    Raises:
+        FileError: what it keeps is damaged.
+    """
     record, path = read_record(folder), folder.path / "data.json"
     if record is None:
         if path.exists():
             raise _damaged(folder, path)
         return None
     try:
-        ends = Ends.of_record(record)
+        return Ends.of_record(record)
     except KeyError:
         return None  # of an older version, which kept less
-    return replace(ends, alarm=_alarm(folder, subject)) if ends.task == "anomaly" else ends
 
 
 def _alarm(folder: RunFolder, subject: Deployable) -> Alarm | None:

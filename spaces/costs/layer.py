@@ -6,7 +6,7 @@ from functools import lru_cache
 from math import log2
 from typing import TYPE_CHECKING, NamedTuple
 
-from spaces.lanes import mapped
+from spaces.lanes import largest, mapped
 
 if TYPE_CHECKING:
     from spaces.costs.latency import LatencyProfile
@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from spaces.runtimes.base import Runtime
     from spaces.tensors import Tensor
 
-__all__ = ["LAYER_COSTS", "WIDTH_STEPS", "LayerCost", "layer_cost", "log2_width"]
+__all__ = ["HEAD", "LAYER_COSTS", "WIDTH_STEPS", "LayerCost", "layer_cost", "log2_width"]
 
 #: The costs of a layer that are amounts, in whole numbers.
 LAYER_COSTS = ("rom", "params", "macs", "flops", "latency", "out_bytes", "peak")
 
+#: The block whose outputs are boxes.
+HEAD = "yolo_head"
 #: Log-widths are multiples of 1 / WIDTH_STEPS.
 WIDTH_STEPS = 2**32
 
@@ -51,7 +53,14 @@ class LayerCost(NamedTuple):
 
 
 def layer_cost(
-    ops: Ops, x: Tensor, out: Tensor, settings: Settings, runtime: Runtime, profile: LatencyProfile | None = None
+    ops: Ops,
+    x: Tensor,
+    out: Tensor,
+    settings: Settings,
+    runtime: Runtime,
+    *,
+    profile: LatencyProfile | None = None,
+    block: str = "",
 ) -> LayerCost:
     """The costs of a layer; of many at once where the operators have `Lanes` for numbers.
 
@@ -62,6 +71,7 @@ def layer_cost(
         settings: biases, batch norms and activations of the space.
         runtime: gives the ROM, but for the code that layers share.
         profile: gives the latency.
+        block: its name.
     """
     params = macs = activated = 0
     log_width = 0.0
@@ -78,7 +88,7 @@ def layer_cost(
         flops=2 * macs + (activated if settings.count_activations else 0),
         latency=profile.layer_ns(ops, x.shape) if profile else 0,
         out_bytes=out.nbytes,
-        peak=runtime.peak(ops, x, out),
+        peak=largest(runtime.peak(ops, x, out), runtime.end(out)) if block == HEAD else runtime.peak(ops, x, out),
         kernels=kernels,
         log_width=log_width,
     )

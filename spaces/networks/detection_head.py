@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from spaces.costs.layer import HEAD
 from spaces.program.candidate import Candidate
 
 __all__ = ["DetectionHead", "detection_head"]
@@ -39,7 +40,7 @@ def detection_head(candidate: Candidate) -> DetectionHead | None:
         DetectionHead(classes=2, anchors=3)
     """
     layer, _, out, _ = candidate.steps[-1]
-    if layer.spec.block.name != "yolo_head":
+    if layer.spec.block.name != HEAD:
         return None
     values = {choice: candidate.values[label] for choice, label in layer.bindings.items()}
     constants = candidate.variant.constants

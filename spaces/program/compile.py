@@ -17,6 +17,7 @@ from spaces.program.constraints import EntropyLimit, Linear, RamLimit, Relation,
 from spaces.program.entropy import entropy_limit
 from spaces.program.graph import ADDITIVE_METRICS, Budgets, Chain, Limit, Program, Stage, Weighted
 from spaces.program.layer_table import LayerTable
+from spaces.program.priced import fixed_ns
 from spaces.program.tabulate import Known, Tabulation
 from spaces.program.variants import Variant, unroll
 from spaces.runtimes.ebs import Ebs
@@ -193,8 +194,8 @@ class _Compiler:
             self.relation_failed |= walk.relation_failed
             return Chain.untabulated(variant, why, local)
         base_costs: dict[str, int] = {metric: base[metric] for metric in ADDITIVE_METRICS}
-        base_costs["rom"] += self.layers.runtime.base
-        base_costs["latency"] += self.layers.latency.network_ns if self.layers.latency else 0
+        base_costs["rom"] += self.layers.runtime.fixed
+        base_costs["latency"] += fixed_ns(self.layers.runtime, self.layers.latency)
         linear = [Linear({m: 1}, b, m) for m, b in self.budgets.items() if m != "ram"]
         linear += [c for c in found if isinstance(c, Linear)]
         ram = [(c.text, c.bound) for c in found if isinstance(c, RamLimit)]

@@ -263,7 +263,9 @@ class LayerTable:
             x, arguments = form.filled(numbers)
             out, ops = lower(self.space, spec, x, arguments)
             self._check_dtype(spec, out.dtype)
-            cost = layer_cost(ops, x, out, self.space.settings, self.runtime, profile=self.latency)
+            cost = layer_cost(
+                ops, x, out, self.space.settings, self.runtime, profile=self.latency, block=spec.block.name
+            )
             _check_size(spec, x, cost)
             return out, cost
 

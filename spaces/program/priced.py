@@ -1,7 +1,8 @@
-"""Whether a latency profile knows every kind of operator that a space may have."""
+"""What a latency profile says of a whole space: whether it knows its operators, and what every network takes."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from spaces.language.space import Space
@@ -11,8 +12,9 @@ from spaces.tensors import Infeasible
 
 if TYPE_CHECKING:
     from spaces.costs.latency import LatencyProfile
+    from spaces.runtimes.base import Runtime
 
-__all__ = ["prices"]
+__all__ = ["fixed_ns", "prices"]
 
 #: Of so many variants, evenly among all, networks are looked at.
 _VARIANTS = 6
@@ -35,6 +37,19 @@ def prices(profile: LatencyProfile, space: Space) -> bool:
     variants = unroll(space)
     step = max(1, len(variants) // _VARIANTS)
     return all(_prices_variant(profile, space, variant) for variant in {*variants[::step], variants[-1]})
+
+
+def fixed_ns(runtime: Runtime, profile: LatencyProfile | None) -> int:
+    """Nanoseconds that every network takes besides its operators, by a profile.
+
+    Args:
+        runtime: with what it has around a network, which counts where the profile is of instructions of our C.
+        profile: None for none.
+    """
+    if profile is None:
+        return 0
+    more = runtime.around.instructions or 0 if profile.loops and profile.unit == "instructions" else 0
+    return replace(profile, network=profile.network + more).network_ns
 
 
 def _prices_variant(profile: LatencyProfile, space: Space, variant: Variant) -> bool:

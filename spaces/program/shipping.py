@@ -19,6 +19,7 @@ from spaces.program.compile import compile_space
 from spaces.program.graph import Budgets, Program
 from spaces.program.terms import layer_terms, sums
 from spaces.program.variants import unroll
+from spaces.runtimes.around import NOTHING, Around
 from spaces.runtimes.base import Runtime
 from spaces.runtimes.kernels import layer_calls
 from spaces.runtimes.library import deployed_runtime
@@ -40,12 +41,14 @@ class Takes(NamedTuple):
         ram: bytes of all tensors in the memory plan, the stack not included.
         latency: nanoseconds, by the profile that the program was compiled with; None without one.
         instructions: of one inference; None where the core was not counted on.
+        prepare: instructions from raw samples to its input, where data say how; None where the core was not counted on.
     """
 
     rom: int
     ram: int
     latency: int | None
     instructions: int | None
+    prepare: int | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +59,7 @@ class Shipping:
         program: the program, whatever it counts.
         dtype: of the networks on the chip, `int8` or `float32`.
         target: the chip; None where nobody says, or its file is not at hand.
+        around: what the C has around a network; None: what the program counts.
 
     Example:
         >>> from spaces.language.reader import load_space
@@ -70,11 +74,12 @@ class Shipping:
     program: Program
     dtype: str
     target: Target | None
+    around: Around | None = None
 
     @classmethod
-    def of(cls, program: Program, dtype: str, target: Target | None = None) -> Shipping:
+    def of(cls, program: Program, dtype: str, target: Target | None = None, around: Around | None = None) -> Shipping:
         """For a target, or that which the program names."""
-        return cls(program, dtype, target or target_of(program))
+        return cls(program, dtype, target or target_of(program), around)
 
     @property
     def runtime(self) -> Runtime:
@@ -107,7 +112,8 @@ class Shipping:
         """
         there = replace(candidate, program=self._there)
         costs = self._costs(there)
-        return Takes(costs["rom"], costs["ram"], costs.get("latency"), self._instructions(there))
+        prepare = self.runtime.around.instructions if self.measured else None
+        return Takes(costs["rom"], costs["ram"], costs.get("latency"), self._instructions(there), prepare)
 
     def costs(self, candidate: Candidate) -> dict[str, Any]:
         """All its costs there; the RAM is what is alive at once."""
@@ -118,7 +124,7 @@ class Shipping:
         if not self.measured:
             # The code of such a core is not known, its memory plan is.
             own = NascompileC.unmeasured(self.target.built_as if self.target else "", self.dtype)
-            program = replace(there.program, runtime=own)
+            program = replace(there.program, runtime=replace(own, around=self.around or NOTHING))
             result["ram"] = result["ram_liveness"] = sums(program, layer_terms(program, there.steps))["ram_liveness"]
         return result
 
@@ -127,6 +133,8 @@ class Shipping:
         """The program as it ships, without limits."""
         program, space = self.program, in_dtype(self.program.space, self.dtype)
         runtime = deployed_by(program, self.dtype, self.target)
+        if self.around is not None and isinstance(runtime, NascompileC):
+            runtime = replace(runtime, around=self.around)
         latency = program.latency if program.latency and program.latency.dtype == self.dtype else None
         return Program(space, unroll(space), Budgets(), program.target, "liveness", runtime=runtime, latency=latency)
 

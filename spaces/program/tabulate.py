@@ -175,6 +175,7 @@ class Tabulation:
         start = _States(none + self.table.tensor(x), none + x.shape.size, none, none)
         run = _Run.of(start, np.zeros(1, np.intp))
         run.sums["even"][:] = x.nbytes
+        run.sums["peak"][:] = self.table.runtime.beginning(x)
         self._layers(-1, run, {})
         alive = self._alive(-1, run, np.zeros((1, 1), np.int64), start, {})
         self.fixed = {n: int(v[0]) for n, v in run.derived.items() if n in self.derived_at}

@@ -10,6 +10,7 @@ from typing import Any
 from spaces.costs.layer import LayerCost, layer_cost
 from spaces.program.graph import Program
 from spaces.program.lowering import LoweredLayer
+from spaces.program.priced import fixed_ns
 from spaces.tensors import Tensor
 
 __all__ = ["LayerTerms", "derived", "layer_terms", "shared_code", "sums"]
@@ -43,7 +44,7 @@ def layer_terms(program: Program, steps: Iterable[LoweredLayer]) -> tuple[LayerT
             layer.spec.block.name,
             x,
             out,
-            layer_cost(ops, x, out, settings, program.runtime, profile=program.latency),
+            layer_cost(ops, x, out, settings, program.runtime, profile=program.latency, block=layer.spec.block.name),
         )
         for layer, x, out, ops in steps
     )
@@ -60,7 +61,7 @@ def shared_code(program: Program, layers: Sequence[LayerTerms]) -> int:
     used = 0
     for terms in layers:
         used |= terms.cost.kernels
-    return program.runtime.base + program.runtime.code_bytes(used)
+    return program.runtime.fixed + program.runtime.code_bytes(used)
 
 
 def sums(program: Program, layers: Sequence[LayerTerms]) -> dict[str, Any]:
@@ -68,11 +69,11 @@ def sums(program: Program, layers: Sequence[LayerTerms]) -> dict[str, Any]:
     numbered = [t for t in layers if t.number]
     total = {m: sum(getattr(t.cost, m) for t in layers) for m in program.metrics}
     if program.latency:
-        total["latency"] += program.latency.network_ns
+        total["latency"] += fixed_ns(program.runtime, program.latency)
     total["rom"] += shared_code(program, layers)
     even = max([t.cost.out_bytes for t in numbered if (t.number or 1) % 2 == 0], default=0)
     odd = max([t.cost.out_bytes for t in numbered if (t.number or 0) % 2], default=0)
-    peak = max(t.cost.peak for t in layers)
+    peak = max(program.runtime.beginning(program.space.input), *(t.cost.peak for t in layers))
     last = numbered[-1].out if numbered else program.space.input
     entropy = log2(last.shape.size) * sum(t.cost.log_width for t in numbered)
     even = max(even, program.space.input.nbytes)

@@ -10,6 +10,7 @@ from spaces.errors import NascompileError
 from spaces.language.settings import Settings
 from spaces.operators import KernelCall, Ops
 from spaces.operators.memory import peak_bytes
+from spaces.runtimes.around import NOTHING, Around
 from spaces.targets.target import Target
 from spaces.tensors import DTYPES, Shape, Tensor
 
@@ -47,7 +48,8 @@ class Runtime(ABC):
         profiles: the name that stands for its latency profile of a target's core; None where it has no such profiles.
         no_rom: why it says nothing of ROM; empty where it does.
         align: buffers in RAM begin at multiples of so many bytes.
-        base: bytes of flash without any layer.
+        base: bytes of flash without any layer, and without what is around a network.
+        around: what it has before and behind a network.
         shares_code: whether its layers share kernels, each of which is in flash once.
         per_operator: whether the ROM of a layer is the sum over its operators, whichever stand together, its kernels
             are theirs, and so is what it takes by a profile of this runtime; sums and zeros need no scratch.
@@ -62,6 +64,7 @@ class Runtime(ABC):
     per_operator: ClassVar[bool] = False
     align: ClassVar[int] = 1
     base: int = 0
+    around: Around = NOTHING
 
     @property
     def own_dtype(self) -> str | None:
@@ -103,6 +106,27 @@ class Runtime(ABC):
             out: its output, whose data type its other tensors have.
         """
         return peak_bytes(ops, x.nbytes, DTYPES[out.dtype])
+
+    @property
+    def fixed(self) -> int:
+        """Bytes of flash without any layer."""
+        return self.base + self.around.rom
+
+    def beginning(self, x: Tensor) -> int:
+        """Bytes of RAM before the first layer.
+
+        Args:
+            x: the network's input.
+        """
+        return x.nbytes
+
+    def end(self, out: Tensor) -> Any:
+        """Bytes of RAM behind a detection head, while its boxes are compared.
+
+        Args:
+            out: its output.
+        """
+        return out.nbytes
 
     def code_bytes(self, used: int) -> int:
         """Bytes of the code of kernels, each counted once."""

@@ -17,6 +17,7 @@ from spaces.language.settings import Settings
 from spaces.operators import LOOPS, Ops
 from spaces.operators.kernel import MOST, constant_bytes, instruction_set
 from spaces.operators.memory import kernel_steps, needed
+from spaces.runtimes.around import NOTHING, Around
 from spaces.runtimes.base import Prices, Runtime, RuntimeProfileError
 from spaces.runtimes.kernels import UnknownKernel, calls_of, layer_calls, layer_kernels
 from spaces.targets.target import Target
@@ -39,6 +40,7 @@ class NascompileC(Runtime):
         call: bytes per call of a kernel: its row in the table.
         code: bytes of each kernel, and of what several of them share.
         needs: what a kernel calls besides.
+        around: what there is before and behind a network.
 
     Example:
         >>> from spaces.blocks.conv import conv
@@ -64,6 +66,7 @@ class NascompileC(Runtime):
     call: int
     code: Mapping[str, int] = field(hash=False)
     needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    around: Around = NOTHING
 
     @cached_property
     def _bits(self) -> dict[str, int]:
@@ -128,6 +131,14 @@ class NascompileC(Runtime):
         steps = kernel_steps(found, x.shape, self.dtype, isa=isa, width=DTYPES[out.dtype], align=align)
         return needed(-(-x.nbytes // align) * align, steps, output)
 
+    def beginning(self, x: Tensor) -> int:
+        """See `Runtime.beginning`."""
+        return self.around.beginning(x.nbytes, self.align)
+
+    def end(self, out: Tensor) -> Any:
+        """See `Runtime.end`."""
+        return self.around.end(-(-out.nbytes // self.align) * self.align, out.shape.size)
+
     def kernels(self, names: Iterable[str]) -> int:
         """Kernels, and what they need, a bit for each.
 
@@ -167,8 +178,10 @@ class NascompileC(Runtime):
     @property
     def data(self) -> dict[str, Any]:
         """As plain data, which `of_data` reads back."""
-        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        plain = {f.name: getattr(self, f.name) for f in fields(self)} | {"around": self.around.data}
         needs = {kernel: list(parts) for kernel, parts in self.needs.items()}
+        if self.around == NOTHING:
+            del plain["around"]
         return {"name": self.name, **plain, "code": dict(self.code), "needs": needs}
 
     @classmethod
@@ -178,17 +191,22 @@ class NascompileC(Runtime):
         Raises:
             RuntimeProfileError: it gave nothing like this.
         """
-        if not _is_data(data):
+        try:
+            around = Around.of_data(data["around"]) if "around" in data else NOTHING
+        except (ValueError, AttributeError):
+            around = None
+        if around is None or not _is_data(data):
             message = f"these are no measurements of the runtime `{cls.name}`"
             raise RuntimeProfileError.of("bad-runtime", message, "make the set anew with `nascompile reduce`")
         needs = {kernel: tuple(parts) for kernel, parts in data["needs"].items()}
-        return cls(**{**{key: value for key, value in data.items() if key != "name"}, "needs": needs})
+        own = {key: value for key, value in data.items() if key != "name"}
+        return cls(**{**own, "needs": needs, "around": around})
 
 
 def _is_data(data: Mapping[str, Any]) -> bool:
     """Whether these are the keys and types of `NascompileC.data`."""
     return (
-        data.keys() == {"name", *(f.name for f in fields(NascompileC))}
+        data.keys() | {"around"} == {"name", *(f.name for f in fields(NascompileC))}
         and all(isinstance(data[key], str) for key in ("name", "core", "dtype"))
         and all(isinstance(data[key], dict) for key in ("code", "needs"))
         and all(type(size) is int for size in (data["base"], data["call"], *data["code"].values()))

@@ -31,6 +31,7 @@ network:
   - linear: {units: 10}
 """
 SOUND = IMAGES.replace("height: 28, width: 28", "height: 49, width: 10").replace("digits", "spoken")
+CHIP = ("--mcu", "stm32f412")
 SERIES = """\
 space: power
 input: {channels: 1, length: 24}
@@ -49,7 +50,7 @@ network:
     ("space", "data", "options", "least"),
     [
         (IMAGES, "mnist.npz", ("--limit", "3000", "--epochs", "5"), 0.6),
-        (SOUND, "fsdd_8khz_1s_int16.npz", ("--rate", "8000", "--limit", "1500", "--epochs", "6"), 0.5),
+        (SOUND, "fsdd_8khz_1s_int16.npz", ("--rate", "8000", "--limit", "1500", "--epochs", "6", *CHIP), 0.5),
         (SERIES, "aeon_ucr_ts.tar.gz:ItalyPowerDemand", ("--epochs", "30"), 0.85),
     ],
     ids=["mnist", "spoken digits", "ItalyPowerDemand"],
@@ -73,9 +74,7 @@ def test_it_learns(run: Run, space: str, data: str, options: tuple[str, ...], le
 
 def deployed_answers(run: Run, row: dict[str, Any]) -> None:
     """From raw sound to the class, on the emulated core: the accuracy that the run's table states."""
-    done = run(
-        "deploy", f"r#{row['number']}", "--mcu", "stm32f412", "--verify", "--prefix", "digits", "-o", "c", "--json"
-    )
+    done = run("deploy", f"r#{row['number']}", "--verify", "--prefix", "digits", "-o", "c", "--json")
     assert done.code == 0, done.stderr
     told = json.loads(done.stdout)
     found, sizes = told["raw_examples"], told["measured"]
@@ -84,6 +83,8 @@ def deployed_answers(run: Run, row: dict[str, Any]) -> None:
     assert found["apart"] < 1e-4 * found["inputs"]
     assert found["examples"] == 150
     assert found["metric"] == found["stated"] == row["test_int8"]
+    # What makes the input counts in the search, too.
+    assert (row["rom"], row["ram"]) == (told["predicted"]["rom"], told["predicted"]["ram"])
     assert told["predicted"]["ram"] == sizes["ram"]
     assert abs(told["predicted"]["rom"] / sizes["rom"] - 1) < 0.01
     assert abs(told["predicted"]["prepare"] / found["prepare"] - 1) < 0.01

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
 
 from nascompile.cli.counts import between_text
+from nascompile.cli.examples import data_first
 from nascompile.cli.options import SetRequest, is_set_file
 from nascompile.cli.output import say, share
 from nascompile.cli.search.reduce_line import reduce_line
@@ -13,30 +16,76 @@ from solvers.sets.relaxed_set import AnySet
 from spaces.errors import NascompileError
 from spaces.program.graph import Program
 from spaces.program.shipping import deployed_by, target_of
+from spaces.runtimes.around import NOTHING, Around
 from spaces.runtimes.ebs import Ebs
 
-__all__ = ["check_type", "shipped_set", "unmeasured"]
+if TYPE_CHECKING:
+    from nascompile.data.dataset import Dataset
+    from nascompile.run.settings import DataSettings
+
+__all__ = ["check_type", "searched_set", "unmeasured"]
 
 _TYPE = "dtype="
 
 
-def shipped_set(request: SetRequest, keeps: str | None = None) -> AnySet:
-    """The networks that fit as they ship.
+def searched_set(
+    request: SetRequest, given: DataSettings | None, keeps: str | None = None
+) -> tuple[AnySet, Dataset | None]:
+    """The networks that fit as they ship, and the data that they learn.
 
     Args:
         request: for a space, or a set file.
+        given: what data; None for none.
         keeps: the data type of the networks that the search keeps, `int8` or `float32`; None where it keeps none, and
             `dtype=` may say which they will be.
 
     Raises:
-        NascompileError: see `SetRequest.feasible_set`; a set file that counts otherwise.
+        NascompileError: see `data_first` and `SetRequest.feasible_set`; a set file that counts otherwise.
+    """
+    fs, data = data_first(request, given, partial(_shipped_set, keeps=keeps))
+    if data and is_set_file(request.space):
+        _say_around(request.space, fs.program, data)
+    return fs, data
+
+
+def _say_around(path: str, program: Program, data: Dataset) -> None:
+    """Remark that a set was made without regard to what makes the input of its networks, where that takes flash."""
+    from nascompile.deploy.ends_costs import surrounded
+
+    own = program.runtime.around
+    around = surrounded(program.runtime, data, program.space.input.shape.size).around
+    if around != own:
+        say(f"`{path}` counts {around_text(own) or 'networks alone'}; with these data there is {around_text(around)}: "
+            "a search of the space itself counts that")  # fmt: skip
+
+
+def around_text(around: Around) -> str:
+    """What the C has around networks, in words; empty where that is nothing.
+
+    Example:
+        >>> around_text(Around(rom=3600, instructions=1_700_000))
+        '3,600 B of flash and 1,700,000 instructions from raw samples to an answer, beside the networks'
+    """
+    if around == NOTHING:
+        return ""
+    counted = "" if around.instructions is None else f" and {around.instructions:,} instructions"
+    return f"{around.rom:,} B of flash{counted} from raw samples to an answer, beside the networks"
+
+
+def _shipped_set(request: SetRequest, data: Dataset | None, keeps: str | None = None) -> AnySet:
+    """The networks that fit as they ship.
+
+    Args:
+        request: for a space, or a set file.
+        data: what the networks of a space learn: what makes their input of raw samples has to fit, too.
+        keeps: see `searched_set`.
     """
     typed = _typed(request)
     ships = keeps or typed or "int8"
     paper = request.limits.runtime == Ebs.name
     if is_set_file(request.space):
         return _checked(request, ships, typed or ships)
-    fs = request.feasible_set(None if paper and typed else ships)
+    fs = request.feasible_set(None if paper and typed else ships, data)
     _say(fs, ships, request.limits.runtime is not None)
     return fs
 
@@ -95,7 +144,8 @@ def _say(fs: AnySet, ships: str, asked: bool) -> None:
     why = "" if asked or program.runtime.name != Ebs.name else f", the paper's formulas: {unmeasured(program, ships)}"
     low, high = fs.between
     part = f" ({share(low, program.size)})" if low == high else ""
-    say(f"counting {counted(program)}{why}; {between_text(low, high)} of {program.size:,} fit{part}")
+    more = f", {text}" if (text := around_text(program.runtime.around)) else ""
+    say(f"counting {counted(program)}{why}{more}; {between_text(low, high)} of {program.size:,} fit{part}")
 
 
 def unmeasured(program: Program, dtype: str) -> str:

@@ -6,7 +6,6 @@ import shlex
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +13,7 @@ import typer
 
 from nascompile.cli.data_report import data_lines
 from nascompile.cli.engines import Device, Logger, check_engine
-from nascompile.cli.examples import absolute_data, check_device, data_first
+from nascompile.cli.examples import absolute_data, check_device
 from nascompile.cli.options import Json, SetRequest, default_name, takes_options
 from nascompile.cli.output import Interrupted, emit_json, say, working
 from nascompile.cli.outputs import RUN
@@ -24,7 +23,7 @@ from nascompile.cli.search.leading import leading
 from nascompile.cli.search.options import Resources, SearchOptions, Training
 from nascompile.cli.search.own import finish_own_run
 from nascompile.cli.search.run_report import outcome_data, print_outcome
-from nascompile.cli.search.shipping import check_type, shipped_set
+from nascompile.cli.search.shipping import check_type, searched_set
 from nascompile.cli.search.untrained import with_latency
 from nascompile.run.settings import COSTS, PRUNERS, QUANTISATIONS, RunSettings
 from nascompile.run.storage_url import STORAGE_VARIABLE
@@ -112,7 +111,7 @@ class TrainSearch:
             RunFolder(options.output).check_own()
         keeps = "float32" if training.quantise == "none" else "int8"
         check_type(request, keeps)
-        fs, dataset = data_first(request, settings.data, partial(shipped_set, keeps=keeps))
+        fs, dataset = searched_set(request, settings.data, keeps)
         if not fs:
             message = f"no network of `{fs.program.space.name}` fits ({fs.description}), so there is nothing to train"
             raise NascompileError.of("empty-set", message, "`nascompile explain` says what the budgets lack")

@@ -14,11 +14,11 @@ from rich.markup import escape
 
 from nascompile.cli.counts import count_data
 from nascompile.cli.engines import check_engine, spreading
-from nascompile.cli.examples import data_first, data_record, labelled_examples
+from nascompile.cli.examples import data_record, labelled_examples
 from nascompile.cli.options import SetRequest, default_name, is_set_file
 from nascompile.cli.output import Interrupted, emit_json, out, say, working
 from nascompile.cli.search.options import SearchOptions
-from nascompile.cli.search.shipping import shipped_set
+from nascompile.cli.search.shipping import searched_set
 from nascompile.records.search_log import SearchLog
 from samplers.training_free import Means, Record, TrainingFreeSearch
 from solvers.base import Progress
@@ -58,7 +58,7 @@ class Untrained(ABC, Generic[S]):
         self.search.check()
         check_engine(resources.engine, resources.device)
         given = options.data.settings(options.seed)
-        self.fs, dataset = data_first(with_latency(self.search, request), given, shipped_set)
+        self.fs, dataset = searched_set(with_latency(self.search, request), given)
         self.search.check(self.fs)
         data = labelled_examples(self.fs, dataset, self.search.batch, options.seed)
         if len(data) < 2 * self.search.batch:
