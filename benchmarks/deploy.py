@@ -1,12 +1,13 @@
 """Deployment measured: the DS-CNN of MLPerf Tiny, and random networks of every space, predicted against built.
 
     python benchmarks/deploy.py                           # 100 networks; half an hour on two cores
-    python benchmarks/deploy.py --networks 12             # one of each space
+    python benchmarks/deploy.py --networks 50 --types int8
+    python benchmarks/deploy.py --networks 13             # one of each space that has several
 
 Needs make, gcc, gcc-arm-none-eabi and qemu-system-arm. Every network is drawn at random among those that fit the chip,
 written as C in int8 and, alternately, in float32, linked at the chip's addresses, and, where one inference has at most
 --most million multiply-accumulates, run on the emulated core. Errors are those of the prediction, from the space alone,
-against the image; the last columns are EBS's even and odd buffers against the RAM of the image.
+against the image and the run; `even/odd` are EBS's even and odd buffers against the RAM of the image.
 """
 
 from __future__ import annotations
@@ -67,6 +68,8 @@ class Built:
     pingpong: float
     seconds: float
     each: float
+    counted: float
+    stack: int
 
 
 def main() -> None:
@@ -74,10 +77,14 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=100)
     parser.add_argument("--most", type=float, default=30.0, help="million multiply-accumulates to run (default 30)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--types", default=",".join(CHIPS), help=f"data types (default {','.join(CHIPS)})")
     given = parser.parse_args()
+    types = given.types.split(",")
+    if unknown := [one for one in types if one not in CHIPS]:
+        parser.error(f"there is no type `{unknown[0]}`; there are {', '.join(CHIPS)}")
     with tempfile.TemporaryDirectory() as folder:
         ds_cnn(Path(folder))
-        rows = list(built(given.networks, given.most * 1e6, given.seed, Path(folder) / "network"))
+        rows = list(built(given.networks, types, given.most * 1e6, given.seed, Path(folder) / "network"))
     summary(rows)
 
 
@@ -98,13 +105,15 @@ def ds_cnn(folder: Path) -> None:
     print()
 
 
-def built(count: int, most: float, seed: int, folder: Path) -> Iterator[Built]:
-    """Random networks, space after space in turn."""
+def built(count: int, types: list[str], most: float, seed: int, folder: Path) -> Iterator[Built]:
+    """Random networks, space after space in turn; of one network nothing is random."""
     generator, programs, made = random.Random(seed), {}, 0
-    print(f"{'space':24}{'type':9}{'RAM':>9}{'ROM':>11}{'error':>9}{'even/odd':>10}{'build':>8}{'per MAC':>9}")
+    spaces = [space for space in library() if nc.compile(space, tables=False).size > 1]
+    print(f"{'space':24}{'type':9}{'RAM':>9}{'ROM':>11}{'error':>9}{'even/odd':>10}{'build':>8}{'per MAC':>9}"
+          f"{'error':>9}{'stack':>7}")  # fmt: skip
     while made < count:
-        for space in library():
-            dtype = list(CHIPS)[made // len(library()) % 2]
+        for space in spaces:
+            dtype = types[made // len(spaces) % len(types)]
             key = (space, dtype)
             if key not in programs:
                 programs[key] = program_of(space, dtype)
@@ -143,19 +152,20 @@ def one(space: str, dtype: str, candidate: Candidate, target: Target, most: floa
     start = time.perf_counter()
     sizes = build_image(folder, CORES[target.core])
     seconds = time.perf_counter() - start
-    each = float("nan")
+    each, counted, stack = float("nan"), float("nan"), 0
     if made.predicted["macs"] <= most:
         shown = verify(made)
         assert shown.passed, candidate
         assert shown.core
-        each = shown.core.instructions / max(1, made.predicted["macs"])
+        each, stack = shown.core.instructions / max(1, made.predicted["macs"]), shown.core.stack
+        counted = made.predicted["instructions"] / shown.core.instructions - 1
     assert made.predicted == {**made.predicted, **costs_of(candidate)}, candidate
     row = Built(
         space, dtype, made.predicted["rom"] / sizes.rom - 1, made.predicted["ram"] - sizes.ram,
-        made.predicted["ram_pingpong"] / sizes.ram - 1, seconds, each,
+        made.predicted["ram_pingpong"] / sizes.ram - 1, seconds, each, counted, stack,
     )  # fmt: skip
     print(f"{space:24}{dtype:9}{sizes.ram:>9,}{sizes.rom:>11,}{100 * row.rom:>8.3f}%{100 * row.pingpong:>9.1f}%"
-          f"{seconds:>7.2f}s{each:>9.2f}", flush=True)  # fmt: skip
+          f"{seconds:>7.2f}s{each:>9.2f}{100 * counted:>8.3f}%{stack:>7}", flush=True)  # fmt: skip
     return row
 
 
@@ -168,12 +178,15 @@ def summary(rows: list[Built]) -> None:
     """Largest and median errors."""
     roms, rams = [abs(row.rom) for row in rows], [abs(row.ram) for row in rows]
     print(f"\n{len(rows)} networks: ROM predicted within {100 * max(roms):.3f} % (median {100 * median(roms):.3f} %), "
-          f"RAM within {max(rams)} B; {median(row.seconds for row in rows):.2f} s to build one")  # fmt: skip
+          f"RAM within {max(rams)} B, stack up to {max(row.stack for row in rows)} B; "
+          f"{median(row.seconds for row in rows):.2f} s to build one")  # fmt: skip
     for dtype in CHIPS:
         found = [row.each for row in rows if row.dtype == dtype and row.each == row.each]
         if found:
+            errors = [abs(row.counted) for row in rows if row.dtype == dtype and row.each == row.each]
             print(f"instructions per multiply-accumulate, {dtype}: {min(found):.2f} to {max(found):.2f}, "
-                  f"median {median(found):.2f}")  # fmt: skip
+                  f"median {median(found):.2f} of {len(found)}; predicted within {100 * max(errors):.3f} % "
+                  f"(median {100 * median(errors):.3f} %)")  # fmt: skip
     print(f"\n{'even and odd buffers':24}{'too low by':>12}{'too high by':>13}{'median':>9}   (of the image's RAM)")
     for space in dict.fromkeys(row.space for row in rows):
         difference = [row.pingpong for row in rows if row.space == space]

@@ -33,8 +33,7 @@ typedef {type} nc_value;
 
 #define NC_INPUT_SIZE {input_size}
 #define NC_OUTPUT_SIZE {output_size}
-#define NC_RAM {ram} /* bytes of all tensors together: the .bss of the network */
-{steps}
+{ram}{steps}
 /* Where things lie is said to the compiler of src/, by
  *   -DNC_ARENA_SECTION=.dtcm    the section of the tensors, without quotes; nobody need clear it;
  *   -DNC_WEIGHTS_SECTION=.qspi  the section of all constants;
@@ -75,6 +74,13 @@ _PLACES = """\
 NC_ALIGNED static {type} arena[NC_RAM / sizeof({type})] NC_IN(NC_QUOTED(NC_ARENA_SECTION));
 #else
 NC_ALIGNED static {type} arena[NC_RAM / sizeof({type})];
+#endif
+"""
+_SCRATCH = """\
+#ifdef NC_VECTOR
+#define NC_SCRATCH(at) at
+#else
+#define NC_SCRATCH(at) {ram} /* behind all tensors */
 #endif
 """
 _RUN = """\
@@ -123,9 +129,20 @@ def header(plan: Plan, name: str, ends: Ends | None = None) -> str:
         type=_TYPE[plan.dtype],
         input_size=plan.input.size,
         output_size=plan.output.size,
-        ram=plan.ram,
+        ram=_ram(plan),
         steps=_steps(plan) + helpers(plan) + _targets(ends.targets if ends else ()),
         ends=declarations(plan, ends) if ends else "",
+    )
+
+
+def _ram(plan: Plan) -> str:
+    """How much is needed; a plan for vectors is good for no other core unless what kernels lay out lies behind all."""
+    one = "#define NC_RAM {} /* bytes of all tensors together: the .bss of the network */\n"
+    if not plan.more:
+        return one.format(plan.ram)
+    another = "#define NC_RAM {} /* without vectors, as on a computer, kernels lay out more */\n"
+    return (
+        f"#if defined(__ARM_FEATURE_MVE)\n{one.format(plan.ram)}#else\n{another.format(plan.ram + plan.more)}#endif\n"
     )
 
 
@@ -169,10 +186,12 @@ def source(plan: Plan, name: str, ends: Ends | None = None) -> str:
     kind = _TYPE[plan.dtype]
     more = "".join(f"{line}\n" for line in includes(ends)) if ends else ""
     parts = [f"/* {name}; made by nascompile. */", _PLACES.format(type=kind, ends=more)]
+    if plan.more:
+        parts.append(_SCRATCH.format(ram=plan.ram))
     rows = []
     for k, call in enumerate(plan.calls):
         parts += _constants(plan.dtype, k, call)
-        rows.append(_row(plan.dtype, k, call))
+        rows.append(_row(plan.dtype, k, call, elsewhere=bool(plan.more)))
     parts += [f"static const nc_op ops[{len(rows)}] NC_WEIGHTS = {{", *rows, "};", ""]
     parts.append(_RUN.format(input=plan.input_at, output=plan.output_at, calls=len(rows)))
     return "\n".join([*parts, *(definitions(plan, ends) if ends else [])])
@@ -206,7 +225,7 @@ def _array(opening: str, values: NDArray[Any], closing: str) -> list[str]:
     return [opening, *constants(values), closing]
 
 
-def _row(dtype: str, number: int, call: Call) -> str:
+def _row(dtype: str, number: int, call: Call, *, elsewhere: bool = False) -> str:
     items = [f".run = nc_{call.kernel}"]
     if dtype == "float32":
         if call.weights is not None:
@@ -221,7 +240,8 @@ def _row(dtype: str, number: int, call: Call) -> str:
         if len(call.words):
             items.append(f".scales = scales{number}.words")
         if call.scratch[1]:
-            items.append(f".scratch = {call.scratch[0]}")
+            at = str(call.scratch[0])
+            items.append(f".scratch = {f'NC_SCRATCH({at})' if elsewhere else at}")
     items += [f".x = {call.x}", f".out = {call.out}"]
     items += [f".{name} = {_field(value)}" for name, value in call.fields.items()]
     lines = in_lines(" " + item for item in items)

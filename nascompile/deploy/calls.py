@@ -16,7 +16,7 @@ from nascompile.deploy.memory_plan import MemoryPlan, memory_plan
 from nascompile.operators import INTEGER_KERNELS, QuantisedOp, QuantisedTensor
 from nascompile.operators.fixed_point import behind_upper_half, multiplier_shift
 from spaces.operators import KERNELS, Kernel
-from spaces.operators.kernel import MOST, InstructionSet, c_call, c_kernel
+from spaces.operators.kernel import MOST, InstructionSet, c_call, c_kernel, scratch_bytes
 from spaces.operators.kernel import words as words_of
 from spaces.operators.memory import kernel_steps
 from spaces.operators.sums import ADD
@@ -74,6 +74,8 @@ class Plan:
         input_at: their offsets.
         output_at: see `input_at`.
         steps: scale and zero point of input and output, of an int8 network.
+        more: bytes that kernels lay out at most where the C is compiled for a core without the vectors that the plan
+            is for, as for this computer; 0 of a plan that is for none.
     """
 
     dtype: str
@@ -85,6 +87,7 @@ class Plan:
     input_at: int
     output_at: int
     steps: tuple[QuantisedTensor, QuantisedTensor] | None
+    more: int = 0
 
     @property
     def ram(self) -> int:
@@ -124,7 +127,21 @@ def planned(
     return Plan(
         dtype, network.line, tuple(calls), memory, input=layouts[0], output=layouts[-1],
         input_at=offsets[0], output_at=offsets[-1], steps=scales,
+        more=_more([caller.kernel for caller in callers], layouts, dtype, isa),
     )  # fmt: skip
+
+
+def _more(kernels: Sequence[Kernel], layouts: Sequence[Shape], dtype: str, isa: InstructionSet) -> int:
+    """See `Plan.more`."""
+    if isa != "vector":
+        return 0
+    others: tuple[InstructionSet, ...] = ("plain", "simd")
+    found = (
+        scratch_bytes(kernel, [layouts[k] for k in kernel.inputs], dtype, other)
+        for kernel in kernels
+        for other in others
+    )
+    return words_of(max(found, default=0))
 
 
 def _layouts(shapes: Sequence[Shape], ops: Sequence[QuantisedOp | FloatOp]) -> list[Shape]:

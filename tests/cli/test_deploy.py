@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,11 @@ import nascompile as nc
 from nascompile.cli import main
 from nascompile.cli.search.reduce_line import reduce_line
 from nascompile.deploy import deploy as writing
+from nascompile.deploy import toolchain
+from nascompile.deploy.deployable import untrained
 from nascompile.run.deployment import check_deployable
 from spaces.program.shipping import Shipping
+from spaces.targets.catalogue import load_target
 from tests.cli.conftest import Done, Run
 from tests.deploy.tools import needs_arm, needs_both, needs_host
 from tests.run.examples import SPACE, data_file
@@ -267,6 +272,44 @@ def test_a_network_that_does_not_fit(run: Run) -> None:
     assert done.code == 1
     assert f"the linker's word: {data['measured']['overflow']}\n" in done.stdout
     assert done.stdout.count("equal to the integer reference") == 2
+
+
+@needs_both
+def test_a_network_that_fits_the_chip_and_not_the_emulator(run: Run) -> None:
+    (run.folder / "wide.yaml").write_text(
+        "space: wide\ninput: {channels: 1, height: 64, width: 64}\ndtype: int8\n"
+        "network: [{conv: {filters: 1100, kernel: 1}}, global_avg_pool, {linear: {units: 4}}]\n"
+    )
+    assert run("count", "wide.yaml", "--mcu", "psoc-edge-e84", "--runtime", "nascompile-c").stdout == "1\n"
+    done = run("deploy", "wide.yaml", "--mcu", "psoc-edge-e84", "--verify", "-o", "c")
+    assert done.code == 0
+    ram, rom = (line.split("B")[:2] for line in done.stdout.splitlines()[2:4])
+    assert ram[0].split()[1:] == ram[1].split()
+    assert rom[1]
+    assert "on this computer: equal to the integer reference, 8 inputs\n" in done.stdout
+    assert "not run on an emulated core: the network overflows the emulator's RAM by " in done.stdout
+    assert done.stdout.endswith("next: make -C c image\n")
+
+
+@needs_both
+def test_a_run_that_takes_too_long_is_ended_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its sizes are there all the same, and of what it started nothing goes on."""
+    one = nc.parse_candidate(nc.compile("mlp2", tables=False), "32-16")
+    made = writing.deploy(untrained(one, "int8"), load_target("stm32f412"), tmp_path / "c")
+    shown = writing.verify(made)
+    slow = tmp_path / "qemu-system-arm"
+    slow.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 300\n")
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(toolchain, "_PATIENCE", 4)
+    again = writing.verify(made)
+    assert again.not_run == f"`make -s check` in `{made.folder}` took more than 4 s"
+    assert (again.passed, again.core, again.sizes) == (True, None, shown.sizes)
+    emulator = Path("/proc", (tmp_path / "pid").read_text().strip())
+    for _ in range(500):
+        if emulator.exists():  # until whoever inherits it has seen its end
+            time.sleep(0.01)
+    assert not emulator.exists()
 
 
 def test_a_chip_that_does_not_boot_the_image_as_it_is(run: Run) -> None:

@@ -10,11 +10,15 @@ import pytest
 from nascompile.compression.quantised import QuantisedNetwork
 from nascompile.deploy.calls import planned
 from nascompile.deploy.core import CORES
+from nascompile.deploy.deploy import deploy, verify
+from nascompile.deploy.deployable import untrained
 from spaces.operators import Kernel
+from spaces.program.breakdown import totals
+from spaces.targets.catalogue import load_target
 from spaces.tensors import Shape
 from tests.deploy.emulator import Case, mistakes
 from tests.deploy.operators import KINDS, drawn, filled, inputs
-from tests.deploy.tools import needs_arm, rows
+from tests.deploy.tools import candidates, needs_arm, needs_host, rows
 
 pytestmark = needs_arm
 
@@ -52,6 +56,18 @@ def wide(kind: str) -> list[QuantisedNetwork]:
         groups = 5 if kind == "depthwise" else 1
         found.append(filled([Kernel(kind, (0,), x, out, kernel, stride, pads, groups=groups)], x, seed=len(found)))
     return found
+
+
+@needs_host
+@pytest.mark.parametrize("name", ["prototype_timeseries", "dscnn"])
+def test_random_networks_of_the_library(name: str, tmp_path: Path) -> None:
+    """On the chip; and on this computer, which has no vectors, and lays out more than there is room for on the chip."""
+    one = min(candidates(name, 12, seed=5, core="Cortex-M55"), key=lambda one: totals(one)["macs"])
+    shown = verify(deploy(untrained(one, "int8"), load_target("psoc-edge-e84"), tmp_path / "p"))
+    assert shown.core
+    assert shown.sizes
+    assert (shown.host, shown.core.wrong, shown.not_run) == (0.0, 0, "")
+    assert shown.sizes.ram == totals(one)["ram"]
 
 
 #: Kinds, and mistakes in files of their own.
