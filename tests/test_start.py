@@ -75,7 +75,7 @@ def test_a_reduction_loads_what_it_uses() -> None:
     assert not found & {
         "nascompile.cli.cells", "nascompile.cli.search", "nascompile.run", "spaces.costs.latency",
         "spaces.costs.latency_file", "spaces.language.cell", "spaces.language.numbering", "spaces.program.breakdown",
-        "spaces.program.duplicates", "spaces.program.isomorphism",
+        "spaces.program.duplicates", "spaces.program.isomorphism", "spaces.program.network_keys",
     }  # fmt: skip
 
 

@@ -20,9 +20,10 @@ from spaces.language.numbering import index_of
 from spaces.program.breakdown import totals
 from spaces.program.candidate import Candidate
 from spaces.program.cell_text import cell_word
-from spaces.program.duplicates import MOST_CELLS, chosen, first_alike, function_of, numbered_cell, originals
+from spaces.program.duplicates import MOST_CELLS, chosen, first_alike, numbered_cell, originals
 from spaces.program.graph import Program
-from spaces.program.isomorphism import canonical_cell
+from spaces.program.isomorphism import benchmark_form, canonical_cell
+from spaces.program.network_keys import Key, NetworkKeys, distinct
 from spaces.program.with_overrides import with_overrides
 
 __all__ = [
@@ -30,9 +31,7 @@ __all__ = [
     "print_function_counts", "refuse_distinct",
 ]  # fmt: skip
 
-Distinct = Annotated[
-    bool, typer.Option("--distinct", help="Of members whose cells are the same function, only the first.")
-]
+Distinct = Annotated[bool, typer.Option("--distinct", help="Of members that are the same network, only the first.")]
 _SHOWN = ("rom", "ram", "params", "macs")
 
 
@@ -104,11 +103,15 @@ def function_counts(fs: FeasibleSet) -> dict[str, int] | None:
     """How many functions a set's members are, by each of the two rules; None without cells, or for too many members."""
     if not fs.program.space.cells or fs.size > MOST_CELLS:
         return None
-    members = list(fs)
-    return {
-        "benchmark_form": len({function_of(c) for c in members}),
-        "canonical_cell": len({function_of(c, canonical_cell) for c in members}),
-    }
+    counts: dict[str, int] = {}
+    for name, form in (("benchmark_form", benchmark_form), ("canonical_cell", canonical_cell)):
+        keys, seen = NetworkKeys(fs.program, form), set[Key]()
+        for positions, rows in fs.rows(range(fs.size)):
+            for v in np.unique(positions).tolist():
+                own = rows[positions == v, : len(fs.program.variants[v].decisions)]
+                seen.update(keys(v, own.tolist()))
+        counts[name] = len(seen)
+    return counts
 
 
 def print_function_counts(counts: dict[str, int]) -> None:
@@ -130,27 +133,18 @@ def number_columns(program: Program, candidates: Sequence[Candidate]) -> dict[st
 
 
 def refuse_distinct(fs: AnySet) -> FeasibleSet:
-    """The set, but where `--distinct` means nothing, or takes too long.
+    """The set, but where `--distinct` takes too long.
 
     Raises:
-        NascompileError: a space without cells, or a set of too many members, or a relaxed one.
+        NascompileError: a set of too many members, or a relaxed one.
     """
-    name = fs.program.space.name
-    if not fs.program.space.cells:
-        message = f"--distinct is for cells that compute the same, and `{name}` has no cells"
-        raise NascompileError.of("bad-option", message, "leave it out: all its networks differ")
     fs = exactly(fs, "--distinct", "leave it out")
     if fs.size > MOST_CELLS:
         message = f"--distinct compares all members, and {fs.size:,} are too many; at most {MOST_CELLS:,}"
-        raise NascompileError.of("too-many", message, "tighten the budgets")
+        raise NascompileError.of("too-many", message, "tighten the budgets, or draw some: `nascompile sample`")
     return fs
 
 
-def distinct_members(members: Iterable[Candidate]) -> Iterator[Candidate]:
-    """The members without those whose function came before."""
-    seen = set()
-    for member in members:
-        function = function_of(member)
-        if function not in seen:
-            seen.add(function)
-            yield member
+def distinct_members(fs: FeasibleSet, members: Iterable[Candidate]) -> Iterator[Candidate]:
+    """Members of a set without those whose network came before; cells are compared by the benchmark's rule."""
+    return distinct(members, NetworkKeys(fs.program, benchmark_form))

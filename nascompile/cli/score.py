@@ -169,8 +169,8 @@ def _selection(fs: AnySet, options: ScoreOptions) -> tuple[Sequence[int], str]:
     limit, source, drawn = options.samples, random.Random(options.seed), f"drawn uniformly with seed {options.seed}"
     if options.distinct:
         exact = refuse_distinct(fs)
-        with working("comparing cells"):
-            ranks = [exact.index(member) for member in distinct_members(exact)]
+        with working("comparing networks"):
+            ranks = [exact.index(member) for member in distinct_members(exact, exact)]
         if len(ranks) <= limit:
             return ranks, f"all {len(ranks):,} distinct functions"
         chosen = distinct_draws(len(ranks), limit, source)

@@ -127,7 +127,7 @@ def _members(fs: AnySet, options: ShowOptions) -> list[Candidate]:
         # What comes first in the order asked for; how far down that reaches shows only on the way.
         exact = refuse_distinct(fs)
         listed = _listed(exact, min(number, 1) if number < 2 else exact.size, options)
-        return list(islice(distinct_members(listed), number))
+        return list(islice(distinct_members(exact, listed), number))
     if isinstance(fs, RelaxedSet):
         if options.top or options.least:
             fs.best(options.top or options.least or "")
@@ -239,7 +239,7 @@ def _ranks(fs: AnySet, number: int | None, seed: int | None) -> range | list[int
 def _distinct_ranks(fs: AnySet, number: int | None, seed: int | None) -> list[int]:
     exact = refuse_distinct(fs)
     members = exact.at(_ranks(exact, None, seed))
-    return [exact.index(c) for c in islice(distinct_members(members), number)]
+    return [exact.index(c) for c in islice(distinct_members(exact, members), number)]
 
 
 def _columns(program: Program) -> tuple[str, ...]:

@@ -25,12 +25,14 @@ class Activation:
         bounds: least and greatest output of one that is a clamp, and so the end of the kernel before it; None for any
             other, which is a look-up of its own.
         word: whether blocks take it as a parameter.
+        at_zero: its output for zero.
     """
 
     name: str
     torch: str
     bounds: tuple[float, float] | None = None
     word: bool = True
+    at_zero: float = 0.0
 
     def module(self) -> nn.Module:
         """Its torch module."""
@@ -53,7 +55,7 @@ ACTIVATIONS = {
         Activation("relu6", "ReLU6", (0.0, 6.0)),
         Activation("hard_swish", "Hardswish"),
         # Only gates have it.
-        Activation("hard_sigmoid", "Hardsigmoid", word=False),
+        Activation("hard_sigmoid", "Hardsigmoid", word=False, at_zero=0.5),
     )
 }
 

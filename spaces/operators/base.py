@@ -81,6 +81,10 @@ def _as_it_is(op: Op, x: Shape, width: int) -> Mapping[str, Any]:
     return {}
 
 
+def _never(op: Op, x: Shape) -> bool:
+    return False
+
+
 def _itself(op: Op, x: Shape) -> str:
     return op.kind
 
@@ -107,6 +111,8 @@ class OperatorKind:
             kinds whose channels are their operands'.
         narrowed: `(operator, shape of its operand, channels) -> fields` that change when channels are removed.
         fused_relu: TensorFlow Lite's kernel ends in a clamp, so that a ReLU behind it is free.
+        passes: `(operator, shape of its operand) -> whether` all it does is to sum, and to activate.
+        zero: its output is zeros.
         runs_as: `(operator, shape of its operand) -> the kind` that a runtime with special kernels knows it by.
         cannot: `deploy` or `prune` -> why not.
     """
@@ -124,6 +130,8 @@ class OperatorKind:
     channels: Callable[[Op, Sequence[NDArray[np.int64]], int], NDArray[np.int64]] = _first
     narrowed: Callable[[Op, Shape, int], Mapping[str, Any]] = _as_it_is
     fused_relu: bool = False
+    passes: Callable[[Op, Shape], bool] = _never
+    zero: bool = False
     runs_as: Callable[[Op, Shape], str] = _itself
     cannot: Mapping[str, str] = field(default_factory=dict, hash=False)
 
@@ -143,6 +151,11 @@ def nothing(op: Op, x: Shape, bias: bool) -> nn.Module:
     from torch import nn
 
     return nn.Identity()
+
+
+def always(op: Op, x: Shape) -> bool:
+    """Of kinds that only sum their operands: they pass them on."""
+    return True
 
 
 def plain_kernel(op: Op, x: Shape, operands: tuple[int, ...]) -> Kernel:

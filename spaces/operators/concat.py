@@ -68,7 +68,10 @@ def _channels(op: Op, operands: Sequence[NDArray[np.int64]], area: int) -> NDArr
     return np.concatenate(operands)
 
 
-operator(OperatorKind("concat", _module, plain_kernel, joins=True, ties=False, channels=_channels))
+operator(OperatorKind(
+    "concat", _module, plain_kernel, joins=True, ties=False, channels=_channels,
+    passes=lambda op, x: len(op.inputs) == 1,
+))  # fmt: skip
 kernel_kind(KernelKind(
     "concat", _c, lambda kernel, x: beside(*x), clamps=True, calls="each", factors=lambda kernel: 1,
 ))  # fmt: skip

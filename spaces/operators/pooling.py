@@ -93,8 +93,13 @@ def _maximum(kernel: Kernel, x: list[torch.Tensor]) -> torch.Tensor:
     return functional.max_pool2d(padded, kernel.kernel, kernel.stride)
 
 
-operator(OperatorKind("max_pool", _max_module, plain_kernel, fused_relu=True))
-operator(OperatorKind("avg_pool", _avg_module, plain_kernel, fused_relu=True))
+def _single(op: Op, x: Shape) -> bool:
+    """Whether every window is one element, and every element has one."""
+    return op.kernel == (1, 1) and op.out == x
+
+
+operator(OperatorKind("max_pool", _max_module, plain_kernel, fused_relu=True, passes=_single))
+operator(OperatorKind("avg_pool", _avg_module, plain_kernel, fused_relu=True, passes=_single))
 operator(OperatorKind("global_max_pool", _global_max_module, plain_kernel))
 operator(OperatorKind("global_avg_pool", _global_avg_module, plain_kernel))
 

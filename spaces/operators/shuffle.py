@@ -52,7 +52,7 @@ def _loops(call: KernelCall, dtype: str) -> dict[str, int]:
 
 
 operator(OperatorKind(
-    "shuffle", _module, plain_kernel,
+    "shuffle", _module, plain_kernel, passes=lambda op, x: op.groups in (1, x.channels),
     cannot={"prune": "every group must keep as many channels, and those that are left would meet others"},
 ))  # fmt: skip
 kernel_kind(KernelKind(

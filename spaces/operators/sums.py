@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spaces.operators.base import Op, OperatorKind, nothing, operator
+from spaces.operators.base import Op, OperatorKind, always, nothing, operator
 from spaces.operators.kernel import CFunction, KernelKind, by_vectors, c_function, elementwise, kernel_kind
 from spaces.tensors import Shape
 
@@ -38,10 +38,11 @@ def _scaled(op: Op, x: Shape, bias: bool) -> nn.Module:
     return Computed(torch.mul, other=op.scale)
 
 
-operator(OperatorKind("add", nothing, view=True, fused_relu=True))
-operator(OperatorKind("identity", nothing, view=True))
+operator(OperatorKind("add", nothing, view=True, fused_relu=True, passes=always))
+operator(OperatorKind("identity", nothing, view=True, passes=always))
 operator(OperatorKind(
-    "scale", _scaled, view=True, cannot={"deploy": "it is part of super-networks, which are never deployed"},
+    "scale", _scaled, view=True, passes=lambda op, x: op.scale == 1,
+    cannot={"deploy": "it is part of super-networks, which are never deployed"},
 ))  # fmt: skip
 ADD = kernel_kind(KernelKind(
     "add", lambda kernel, dtype: "add", lambda kernel, x: x[0] + x[1], clamps=True, in_place=True, calls="both",

@@ -28,7 +28,7 @@ def _module(op: Op, x: Shape, bias: bool) -> nn.Module:
     return Computed(torch.zeros_like)
 
 
-operator(OperatorKind("zeros", _module, plain_kernel))
+operator(OperatorKind("zeros", _module, plain_kernel, zero=True))
 kernel_kind(KernelKind("zeros", lambda kernel, dtype: "zeros", lambda kernel, x: x[0].new_zeros(x[0].shape)))
 _LOOPS = ("call", "element")
 c_function(CFunction("zeros", {"int8": _LOOPS, "float32": _LOOPS}, elementwise))

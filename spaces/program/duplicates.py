@@ -1,8 +1,8 @@
-"""Candidates that are the same function, because their cells have the same form (`spaces.program.isomorphism`)."""
+"""Cells that are the same function, by their form (`spaces.program.isomorphism`), in the order of a benchmark."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import product
 
@@ -15,7 +15,7 @@ from spaces.program.candidate import Candidate
 from spaces.program.graph import Program
 from spaces.program.isomorphism import benchmark_form, representatives
 
-__all__ = ["MOST_CELLS", "chosen", "first_alike", "function_of", "numbered_cell", "originals"]
+__all__ = ["MOST_CELLS", "chosen", "first_alike", "numbered_cell", "originals"]
 
 #: Cells beyond which a search for the first with a given form is not worth its time.
 MOST_CELLS = 100_000
@@ -31,28 +31,6 @@ def chosen(candidate: Candidate, cell: Cell) -> Names:
     """
     values = candidate.values
     return tuple(values[cell.label(k)] for k in range(len(cell.edges)))
-
-
-def function_of(candidate: Candidate, form: Callable[[Cell, Sequence[str]], Hashable] = benchmark_form) -> Hashable:
-    """What tells a candidate's function from others of its space: its cells' forms, and its other decisions.
-
-    Args:
-        candidate: of any space.
-        form: `benchmark_form`, or `canonical_cell`, which finds more cells equal.
-
-    Example:
-        >>> from spaces.program.candidate import candidate_of
-        >>> from spaces.program.compile import compile_space
-        >>> from spaces.language.reader import load_space
-        >>> program = compile_space(load_space("mlp2"))
-        >>> function_of(candidate_of(program, 0, (0, 1)))
-        ('', (16, 32), ())
-    """
-    cells = candidate.program.space.cells
-    decisions = candidate.variant.decisions
-    others = tuple(d.options[x] for d, x in zip(decisions, candidate.row, strict=True) if d.choice not in cells)
-    used = [cells[name] for name in cells if any(d.choice == name for d in decisions)]
-    return candidate.variant.label, others, tuple(form(cell, chosen(candidate, cell)) for cell in used)
 
 
 def numbered_cell(program: Program) -> Cell | None:

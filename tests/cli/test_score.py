@@ -291,7 +291,6 @@ def test_whatever_search_takes(run: Run) -> None:
         (("--device", "tpu"), "--device cannot be `tpu`"),
         (("-o", "s.txt"), "cannot write scores to `s.txt` [bad-option]\n  give a file that ends in .csv or .npz"),
         (("-o", "missing/s.csv"), "missing/s.csv:1:1: cannot write the file: No such file or directory [unwritable]"),
-        (("--distinct",), "--distinct is for cells that compute the same, and `mlp2` has no cells"),
         (("--proxies", "latency"), "`latency` is not among the costs of `mlp2: 16-16`"),
         (("--data", "missing.npz"), "missing.npz` [no-data]\n  check the path"),
         (("--rom", "10"), "no network of `mlp2` fits, so there is nothing to score [empty-set]"),
