@@ -76,7 +76,8 @@ def print_deployment(made: Deployed, shown: Verified | None, heard: RawChecked |
         out.print(f"instructions of one inference: {core.instructions:,} ({each:.2f} per multiply-accumulate), stack "
                   f"{core.stack:,} B", soft_wrap=True)  # fmt: skip
     if "instructions" in made.predicted:
-        out.print(f"instructions predicted: {made.predicted['instructions']:,}; instructions are not cycles")
+        more = f", and {made.predicted['prepare']:,} that make its input" if made.predicted.get("prepare") else ""
+        out.print(f"instructions predicted: {made.predicted['instructions']:,}{more}; instructions are not cycles")
     if "estimated_cycles" in made.predicted:
         cycles, clock = made.predicted["estimated_cycles"], made.target.clock_hz
         at = f": {1000 * cycles / clock:,.3g} ms at {format_hz(clock)}" if clock else ""
