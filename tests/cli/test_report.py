@@ -90,25 +90,14 @@ def test_sliders_count_as_the_library_does(in_page: int, run: Run, monkeypatch: 
                                if any(str(one.values.get(label)) == o for one in within)]  # fmt: skip
 
 
-def test_a_table_is_counted_as_points_are() -> None:
-    counting = budgets.counting(exactly(nc.reduce("dscnn", mcu="stm32f412"), "members"))
-    assert counting
-    assert counting.whole
-    table = counting._table()
-    steps = dict(zip(budgets.METRICS, table["steps"], strict=True))
-    flat = iter(table["counts"])
-    counts = {(a, b, c): next(flat) for a in steps["ram"] for b in steps["rom"] for c in steps["macs"]}
-    for ram, rom, macs in random.Random(1).sample(sorted(counts), 50):
-        assert counts[ram, rom, macs] == counting.points.count(ram=ram, rom=rom, macs=macs)
-
-
 def test_sets_that_cannot_be_counted_in_a_page(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     (run.folder / "page.yaml").write_text(SPACE_FILE)
     assert run("report", "page.yaml", "--rom", "10").code == 0
     empty = (run.folder / "report.html").read_text()
     assert "The set is empty" in empty
     assert 'id="data"' not in empty
-    monkeypatch.setattr(budgets, "_MOST", 3)
+    monkeypatch.setattr(budgets, "_IN_PAGE", 3)
+    monkeypatch.setattr(budgets, "_PAIRS", 3)
     assert run("report", "page.yaml", "--rom", "9000").code == 0
     assert "too many different costs" in (run.folder / "report.html").read_text()
 

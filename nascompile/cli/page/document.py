@@ -33,11 +33,11 @@ class Section:
         """More of it."""
         self.parts.extend(parts)
 
-    def draw(self, drawings: Iterable[Drawing]) -> None:
-        """Figures beside one another."""
+    def draw(self, drawings: Iterable[Drawing], broad: bool = False) -> None:
+        """Figures beside one another; broad ones have more room, and move sideways where there is none."""
         some = list(drawings)
         self.drawings.extend(some)
-        self.parts.append(figures(some))
+        self.parts.append(figures(some, broad))
 
 
 @dataclass
@@ -94,10 +94,10 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return f"<div class=wide>{html_table(heads, rows)}</div>\n"
 
 
-def figures(drawings: Iterable[Drawing]) -> str:
+def figures(drawings: Iterable[Drawing], broad: bool = False) -> str:
     """Figures beside one another, each with its caption, and a link that saves it."""
-    return "<div class=figures>\n" + "".join(
-        f'<figure id="figure-{one.name}">{one.svg}<figcaption>{html.escape(one.caption)} '
+    return f'<div class="figures{" broad" * broad}">\n' + "".join(
+        f'<figure id="figure-{one.name}"><div>{one.svg}</div><figcaption>{html.escape(one.caption)} '
         f'<a href="#" data-figure="figure-{one.name}" download="{one.name}.svg">SVG</a></figcaption></figure>\n'
         for one in drawings
     ) + "</div>\n"  # fmt: skip

@@ -17,10 +17,12 @@ from nascompile.cli.plot_style import STYLE, saved, wide
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Drawing", "bars", "confusion", "curves", "histogram", "scatter", "shares"]
+__all__ = ["Drawing", "bars", "confusion", "curves", "histogram", "scatter", "shares", "stairs"]
 
 #: Told apart also by those who see no red or green, and in grey.
 INK, KEPT, OTHERS, SECOND = "#24476B", "#C2410C", "#9AA5B1", "#0F766E"
+#: Bars of a histogram, at most.
+_BINS = 60
 _STYLE: dict[Any, Any] = {
     **STYLE, "font.size": 9, "grid.color": "#E5E7EB", "font.sans-serif": ["DejaVu Sans", "Arial", "sans-serif"],
 }  # fmt: skip
@@ -63,6 +65,11 @@ def _short(axes: Axes, which: str = "x") -> None:
     axis = axes.xaxis if which == "x" else axes.yaxis
     axis.set_major_locator(MaxNLocator(5))
     axis.set_major_formatter(EngFormatter(sep=""))
+
+
+def _legend(axes: Axes) -> None:
+    """Above the drawing, where it covers nothing."""
+    axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0)
 
 
 def bars(name: str, caption: str, rows: Sequence[tuple[str, int]]) -> Drawing:
@@ -117,19 +124,43 @@ def histogram(
     """How many members have which value of a metric; marks are those of networks."""
 
     def draw(axes: Axes) -> None:
-        bins = min(60, max(1, len(np.unique(values))))
-        axes.hist(values, bins=bins, weights=counts.astype(np.float64), color=INK)
-        if len(marks):
-            low = axes.get_ylim()[1] * -0.03
-            axes.plot(marks, np.full(len(marks), low), "|", color=KEPT, markersize=9, label="drawn networks")
-            axes.legend(frameon=False, loc="upper left")
-        axes.set_xlabel(label)
-        axes.set_ylabel("members")
+        distinct, place = np.unique(values, return_inverse=True)
+        if len(distinct) > _BINS:
+            axes.hist(values, bins=_BINS, weights=counts.astype(np.float64), color=INK)
+        else:
+            # A bar a value, apart from the next.
+            gaps = np.diff(distinct)
+            width = max(0.8 * float(gaps.min()), float(gaps.sum()) / 150) if len(gaps) else 1
+            axes.bar(distinct, np.bincount(place, counts.astype(np.float64)), width, color=INK)
         if values.size and np.abs(values).max() >= 1e4:
             _short(axes)
-        _short(axes, "y")
+        _of_members(axes, label, marks)
 
     return _drawn(name, caption, draw)
+
+
+def stairs(
+    name: str, caption: str, edges: NDArray[Any], counts: NDArray[Any], label: str, marks: Sequence[float] = ()
+) -> Drawing:
+    """How many members are between each two edges, which lie in equal ratios; marks as of `histogram`."""
+
+    def draw(axes: Axes) -> None:
+        axes.set_xscale("log")
+        axes.stairs(counts.astype(np.float64), edges, fill=True, color=INK)
+        _of_members(axes, label, marks)
+
+    return _drawn(name, caption, draw)
+
+
+def _of_members(axes: Axes, label: str, marks: Sequence[float]) -> None:
+    """The axes of a distribution, and networks below it."""
+    if len(marks):
+        low = axes.get_ylim()[1] * -0.03
+        axes.plot(marks, np.full(len(marks), low), "|", color=KEPT, markersize=9, label="drawn networks")
+        _legend(axes)
+    axes.set_xlabel(label)
+    axes.set_ylabel("members")
+    _short(axes, "y")
 
 
 def scatter(
@@ -161,7 +192,7 @@ def scatter(
         axes.margins(0.1)
         axes.set_xlabel(labels[0])
         axes.set_ylabel(labels[1])
-        axes.legend(frameon=False, fontsize=8, loc="lower right")
+        _legend(axes)
 
     return _drawn(name, caption, draw)
 
@@ -170,6 +201,8 @@ def curves(name: str, caption: str, lines: Mapping[int, Sequence[float]], kept: 
     """A metric by epoch, a line per network; those of kept ones stand out and have their numbers."""
 
     def draw(axes: Axes) -> None:
+        from matplotlib.ticker import MaxNLocator
+
         for number, values in lines.items():
             if number not in kept:
                 axes.plot(range(1, len(values) + 1), values, color=OTHERS, linewidth=0.8, alpha=0.7)
@@ -177,7 +210,14 @@ def curves(name: str, caption: str, lines: Mapping[int, Sequence[float]], kept: 
             values = lines.get(number, ())
             if values:
                 axes.plot(range(1, len(values) + 1), values, style, color=KEPT, linewidth=1.5)
-                axes.annotate(f"#{number}", (len(values), values[-1]), (3, 0), textcoords="offset points", fontsize=7)
+        # Numbers of lines that end close to each other stand one above the other.
+        ends = sorted((lines[number][-1], number) for number in kept if lines.get(number))
+        least, last = 0.045 * float(np.ptp(axes.get_ylim())), -np.inf
+        for value, number in ends:
+            last = max(value, last + least)
+            axes.annotate(f"#{number}", (len(lines[number]), last), (3, 0), textcoords="offset points", fontsize=7,
+                          va="center")  # fmt: skip
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.set_xlabel("epoch")
         axes.set_ylabel(label)
 

@@ -142,7 +142,7 @@ def _where(folder: RunFolder, outcome: Outcome) -> Section:
         section.add(
             f"<details><summary>network {number}, operator by operator</summary>", table(heads, cells), "</details>\n"
         )
-    section.draw(drawings)
+    section.draw(drawings, broad=True)
     return section
 
 

@@ -9,12 +9,13 @@ import numpy as np
 
 from nascompile.cli.counts import between_text, estimate_text
 from nascompile.cli.output import share
-from nascompile.cli.page.budgets import Counting, counting, packed
+from nascompile.cli.page.budgets import METRICS, Counting, counting, packed
 from nascompile.cli.page.document import Page, Section, paragraph, table
-from nascompile.cli.page.figures import Drawing, bars, histogram, shares
+from nascompile.cli.page.figures import Drawing, bars, histogram, shares, stairs
 from nascompile.cli.report import budget_text, report
 from nascompile.cli.shipped import shipped_text
 from solvers.attribution import RELATIONS
+from solvers.sets.cost_points import CostPoints
 from solvers.sets.distribution import distribution
 from solvers.sets.feasible_set import FeasibleSet
 from solvers.sets.relaxed_set import AnySet, Estimate
@@ -124,14 +125,15 @@ def _budgets(found: Counting | None, fs: FeasibleSet) -> Section:
             "counts them."
         ))  # fmt: skip
         return section
-    if found.whole:
-        how = f"The page holds all {len(found.points.members):,} combinations of RAM, ROM and MACs that members have."
+    counts = found.counts
+    if isinstance(counts, CostPoints):
+        how = f"The page holds all {len(counts.members):,} combinations of RAM, ROM and MACs that members have."
     else:
-        sizes = " x ".join(str(len(own)) for own in found.steps)
+        sizes = " x ".join(str(len(own)) for own in counts.limits)
         how = (
-            f"Members have {len(found.points.members):,} combinations of RAM, ROM and MACs, too many for a page: it "
-            f"steps over {sizes} combinations of limits, each counted beforehand. Where every value that a metric "
-            "takes is a step, nothing lies between."
+            f"Members have too many combinations of RAM, ROM and MACs for a page: it steps over {sizes} limits, under "
+            "all combinations of which they were counted beforehand, exactly. A number that you type becomes the next "
+            "lower limit."
         )
     section.add(
         "<noscript><p>Counting needs JavaScript, which is part of this file.</p></noscript>\n"
@@ -160,12 +162,16 @@ def _members(fs: FeasibleSet, found: Counting | None, drawn: Sequence[Candidate]
         drawings.append(shares("options", caption, rows))
     if entropy := _entropy(fs, drawn):
         drawings.append(entropy)
-    for k, metric in enumerate(found.points.metrics if found else ()):
+    for k, metric in enumerate(METRICS if found else ()):
         assert found
+        counts, label = found.counts, _NAMES[metric]
         marks = [float(one.costs[metric]) for one in drawn]
-        caption = f"{_NAMES[metric]} of all members{', and of the networks drawn' if marks else ''}."
-        values = found.points.values[:, k]
-        drawings.append(histogram(metric, caption, values, found.points.members, label=_NAMES[metric], marks=marks))
+        caption = f"{label} of all members{', and of the networks drawn' if marks else ''}."
+        if isinstance(counts, CostPoints):
+            drawings.append(histogram(metric, caption, counts.values[:, k], counts.members, label=label, marks=marks))
+        else:
+            edges = np.array([fs.metrics.extremes(metric)[0], *counts.limits[k]])
+            drawings.append(stairs(metric, caption, edges, counts.between(metric), label=label, marks=marks))
     section.draw(drawings)
     return section
 
