@@ -112,6 +112,9 @@ class Lanes:
     def __rmod__(self, other: object) -> Any:
         return self._divided(other, operator.mod, swap=True)
 
+    def __divmod__(self, other: object) -> tuple[Any, Any]:
+        return self // other, self % other
+
     def _divided(self, other: object, operation: Any, swap: bool) -> Any:
         below = self if swap else other
         if (below == 0) if isinstance(below, int) else isinstance(below, Lanes) and not below.values.all():

@@ -28,7 +28,7 @@ def _branches(a: Any, b: Any, c: Any) -> Any:
     if c == 0:
         raise Infeasible(f"{a} on {b}")
     if a % 3 == 1:
-        return (a // c, -a % 5, 7 - b)
+        return (a // c, -a % 5, 7 - b, divmod(b, 16))
     return {a: "key"}[a], list(range(3))[b % 3], f"{c}"
 
 

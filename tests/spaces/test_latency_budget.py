@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import nascompile as nc
 from solvers.base import solve
 from solvers.sets.feasible_set import FeasibleSet
 from spaces.costs.latency import LatencyError, LatencyProfile, Terms
@@ -114,3 +115,15 @@ def test_a_set_file_keeps_latencies(tmp_path_factory: pytest.TempPathFactory) ->
     assert again.program.latency == profile
     assert [c.costs for c in again] == [c.costs for c in fs]
     assert len(fs)
+
+
+@pytest.mark.parametrize("mcu", ["rp2040", "stm32f412", "psoc-edge-e84", "ra8m1"])
+def test_loops_of_our_c_limit_on_every_core(mcu: str) -> None:
+    """Of many layers at once, whatever a core's loops are; of one they are walked."""
+    given = {"mcu": mcu, "runtime": "nascompile-c", "latency_profile": "nascompile-c", "overrides": ["dtype=int8"]}
+    program = nc.compile("mlp2", **given)
+    some = [candidate_of(program, 0, row) for row in possible_rows(program, 0)[::7]]
+    found = [one.costs["latency"] for one in some]
+    assert found == [totals(one)["latency"] for one in some]
+    limit = sorted(found)[4]
+    assert 0 < len(nc.reduce("mlp2", **given, latency=limit)) < program.size
