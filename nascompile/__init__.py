@@ -17,6 +17,7 @@ from spaces.lazy import face  # noqa: E402
 if TYPE_CHECKING:
     from nascompile.api import compile, load_set, reduce
     from nascompile.deploy.own import deploy
+    from nascompile.progress import show_progress
     from nascompile.run.fit import fit
     from nascompile.run.search import search
     from solvers.sets.feasible_set import FeasibleSet
@@ -46,6 +47,7 @@ __all__ = [
     "read_space",
     "reduce",
     "search",
+    "show_progress",
 ]
 
 __getattr__, __dir__ = face(
@@ -55,6 +57,7 @@ __getattr__, __dir__ = face(
         "deploy": "nascompile.deploy.own",
         "fit": "nascompile.run.fit",
         "search": "nascompile.run.search",
+        "show_progress": "nascompile.progress",
         "FeasibleSet": "solvers.sets.feasible_set",
         "RelaxedSet": "solvers.sets.relaxed_set",
         "NascompileError": "spaces.errors",

@@ -144,7 +144,7 @@ def reduce(
     Args:
         solver: `auto` or one of `solvers.SOLVERS`; all but `relaxed` agree. `auto` gives a `RelaxedSet` where the exact
             set is too large to hold.
-        progress: called now and then with what is being done and a count.
+        progress: called now and then with what is being done and a count; see `nascompile.show_progress`.
         max_memory: bytes that the process may hold meanwhile, or text such as `"4GiB"`; by default 60 % of the memory
             of the machine, the container or `ulimit -v`, whichever is least.
 

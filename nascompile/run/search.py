@@ -72,7 +72,7 @@ def search(
         device: what the function is told, in its `Place`.
         storage: URL of a database for the trials; by default a file in the folder. Its password is written nowhere.
         loggers: `tensorboard` or `mlflow`, which are told of each network.
-        progress: called whenever a candidate is done.
+        progress: called whenever a candidate is done; see `nascompile.show_progress`.
 
     Returns:
         All candidates with their metrics and costs, and which of them are kept; `results.csv` has the same.

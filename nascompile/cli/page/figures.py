@@ -104,7 +104,9 @@ def shares(name: str, caption: str, rows: Mapping[str, Mapping[str, int]]) -> Dr
             for option, count in row.items():
                 table[y, options.index(option)] = count / total
         axes.imshow(table, aspect="auto", cmap="Blues", vmin=0, vmax=max(0.5, float(np.nanmax(table))))
-        axes.set_xticks(range(len(options)), options, rotation=90 if max(map(len, options)) > 4 else 0)
+        # A letter takes some 0.075 inches, and between two words there is one.
+        crowded = len(options) * (max(map(len, options)) + 1) * 0.075 > 0.8 * size[0]
+        axes.set_xticks(range(len(options)), options, rotation=90 if crowded else 0)
         axes.set_yticks(range(len(rows)), list(rows))
         axes.grid(visible=False)
         if len(options) <= 12:
@@ -115,7 +117,8 @@ def shares(name: str, caption: str, rows: Mapping[str, Mapping[str, int]]) -> Dr
                                   color="white" if value > 0.35 else "black")  # fmt: skip
 
     longest = max(len(row) for row in rows.values())
-    return _drawn(name, caption, draw, (max(4.6, 1.2 + 0.3 * longest), 1.2 + 0.26 * len(rows)))
+    size = max(4.6, 1.2 + 0.3 * longest), 1.2 + 0.26 * len(rows)
+    return _drawn(name, caption, draw, size)
 
 
 def histogram(
@@ -145,7 +148,12 @@ def stairs(
     """How many members are between each two edges, which lie in equal ratios; marks as of `histogram`."""
 
     def draw(axes: Axes) -> None:
+        from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if edges[-1] < 100 * edges[0] else (1,)))
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.stairs(counts.astype(np.float64), edges, fill=True, color=INK)
         _of_members(axes, label, marks)
 
