@@ -33,7 +33,8 @@ _TYPE = {"int8": "int8_t", "float32": "float"}
 #: Cores without a cycle counter, which SysTick stands in for.
 _NO_COUNTER = ("Cortex-M0+",)
 #: A shift of 38 bits, 6 behind the upper half of a product, as most sums have, wherever a kernel looks for one; as a
-#: word any multiplier.
+#: word any multiplier; as a bias, of every other channel, one whose output is as large as can be: without a saturating
+#: instruction that takes more, and half the outputs of a network with ReLUs are the least ones.
 _SHIFTS = 0x06060606
 
 
@@ -90,11 +91,13 @@ def _operators(calls: Sequence[KernelCall], dtype: str) -> str:
              f"static {kind} arena[{max(places(call, dtype)[-1] for call in calls)}] __attribute__((aligned(4)));",
              f"static const {kind} weights[{weights}] __attribute__((aligned(4))) = {{1}};"]  # fmt: skip
     if dtype == "int8":
-        words = ", ".join([f"0x{_SHIFTS:x}"] * (channels * 2 + channels // 4 + 1))
-        lines += [f"static const int32_t sums[] = {{{words}}};", *_factor_arrays(calls)]
+        # Biases before multipliers and shifts; a call has the last ones of them.
+        words = [0, _SHIFTS, 0, -_SHIFTS] * (channels // 4 + 1)
+        words = words[:channels] + [_SHIFTS] * (channels + channels // 4 + 1)
+        lines += [f"static const int32_t sums[] = {{{', '.join(map(str, words))}}};", *_factor_arrays(calls)]
     else:
         lines += [f"static const float biases[{channels}] = {{1}};"]
-    rows = [f'    {{{{{_row(call, dtype, k)}}}, "{call.name}"}},' for k, call in enumerate(calls)]
+    rows = [f'    {{{{{_row(call, dtype, k, channels)}}}, "{call.name}"}},' for k, call in enumerate(calls)]
     return "\n".join(
         [*lines, "", f"const char nc_dtype[] = \"{dtype}\";", f"const uint32_t nc_row_count = {len(calls)};",
          f"const nc_row nc_rows[{len(calls)}] = {{", *rows, "};", "",
@@ -114,7 +117,7 @@ def _factor_arrays(calls: Sequence[KernelCall]) -> list[str]:
     return lines
 
 
-def _row(call: KernelCall, dtype: str, number: int) -> str:
+def _row(call: KernelCall, dtype: str, number: int, most: int) -> str:
     x, out = call.x, call.out
     at, other, scratch, _ = places(call, dtype)
     items = [f".run = nc_{call.name}", f".out = {at}"]
@@ -126,7 +129,7 @@ def _row(call: KernelCall, dtype: str, number: int) -> str:
     if dtype == "int8" and TIMED[call.name].factors(call):
         items.append(f".scales = scales{number}.words, .raise = 8")
     elif dtype == "int8" and function.weights:
-        items.append(".scales = sums")
+        items.append(f".scales = sums + {most - out.channels}")
     if dtype == "int8":
         items.append(f".scratch = {scratch}")
     names = ("in_c", "in_h", "in_w", "out_c", "out_h", "out_w", "kernel_h", "kernel_w", "stride_h", "stride_w",

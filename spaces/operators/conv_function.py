@@ -17,6 +17,8 @@ _OUTPUTS = _PIXELS = 4
 _VECTOR_PIXELS = 3
 #: Elements of a vector.
 _VECTOR = 16
+#: What laying out windows in int8 takes.
+_LAID_OUT = ("started", "inner", "place", "missing", "run", "odd", "even", "word", "ended", "outside", "border")
 
 
 def conv_size(call: KernelCall) -> int:
@@ -66,11 +68,11 @@ def _int8_loops(call: KernelCall) -> dict[str, int]:
     """Windows are laid out row by row, then channels computed pair by pair.
 
     A pixel is asked whether its window is one run of memory in each row: whether it is `ungrouped`, has `started` in
-    the input, and is an `inner` one. `window_row`s; in each one run, `whole`, or one, `run`, with its `element`s, in
-    each `place` of it that is inside: in `word`s of four elements and those of a `tail`, if there are any (`worded`,
-    `tailed`), the first on its own where it is an `odd` one. Places that are `outside`, of these `missing` in rows
-    that are there, and their elements, `border`. `block` of up to four pixels, in it each `pair` of channels, with
-    `product`s of four elements of a window.
+    the input, and is an `inner` one. `window_row`s; in each, as one `place` or as so many, `run`s of what is inside:
+    elements one by one at `odd` and at `even` places of the window, and `word`s of four elements, with which a run has
+    perhaps `ended`. Places that are `outside`, of these `missing` in rows that are there, and their elements, `border`.
+    `block` of up to four pixels, in it each `pair` of channels, with `product`s of four elements of a window, and each
+    `channel`.
     """
     groups = call.groups
     pixels = groups * call.out.height * call.out.width
@@ -81,30 +83,14 @@ def _int8_loops(call: KernelCall) -> dict[str, int]:
         "ungrouped": pixels * (groups == 1), "window_row": pixels * call.kernel[0],
         **{loop: groups * n for loop, n in _laid_out(call).items()},
         "block": blocks, "pair": pairs, "product": pairs * conv_size(call) // 4,
+        "channel": blocks * call.out.channels // groups,
     }  # fmt: skip
 
 
 def _laid_out(call: KernelCall) -> dict[str, int]:
     """What the windows of one group take, all pixels together."""
     depth, (height, width) = call.x.channels // call.groups, call.kernel
-    found = dict.fromkeys(
-        (
-            "started",
-            "inner",
-            "missing",
-            "whole",
-            "place",
-            "run",
-            "element",
-            "odd",
-            "worded",
-            "word",
-            "tailed",
-            "tail",
-            "outside",
-        ),
-        0,
-    )
+    found: dict[str, int] = dict.fromkeys(_LAID_OUT, 0)
     # Window rows inside the input, by whether they begin at an odd element.
     rows = [0, 0]
     for r, n in enumerate(rows_inside(call)):
@@ -112,28 +98,28 @@ def _laid_out(call: KernelCall) -> dict[str, int]:
         odd = ((first + n) // 2 - first // 2) * (width * depth % 2)
         rows[0] += n - odd
         rows[1] += odd
-    every = call.out.height * height
+    every, there = call.out.height * height, sum(rows)
     for (before, inside), n in Counter(zip(columns_before(call), columns_inside(call), strict=True)).items():
         together = inside == width and call.groups == 1
+        places, runs = (1, 1) if together else (width, inside)
         # A window is asked whether it lies inside from left to right, until an answer is no.
         found["started"] += n * call.out.height * (call.groups == 1 and before == 0)
         found["inner"] += n * call.out.height * together
-        found["missing"] += n * sum(rows) * (width - inside)
-        found["place"] += n * (every - together * sum(rows)) * width
-        found["outside"] += n * (every * width - sum(rows) * inside)
+        found["place"] += n * every * places
+        found["run"] += n * there * runs
+        found["missing"] += n * there * (places - runs)
+        found["outside"] += n * (every * places - there * runs)
+        found["border"] += n * (every * width - there * inside) * depth
+        length = (width if together else 1) * depth
         for odd_row, count in enumerate(rows):
-            starts = [0] if together else [k * depth for k in range(before, before + inside)]
-            length = (width if together else 1) * depth
-            for start in starts:
-                odd = (odd_row + start) % 2
-                found["whole" if together else "run"] += n * count
-                found["element"] += 0 if together else n * count * length
-                found["odd"] += n * count * odd
-                found["worded"] += n * count * (length - odd >= 4)
-                found["tailed"] += n * count * ((length - odd) % 4 > 0)
-                found["word"] += n * count * ((length - odd) // 4)
-                found["tail"] += n * count * ((length - odd) % 4)
-    return found | {"border": found["outside"] * depth}
+            for place in range(before, before + runs):
+                odd = (odd_row + place * depth * (not together)) % 2
+                words, rest = divmod(length - odd, 4)
+                found["odd"] += n * count * (odd + (rest > 1))
+                found["even"] += n * count * ((rest + 1) // 2)
+                found["word"] += n * count * words
+                found["ended"] += n * count * (rest == 0 and words > 0)
+    return found
 
 
 def _vector_loops(call: KernelCall) -> dict[str, int]:
@@ -209,10 +195,8 @@ def _linear_vectors(call: KernelCall) -> dict[str, int]:
 c_function(CFunction(
     "conv",
     {
-        "int8": ("call", "group", "row", "pixel", "ungrouped", "started", "inner", "window_row",
-                 "whole", "place", "missing", "run", "element", "odd", "worded", "word", "tailed", "tail",
-                 "outside", "border",
-                 "block", "pair", "product"),
+        "int8": ("call", "group", "row", "pixel", "ungrouped", "window_row",
+                 *_LAID_OUT, "block", "pair", "product", "channel"),
         "float32": ("call", "row", "pixel", "group", "block", "single", "window_row", "run", "tap"),
     },
     _conv_loops, _conv_weights, scratch=_conv_scratch, over=_conv_over,

@@ -132,7 +132,7 @@ def _int8_loops(call: KernelCall) -> dict[str, int]:
 
     `filter_row`s, and each `phase` of one, with `unpacked` words of weights of all `taps`; `strip` of outputs, to which
     pairs of cells are `moved` from the one before; for it each further `image_row`, in the plane each `plane_row`, all
-    cells of `cleared_row`s, of rows `inside` the input (`divided` into phases) places `before` it and `copied` ones;
+    cells of `cleared_row`s, of rows `inside` the input places `before` it and `copied` ones;
     `line` of outputs, in it each `block` of four, the last one perhaps of `one`, `two` or `three`, with its
     `window_row`s and their phases: a `row` has two or three places, or there are more in a `long_block`, all but the
     first of which is a `long_row`; their pairs of `word`s count with SIMD, and all of the `place`s without.
@@ -160,8 +160,8 @@ def _int8_loops(call: KernelCall) -> dict[str, int]:
         "strip": channels * len(lines), "move": moves, "moved": moves * kept * phases * along.cells // 2,
         "image_row": channels * sum(heights), "plane_row": channels * rows,
         "cleared_row": cleared, "cleared": cleared * along.cells, "inside": channels * phases * there,
-        "divided": channels * phases * there * (along.stride > 1), "before": channels * there * before,
-        "copied": channels * there * copied, "line": ends, "block": ends * (along.out // _OUTPUTS),
+        "before": channels * there * before, "copied": channels * there * copied,
+        "line": ends, "block": ends * (along.out // _OUTPUTS),
         "one": ends * (over == 1), "two": ends * (over == 2), "three": ends * (over == 3),
         "row": window_rows * (not long), "window_row": blocks * across.kernel, "long_block": blocks * long,
         "long_row": (window_rows - blocks) * long, "word": window_rows * along.words // 2 * long,
@@ -234,7 +234,7 @@ c_function(CFunction(
     {
         "int8": ("call", "channel", "filter_row", "phase", "unpacked", "taps", "strip", "move", "moved",
                  "image_row", "plane_row",
-                 "cleared_row", "cleared", "inside", "divided", "before", "copied", "line", "block", "one", "two",
+                 "cleared_row", "cleared", "inside", "before", "copied", "line", "block", "one", "two",
                  "three", "row", "window_row", "long_block", "long_row", "word", "place"),
         "float32": ("call", "row", "pixel", "block", "window_row", "tap"),
     },

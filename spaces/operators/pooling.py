@@ -141,15 +141,16 @@ def _loops(call: KernelCall, dtype: str) -> dict[str, int]:
 def _global_loops(call: KernelCall, dtype: str) -> dict[str, int]:
     """Each `channel`, and its elements, `tap`s.
 
-    Averages in int8 are of `block`s of channels: of four, `block_tap`s, or of fewer, each element of each `pixel`.
+    Averages in int8 are of `block`s of four channels, whose elements are `block_tap`s, or of one of fewer, `tap`s.
     """
     channels, pixels = call.out.channels, call.x.height * call.x.width
     if dtype != "int8" or call.name != "global_avg_pool":
         return {"call": 1, "channel": channels, "tap": pixels * channels}
-    blocks, many, count = -(-channels // _BLOCK), channels >= _BLOCK, min(_BLOCK, channels)
+    many, count = channels >= _BLOCK, _BLOCK if channels >= _BLOCK else 1
+    blocks = -(-channels // count)
     return {
         "call": 1, "block": blocks, "output": blocks * count, "block_tap": blocks * pixels * many,
-        "pixel": blocks * pixels * (not many), "tap": blocks * pixels * count * (not many),
+        "tap": blocks * pixels * (not many),
     }  # fmt: skip
 
 
@@ -194,7 +195,7 @@ _GLOBAL = ("call", "channel", "tap")
 c_function(CFunction("avg_pool", _POOL, _loops, vector=_vectors(4)))
 c_function(CFunction("max_pool", _POOL, _loops, vector=_vectors(16)))
 c_function(CFunction(
-    "global_avg_pool", {"int8": ("call", "block", "output", "block_tap", "pixel", "tap"), "float32": _GLOBAL},
+    "global_avg_pool", {"int8": ("call", "block", "output", "block_tap", "tap"), "float32": _GLOBAL},
     _global_loops, vector=_global_vectors(4),
 ))  # fmt: skip
 c_function(CFunction(

@@ -80,6 +80,8 @@ def compiled(folder: Path, *flags: str, simd: bool = False, change: tuple[str, s
     if simd:
         (folder / "arm_acle.h").write_text(_ACLE)
         flags = (*flags, "-D__ARM_FEATURE_SIMD32=1", f"-I{folder}", "-Wno-unused-function")
+    else:
+        flags = (*flags, "-DNC_HALVES")  # as a core that runs no more than this has it
     there = Path(str(files("nascompile.deploy"))) / "c"
     kernels = _changed(folder, change) if change[0] else there / "int8"
     sources = sorted(map(str, kernels.glob("*.c")))

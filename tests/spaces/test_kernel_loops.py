@@ -68,6 +68,7 @@ def run_conv(call: KernelCall) -> Counter[str]:
                 count += 1
                 if count == 4 or (r, c) == (call.out.height - 1, call.out.width - 1):
                     found["block"] += 1
+                    found["channel"] += share
                     for _ in range(0, share, 2):
                         found["pair"] += 1
                         found["product"] += size // 4
@@ -82,37 +83,33 @@ def lay_out(call: KernelCall, top: int, left: int, found: Counter[str]) -> None:
     found["started"] += call.groups == 1 and left >= 0
     together = call.groups == 1 and left >= 0 and left + columns <= call.x.width
     found["inner"] += together
+    places, length = (1, columns * depth) if together else (columns, depth)
     at = 0
     for y in range(top, top + call.kernel[0]):
         found["window_row"] += 1
-        if 0 <= y < call.x.height and together:
-            found["whole"] += 1
-            at = copy(at, columns * depth, found)
-            continue
-        for x in range(left, left + columns):
+        for x in range(left, left + places):
             found["place"] += 1
             if 0 <= y < call.x.height and 0 <= x < call.x.width:
-                found["run"] += 1
-                found["element"] += depth
-                at = copy(at, depth, found)
-                continue
-            found["outside"] += 1
-            found["missing"] += 0 <= y < call.x.height
-            found["border"] += depth
-            at += depth
+                copy(at, length, found)
+            else:
+                found["outside"] += 1
+                found["missing"] += 0 <= y < call.x.height
+                found["border"] += length
+            at += length
 
 
-def copy(at: int, n: int, found: Counter[str]) -> int:
-    """Elements into a window, from this place on; the place behind them."""
-    left = n
-    if at % 2:
-        found["odd"] += 1
-        left -= 1
-    found["worded"] += left >= 4
-    found["word"] += left // 4
-    found["tailed"] += left % 4 > 0
-    found["tail"] += left % 4
-    return at + n
+def copy(at: int, n: int, found: Counter[str]) -> None:
+    """Elements into a window, from this place on."""
+    found["run"] += 1
+    while n:
+        if at % 2 == 0:
+            found["word"] += n // 4
+            words, n = n >= 4, n % 4
+            if n == 0:
+                found["ended"] += words
+                return
+        found["odd" if at % 2 else "even"] += 1
+        at, n = at + 1, n - 1
 
 
 def run_depthwise(call: KernelCall) -> Counter[str]:
@@ -149,7 +146,6 @@ def run_depthwise(call: KernelCall) -> Counter[str]:
                     if not 0 <= line * across[3] - across[4] + row < across[0]:
                         continue
                     found["inside"] += 1
-                    found["divided"] += stride > 1
                     place, put = phase - pad, 0
                     while place < 0:
                         place, put = place + stride, put + 1
@@ -228,7 +224,7 @@ def test_elements_and_parts_of_tensors() -> None:
     assert KernelCall("lookup", x, x).loops("int8") == {"call": 1, "element": 36}
     assert KernelCall("global_max_pool", x, Shape(6)).loops("int8") == {"call": 1, "channel": 6, "tap": 36}
     averages = KernelCall("global_avg_pool", x, Shape(6)).loops("int8")
-    assert averages == {"call": 1, "block": 2, "output": 8, "block_tap": 12, "pixel": 0, "tap": 0}
+    assert averages == {"call": 1, "block": 2, "output": 8, "block_tap": 12, "tap": 0}
 
 
 def test_a_concatenation_is_a_call_per_operand_and_a_whole_window_a_linear_layer() -> None:

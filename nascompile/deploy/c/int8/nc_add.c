@@ -21,8 +21,8 @@ NC_SHARED void nc_add(const nc_op *op, int8_t *arena)
     }
 #else
     do {
-        const int32_t v = nc_rescale(nc_raised(*y++, 22) + minus_other, other) + nc_raised(*x++, 19);
-        *out++ = (int8_t)nc_saturated(nc_rescale(nc_raised(v, 3) + minus, sum) + zero_out);
+        const int32_t v = nc_rescale(nc_raised(*y++, 22) + minus_other, &other) + nc_raised(*x++, 19);
+        *out++ = (int8_t)nc_saturated(nc_rescale(nc_raised(v, 3) + minus, &sum) + zero_out);
     } while (out < end);
 #endif
     nc_clamp(op, arena);

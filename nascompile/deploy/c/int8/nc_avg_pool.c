@@ -72,10 +72,10 @@ static void wide(const nc_op *op, const nc_window *window, int8_t *out)
         }
 #endif
         int8_t *to = out + o;
-        to[0] = (int8_t)nc_saturated(nc_rescale(nc_raised(a, raise), factor) + zero);
-        to[1] = (int8_t)nc_saturated(nc_rescale(nc_raised(b, raise), factor) + zero);
-        to[2] = (int8_t)nc_saturated(nc_rescale(nc_raised(c, raise), factor) + zero);
-        to[3] = (int8_t)nc_saturated(nc_rescale(nc_raised(d, raise), factor) + zero);
+        to[0] = (int8_t)nc_saturated(nc_rescale(nc_raised(a, raise), &factor) + zero);
+        to[1] = (int8_t)nc_saturated(nc_rescale(nc_raised(b, raise), &factor) + zero);
+        to[2] = (int8_t)nc_saturated(nc_rescale(nc_raised(c, raise), &factor) + zero);
+        to[3] = (int8_t)nc_saturated(nc_rescale(nc_raised(d, raise), &factor) + zero);
     }
 }
 
@@ -90,7 +90,7 @@ static void narrow(const nc_op *op, const nc_window *window, int8_t *out)
         for (int32_t ky = window->rows; ky > 0; ky--, x += (op->in_w - window->columns) * channels)
             for (int32_t kx = window->columns; kx > 0; kx--, x += channels)
                 sum += *x;
-        out[o] = (int8_t)nc_saturated(nc_rescale(nc_raised(sum, op->raise), factor) + op->zero_out);
+        out[o] = (int8_t)nc_saturated(nc_rescale(nc_raised(sum, op->raise), &factor) + op->zero_out);
     }
 }
 

@@ -36,20 +36,20 @@ static inline lane *start(lane *lanes, int32_t pixel, int32_t size)
 
 static inline void pair(lane *to, int32_t value) { memcpy(NC_WORDS(to), &value, 4); }
 
-static lane *copied(lane *to, const int8_t *x, int32_t n)
+static NC_INLINE lane *copied(lane *to, const int8_t *x, const int8_t *end)
 {
-    if ((uintptr_t)to & 2) {
+    for (; x != end; to = after(to)) {
+        if (!((uintptr_t)to & 2))
+            for (; end - x >= 4; x += 4, to += 16) {
+                const uint32_t word = nc_word(x);
+                const int32_t even = nc_even(word), odd = nc_odd(word);
+                pair(to, nc_lower(even, odd));
+                pair(to + 8, nc_upper(even, odd));
+            }
+        if (x == end)
+            break;
         *to = *x++;
-        to += 7, n--;
     }
-    for (; n >= 4; n -= 4, x += 4, to += 16) {
-        const uint32_t word = nc_word(x);
-        const int32_t even = nc_even(word), odd = nc_odd(word);
-        pair(to, nc_lower(even, odd));
-        pair(to + 8, nc_upper(even, odd));
-    }
-    for (; n > 0; n--, to = after(to))
-        *to = *x++;
     return to;
 }
 #else
@@ -63,9 +63,9 @@ static inline lane *start(lane *lanes, int32_t pixel, int32_t size)
     return lanes + (pixel & 1) + (pixel & 2) * size;
 }
 
-static lane *copied(lane *to, const int8_t *x, int32_t n)
+static NC_INLINE lane *copied(lane *to, const int8_t *x, const int8_t *end)
 {
-    for (; n > 0; n--, to = after(to))
+    for (; x != end; to = after(to))
         *to = *x++;
     return to;
 }
@@ -77,14 +77,8 @@ typedef struct {
     const int8_t *x;
     lane *lanes;
     int32_t depth, share, size;
-    const int32_t *biases, *multipliers;
-    const int8_t *rights;
-    int32_t zero;
+    int8_t *out;
     int32_t step; /* from a pixel of the output to the next one */
-#if !defined(NC_VECTOR)
-    /* From the first of four pixels to the others; what is left over at the end lies on the last one. */
-    int32_t to[3];
-#endif
 } group;
 
 #if defined(NC_VECTOR)
@@ -115,23 +109,19 @@ static NC_NOINLINE NC_OPTIMIZE("O2") void window(const group *g, int32_t top, in
 static NC_NOINLINE void window(const group *g, int32_t top, int32_t left, lane *to)
 {
     const nc_op *op = g->op;
-    const int32_t columns = op->kernel_w, channels = op->in_c, depth = g->depth, row = op->in_w * channels;
-    const int together = depth == channels && left >= 0 && left + columns <= op->in_w;
+    const int32_t channels = op->in_c, row = op->in_w * channels;
     const int8_t *x = g->x + top * row + left * channels;
-    for (int32_t ky = op->kernel_h; ky > 0; ky--, top++, x += row) {
-        const int there = (uint32_t)top < op->in_h;
-        if (there && together) {
-            to = copied(to, x, columns * depth);
-            continue;
-        }
-        const int8_t *from = x;
-        for (int32_t kx = 0; kx < columns; kx++, from += channels)
-            if (there && (uint32_t)(left + kx) < op->in_w)
-                to = copied(to, from, depth);
+    int32_t places = op->kernel_w, length = g->depth;
+    if (length == channels && left >= 0 && left + places <= op->in_w)
+        length *= places, places = 1;
+    const int32_t end = top + op->kernel_h;
+    for (; top != end; top++, x += row - places * channels)
+        for (int32_t column = left; column != left + places; column++, x += channels)
+            if ((uint32_t)top < op->in_h && (uint32_t)column < op->in_w)
+                to = copied(to, x, x + length);
             else
-                for (int32_t k = depth; k > 0; k--, to = after(to))
+                for (int32_t k = length; k > 0; k--, to = after(to))
                     *to = (lane)op->zero;
-    }
 }
 #endif
 
@@ -184,15 +174,20 @@ static NC_NOINLINE NC_OPTIMIZE("O2") void products(
 }
 
 /* All channels of the group, four at a time, of up to three pixels. */
-static NC_NOINLINE void pixels(group *g, int32_t channel, const int8_t *w, int8_t *out, int32_t count)
+static NC_NOINLINE void pixels(group *g, int32_t channel, const int8_t *w, int32_t count)
 {
-    const int32_t end = channel + g->share, step = g->step, zero = g->zero;
-    for (; channel < end; channel += 4, out += 4) {
+    int8_t *out = g->out;
+    g->out += count * g->step;
+    const nc_op *op = g->op;
+    const int32_t channels = op->out_c, step = g->step, zero = op->zero_out;
+    const int32_t *scale = op->scales + channel, *const end = scale + g->share;
+    const int8_t *rights = (const int8_t *)(op->scales + 2 * channels) + channel;
+    for (; scale < end; scale += 4, rights += 4, out += 4) {
         int32_t sums[12];
-        for (int32_t k = 0; k < 4 && channel + k < end; k += 2, w += 2 * g->size)
-            products(sums + k, g->lanes, g->size, w, g->biases + channel + k);
-        const mve_pred16_t some = vctp32q((uint32_t)(end - channel));
-        const nc_factors factors = nc_factors_of(g->multipliers + channel, g->rights + channel, some);
+        for (int32_t k = 0; k < 4 && scale + k < end; k += 2, w += 2 * g->size)
+            products(sums + k, g->lanes, g->size, w, scale + k);
+        const mve_pred16_t some = vctp32q((uint32_t)(end - scale));
+        const nc_factors factors = nc_factors_of(scale + channels, rights, some);
         const int32_t *from = sums;
         int8_t *to = out;
         for (int32_t k = count; k > 0; k--, from += 4, to += step) {
@@ -202,32 +197,13 @@ static NC_NOINLINE void pixels(group *g, int32_t channel, const int8_t *w, int8_
     }
 }
 #else
-/* The outputs of a channel, the last one first: so what lies on another one is covered by it. */
-static NC_INLINE void stored(
-    const group *g, int32_t channel, int8_t *out, int32_t a, int32_t b, int32_t c, int32_t d)
+#if defined(__ARM_FEATURE_SIMD32) || defined(NC_REGISTERS)
+/* The sums of two channels of four pixels; a function of its own, whose numbers all fit into registers. */
+static NC_NOINLINE NC_OPTIMIZE("O2", "no-schedule-insns", "no-schedule-insns2") void products(
+    const group *g, const int8_t *w, const int32_t *bias, int32_t sums[8])
 {
-    int32_t right = g->rights[channel];
-    if (right < 1) {
-        const int32_t raise = 1 - right;
-        a = nc_raised(a, raise), b = nc_raised(b, raise);
-        c = nc_raised(c, raise), d = nc_raised(d, raise);
-        right = 1;
-    }
-    const nc_factor factor = nc_factor_of(g->multipliers[channel], right);
-    const int32_t zero = g->zero, first = g->to[0], second = g->to[1], third = g->to[2];
-    out[third] = (int8_t)nc_saturated(nc_rescale(d, factor) + zero);
-    out[second] = (int8_t)nc_saturated(nc_rescale(c, factor) + zero);
-    out[first] = (int8_t)nc_saturated(nc_rescale(b, factor) + zero);
-    out[0] = (int8_t)nc_saturated(nc_rescale(a, factor) + zero);
-}
-
-/* Two channels of four pixels; the second one, written before the first, may lie on it. */
-static NC_NOINLINE NC_OPTIMIZE("O2", "no-schedule-insns", "no-schedule-insns2") void pair_of_channels(
-    const group *g, int32_t channel, const int8_t *w, int8_t *out, int32_t second)
-{
-    const int32_t *bias = g->biases + channel;
-#if defined(__ARM_FEATURE_SIMD32)
     int32_t a0 = bias[0], a1 = a0, a2 = a0, a3 = a0, b0 = bias[1], b1 = b0, b2 = b0, b3 = b0;
+#if defined(__ARM_FEATURE_SIMD32)
     const nc_pair *x = NC_WORDS(g->lanes), *end = x + 2 * g->size;
     do {
 #if defined(__GNUC__)
@@ -244,12 +220,9 @@ static NC_NOINLINE NC_OPTIMIZE("O2", "no-schedule-insns", "no-schedule-insns2") 
             nc_dual(&a2, u, a), nc_dual(&b2, u, b), nc_dual(&a3, v, a), nc_dual(&b3, v, b);
         }
     } while (x != end);
-    stored(g, channel + 1, out + second, b0, b1, b2, b3);
-    stored(g, channel, out, a0, a1, a2, a3);
-#elif defined(NC_REGISTERS)
+#else
     /* Eight sums and what two places of them are made of; six loads for eight products. */
     const int8_t *x = (const int8_t *)g->lanes, *y = x + 2 * g->size, *const end = y;
-    int32_t a0 = bias[0], a1 = a0, a2 = a0, a3 = a0, b0 = bias[1], b1 = b0, b2 = b0, b3 = b0;
     do {
 #if defined(__GNUC__)
 #pragma GCC unroll 2
@@ -261,26 +234,52 @@ static NC_NOINLINE NC_OPTIMIZE("O2", "no-schedule-insns", "no-schedule-insns2") 
         }
         w += 4, x += 4, y += 4;
     } while (x != end);
-    stored(g, channel + 1, out + second, b0, b1, b2, b3);
-    stored(g, channel, out, a0, a1, a2, a3);
+#endif
+    sums[0] = a0, sums[1] = a1, sums[2] = a2, sums[3] = a3;
+    sums[4] = b0, sums[5] = b1, sums[6] = b2, sums[7] = b3;
+}
 #else
-    for (int32_t k = 1; k >= 0; k--) {
+static NC_INLINE void products(const group *g, const int8_t *w, const int32_t *bias, int32_t sums[8])
+{
+    for (int32_t k = 0; k < 2; k++, sums += 4) {
         /* Elements of a window are as far apart as weights of a channel. */
         const lane *x = g->lanes, *y = x + 2 * g->size;
-        int32_t sums[4] = {bias[k], bias[k], bias[k], bias[k]};
+        sums[0] = sums[1] = sums[2] = sums[3] = bias[k];
         nc_four(sums, x, x + 1, y, y + 1, w + k, 2, 2 * g->size);
-        stored(g, channel + k, out + (k ? second : 0), sums[0], sums[1], sums[2], sums[3]);
     }
-#endif
 }
+#endif
 
-/* All channels of the group, of `count` pixels. */
-static NC_NOINLINE void pixels(group *g, int32_t channel, const int8_t *w, int8_t *out, int32_t count)
+/* All channels of the group, of `count` pixels. Of four pixels the last ones may lie on each other, and are written
+ * first: so what lies on another one is covered by it. */
+static NC_NOINLINE void pixels(group *g, int32_t channel, const int8_t *w, int32_t count)
 {
-    for (int32_t k = 0; k < 3; k++)
-        g->to[k] = nc_min(k + 1, count - 1) * g->step;
-    for (int32_t o = 0; o < g->share; o += 2, w += 2 * g->size)
-        pair_of_channels(g, channel + o, w, out + o, o + 1 < g->share);
+    int8_t *out = g->out;
+    g->out += count * g->step;
+    const nc_op *op = g->op;
+    const int32_t channels = op->out_c, zero = op->zero_out;
+    const int32_t first = nc_min(1, count - 1) * g->step, second = nc_min(2, count - 1) * g->step;
+    const int32_t third = (count - 1) * g->step;
+    const int32_t *scale = op->scales + channel, *const end = scale + g->share;
+    const int8_t *rights = (const int8_t *)(op->scales + 2 * channels) + channel;
+    for (; scale != end; w += 2 * g->size) {
+        int32_t sums[8], *from = sums;
+        products(g, w, scale, sums);
+        do {
+            int32_t right = *rights++;
+            if (right < 1) {
+                for (int32_t k = 0; k < 4; k++)
+                    from[k] = nc_raised(from[k], 1 - right);
+                right = 1;
+            }
+            const nc_factor factor = nc_factor_of(scale[channels], right);
+            out[third] = (int8_t)nc_saturated(nc_rescale(from[3], &factor) + zero);
+            out[second] = (int8_t)nc_saturated(nc_rescale(from[2], &factor) + zero);
+            out[first] = (int8_t)nc_saturated(nc_rescale(from[1], &factor) + zero);
+            out[0] = (int8_t)nc_saturated(nc_rescale(from[0], &factor) + zero);
+            from += 4, scale++, out++;
+        } while (from != sums + 8 && scale != end);
+    }
 }
 #endif
 
@@ -290,13 +289,12 @@ NC_SHARED void nc_conv(const nc_op *op, int8_t *arena)
     const int32_t first_row = way > 0 ? 0 : op->out_h - 1, first_column = way > 0 ? 0 : op->out_w - 1;
     const int8_t *weights = op->with.weights;
     group g;
-    g.op = op, g.x = arena + op->x, g.lanes = (lane *)(void *)(arena + op->scratch), g.zero = op->zero_out;
-    g.biases = op->scales, g.multipliers = g.biases + channels, g.rights = (const int8_t *)(g.multipliers + channels);
+    g.op = op, g.x = arena + op->x, g.lanes = (lane *)(void *)(arena + op->scratch);
     g.depth = (int32_t)((uint32_t)op->in_c / op->groups), g.share = (int32_t)((uint32_t)channels / op->groups);
     g.size = (op->kernel_h * op->kernel_w * g.depth + 3) & ~3;
     g.step = way * channels;
     for (int32_t channel = 0; channel < channels; channel += g.share) {
-        int8_t *out = arena + op->out + channel + (first_row * op->out_w + first_column) * channels;
+        g.out = arena + op->out + channel + (first_row * op->out_w + first_column) * channels;
         int32_t count = 0, top = first_row * op->stride_h - op->pad_top;
         for (int32_t r = op->out_h; r > 0; r--, top += way * op->stride_h) {
             int32_t left = first_column * op->stride_w - op->pad_left;
@@ -304,8 +302,7 @@ NC_SHARED void nc_conv(const nc_op *op, int8_t *arena)
                 window(&g, top, left, start(g.lanes, count, g.size));
                 if (++count < PIXELS && r + c > 2)
                     continue;
-                pixels(&g, channel, weights, out, count);
-                out += count * g.step;
+                pixels(&g, channel, weights, count);
                 count = 0;
             }
         }

@@ -5,21 +5,17 @@ typedef struct {
     int32_t in, out, kernel, stride, pad, x_step, out_step;
 } side;
 
-static NC_NOINLINE void side_of(const nc_op *op, int rows, side *to)
+/* Whether the side along a row of the plane is the image's height; both sides. */
+static NC_NOINLINE void sides_of(const nc_op *op, side *along, side *across)
 {
     const int32_t channels = op->in_c;
-    to->in = op->in_w, to->out = op->out_w, to->kernel = op->kernel_w, to->stride = op->stride_w;
-    to->pad = op->pad_left, to->x_step = to->out_step = channels;
-    if (rows) {
-        to->in = op->in_h, to->out = op->out_h, to->kernel = op->kernel_h, to->stride = op->stride_h;
-        to->pad = op->pad_top, to->x_step = op->in_w * channels, to->out_step = op->out_w * channels;
-    }
-}
-
-/* Whether `along` is the image's height; see below. */
-static inline int is_turned(const nc_op *op)
-{
-    return op->out_w * ((op->out_h + 3) >> 2) < op->out_h * ((op->out_w + 3) >> 2);
+    side *rows = across, *columns = along;
+    if (op->out_w * ((op->out_h + 3) >> 2) < op->out_h * ((op->out_w + 3) >> 2))
+        rows = along, columns = across;
+    columns->in = op->in_w, columns->out = op->out_w, columns->kernel = op->kernel_w, columns->stride = op->stride_w;
+    columns->pad = op->pad_left, columns->x_step = columns->out_step = channels;
+    rows->in = op->in_h, rows->out = op->out_h, rows->kernel = op->kernel_h, rows->stride = op->stride_h;
+    rows->pad = op->pad_top, rows->x_step = op->in_w * channels, rows->out_step = op->out_w * channels;
 }
 
 #if defined(NC_VECTOR)
@@ -121,9 +117,8 @@ static NC_NOINLINE NC_OPTIMIZE("O2", "no-schedule-insns", "no-schedule-insns2") 
 NC_SHARED void nc_depthwise(const nc_op *op, int8_t *arena)
 {
     const int32_t channels = op->in_c;
-    const int turned = is_turned(op);
     filter f;
-    side_of(op, turned, &f.along), side_of(op, !turned, &f.across);
+    sides_of(op, &f.along, &f.across);
     f.op = op, f.taps = f.along.kernel * f.across.kernel;
     f.weights = arena + op->scratch, f.line = f.weights + ((f.taps + 15) & ~15);
     f.bytes = (((f.along.out + 3) & ~3) * f.along.stride - f.along.stride + f.along.kernel) * f.across.kernel;
@@ -182,17 +177,18 @@ typedef struct {
 #else
     int32_t places; /* of the first phase; the last ones have perhaps one less */
 #endif
-    int32_t bias, raise, zero, zero_out;
+    int8_t back;    /* strips go from the last one to the first */
+    int8_t again;   /* the plane has its borders */
+    int16_t zero;
+    int32_t bias, raise, zero_out;
     nc_factor factor;
 } filter;
 
-/* Rows of a plane from one place in it to another. */
-static NC_NOINLINE void move(const filter *f, int32_t from, int32_t to, int32_t rows)
+/* Pairs of cells of a plane from one place in it to another. */
+static NC_NOINLINE void move(two *put, const two *get, int32_t n)
 {
-    const two *get = (const two *)(const void *)(f->plane + from * f->row);
-    two *put = (two *)(void *)(f->plane + to * f->row);
-    int32_t step = 1, n = rows * (f->row >> 1);
-    if (to > from) {
+    int32_t step = 1;
+    if (put > get) {
         get += n - 1, put += n - 1;
         step = -1;
     }
@@ -202,7 +198,7 @@ static NC_NOINLINE void move(const filter *f, int32_t from, int32_t to, int32_t 
 
 /* What a strip reads of a channel, `rows` from the one at `top` on; outside of the input stands its zero point, unless
  * it does so from the channel before. */
-static NC_NOINLINE void lay_out(const filter *f, cell *to, const int8_t *x, int32_t top, int32_t rows, int again)
+static NC_NOINLINE void lay_out(const filter *f, cell *to, const int8_t *x, int32_t top, int32_t rows)
 {
     const int32_t stride = f->along.stride, x_step = f->along.x_step;
     x += top * f->across.x_step;
@@ -210,7 +206,7 @@ static NC_NOINLINE void lay_out(const filter *f, cell *to, const int8_t *x, int3
         for (int32_t phase = 0; phase < f->phases; phase++) {
             cell *put = to;
             to += f->width;
-            if (!again)
+            if (!f->again)
                 for (cell *clear = put; clear < to; clear++)
                     *clear = (cell)f->zero;
             if ((uint32_t)top >= (uint32_t)f->across.in)
@@ -219,15 +215,12 @@ static NC_NOINLINE void lay_out(const filter *f, cell *to, const int8_t *x, int3
             for (; place < 0; place += stride)
                 put++;
             const int8_t *from = x + place * x_step;
-            int32_t n = f->along.in - place;
-            if (stride > 1)
-                n = n <= 0 ? 0 : (int32_t)((uint32_t)(n + stride - 1) / (uint32_t)stride);
-            n = nc_min(n, (int32_t)(to - put));
-            if (n > 0)
+            const int8_t *const end = from + nc_min(f->along.in - place, (int32_t)(to - put) * stride) * x_step;
+            if (from < end)
                 do {
                     *put++ = *from;
                     from += stride * x_step;
-                } while (--n);
+                } while (from < end);
         }
 }
 
@@ -265,10 +258,11 @@ static NC_INLINE void places(
 }
 #endif
 
-/* `lines` of outputs, the windows of the first of which begin at x. */
+/* `lines` of outputs, the windows of the first of which begin where the plane does. */
 static NC_NOINLINE NC_OPTIMIZE("O2", "no-schedule-insns", "no-schedule-insns2") void slide(
-    const filter *f, const cell *x, int8_t *out, int32_t lines)
+    const filter *f, int8_t *out, int32_t lines)
 {
+    const cell *x = f->plane;
     for (; lines > 0; lines--, x += f->across.stride * f->row, out += f->across.out_step) {
         int8_t *to = out;
         const cell *window = x;
@@ -311,8 +305,8 @@ static NC_NOINLINE NC_OPTIMIZE("O2", "no-schedule-insns", "no-schedule-insns2") 
                 a = nc_raised(a, raise), b = nc_raised(b, raise);
                 c = nc_raised(c, raise), d = nc_raised(d, raise);
             }
-            a = nc_saturated(nc_rescale(a, factor) + zero), b = nc_saturated(nc_rescale(b, factor) + zero);
-            c = nc_saturated(nc_rescale(c, factor) + zero), d = nc_saturated(nc_rescale(d, factor) + zero);
+            a = nc_saturated(nc_rescale(a, &factor) + zero), b = nc_saturated(nc_rescale(b, &factor) + zero);
+            c = nc_saturated(nc_rescale(c, &factor) + zero), d = nc_saturated(nc_rescale(d, &factor) + zero);
             window += 4;
             left -= 4;
             if (left < 0) {
@@ -331,20 +325,43 @@ static NC_NOINLINE NC_OPTIMIZE("O2", "no-schedule-insns", "no-schedule-insns2") 
     }
 }
 
+/* A channel, strip by strip. */
+static NC_NOINLINE void strips(const filter *f, const int8_t *x, int8_t *out)
+{
+    const int32_t kept = f->across.kernel - f->across.stride; /* rows of a strip that the next one reads, too */
+    for (int32_t done = 0; done < f->across.out; done += STRIP) {
+        const int32_t left = f->across.out - done, lines = nc_min(STRIP, left);
+        const int32_t line = f->back ? left - lines : done, pairs = f->row >> 1;
+        int32_t top = line * f->across.stride - f->across.pad, rows = (lines - 1) * f->across.stride + f->across.kernel;
+        cell *to = f->plane;
+        if (done > 0 && kept > 0) {
+            two *first = (two *)(void *)to, *second = first + f->across.stride * pairs * (f->back ? lines : STRIP);
+            rows -= kept;
+            if (f->back)
+                move(second, first, kept * pairs);
+            else {
+                move(first, second, kept * pairs);
+                to += kept * f->row, top += kept;
+            }
+        }
+        lay_out(f, to, x, top, rows);
+        slide(f, out + line * f->across.out_step, lines);
+    }
+}
+
 NC_SHARED void nc_depthwise(const nc_op *op, int8_t *arena)
 {
-    const int32_t channels = op->in_c, way = nc_way(op);
-    const int turned = is_turned(op);
+    const int32_t channels = op->in_c;
     filter *const f = (filter *)(void *)(arena + op->scratch);
-    side_of(op, turned, &f->along), side_of(op, !turned, &f->across);
+    sides_of(op, &f->along, &f->across);
+    f->back = op->out > op->x, f->again = 0;
     f->zero = op->zero, f->zero_out = op->zero_out;
     f->phases = nc_min(f->along.stride, f->along.kernel);
     const int32_t places = (int32_t)((uint32_t)(f->along.kernel + f->along.stride - 1) / (uint32_t)f->along.stride);
-    f->words = ((places + 2) / 2 + 1) & ~1;
+    f->words = (((places + 2) >> 1) + 1) & ~1;
     f->width = 2 * (f->words - 1) + ((f->along.out + 3) & ~3);
     f->row = f->phases * f->width;
     f->plane = (cell *)(void *)((int8_t *)f + FILTER);
-    const int32_t kept = f->across.kernel - f->across.stride; /* rows of a strip that the next one reads, too */
     const int8_t *weights = op->with.weights;
 #if defined(__ARM_FEATURE_SIMD32)
     weight *const own = (weight *)(void *)f->plane;
@@ -354,32 +371,19 @@ NC_SHARED void nc_depthwise(const nc_op *op, int8_t *arena)
 #else
     f->places = places;
 #endif
-    const int32_t *multipliers = op->scales + channels;
+    const int32_t *scale = op->scales;
+    const int8_t *rights = (const int8_t *)(scale + 2 * channels);
     for (int32_t channel = 0; channel < channels; channel++, weights += f->along.kernel * f->across.kernel) {
 #if defined(__ARM_FEATURE_SIMD32)
         unpack(f, weights, own);
 #else
         f->weights = weights;
 #endif
-        const int32_t right = ((const int8_t *)(multipliers + channels))[channel];
-        f->bias = op->scales[channel], f->raise = nc_max(0, 1 - right);
-        f->factor = nc_factor_of(multipliers[channel], right + f->raise);
-        for (int32_t done = 0; done < f->across.out; done += STRIP) {
-            const int32_t lines = nc_min(STRIP, f->across.out - done);
-            const int32_t line = way > 0 ? done : f->across.out - done - lines;
-            int32_t top = line * f->across.stride - f->across.pad, rows = (lines - 1) * f->across.stride + f->across.kernel;
-            cell *to = f->plane;
-            if (done > 0 && kept > 0) {
-                rows -= kept;
-                if (way > 0) {
-                    move(f, STRIP * f->across.stride, 0, kept);
-                    to += kept * f->row, top += kept;
-                } else
-                    move(f, 0, rows, kept);
-            }
-            lay_out(f, to, arena + op->x + channel, top, rows, channel > 0 && f->across.out <= STRIP);
-            slide(f, f->plane, arena + op->out + channel + line * f->across.out_step, lines);
-        }
+        const int32_t right = rights[channel];
+        f->bias = scale[channel], f->raise = nc_max(0, 1 - right);
+        f->factor = nc_factor_of(scale[channels + channel], right + f->raise);
+        strips(f, arena + op->x + channel, arena + op->out + channel);
+        f->again = f->across.out <= STRIP;
     }
     nc_clamp(op, arena);
 }

@@ -18,34 +18,31 @@ NC_SHARED void nc_global_avg_pool(const nc_op *op, int8_t *arena)
     nc_clamp(op, arena);
 }
 #else
-/* Four channels at a time, where there are so many; the last four may have been computed in part before. */
+/* Four channels at a time, the last four of which may have been computed in part before; fewer channels one by one. */
 NC_SHARED void nc_global_avg_pool(const nc_op *op, int8_t *arena)
 {
-    const int32_t pixels = (int32_t)op->in_h * op->in_w, channels = op->in_c, count = nc_min(4, channels);
-    const int32_t start = -pixels * op->zero;
+    const int32_t pixels = (int32_t)op->in_h * op->in_w, channels = op->in_c, count = channels < 4 ? 1 : 4;
     const nc_factor factor = nc_factor_at(op, 0, 1);
-    int8_t *out = arena + op->out;
-    for (int32_t o = 0; o < channels; o += 4) {
+    for (int32_t o = 0; o < channels; o += count) {
         o = nc_min(o, channels - count);
         const int8_t *x = arena + op->x + o;
-        int32_t sums[4] = {start, start, start, start}, left = pixels;
+        int8_t *out = arena + op->out + o;
+        int32_t sums[4], left = pixels;
+        sums[0] = sums[1] = sums[2] = sums[3] = -pixels * op->zero;
+        do {
 #if defined(__ARM_FEATURE_SIMD32)
-        if (count == 4) {
-            int32_t a = start, b = start, c = start, d = start;
-            do {
-                const uint32_t four = nc_word(x);
-                a = nc_byte_plus(a, four, 0), b = nc_byte_plus(b, four, 8);
-                c = nc_byte_plus(c, four, 16), d = nc_byte_plus(d, four, 24);
-                x += channels;
-            } while (--left);
-            sums[0] = a, sums[1] = b, sums[2] = c, sums[3] = d;
-        }
-#endif
-        for (; left > 0; left--, x += channels)
+            /* Of one channel the other three sums are never read. */
+            const uint32_t four = count > 1 ? nc_word(x) : (uint8_t)*x;
+            sums[0] = nc_byte_plus(sums[0], four, 0), sums[1] = nc_byte_plus(sums[1], four, 8);
+            sums[2] = nc_byte_plus(sums[2], four, 16), sums[3] = nc_byte_plus(sums[3], four, 24);
+#else
             for (int32_t k = 0; k < count; k++)
                 sums[k] += x[k];
+#endif
+            x += channels;
+        } while (--left);
         for (int32_t k = 0; k < count; k++)
-            out[o + k] = (int8_t)nc_saturated(nc_rescale(nc_raised(sums[k], op->raise), factor) + op->zero_out);
+            out[k] = (int8_t)nc_saturated(nc_rescale(nc_raised(sums[k], op->raise), &factor) + op->zero_out);
     }
     nc_clamp(op, arena);
 }

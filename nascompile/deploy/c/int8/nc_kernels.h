@@ -130,17 +130,26 @@ static inline nc_factors nc_factors_by(int32_t raise, int32_t multiplier, int32_
 #define NC_REGISTERS
 #endif
 
+/* A core whose products have no more than 32 bits. */
+#if defined(__thumb__) && !defined(__thumb2__) && !defined(NC_HALVES)
+#define NC_HALVES
+#endif
+
 /* round(v * factor), halves upwards: what the lower 32 bits hold cannot change it. */
-static inline int32_t nc_rescale(int32_t v, nc_factor by)
+#if defined(NC_HALVES)
+int32_t nc_rescale(int32_t v, const nc_factor *by);
+#else
+static inline int32_t nc_rescale(int32_t v, const nc_factor *by)
 {
 #if defined(__ARM_FEATURE_SIMD32) && defined(__arm__)
     int32_t high;
-    __asm__("smmla %0, %1, %2, %3" : "=r"(high) : "r"(v), "r"(by.multiplier), "r"(by.half));
-    return high >> by.right;
+    __asm__("smmla %0, %1, %2, %3" : "=r"(high) : "r"(v), "r"(by->multiplier), "r"(by->half));
+    return high >> by->right;
 #else
-    return ((int32_t)((int64_t)v * by.multiplier >> 32) + by.half) >> by.right;
+    return ((int32_t)((int64_t)v * by->multiplier >> 32) + by->half) >> by->right;
 #endif
 }
+#endif
 
 /* The nearest number of int8. */
 static inline int32_t nc_saturated(int32_t v)
@@ -148,7 +157,7 @@ static inline int32_t nc_saturated(int32_t v)
 #if defined(__ARM_FEATURE_SIMD32)
     return __ssat(v, 8);
 #else
-    return nc_min(nc_max(v, INT8_MIN), INT8_MAX);
+    return (uint32_t)(v - INT8_MIN) > UINT8_MAX ? INT8_MAX ^ v >> 31 : v;
 #endif
 }
 

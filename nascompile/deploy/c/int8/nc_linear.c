@@ -35,11 +35,13 @@ NC_SHARED void nc_linear(const nc_op *op, int8_t *arena)
     nc_clamp(op, arena);
 }
 #else
+/* An output of a sum without its bias. */
 static NC_NOINLINE void stored(const nc_op *op, int8_t *arena, int32_t channel, int32_t sum)
 {
-    const int32_t *multiplier = op->scales + op->out_c + channel;
-    const int32_t shift = ((const int8_t *)(op->scales + 2 * op->out_c))[channel], right = nc_max(1, shift);
-    sum = nc_rescale(nc_raised(sum, right - shift), nc_factor_of(*multiplier, right)) + op->zero_out;
+    const int32_t *scale = op->scales + channel, channels = op->out_c;
+    const int32_t shift = ((const int8_t *)(op->scales + 2 * channels))[channel], right = nc_max(1, shift);
+    const nc_factor factor = nc_factor_of(scale[channels], right);
+    sum = nc_rescale(nc_raised(sum + scale[0], right - shift), &factor) + op->zero_out;
     arena[op->out + (uint32_t)channel] = (int8_t)nc_saturated(sum);
 }
 
@@ -63,8 +65,8 @@ static NC_NOINLINE uint64_t products(const int8_t *x, const int8_t *end, const i
 #endif
 
 /* An output of all n inputs, a multiple of four; the rows of weights are as long, zero behind the last input. Two or four
- * at a time, the last one also in place of those that are left over. */
-NC_SHARED void nc_linear(const nc_op *op, int8_t *arena)
+ * at a time, the last one also in place of those that are left over. Not memset, which would take 160 bytes. */
+NC_SHARED NC_OPTIMIZE("no-tree-loop-distribute-patterns") void nc_linear(const nc_op *op, int8_t *arena)
 {
     const int32_t n = (op->in_h * op->in_w * op->in_c + 3) & ~3, last = op->out_c - 1;
     const int8_t *const x = arena + op->x;
@@ -73,17 +75,15 @@ NC_SHARED void nc_linear(const nc_op *op, int8_t *arena)
         const int32_t other = nc_min(o + 1, last);
         const int8_t *weights = op->with.weights;
         const uint64_t both = products(x, x + n, weights + o * n, weights + other * n);
-        stored(op, arena, o, op->scales[o] + (int32_t)(uint32_t)both);
-        stored(op, arena, other, op->scales[other] + (int32_t)(uint32_t)(both >> 32));
+        stored(op, arena, o, (int32_t)(uint32_t)both);
+        stored(op, arena, other, (int32_t)(uint32_t)(both >> 32));
     }
 #else
     for (int32_t o = 0; o <= last; o += 4) {
         const int8_t *w[4];
         int32_t sums[4];
-        for (int32_t k = 0; k < 4; k++) {
-            const int32_t c = nc_min(o + k, last);
-            w[k] = op->with.weights + c * n, sums[k] = op->scales[c];
-        }
+        for (int32_t k = 0; k < 4; k++)
+            w[k] = op->with.weights + nc_min(o + k, last) * n, sums[k] = 0;
         nc_four(sums, w[0], w[1], w[2], w[3], x, 1, n);
         for (int32_t k = 0; k < 4; k++)
             stored(op, arena, nc_min(o + k, last), sums[k]);

@@ -26,7 +26,7 @@ NC_SHARED void nc_mul(const nc_op *op, int8_t *arena)
         const int8_t *end = y + op->out_c;
         do {
             const int32_t product = (*gate++ - zero) * (*y++ - zero_other);
-            *out++ = (int8_t)nc_saturated(nc_rescale(nc_raised(product, raise), factor) + zero_out);
+            *out++ = (int8_t)nc_saturated(nc_rescale(nc_raised(product, raise), &factor) + zero_out);
         } while (y < end);
     }
 #endif

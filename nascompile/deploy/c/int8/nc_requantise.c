@@ -22,7 +22,7 @@ NC_SHARED void nc_requantise(const nc_op *op, int8_t *arena)
     for (uint32_t p = 0; p < pixels; p++) {
         const int8_t *end = x + op->in_c;
         do {
-            const int32_t v = nc_rescale(nc_raised(*x++ - zero, raise), factor) + zero_out;
+            const int32_t v = nc_rescale(nc_raised(*x++ - zero, raise), &factor) + zero_out;
             *out++ = (int8_t)nc_min(nc_max(v, low), high);
         } while (x < end);
         out += op->out_c - op->in_c;
