@@ -27,7 +27,7 @@ def deployment_data(made: Deployed, shown: Verified | None) -> dict[str, Any]:
         "target": made.target.name, "folder": str(made.folder), "prefix": made.naming.prefix,
         "kept": {"edited": made.kept.edited, "foreign": made.kept.foreign}, "predicted": made.predicted,
         "ram_plan": made.ram, "ram_plan_proven": made.plan.memory.proven,
-        "built_as": made.target.built_as, "ram_region": made.target.ram_region.name,
+        "built_as": made.target.built_as, "boot": made.target.boot, "ram_region": made.target.ram_region.name,
         "fits": not made.over, "over": made.over,
         "layers": [asdict(row) for row in made.layers],
     }  # fmt: skip

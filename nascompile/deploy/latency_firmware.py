@@ -151,7 +151,7 @@ def _frame(target: Target, core: Core) -> dict[str, str]:
         **{name: (here / "latency" / name).read_text() for name in ("latency.c", "operators.h", "board.h")},
         "semihosting.h": (here / "project" / "test" / "semihosting.h").read_text(),
         "startup.c": (here / "project" / "image" / core.tools.startup).read_text(),
-        "chip.ld": memory_layout(flash, ram),
+        "chip.ld": memory_layout(flash, ram, header=target.header),
         "emulator.ld": emulator_layout(core),
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -134,11 +135,16 @@ def write_project(
 
 def emulator_layout(core: Core) -> str:
     """A linker script for the machine that emulates a core."""
-    return memory_layout((core.flash, 2**22), (core.ram, 2**22), 4 * NascompileC.stack, core.vectors)
+    return memory_layout((core.flash, 2**22), (core.ram, 2**22), 4 * NascompileC.stack, vectors=core.vectors)
 
 
 def memory_layout(
-    flash: tuple[int, int], ram: tuple[int, int], stack: int = NascompileC.stack, vectors: int | None = None
+    flash: tuple[int, int],
+    ram: tuple[int, int],
+    stack: int = NascompileC.stack,
+    *,
+    vectors: int | None = None,
+    header: Sequence[int] = (),
 ) -> str:
     """A linker script.
 
@@ -147,6 +153,7 @@ def memory_layout(
         ram: address and bytes.
         stack: bytes that are kept free for it.
         vectors: address of the vector table; None for the beginning of `flash`.
+        header: words behind it.
 
     Example:
         >>> print(memory_layout((0x08000000, 2**20), (0x20000000, 2**18)).splitlines()[2].strip())
@@ -154,6 +161,8 @@ def memory_layout(
     """
     apart = "" if vectors is None else f"\n    VECTORS (r) : ORIGIN = 0x{vectors:08x}, LENGTH = 1024"
     table = "KEEP(*(.vectors))"
+    if header:
+        table += " . = ALIGN(4); " + " ".join(f"LONG(0x{word:08x})" for word in header)
     first = "" if vectors is None else f"    .vectors : {{ {table} }} > VECTORS\n"
     return f"""MEMORY
 {{
@@ -224,7 +233,7 @@ def _images(target: Target, core: Core | None, naming: Naming) -> dict[str, str]
         "chip.mk": rules,
         "image/startup.c": (here / "image" / core.tools.startup).read_text(),
         "image/main.c": (here / "image" / "main.c").read_text(),
-        "image/chip.ld": memory_layout(flash, ram),
+        "image/chip.ld": memory_layout(flash, ram, header=target.header),
         "image/emulator.ld": emulator_layout(core),
         **{f"test/{name}": (here / "test" / name).read_text() for name in ("check.c", "emulated.h", "semihosting.h")},
     }

@@ -78,6 +78,9 @@ _BOOT = """
 **The image does not start on this chip as it is:** the boot ROM wants {boot}.
 Its sizes are real; to run the network, take the library into a project of that kit.
 """
+_HEADER = """
+The image has the header by which the chip's boot ROM knows a program (`image/chip.ld`). It was never run on a board.
+"""
 _FEATURES = {"mfcc": "MFCCs", "log-mel": "log-mel energies"}
 _RANDOM = " **Its weights are random**: its sizes and its speed are real, its answers are not."
 _NO_BUILD = "There is no tool chain for {core} here: build it with the chip's own.\n"
@@ -154,7 +157,9 @@ def readme(made: Deployed) -> str:
         build=_BUILD.format(
             core=core.name,
             packages=core.tools.packages,
-            boot=_another(target) + (_BOOT.format(boot=target.boot) if target.boot else ""),
+            boot=_another(target)
+            + (_BOOT.format(boot=target.boot) if target.boot else "")
+            + (_HEADER if target.header else ""),
         )
         if core
         else _NO_BUILD.format(core=target.core),

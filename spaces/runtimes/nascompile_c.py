@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -87,7 +87,7 @@ class NascompileC(Runtime):
             known = ", ".join(sorted({f"{r.core} in {r.dtype}" for r in _measured()}))
             message = f"the runtime `{cls.name}` was not measured on a {target.core} in {dtype}"
             raise RuntimeProfileError.of("not-measured", message, f"it was on: {known}; or take --runtime ebs")
-        return result
+        return replace(result, base=result.base + 4 * len(target.header))
 
     @classmethod
     def unmeasured(cls, core: str, dtype: str) -> NascompileC:

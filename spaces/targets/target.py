@@ -54,7 +54,8 @@ class Target:
         boards: names of boards.
         source: the document behind the figures.
         runtime: code bytes per operator kind, 0 where not given.
-        boot: what its boot ROM wants before a program, besides the vector table; empty where nothing.
+        boot: what its boot ROM wants before a program, besides the vector table and `header`; empty where nothing.
+        header: words behind the vector table, by which its boot ROM knows a program.
 
     Example:
         >>> sram, ccm = Region("SRAM", "ram", 131_072, True), Region("CCM", "ram", 65_536, True)
@@ -73,6 +74,7 @@ class Target:
     source: str = ""
     runtime: Mapping[str, int] = field(default_factory=dict, hash=False)
     boot: str = ""
+    header: tuple[int, ...] = ()
 
     @property
     def ram_region(self) -> Region:

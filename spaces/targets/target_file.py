@@ -10,7 +10,7 @@ a user's own file (one entry):
                                        # in place of a size where there is none but the board's, which --rom gives
     ram: {SRAM: 256 KiB, CCM: 64 KiB}  # or one size
     activations: SRAM                  # the regions that may hold activations; all of `ram` when left out
-    title: ...                         # optional, as are parts, boards, source, runtime, boot
+    title: ...                         # optional, as are parts, boards, source, runtime, boot, header
     runtime: {conv: 1200 B}            # code bytes per operator kind, the cs_t of EBS Eq. 3
 """
 
@@ -72,6 +72,14 @@ def _word(value: Any, info: ValidationInfo) -> str:
     raise Mistake("wrong-type", f"`{KEY}` must be texts, not {show(value)}", hint)
 
 
+def _header_word(value: Any) -> int:
+    if isinstance(value, str) and _ADDRESS.fullmatch(value):
+        return int(value, 16)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**32:
+        return value
+    raise Mistake("wrong-value", f"{show(value)} is no word of 32 bits", "write hexadecimal digits, such as 0x1ff")
+
+
 def _code_bytes(value: Any) -> int:
     # An operator without code of its own is worth saying, and the only size that may be 0.
     return 0 if value == 0 and value is not False else quantity(parse_bytes, value)
@@ -95,6 +103,12 @@ _Words = Annotated[
     tuple[Annotated[str, BeforeValidator(_word)], ...],
     BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else (value,)),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+_HeaderWord = Annotated[int, BeforeValidator(_header_word)]
+_Header = Annotated[
+    tuple[_HeaderWord, ...],
+    BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else (value,)),
+    WithJsonSchema({"type": "array", "items": {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string"}]}}),
 ]
 _Code = Annotated[int, BeforeValidator(_code_bytes), WithJsonSchema(_SIZE)]
 
@@ -128,7 +142,12 @@ class TargetKeys(Keys):
     boot: Text = Field(
         default_factory=str,
         examples=["a second stage with a checksum"],
-        description="what the boot ROM wants before a program, besides the vector table",
+        description="what the boot ROM wants before a program, besides the vector table and `header`",
+    )
+    header: _Header = Field(
+        default_factory=tuple,
+        examples=[["0xffffded3", "0x10210142", "0x1ff", "0x0", "0xab123579"]],
+        description="words that an image has behind its vector table, where the boot ROM looks for them",
     )
 
     @classmethod
@@ -160,7 +179,7 @@ class TargetKeys(Keys):
             title=self.title or self.name,
             clock_hz=self.clock,
             regions=(*flash, *ram),
-            **self.model_dump(include={"name", "core", "parts", "boards", "source", "runtime", "boot"}),
+            **self.model_dump(include={"name", "core", "parts", "boards", "source", "runtime", "boot", "header"}),
         )
 
 

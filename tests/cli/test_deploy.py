@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import time
@@ -316,6 +317,19 @@ def test_a_chip_that_does_not_boot_the_image_as_it_is(run: Run) -> None:
     done = run("deploy", "mlp2", "32-16", "--mcu", "rp2040", "-o", "c")
     assert "the image does not start on this chip as it is: its boot ROM wants a second stage" in done.stdout
     assert "**The image does not start on this chip as it is:**" in (run.folder / "c/README.md").read_text()
+
+
+@needs_both
+def test_an_image_has_the_header_that_its_boot_rom_looks_for(run: Run) -> None:
+    done = run("deploy", "mlp2", "32-16", "--mcu", "pico2", "-o", "c", "--verify", "--json")
+    told = json.loads(done.stdout)
+    assert told["boot"] == ""
+    assert abs(told["predicted"]["rom"] - told["measured"]["rom"]) < 8
+    image = run.folder / "c/build/cortex-m33/image"
+    subprocess.run(["arm-none-eabi-objcopy", "-O", "binary", f"{image}.elf", f"{image}.bin"], check=True)
+    words = struct.unpack("<21I", image.with_suffix(".bin").read_bytes()[:84])
+    assert words[16:] == (0xFFFFDED3, 0x10210142, 0x1FF, 0, 0xAB123579)
+    assert "The image has the header" in (run.folder / "c/README.md").read_text()
 
 
 def test_a_chip_without_flash_is_asked_for_it(run: Run) -> None:
