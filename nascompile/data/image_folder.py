@@ -114,7 +114,7 @@ def decode_images(
 def _decoded(place: str, content: bytes, shape: tuple[int, ...]) -> tuple[NDArray[Any], Frame]:
     """One image [channels, height, width], and how it lay in its file."""
     try:
-        from PIL import Image, ImageOps
+        from PIL import Image, ImageOps, UnidentifiedImageError
     except ImportError as error:
         raise bad_data("images need Pillow", "`pip install pillow`", "no-pillow") from error
     channels, height, width = shape
@@ -128,7 +128,8 @@ def _decoded(place: str, content: bytes, shape: tuple[int, ...]) -> tuple[NDArra
                 image = image.resize((width, height), Image.Resampling.BILINEAR)
             pixels = np.asarray(image).reshape(height, width, -1)
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise bad_data(f"`{place}` is not an image that can be read: {error}", "replace or remove it") from error
+        why = "it begins as none of a known format" if isinstance(error, UnidentifiedImageError) else error
+        raise bad_data(f"`{place}` is not an image that can be read: {why}", "replace or remove it") from error
     return np.broadcast_to(np.moveaxis(pixels, -1, 0), shape), frame
 
 

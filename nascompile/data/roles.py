@@ -9,7 +9,7 @@ from nascompile.data.columns import FILE, Columns
 from nascompile.data.examples import bad_data
 from spaces.errors import did_you_mean
 
-__all__ = ["Roles", "label_column"]
+__all__ = ["Roles", "axes_of_a_sensor", "label_column"]
 
 #: What columns are called that nobody names; the first that is there, in any case.
 _LABELS = ("label", "labels", "class", "target", "activity", "category", "y")
@@ -61,10 +61,12 @@ class Roles:
         ]:
             if name and name not in names:
                 raise bad_data(f"`{place}` has no column `{name}` ({option})", did_you_mean(name, names), "no-column")
-        labels = wanted.label or tuple(filter(None, [label_column(names)]))
+        labels = wanted.label or (tuple(filter(None, [label_column(names)])) if labelled else ())
         if labelled and not labels:
             message = f"none of the columns of `{place}` is called {', '.join(_LABELS[:3])}: {_listed(names)}"
-            raise bad_data(message, "say which one has the labels: --label COLUMN", "no-column")
+            one = "columns are separated by , ; tab or |, and this is one column; or "
+            hint = f"{one * (len(names) == 1)}say which one has the labels: --label COLUMN"
+            raise bad_data(message, hint, "no-column")
         time, part = wanted.time or _called(names, _TIMES), _called(names, _PARTS)
         taken = {*labels, group, time, part}
         inputs = wanted.inputs or tuple(name for name in names if name not in taken)
@@ -81,6 +83,16 @@ def label_column(names: Sequence[str]) -> str | None:
         'Class'
     """
     return _called(names, _LABELS)
+
+
+def axes_of_a_sensor(names: Sequence[str]) -> bool:
+    """Whether `y` is beside an `x`: where folders or --columns say the rest, it is an input.
+
+    Example:
+        >>> [axes_of_a_sensor(names) for names in (["time", "X", "Y", "Z"], ["x", "y", "label"], ["x0", "y"])]
+        [True, False, False]
+    """
+    return (label_column(names) or "").lower() == "y" and _called(names, ("x",)) is not None
 
 
 def _called(names: Sequence[str], words: Sequence[str]) -> str | None:

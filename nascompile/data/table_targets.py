@@ -69,9 +69,19 @@ def table_targets(
     several = labels.shape[1] > 1
     if task == "regression" or several or _all_numbers(labels):
         y = np.array([[_number(w, where[i]) for w in row] for i, row in enumerate(labels.tolist())], np.float64)
+        if task is None and not several:
+            _check_whole(source, y[:, 0], names[0], where)
         learnt = read_targets(source, y if several else y[:, 0], len(y), task)
         return learnt.named(source, np.array(names, str)) if several or learnt.values is not None else learnt
     return read_targets(source, labels[:, 0], len(labels), task)
+
+
+def _check_whole(source: str, y: NDArray[np.float64], name: str, where: Sequence[str]) -> None:
+    """Raises where numbers that are no classes are to be some."""
+    if len(odd := np.flatnonzero(~np.isfinite(y) | (y != np.floor(y)))):
+        message = f"{where[odd[0]]} has {y[odd[0]]:g} in column `{name}`, by which `{source}` is to be told apart"
+        hint = "name the column of labels: --label COLUMN; numbers are predicted by --task regression"
+        raise bad_data(message, hint)
 
 
 def _all_numbers(labels: NDArray[np.str_]) -> bool:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nascompile.data.class_folders import class_folders, part_of
+from nascompile.data.class_folders import PARTS, class_folders, part_of
 from nascompile.data.columns import FILE
 from nascompile.data.digest import row_digests
 from nascompile.data.examples import Decoded, Examples, Wanted, bad_data
 from nascompile.data.file_tree import FileTree
-from nascompile.data.roles import Roles, label_column
+from nascompile.data.roles import Roles, axes_of_a_sensor, label_column
 from nascompile.data.series import series_input
 from nascompile.data.table_targets import RowFacts, row_facts, table_targets
 from nascompile.data.tables import TABLES, Table, read_table
@@ -74,7 +74,8 @@ def read_windows(tree: FileTree, names: Sequence[str], wanted: Wanted) -> Exampl
     """
     columns = wanted.columns
     tables = {name: read_table(name, tree.place(name), content) for name, content in tree.contents(sorted(names))}
-    labelled = bool(columns.label) or any(label_column(table.names) for table in tables.values())
+    own = any(label_column(t.names) and not (_in_classes(n) and axes_of_a_sensor(t.names)) for n, t in tables.items())
+    labelled = bool(columns.label) or own
     labels, parts = ({}, _file_parts(tables)) if labelled else _folders(tree, tables)
     roles = {name: Roles.of(t.place, t.names, columns, labelled) for name, t in tables.items()}
     inputs = next(iter(roles.values())).inputs
@@ -137,6 +138,11 @@ def _reader(
 
 
 # -- which tables ------------------------------------------------------------------------------------------------------
+
+
+def _in_classes(name: str) -> bool:
+    """Whether a file lies in a folder that is more than that of a part."""
+    return any(folder.lower() not in PARTS for folder in name.split("/")[:-1])
 
 
 def _folders(tree: FileTree, tables: Mapping[str, Table]) -> tuple[dict[str, str], dict[str, str]]:
@@ -278,5 +284,5 @@ def _check_classes(made: Sequence[_Windows], wanted: Wanted) -> None:
         message = (
             f"`{name}` has {rows[none[0]]} rows and no window: nowhere {window} in a row, of one label, without a gap"
         )
-        hint = "take a smaller --window, check --time and --group, or remove the class"
+        hint = "take a smaller --window, check --time, --group and --label, or remove the class"
         raise bad_data(message, hint, "few-examples")

@@ -26,6 +26,8 @@ Report = Callable[[str, int], None]
 
 #: Pairs that are counted together; of a node, so many are a block of its own.
 _BLOCK, _LARGE = 1 << 17, 1 << 12
+#: Rows of a step from the root that are made in any case.
+_FEW = 2_000_000
 #: Costs are looked up in a table of at most 2^this.
 _BITS = 20
 #: The largest number of which all below are exact in double precision; bits of parts of larger ones, of which 2^17
@@ -167,7 +169,10 @@ class _Halves:
 
 
 def _meet(walk: Walk, most: int, report: Report) -> _Halves:
-    """Walk from both ends, at each step from that where it makes fewer rows."""
+    """Walk on from the root while rows are few, then from both ends, at each step where it makes fewer rows.
+
+    Towards the end a set's nodes are many, each with a slack of its own, and what begins there is hardly ever the same.
+    """
     before, after = walk.start(), walk.end()
     low, high = 0, walk.length
     while low < high:
@@ -175,7 +180,7 @@ def _meet(walk: Walk, most: int, report: Report) -> _Halves:
         on, back = walk.rows_onward(before, low), walk.rows_back(after, high - 1)
         if min(on, back) > 4 * most:
             raise too_many(most)
-        if on <= back:
+        if on <= max(back, _FEW):
             before, low = walk.onward(before, low), low + 1
         else:
             after, high = walk.back(after, high - 1), high - 1

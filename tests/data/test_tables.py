@@ -327,3 +327,13 @@ def test_keywords_and_what_is_none(lists, tmp_path, write, as_wav, error):
     assert not pieces[0] & (pieces[1] | pieces[2])
     assert load_dataset(path, (1, 100), keywords=("yes", "no")).digests == data.digests
     assert_error(error, path, (1, 100), {}, "bad-option", "no class `yess` .*did you mean `yes`", keywords=("yess",))
+
+
+def test_axes_called_x_y_and_z(tmp_path, write, error):
+    rows = lambda: text([["x", "y", "z"], *RNG.normal(size=(32, 3)).round(3)])  # noqa: E731
+    path = write(tmp_path / "a", {f"{way}/{k}.csv": rows().encode() for way in ("up", "down") for k in range(8)})
+    data = load_dataset(path, (3, 8), columns=Columns(window=8, group="file"))
+    assert data.train.x.shape[1:] == (3, 8)
+    assert data.classes == ("down", "up")
+    (tmp_path / "one.csv").write_text(rows())
+    assert_error(error, tmp_path / "one.csv", (2,), {}, "bad-data", "line 2 of .* in column `y`, .*--label COLUMN")
