@@ -75,7 +75,7 @@ class Built:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", type=int, default=100)
-    parser.add_argument("--most", type=float, default=30.0, help="million multiply-accumulates to run (default 30)")
+    parser.add_argument("--most", type=float, default=100.0, help="million multiply-accumulates to run (default 100)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--types", default=",".join(CHIPS), help=f"data types (default {','.join(CHIPS)})")
     given = parser.parse_args()

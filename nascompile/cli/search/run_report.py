@@ -166,9 +166,11 @@ def _print_built(folder: RunFolder, outcome: Outcome) -> None:
             "not run" if row["instructions"] is None else f"{row['instructions']:,}",
             escape(str(folder.path / "deploy" / f"{row['number']:04d}")),
         )  # fmt: skip
-    out.print(
-        f"built for {folder.fs.program.target}; the C computes what the networks do, here and on an emulated core"
-    )
+    ran = any(row["instructions"] is not None for row in built)
+    where = f"here{' and on an emulated core' if ran else ''}"
+    out.print(f"built for {folder.fs.program.target}; the C computes what the networks do, {where}")
+    if any(row["instructions"] is None for row in built):
+        out.print("what was not run is too large for the emulator, or too slow; it was compared here")
     print_table(rows)
 
 
