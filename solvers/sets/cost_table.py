@@ -178,9 +178,10 @@ def _meet(walk: Walk, most: int, report: Report) -> _Halves:
     while low < high:
         report("telling costs apart", len(before.values) + len(after.values))
         on, back = walk.rows_onward(before, low), walk.rows_back(after, high - 1)
-        if min(on, back) > 4 * most:
+        ahead = on <= max(back, _FEW)
+        if (on if ahead else back) > 4 * most:
             raise too_many(most)
-        if on <= max(back, _FEW):
+        if ahead:
             before, low = walk.onward(before, low), low + 1
         else:
             after, high = walk.back(after, high - 1), high - 1
