@@ -4,10 +4,10 @@
     for candidate in sampler.ask(feasible_set, n=40):
         sampler.tell(candidate, {"accuracy": train(candidate)})
 
-A sampler proposes members of a feasible set only, none twice, and what it proposes follows from its parameters and from
-what it was asked and told so far, nothing else. Its state is therefore just that record: plain data that can be written
-as JSON, and from which another process goes on exactly where the first one stood. `samplers.testing` checks all of it,
-also for samplers of your own.
+A sampler proposes members of a feasible set only, no network twice (`spaces.program.network_keys`), and what it
+proposes follows from its parameters and from what it was asked and told so far, nothing else. Its state is therefore
+just that record: plain data that can be written as JSON, and from which another process goes on exactly where the first
+one stood. `samplers.testing` checks all of it, also for samplers of your own.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any
 
 from sortedcontainers import SortedList
@@ -26,6 +27,7 @@ from solvers.sets.ranking import shuffled
 from solvers.sets.relaxed_set import AnySet
 from spaces.errors import EngineError
 from spaces.program.candidate import Candidate
+from spaces.program.network_keys import Key, NetworkKeys
 
 __all__ = ["WORST", "Learner", "Run", "Sampler", "check_counts"]
 
@@ -44,15 +46,17 @@ class Run:
         fs: the set.
         seed: of the sampler.
         asked: rank -> the number of the ask that proposed it, 0 for the first; in that order.
-        taken: the ranks asked, ascending.
+        gone: the ranks asked, and those passed over because their network had been asked, in that order.
+        taken: the same, ascending.
         values: rank -> what was told of it.
-        events: every ask and tell in the order in which they came.
+        events: every ask and tell, and what was passed over, in the order in which they came.
         over: whether the last ask found nothing left.
     """
 
     fs: AnySet
     seed: int
     asked: dict[int, int] = field(default_factory=dict)
+    gone: list[int] = field(default_factory=list)
     taken: SortedList = field(default_factory=SortedList)
     values: dict[int, Mapping[str, float]] = field(default_factory=dict)
     events: list[list[Any]] = field(default_factory=list)
@@ -60,8 +64,8 @@ class Run:
 
     @property
     def left(self) -> int:
-        """How many members have not been asked yet; of a relaxed set, how many ranks, which is at least as many."""
-        return self.fs.outer.size - len(self.asked)
+        """How many members are not gone yet; of a relaxed set, how many ranks, which is at least as many."""
+        return self.fs.outer.size - len(self.gone)
 
     @property
     def told(self) -> list[tuple[int, Mapping[str, float]]]:
@@ -74,10 +78,33 @@ class Run:
     @property
     def source(self) -> random.Random:
         """Random numbers for the next proposal: they depend on the seed and on how many came before it only."""
-        return random.Random(f"{self.seed}/{len(self.asked)}")
+        return random.Random(f"{self.seed}/{len(self.gone)}")
+
+    @cached_property
+    def _keys(self) -> NetworkKeys:
+        return NetworkKeys(self.fs.program)
+
+    @cached_property
+    def _networks(self) -> set[Key]:
+        """The networks that have been asked."""
+        return set(self._keys.all(list(self.fs.outer.at(list(self.asked)))))
+
+    @cached_property
+    def _known(self) -> dict[int, Key]:
+        """The keys of members that were looked at."""
+        return {}
+
+    def is_new(self, rank: int) -> bool:
+        """Whether a member is not gone, and no member that was asked is the same network."""
+        return rank not in self.taken and self._key(rank) not in self._networks
+
+    def _key(self, rank: int) -> Key:
+        if rank not in self._known:
+            self._known[rank] = self._keys.of(self.fs.outer[rank])
+        return self._known[rank]
 
     def untaken(self, position: int) -> int:
-        """A rank that has not been asked yet, by its position among those, from 0 to below `left`.
+        """A rank that is not gone yet, by its position among those, from 0 to below `left`.
 
         Example:
             >>> from solvers.base import solve
@@ -95,7 +122,7 @@ class Run:
         return rank
 
     def draws(self, source: random.Random) -> Iterator[int]:
-        """The members that have not been asked yet, in random order, each drawn when it is taken.
+        """The members that are not gone yet, in random order, each drawn when it is taken.
 
         Raises:
             EngineError: of a relaxed set, whose outer set has too few members to find them.
@@ -104,9 +131,18 @@ class Run:
 
     def take(self, rank: int) -> None:
         """Note that a member has been asked."""
+        self._networks.add(self._key(rank))
         self.asked[rank] = len(self.asked)
+        self._go("ask", rank)
+
+    def skip(self, rank: int) -> None:
+        """Note that a member is not asked because it is the same network as one that was."""
+        self._go("skip", rank)
+
+    def _go(self, kind: str, rank: int) -> None:
+        self.gone.append(rank)
         self.taken.add(rank)
-        self.events.append(["ask", rank])
+        self.events.append([kind, rank])
 
 
 @dataclass
@@ -140,9 +176,10 @@ class Sampler(ABC):
 
     @abstractmethod
     def propose(self, run: Run) -> int | None:
-        """The rank of the next candidate: a member that has not been asked, or None where there is none left.
+        """The rank of the next candidate: a member that is not gone yet, or None where there is none left.
 
-        Of an exact set there is at least one.
+        Of an exact set there is at least one. Where it is the same network as one that was asked, it is passed over,
+        and this is called again; `run.is_new` tells beforehand.
         """
 
     def remark(self, fs: AnySet) -> str:
@@ -160,7 +197,7 @@ class Sampler(ABC):
         """Prepare for a set, before the first proposal or the restoring of a state."""
 
     def recall(self, run: Run, rank: int) -> None:  # noqa: B027 - most samplers are functions of the record
-        """Called for each ask of a state that is being restored, before it is noted.
+        """Called for each rank proposed in a state that is being restored, before it is noted.
 
         For samplers that carry something along which the record alone does not give.
         """
@@ -168,7 +205,7 @@ class Sampler(ABC):
     # -- asking and telling ----------------------------------------------------------------------------------------
 
     def ask(self, fs: AnySet, n: int = 1) -> Iterator[Candidate]:
-        """The next n candidates, each proposed when it is taken from the iterator; fewer where the set runs out.
+        """The next n candidates, each proposed when it is taken from the iterator; fewer where networks run out.
 
         Args:
             fs: the feasible set, the same at every call.
@@ -183,22 +220,30 @@ class Sampler(ABC):
         return self._asked(run, n)
 
     def _asked(self, run: Run, n: int) -> Iterator[Candidate]:
-        outer = run.fs.outer
         for _ in range(n):
-            rank = self.propose(run) if run.left else None
+            rank = self._next(run)
             run.over = rank is None
             if rank is None:
                 return
-            if not 0 <= rank < outer.size or rank in run.asked:
-                what = "repeats a candidate" if rank in run.asked else "leaves the set"
+            run.take(rank)
+            yield run.fs.outer[rank]
+
+    def _next(self, run: Run) -> int | None:
+        """The first proposal that is a network which has not been asked; those before it are passed over."""
+        outer = run.fs.outer
+        while run.left and (rank := self.propose(run)) is not None:
+            if not 0 <= rank < outer.size or rank in run.taken:
+                what = "repeats a candidate" if rank in run.taken else "leaves the set"
                 raise RuntimeError(f"{type(self).__name__} {what}: rank {rank} of {outer.size}")
             if not run.fs.holds([rank])[0]:
                 message = (
                     f"`{type(self).__name__}` takes the relaxed set for an exact one: `{outer[rank]}` does not fit"
                 )
                 raise EngineError.of("relaxed-set", message, "let it take members from `run.draws`, or another sampler")
-            run.take(rank)
-            yield outer[rank]
+            if run.is_new(rank):
+                return rank
+            run.skip(rank)
+        return None
 
     def _start(self, fs: AnySet) -> Run:
         run = self.run_
@@ -243,7 +288,7 @@ class Sampler(ABC):
 
     @property
     def exhausted(self) -> bool:
-        """Whether every member of the set has been asked; of a relaxed set, known only once an ask finds none."""
+        """Whether every network of the set has been asked, as far as is known: an ask may still find none new."""
         return self.run_ is not None and (self.run_.over or not self.run_.left)
 
     # -- state -----------------------------------------------------------------------------------------------------
@@ -299,9 +344,9 @@ class Sampler(ABC):
             return
         run = self._start(fs)
         for kind, rank, *values in state["events"]:
-            if kind == "ask":
+            if kind in ("ask", "skip"):
                 self.recall(run, rank)
-                run.take(rank)
+                (run.take if kind == "ask" else run.skip)(rank)
             else:
                 run.values[rank] = dict(values[0])
                 run.events.append([kind, rank, run.values[rank]])

@@ -6,7 +6,6 @@ import random
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -62,9 +61,9 @@ class EntropySampler(Sampler):
     Attributes:
         order_: the members by falling entropy.
         bounds_: position in `order_` of the first member of each cluster, then the number of members.
-        left_: members per cluster that had not been asked before the last proposal.
-        taken_: positions that had been asked before it, ascending.
-        followed_: how many members had been asked before it.
+        left_: members per cluster that were not gone before the last proposal.
+        taken_: positions that were gone before it, ascending.
+        followed_: how many members were gone before it.
 
     Example:
         >>> from solvers.base import solve
@@ -147,9 +146,9 @@ class EntropySampler(Sampler):
 
     def _follow(self, run: Run, order: EntropyOrder) -> None:
         """Take note of what has been asked since the last proposal."""
-        fresh = len(run.asked) - self.followed_
-        self.followed_ = len(run.asked)
-        for rank in islice(reversed(run.asked), fresh):
+        fresh = run.gone[self.followed_ :]
+        self.followed_ = len(run.gone)
+        for rank in fresh:
             position = order.position(rank)
             if position is not None:
                 self.taken_.add(position)

@@ -75,7 +75,7 @@ class EvolutionSampler(Learner):
                 child = next(_children(run, parent, source), None)
                 if child is not None:
                     return child
-        return next(run.draws(source), None)
+        return next(filter(run.is_new, run.draws(source)), None)
 
 
 def _children(run: Run, parent: int, source: random.Random) -> Iterator[int]:
@@ -86,7 +86,7 @@ def _children(run: Run, parent: int, source: random.Random) -> Iterator[int]:
     first = bool(others) and source.randrange(len(member.row) + 1) == 0
     if first:
         yield from _elsewhere(run, parent, others, source)
-    near = [rank for rank in neighbours(outer, parent) if rank not in run.asked]
+    near = [rank for rank in neighbours(outer, parent) if run.is_new(rank)]
     yield from run.fs.members(source.sample(near, len(near)))
     if not first:
         yield from _elsewhere(run, parent, others, source)
@@ -101,5 +101,5 @@ def _elsewhere(run: Run, parent: int, others: list[int], source: random.Random) 
         kin = counterparts(run.fs.outer, parent, variant)
         drawn = islice(map(kin.rank, shuffled(kin.size, source)), _TRIES)
         rank = next(run.fs.members(drawn), None)
-        if rank is not None and rank not in run.asked:
+        if rank is not None and run.is_new(rank):
             yield rank

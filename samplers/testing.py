@@ -26,10 +26,11 @@ from samplers.training_free import Means, Record, TrainingFreeSearch
 from solvers.base import solve
 from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import EngineError
-from spaces.language.reader import load_space
+from spaces.language.reader import load_space, read_space
 from spaces.program.candidate import Candidate
 from spaces.program.compile import compile_space
 from spaces.program.graph import Budgets
+from spaces.program.network_keys import NetworkKeys
 
 if TYPE_CHECKING:
     from samplers.proxies.data import Data
@@ -37,17 +38,30 @@ if TYPE_CHECKING:
 __all__ = ["SamplerConformance", "TrainingFreeConformance", "example_set"]
 
 
+#: Three blocks, each an identity or one of two convolutions.
+_EQUAL = "space: equal\ninput: {channels: 2, height: 4, width: 4}\ncells:\n" + "".join(
+    f"  c{k}:\n    nodes: 2\n    operators:\n      skip: identity\n      a: [{{conv: {{filters: channels}}}}]\n"
+    "      b: [{conv: {filters: channels, kernel: 1}}]\n"
+    for k in range(3)
+) + "network: [{cell: c0}, {cell: c1}, {cell: c2}, flatten]\n"  # fmt: skip
+
+
 @cache
 def example_set(name: str) -> FeasibleSet:
     """A feasible set to test samplers on.
 
     Args:
-        name: `small` (14 members), `medium` (64), `large` (dscnn with 16 layers, more than 10^13 members) or `empty`.
+        name: `small` (14 members), `medium` (64), `large` (dscnn with 16 layers, more than 10^13 members), `equal` (27
+            members that are 15 networks) or `empty`.
 
     Example:
-        >>> [len(example_set(name)) for name in ("empty", "small", "medium")], len(example_set("large")) > 10**13
-        ([0, 14, 64], True)
+        >>> [len(example_set(name)) for name in ("empty", "small", "medium", "equal")]
+        [0, 14, 64, 27]
+        >>> len(example_set("large")) > 10**13
+        True
     """
+    if name == "equal":
+        return solve(compile_space(read_space(_EQUAL)), "diagram")
     if name == "large":
         space = load_space("dscnn", ["network.2.repeat=14"])
         return solve(compile_space(space, Budgets(rom=3_000_000)), "diagram")
@@ -101,6 +115,16 @@ class SamplerConformance:
         assert sorted(self.drive(sampler, fs, len(fs) + 5)) == sorted(map(str, fs))
         assert sampler.exhausted
         assert list(sampler.ask(fs, 1)) == []
+
+    def test_proposes_no_network_twice(self) -> None:
+        """Identities at other places make candidates that differ, but no other networks."""
+        fs = example_set("equal")
+        keys = NetworkKeys(fs.program)
+        sampler = self.make(0)
+        lines = self.drive(sampler, fs, len(fs))
+        networks = [keys.of(fs[fs.index(line)]) for line in lines]
+        assert len(set(networks)) == len(networks) == len(set(keys.all(list(fs)))) == 15
+        assert sampler.exhausted
 
     def test_gives_nothing_of_an_empty_set(self) -> None:
         """An empty set is exhausted at once."""

@@ -53,7 +53,7 @@ def sample(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Choose candidates from a set: all of them fit, none comes twice, and one seed gives one sequence.
+    """Choose candidates from a set: all of them fit, no network comes twice, and one seed gives one sequence.
 
     Prints one candidate per line, as `nascompile check` takes it; with --json also its costs. Fewer come where the set
     has no more.
@@ -113,7 +113,9 @@ def _remark(fs: AnySet, name: str, sampler: Sampler, before: int, wanted: int) -
     asked = len(sampler.run_.asked) if sampler.run_ else 0
     if asked - before < wanted:
         earlier = f", {before:,} of them earlier" if before else ""
-        say(f"{asked - before:,} instead of {wanted:,}: all {asked:,} members have been given{earlier}")
+        equal = fs.between[1] - asked if fs.exact else 0
+        others = f"; {equal:,} more are the same networks" if equal else ""
+        say(f"{asked - before:,} instead of {wanted:,}: all {asked:,} members have been given{earlier}{others}")
     if remark := sampler.remark(fs):
         say(remark)
     if sampler.objectives:

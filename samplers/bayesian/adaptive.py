@@ -116,10 +116,10 @@ class AdaptiveSampler(Learner):
         best = float(scores.max())
         if self.columns_ is not None:
             value = self._acquisition(process, best, range(run.fs.outer.size))
-            value[list(run.asked)] = -np.inf
+            value[run.gone] = -np.inf
             value[~run.fs.holds(range(run.fs.outer.size))] = -np.inf
-            chosen = int(np.argmax(value))
-            return chosen if value[chosen] > -np.inf else None
+            order = np.argsort(-value, kind="stable")[: np.isfinite(value).sum()]
+            return next(filter(run.is_new, order.tolist()), None)
         leaders = [told[k][0] for k in np.argsort(-scores, kind="stable")[:_BEST]]
         return self._searched(run, process, best, leaders)
 
@@ -138,11 +138,11 @@ class AdaptiveSampler(Learner):
         fresh.update(rank for leader in leaders for rank in _around(run.fs, leader, source))
         known: dict[int, float] = {}
         for _ in range(1 + _CLIMBS):
-            ranks = sorted(fresh - known.keys() - run.asked.keys())
+            ranks = sorted(fresh - known.keys() - set(run.gone))
             known.update(zip(ranks, self._acquisition(process, best, ranks).tolist(), strict=True))
             tops = nlargest(_BEST, known, key=known.__getitem__)
             fresh = {rank for top in tops for rank in _near(run.fs, top)}
-        return max(known, key=known.__getitem__, default=None)
+        return next(filter(run.is_new, sorted(known, key=known.__getitem__, reverse=True)), None)
 
     def _drawn(self, run: Run, source: random.Random) -> set[int]:
         """Uniform draws from the members that have not been asked: from an exact set, with replacement."""

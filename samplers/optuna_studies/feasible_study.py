@@ -109,10 +109,10 @@ class _Nearest(BaseSampler):
         for _ in range(ATTEMPTS):
             proposed = self._proposed(study, trial)
             found = self._genes.member(proposed, source)
-            if found is not None and found[0] not in run.asked:
+            if found is not None and run.is_new(found[0]):
                 self.rank, values = found
                 return values
-        drawn = next(run.draws(source), None)
+        drawn = next(filter(run.is_new, run.draws(source)), None)
         if drawn is None:
             raise _NothingLeftError
         self.rank = drawn

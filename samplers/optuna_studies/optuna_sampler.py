@@ -37,7 +37,7 @@ class _Directed(Sampler):
 
 @dataclass
 class OptunaSampler(_Directed):
-    """Proposes what an Optuna sampler proposes, as the nearest member of the set, and each member once.
+    """Proposes what an Optuna sampler proposes, as the nearest member of the set, and each network once.
 
     Every decision is a parameter of Optuna's, an ordered one where its options are numbers, and so is the variant
     (`samplers.optuna_studies.genes`). A proposal outside the set becomes the member of the proposed variant that is

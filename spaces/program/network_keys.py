@@ -68,7 +68,7 @@ class NetworkKeys:
         ... '''
         >>> program = compile_space(read_space(text))
         >>> keys = NetworkKeys(program)
-        >>> a, b, c = (keys.of(parse_candidate(program, line)) for line in ("2, 1", "1, 2", "2, 2"))
+        >>> a, b, c = (keys.of(parse_candidate(program, line)) for line in ("2-1", "1-2", "2-2"))
         >>> a == b, a == c
         (True, False)
     """

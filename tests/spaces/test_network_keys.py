@@ -137,7 +137,7 @@ def test_one_key_is_one_function_of_as_many_weights(dead: str) -> None:
 
     The number of weights tells what ties cannot: whether two operators that read the same are one or two.
     """
-    program = compile_space(read_space(MIXED, [f"cells.cell.dead_edges={dead}"]))
+    program = compile_space(read_space(MIXED, overrides=[f"cells.cell.dead_edges={dead}"]))
     source, x = random.Random(7), torch.randn(1, 4, 6, 6, dtype=torch.float64)
     rows: set[tuple[int, tuple[int, ...]]] = set()
     for _ in range(2):
