@@ -63,7 +63,7 @@ def _op(
     low, high = _clamp(kernel.clamp, out)
     return QuantisedOp(
         kernel.kind, kernel.inputs, kernel.kernel, kernel.stride, kernel.pads, groups=kernel.groups, low=low, high=high,
-        part=kernel.part, **result,
+        part=kernel.part, followers=kernel.followers, **result,
     )  # fmt: skip
 
 

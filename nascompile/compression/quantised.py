@@ -96,7 +96,7 @@ class QuantisedNetwork:
             "line": self.line,
             "input_shape": self.input_shape,
             "tensors": [asdict(t) for t in self.tensors],
-            "ops": [{name: getattr(op, name) for name in plain if name != "part" or any(op.part)} for op in self.ops],
+            "ops": [{name: getattr(op, name) for name in plain if _is_said(op, name)} for op in self.ops],
         }
         write_tensors(path, arrays, about)
 
@@ -114,6 +114,11 @@ class QuantisedNetwork:
             for k, op in enumerate(about["ops"])
         )
         return cls(about["line"], tuple(about["input_shape"]), tensors, ops)
+
+
+def _is_said(op: QuantisedOp, name: str) -> bool:
+    """Whether a field is in the file: what few operators have only with those."""
+    return bool({"part": any(op.part), "followers": op.followers}.get(name, True))
 
 
 def _of(number: int, arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:

@@ -190,8 +190,8 @@ def source(plan: Plan, name: str, ends: Ends | None = None) -> str:
         parts.append(_SCRATCH.format(ram=plan.ram))
     rows = []
     for k, call in enumerate(plan.calls):
-        parts += _constants(plan.dtype, k, call)
-        rows.append(_row(plan.dtype, k, call, elsewhere=bool(plan.more)))
+        parts += _before(plan.dtype, k, call, elsewhere=bool(plan.more))
+        rows.append(_row(plan.dtype, k, call, elsewhere=bool(plan.more) and not call.parts))
     parts += [f"static const nc_op ops[{len(rows)}] NC_WEIGHTS = {{", *rows, "};", ""]
     parts.append(_RUN.format(input=plan.input_at, output=plan.output_at, calls=len(rows)))
     return "\n".join([*parts, *(definitions(plan, ends) if ends else [])])
@@ -201,7 +201,18 @@ def _shape(shape: Any) -> str:
     return f"{shape.height} x {shape.width} x {shape.channels}"
 
 
-def _constants(dtype: str, number: int, call: Call) -> list[str]:
+def _before(dtype: str, number: int, call: Call, *, elsewhere: bool = False) -> list[str]:
+    """What the row of a call points to: its constants, or its parts and theirs."""
+    if not call.parts:
+        return _constants(dtype, str(number), call)
+    lines, rows = [], []
+    for k, part in enumerate(call.parts):
+        lines += _constants(dtype, f"{number}_{k}", part)
+        rows.append(_row(dtype, f"{number}_{k}", part, elsewhere=elsewhere))
+    return [*lines, f"static const nc_op parts{number}[{len(rows)}] NC_WEIGHTS = {{", *rows, "};"]
+
+
+def _constants(dtype: str, number: str, call: Call) -> list[str]:
     lines = []
     if dtype == "float32":
         arrays = {"biases": call.words, "weights": call.weights}
@@ -225,7 +236,7 @@ def _array(opening: str, values: NDArray[Any], closing: str) -> list[str]:
     return [opening, *constants(values), closing]
 
 
-def _row(dtype: str, number: int, call: Call, *, elsewhere: bool = False) -> str:
+def _row(dtype: str, number: int | str, call: Call, *, elsewhere: bool = False) -> str:
     items = [f".run = nc_{call.kernel}"]
     if dtype == "float32":
         if call.weights is not None:
@@ -237,6 +248,8 @@ def _row(dtype: str, number: int, call: Call, *, elsewhere: bool = False) -> str
             items.append(f".with.weights = weights{number}")
         if call.other is not None:
             items.append(f".with.other = {call.other}")
+        if call.parts:
+            items.append(f".with.parts = parts{number}")
         if len(call.words):
             items.append(f".scales = scales{number}.words")
         if call.scratch[1]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,11 @@ from nascompile.deploy.float_network import FloatNetwork, FloatOp
 from nascompile.deploy.memory_plan import MemoryPlan, memory_plan
 from nascompile.operators import INTEGER_KERNELS, QuantisedOp, QuantisedTensor
 from nascompile.operators.fixed_point import behind_upper_half, multiplier_shift
-from spaces.operators import KERNELS, Kernel
+from spaces.operators import KERNELS, Kernel, KernelCall
 from spaces.operators.kernel import MOST, InstructionSet, c_call, c_kernel, scratch_bytes
 from spaces.operators.kernel import words as words_of
-from spaces.operators.memory import kernel_steps
+from spaces.operators.memory import kernel_steps, spans
+from spaces.operators.rows import BY_ROWS, CALL, Run
 from spaces.operators.sums import ADD
 from spaces.tensors import Shape
 
@@ -45,7 +46,8 @@ class Call:
         weights: as the kernel reads them, flat; the table of a look-up.
         words: 32-bit constants: biases, multipliers, in float32 the biases.
         bytes: 8-bit constants that follow.
-        operator: the position of the operator that it computes, all or a part of it.
+        operator: the position of the operator that it computes, all or a part of it; the last one of several.
+        parts: of a call that runs several operators row by row, a call for each.
     """
 
     kernel: str
@@ -58,6 +60,7 @@ class Call:
     words: NDArray[Any]
     bytes: NDArray[np.int8]
     operator: int = 0
+    parts: tuple[Call, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +97,11 @@ class Plan:
         """Bytes of all tensors: the `.bss` of the network."""
         return self.memory.size * (1 if self.dtype == "int8" else 4)
 
+    @property
+    def rows(self) -> tuple[Call, ...]:
+        """All rows of the table: the calls and their parts."""
+        return tuple(row for call in self.calls for row in (call, *call.parts))
+
 
 def planned(
     network: QuantisedNetwork | FloatNetwork, isa: InstructionSet = "simd", rooms: tuple[int, int] = (0, 0)
@@ -117,28 +125,34 @@ def planned(
     layouts = _layouts(shapes, network.ops)
     callers = [_Caller(network, layouts, k) for k in range(1, len(network.ops) + 1)]
     align, dtype = (4, "int8") if quantised else (1, "float32")
-    steps = kernel_steps([caller.kernel for caller in callers], layouts[0], dtype, isa, align=align)
+    chain = [caller.kernel for caller in callers]
+    steps = kernel_steps(chain, layouts[0], dtype, isa, align=align)
     width = 1 if quantised else 4
     sizes = [-(-elements // align) * align for elements in (layouts[0].size, *(-(-room // width) for room in rooms))]
     memory = memory_plan(sizes[0], steps, ends=(sizes[1], sizes[2]))
-    calls = [call for caller in callers for call in caller.calls(memory)]
+    calls, together = list[Call](), spans(chain, layouts[0], dtype, isa)
+    for span in together:
+        some = [callers[k] for k in span]
+        calls += [_by_rows(some, memory, isa)] if len(some) > 1 else some[0].calls(memory)
     scales = (network.tensors[0], network.tensors[-1]) if quantised else None
     offsets = memory.offsets
     return Plan(
         dtype, network.line, tuple(calls), memory, input=layouts[0], output=layouts[-1],
         input_at=offsets[0], output_at=offsets[-1], steps=scales,
-        more=_more([caller.kernel for caller in callers], layouts, dtype, isa),
+        more=_more([[chain[k] for k in span] for span in together], layouts, dtype, isa),
     )  # fmt: skip
 
 
-def _more(kernels: Sequence[Kernel], layouts: Sequence[Shape], dtype: str, isa: InstructionSet) -> int:
+def _more(together: Sequence[Sequence[Kernel]], layouts: Sequence[Shape], dtype: str, isa: InstructionSet) -> int:
     """See `Plan.more`."""
     if isa != "vector":
         return 0
     others: tuple[InstructionSet, ...] = ("plain", "simd")
     found = (
-        scratch_bytes(kernel, [layouts[k] for k in kernel.inputs], dtype, other)
-        for kernel in kernels
+        Run.of_kernels(kernels).part_scratch(other)
+        if len(kernels) > 1
+        else scratch_bytes(kernels[0], [layouts[k] for k in kernels[0].inputs], dtype, other)
+        for kernels in together
         for other in others
     )
     return words_of(max(found, default=0))
@@ -160,11 +174,13 @@ class _Caller:
     def __init__(self, network: QuantisedNetwork | FloatNetwork, layouts: Sequence[Shape], number: int) -> None:
         self.network, self.layouts, self.number = network, layouts, number
         self.op = op = network.ops[number - 1]
-        function, self.dtype = (op.function, "float32") if isinstance(op, FloatOp) else ("", "int8")
+        function, followers, self.dtype = (
+            (op.function, 0, "float32") if isinstance(op, FloatOp) else ("", op.followers, "int8")
+        )
         x, out = layouts[op.inputs[0]], layouts[number]
         self.kernel = Kernel(
             op.kind, op.inputs, x, out, kernel=op.kernel, stride=op.stride, pads=op.pads, groups=op.groups,
-            function=function, part=op.part,
+            function=function, part=op.part, followers=followers,
         )  # fmt: skip
         self.function = c_kernel(self.kernel, self.dtype)
 
@@ -174,7 +190,7 @@ class _Caller:
         if not self.function:
             return []
         if kind.weights:
-            return [self._weighted()]
+            return [self._weighted(c_call(self.function, self.kernel, self.dtype))]
         if kind.calls == "each":
             return self._each()
         if kind.table and isinstance(op, QuantisedOp):
@@ -182,6 +198,11 @@ class _Caller:
         if kind.calls == "both":
             return [self._both()]
         return [self._call(0, **({} if isinstance(op, FloatOp) else self._factors(range(len(op.multipliers)))))]
+
+    def part(self, memory: MemoryPlan, row: KernelCall) -> Call:
+        """The call of a convolution whose weights lie as that of one row reads them."""
+        self.memory = memory
+        return self._weighted(row)
 
     def _each(self) -> list[Call]:
         """A call for each operand, to its channels of the output."""
@@ -212,11 +233,11 @@ class _Caller:
             half, other=1 - half, words=np.concatenate(words).astype(np.int32), bytes=np.concatenate(bytes)
         )
 
-    def _weighted(self) -> Call:
+    def _weighted(self, call: KernelCall) -> Call:
         op, x = self.op, self.layouts[self.op.inputs[0]]
         layout = INTEGER_KERNELS[op.kind].layout
         assert layout is not None  # it has weights
-        weights = layout(np.asarray(op.weights), x, c_call(self.function, self.kernel, self.dtype))
+        weights = layout(np.asarray(op.weights), x, call)
         vector = isinstance(op, FloatOp) and self.kernel.record.whole
         return self._call(0, x=Shape(x.size) if vector else x, weights=weights, **self._sums())
 
@@ -278,7 +299,27 @@ class _Caller:
         )  # fmt: skip
 
 
+def _by_rows(callers: Sequence[_Caller], memory: MemoryPlan, isa: InstructionSet) -> Call:
+    """The call that runs several operators row by row."""
+    run = Run.of_kernels([caller.kernel for caller in callers])
+    scratch = memory.scratch[callers[-1].number - 1]
+    own = run.part_scratch(isa)
+    parts = [
+        replace(caller.part(memory, run.row(call)), scratch=(sum(scratch) - own, own))
+        for caller, call in zip(callers, run.parts, strict=True)
+    ]
+    places = [CALL] * (run.before is not None) + [run.handed] * (run.behind is not None)
+    between = [scratch[0] + place for place in places]
+    ends = zip([parts[0].x, *between], [*between, parts[-1].out], parts, strict=True)
+    parts = [replace(part, x=x, out=out) for x, out, part in ends]
+    middle, empty = parts[run.before is not None], np.zeros(0, np.int8)
+    return Call(
+        BY_ROWS, parts[0].x, parts[-1].out, None, scratch, fields=middle.fields | {"groups": run.call.groups},
+        weights=None, words=empty, bytes=empty, operator=parts[-1].operator, parts=tuple(parts),
+    )  # fmt: skip
+
+
 def constant_bytes(call: Call) -> int:
-    """Bytes of a call's constants in flash, each array rounded up to whole words."""
+    """Bytes of a call's own constants in flash, each array rounded up to whole words."""
     arrays = [call.words.nbytes + call.bytes.nbytes, 0 if call.weights is None else call.weights.nbytes]
     return sum(-(-n // 4) * 4 for n in arrays)

@@ -53,6 +53,8 @@ def arena_svg(found: Sequence[Stay], rows: Sequence[LayerRow], size: int, title:
         ]
     in_place = {row.number for row in rows if "in place" in row.note}
     for k, stay in enumerate(found):
+        if stay.begin == stay.end:
+            continue
         x, wide = _LEFT + stay.first * step, (stay.last - stay.first + 1) * step
         colour = _SCRATCH if stay.scratch else _COLOURS[k % len(_COLOURS)]
         dashes = ' stroke-dasharray="4 2" stroke-width="2"' if stay.first in in_place and not stay.scratch else ""

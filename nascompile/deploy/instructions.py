@@ -24,6 +24,7 @@ from nascompile.latency.fit import Fit, fit_profile
 from nascompile.latency.operators import called, read_operators
 from spaces.costs.latency import LatencyProfile
 from spaces.operators import KernelCall
+from spaces.operators.rows import Run
 from spaces.runtimes.nascompile_c import NascompileC
 from spaces.targets.target import Region, Target
 from spaces.tensors import Shape
@@ -32,7 +33,7 @@ __all__ = [
     "counted_operators",
     "cycle_profile",
     "instruction_profile",
-    "kernel_call",
+    "kernel_calls",
     "predicted_amount",
     "profile_name",
 ]
@@ -140,8 +141,8 @@ def cycle_profile(core: str, dtype: str, folder: Path, date: str) -> Fit | None:
     return _our_own(found, CORES[core])
 
 
-def kernel_call(call: Call) -> KernelCall:
-    """The loops of a call in a network's table depend on this part of it."""
+def _kernel_call(call: Call) -> KernelCall:
+    """The part of a call in a network's table that its loops depend on."""
     n = {name: int(call.fields[name]) for name in call.fields if name not in ("low", "high")}
     x, out = Shape(n["in_c"], n["in_h"], n["in_w"]), Shape(n["out_c"], n["out_h"], n["out_w"])
     if call.kernel == "linear":
@@ -151,6 +152,16 @@ def kernel_call(call: Call) -> KernelCall:
         (n["kernel_h"], n["kernel_w"]), (n["stride_h"], n["stride_w"]), pads=(n["pad_top"], n["pad_left"]),
         groups=n["groups"],
     )  # fmt: skip
+
+
+def kernel_calls(plan: Plan) -> list[tuple[int, KernelCall]]:
+    """All calls of a network, what runs row by row for each row, and the positions of their operators."""
+    result = list[tuple[int, KernelCall]]()
+    for call in plan.calls:
+        rows = Run.of([_kernel_call(part) for part in call.parts]).calls() if call.parts else [(_kernel_call(call),)]
+        for row, calls in zip((call, *call.parts), rows, strict=True):
+            result += [(row.operator, each) for each in calls]
+    return result
 
 
 def predicted_amount(plan: Plan, profile: LatencyProfile) -> int:
@@ -163,4 +174,4 @@ def predicted_amount(plan: Plan, profile: LatencyProfile) -> int:
     Returns:
         What `nc_run` takes with its input in place, in the profile's unit.
     """
-    return round(profile.network + sum(profile.call_amount(kernel_call(call)) for call in plan.calls))
+    return round(profile.network + sum(profile.call_amount(call) for _, call in kernel_calls(plan)))

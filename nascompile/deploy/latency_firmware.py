@@ -17,6 +17,7 @@ from nascompile.deploy.operator_shapes import drawn_calls, places, weight_count
 from nascompile.deploy.project import emulator_layout, kernel_sources, memory_layout, placed
 from nascompile.operators import TIMED
 from spaces.operators import C_FUNCTIONS, KernelCall
+from spaces.operators.rows import BY_ROWS
 from spaces.runtimes.nascompile_c import NascompileC
 from spaces.targets.target import Target
 
@@ -97,6 +98,10 @@ def _operators(calls: Sequence[KernelCall], dtype: str) -> str:
         lines += [f"static const int32_t sums[] = {{{', '.join(map(str, words))}}};", *_factor_arrays(calls)]
     else:
         lines += [f"static const float biases[{channels}] = {{1}};"]
+    if any(call.name == BY_ROWS for call in calls):
+        # What it takes to call them is timed apart from what they take.
+        lines += ["static void nothing(const nc_op *op, int8_t *arena) { (void)op, (void)arena; }",
+                  "static const nc_op parts[3] = {{.run = nothing}, {.run = nothing}, {.run = nothing}};"]  # fmt: skip
     rows = [f'    {{{{{_row(call, dtype, k, channels)}}}, "{call.name}"}},' for k, call in enumerate(calls)]
     return "\n".join(
         [*lines, "", f"const char nc_dtype[] = \"{dtype}\";", f"const uint32_t nc_row_count = {len(calls)};",
@@ -124,6 +129,8 @@ def _row(call: KernelCall, dtype: str, number: int, most: int) -> str:
     function = C_FUNCTIONS[call.name]
     if function.operands == 2:
         items.append(f"{'.with.other' if dtype == 'int8' else '.other'} = {other}")
+    elif call.name == BY_ROWS:
+        items.append(".with.parts = parts")
     elif function.weights or function.table:
         items.append(".with.weights = weights" if dtype == "int8" else ".weights = weights, .biases = biases")
     if dtype == "int8" and TIMED[call.name].factors(call):

@@ -9,7 +9,7 @@ from nascompile.compression.network_kernels import kernels
 from nascompile.compression.quantised import QuantisedNetwork
 from nascompile.deploy.calls import Plan, constant_bytes
 from nascompile.deploy.float_network import FloatNetwork
-from nascompile.deploy.instructions import kernel_call
+from nascompile.deploy.instructions import kernel_calls
 from spaces.costs.latency import LatencyProfile
 from spaces.operators import KERNELS
 from spaces.program.candidate import Candidate
@@ -69,7 +69,8 @@ class LayerRow:
 def stays(network: QuantisedNetwork | FloatNetwork, plan: Plan) -> list[Stay]:
     """Tensors of a network in its arena, number k that of the k-th operator, then what operators lay out.
 
-    A view has the place of its tensor, and both stay as long as either is read.
+    A view has the place of its tensor, and both stay as long as either is read. What is only there row by row has no
+    place of its own.
     """
     quantised = isinstance(network, QuantisedNetwork)
     shapes = [tensor.shape for tensor in network.tensors] if quantised else network.shapes
@@ -81,9 +82,14 @@ def stays(network: QuantisedNetwork | FloatNetwork, plan: Plan) -> list[Stay]:
     for k, op in enumerate(network.ops, 1):
         for source in op.inputs:
             last[root[source]] = max(last[root[source]], k)
+    runs = [(call.parts[0].operator + 1, call.operator + 1) for call in plan.calls if call.parts]
+    for first, end in runs:
+        (source,) = network.ops[first - 1].inputs
+        last[root[source]] = max(last[root[source]], end)
+    inside = {k for first, end in runs for k in range(first, end)}
     places = [width * offset for offset in plan.memory.offsets]
     result = [
-        Stay(k, max(k, last[root[k]]), place, place + -(-shape.size * width // align) * align)
+        Stay(k, max(k, last[root[k]]), place, place + -(-shape.size * width // align) * align * (k not in inside))
         for k, (place, shape) in enumerate(zip(places, shapes, strict=True))
     ]
     return result + [
@@ -125,21 +131,26 @@ def layer_rows(
     """
     found = stays(network, plan)
     shapes = [tensor.shape for tensor in network.tensors] if isinstance(network, QuantisedNetwork) else network.shapes
-    rows = []
+    rows, calls = [], kernel_calls(plan)
+    by_rows = {part.operator for call in plan.calls for part in call.parts}
     for k, (op, activation) in enumerate(zip(network.ops, activations, strict=True), 1):
-        calls = [call for call in plan.calls if call.operator == k - 1]
+        own = [row for row in plan.rows if row.operator == k - 1]
         view = KERNELS[op.kind].view
         notes = ["a view"] if view else []
         if not view and any(found[source].overlaps(found[k]) for source in op.inputs):
             notes.append("in place")
         if activation != "none" and op.kind != "requantise":
             notes.append(f"{activation} fused")
-        amount = None if profile is None else round(sum(profile.call_amount(kernel_call(call)) for call in calls))
+        if k - 1 in by_rows:
+            notes.append("by rows")
+        amount = None
+        if profile is not None:
+            amount = round(sum(profile.call_amount(call) for operator, call in calls if operator == k - 1))
         rows.append(
             LayerRow(
-                k, op.kind, ", ".join(dict.fromkeys(call.kernel for call in calls)), shapes[k], amount,
+                k, op.kind, ", ".join(dict.fromkeys(row.kernel for row in own)), shapes[k], amount,
                 ram=_covered(stay for stay in found if stay.first <= k <= stay.last),
-                constants=sum(map(constant_bytes, calls)), note=", ".join(notes),
+                constants=sum(map(constant_bytes, own)), note=", ".join(notes),
             )
         )  # fmt: skip
     return tuple(rows)

@@ -79,7 +79,7 @@ def kernel_files(plan: Plan) -> list[str]:
         ['conv', 'slide']
     """
     sources = kernel_sources(plan.dtype)
-    result = {call.kernel for call in plan.calls}
+    result = {row.kernel for row in plan.rows}
     for kernel in sorted(result):
         calls = re.findall(r"\bnc_(\w+)\(", sources[f"nc_{kernel}.c"])
         result |= {name for name in calls if f"nc_{name}.c" in sources}

@@ -50,8 +50,8 @@ def rom_of(plan: Plan, runtime: NascompileC) -> int:
 
     `NascompileC.layer` gives the same from the operators of a space, before there is a network.
     """
-    used = runtime.code_bytes(runtime.kernels({call.kernel for call in plan.calls}))
-    return runtime.base + used + sum(runtime.call + constant_bytes(call) for call in plan.calls)
+    used = runtime.code_bytes(runtime.kernels({row.kernel for row in plan.rows}))
+    return runtime.base + used + sum(runtime.call + constant_bytes(row) for row in plan.rows)
 
 
 def _four_layers(dtype: str) -> tuple[Plan, Vectors]:

@@ -71,6 +71,7 @@ class QuantisedOp:
         shifts: int8, as many.
         table: int8 [256].
         part: the channels that a split takes: the first, and the one behind the last.
+        followers: how many kernels behind it may run with it row by row.
     """
 
     kind: str
@@ -87,6 +88,7 @@ class QuantisedOp:
     shifts: NDArray[np.int8] = field(default_factory=_none8)
     table: NDArray[np.int8] = field(default_factory=_none8)
     part: Pair = (0, 0)
+    followers: int = 0
 
     def __post_init__(self) -> None:
         for name in ARRAYS:

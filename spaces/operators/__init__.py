@@ -16,7 +16,7 @@ __all__ = ["C_FUNCTIONS", "KERNELS", "KINDS", "LOOPS", "OPERATORS", "Kernel", "K
 #: (`nascompile.deploy.operator_shapes`): a new one goes to the end, so that what was measured stays the same.
 KINDS = (
     "convolution", "linear", "sums", "product", "clamp", "concat", "pooling", "flatten", "activations", "zeros",
-    "split", "shuffle",
+    "split", "shuffle", "rows",
 )  # fmt: skip
 for _kind in KINDS:
     import_module(f"{__name__}.{_kind}")

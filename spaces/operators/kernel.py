@@ -49,6 +49,7 @@ class Kernel:
         clamp: `none`, `relu` or `relu6`.
         function: of a look-up, the activation.
         operator: the position of the operator whose weights it has, or None.
+        followers: how many kernels behind it may run with it row by row, see `spaces.operators.rows`.
     """
 
     kind: str
@@ -63,6 +64,7 @@ class Kernel:
     function: str = ""
     operator: int | None = None
     part: Pair = (0, 0)
+    followers: int = 0
 
     @property
     def record(self) -> KernelKind:
@@ -119,6 +121,7 @@ class KernelCall(NamedTuple):
         stride: rows, columns.
         pads: above, left.
         groups: of a convolution or a channel shuffle.
+        times: how often it is called, in several places.
     """
 
     name: str
@@ -128,9 +131,10 @@ class KernelCall(NamedTuple):
     stride: Pair = (1, 1)
     pads: Pair = (0, 0)
     groups: int = 1
+    times: int = 1
 
     def loops(self, dtype: str, isa: InstructionSet = "simd") -> dict[str, int]:
-        """How often each loop of the call runs, in all.
+        """How often each loop of it runs, in all.
 
         Args:
             dtype: `int8` or `float32`.
@@ -144,7 +148,8 @@ class KernelCall(NamedTuple):
         """
         function = C_FUNCTIONS[self.name]
         vector = function.vector if (dtype, isa) == ("int8", "vector") else None
-        return vector.count(self) if vector else function.count(self, dtype)
+        counts = vector.count(self) if vector else function.count(self, dtype)
+        return counts if self.times == 1 else {loop: self.times * count for loop, count in counts.items()}
 
     def beyond(self) -> str:
         """Of its row the first number that C does not hold, in words; empty where it holds all.

@@ -2,22 +2,25 @@
 
 A tensor is needed from the step that makes it to the last one that reads it. Some write over what they read, and then
 tensors share a buffer: a view; a sum that overwrites an operand; a kernel whose output lies over its input, so that
-both begin, or both end, at the same place, whichever is larger.
+both begin, or both end, at the same place, whichever is larger. Kernels that run row by row (`spaces.operators.rows`)
+lay out nothing before the last of them does; they do so where that takes less.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spaces.lanes import Number, largest
-from spaces.operators.kernel import InstructionSet, Kernel, over_bytes, scratch_bytes
+from spaces.operators.kernel import InstructionSet, Kernel, over_bytes, scratch_bytes, words
+from spaces.operators.rows import Run
 from spaces.tensors import Shape
 
 if TYPE_CHECKING:
     from spaces.operators.base import Ops
 
-__all__ = ["Buffers", "Step", "buffers", "kernel_steps", "live_buffers", "needed", "peak_bytes"]
+__all__ = ["Buffers", "Step", "buffers", "kernel_steps", "live_buffers", "needed", "peak_bytes", "spans"]
 
 
 class Step(NamedTuple):
@@ -78,8 +81,22 @@ def kernel_steps(
         width: bytes of an element.
         align: every buffer takes a multiple of so many bytes.
     """
-    shapes, steps = [x, *(kernel.out for kernel in kernels)], list[Step]()
-    for kernel in kernels:
+    shapes = [x, *(kernel.out for kernel in kernels)]
+    return _steps(kernels, shapes, spans(kernels, x, dtype, isa), (dtype, isa), width=width, align=align)
+
+
+def _steps(
+    kernels: Sequence[Kernel], shapes: Sequence[Shape], spans: Sequence[range], core: tuple[str, InstructionSet],
+    width: int = 1, align: int = 4,
+) -> list[Step]:  # fmt: skip
+    """What kernels do to RAM, some of them together: `core` is the data type and the instruction set."""
+    steps, (dtype, isa) = list[Step](), core
+    for span in spans:
+        some = [kernels[k] for k in span]
+        if len(some) > 1:
+            steps += _row_steps(some, isa)
+            continue
+        (kernel,) = some
         inputs, kind = [shapes[k] for k in kernel.inputs], kernel.record
         over = over_bytes(kernel, inputs, dtype, isa)
         scratch = scratch_bytes(kernel, inputs, dtype, isa)
@@ -88,6 +105,67 @@ def kernel_steps(
             scratch=_rounded(scratch, align), over=None if over is None else _rounded(over, align),
         ))  # fmt: skip
     return steps
+
+
+def _row_steps(kernels: Sequence[Kernel], isa: InstructionSet) -> list[Step]:
+    """Row by row: until the last step their input is there, and nothing else."""
+    (x,), size = kernels[0].inputs, words(kernels[0].x.size)
+    return [
+        *(Step((x,), size, view=True) for _ in kernels[1:]),
+        Step((x,), words(kernels[-1].out.size), scratch=Run.of_kernels(kernels).scratch(isa)),
+    ]
+
+
+def spans(kernels: Sequence[Kernel], x: Shape, dtype: str, isa: InstructionSet) -> list[range]:
+    """Which kernels run one by one, and which together, row by row.
+
+    Of the ways to run what may run together that which takes the least RAM, by itself, with its input there in the end
+    if anything else reads that; of several the one with fewer rows, which takes fewer instructions.
+
+    Args:
+        kernels: one after another, of a layer or of a network.
+        x: shape of what the first of them reads.
+        dtype: `int8` or `float32`, in which none run together.
+        isa: instruction set of the core.
+
+    Returns:
+        Positions of kernels, in their order.
+
+    Example:
+        >>> from spaces.blocks.inverted_residual import inverted_residual
+        >>> from spaces.runtimes.kernels import layer_kernels
+        >>> x = Shape(16, 32, 32)
+        >>> found, _ = layer_kernels(inverted_residual(x, filters=16), x)
+        >>> spans(found, x, "int8", "simd"), spans(found, x, "float32", "simd")
+        ([range(0, 3), range(3, 4)], [range(0, 1), range(1, 2), range(2, 3), range(3, 4)])
+    """
+    found, k = list[range](), 0
+    while k < len(kernels):
+        behind = k + 1 + (kernels[k].followers if dtype == "int8" else 0)
+        if behind == k + 1:
+            found.append(range(k, behind))
+        else:
+            (source,) = kernels[k].inputs
+            kept = any(source in kernel.inputs for kernel in kernels[k + 1 :])
+            found += [range(k + way.start, k + way.stop) for way in _best(kernels[k:behind], isa, kept=kept)]
+        k = behind
+    return found
+
+
+def _best(kernels: Sequence[Kernel], isa: InstructionSet, *, kept: bool) -> list[range]:
+    """Of the ways to run a chain of kernels the one that takes the least."""
+    chain = [replace(kernel, inputs=(k,)) for k, kernel in enumerate(kernels)]
+    shapes, n = [chain[0].x, *(kernel.out for kernel in chain)], len(chain)
+    # In the end somebody reads the input once more.
+    end = [Step((0, n), 0)] * kept
+    alone = [range(k, k + 1) for k in range(n)]
+    together = [range(k, k + m) for m in range(2, n + 1) for k in range(n - m + 1)]
+    least, best = None, alone
+    for way in (alone, *([*alone[: run.start], run, *alone[run.stop :]] for run in together)):
+        peak = needed(words(shapes[0].size), [*_steps(chain, shapes, way, ("int8", isa)), *end], n)
+        if least is None or peak < least:
+            least, best = peak, way
+    return best
 
 
 def _rounded(size: Number, align: int) -> Number:

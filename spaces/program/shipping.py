@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from spaces.errors import TargetError
 from spaces.language.reader import read_space
 from spaces.language.space import Space
+from spaces.operators.kernel import instruction_set
 from spaces.program.candidate import Candidate
 from spaces.program.compile import compile_space
 from spaces.program.graph import Budgets, Program
@@ -154,7 +155,8 @@ class Shipping:
     def _instructions(self, there: Candidate) -> int | None:
         if (profile := self._profile) is None:
             return None
-        calls = (call for step in there.steps for call in layer_calls(step.ops, step.x.shape, self.dtype))
+        isa = instruction_set(profile.core)
+        calls = (call for step in there.steps for call in layer_calls(step.ops, step.x.shape, self.dtype, isa))
         return round(profile.network + sum(map(profile.call_amount, calls)))
 
 

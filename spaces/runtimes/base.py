@@ -29,6 +29,11 @@ class Prices(Protocol):
         """Data type of the operators."""
         ...
 
+    @property
+    def core(self) -> str:
+        """Of the processor, as targets name it."""
+        ...
+
     def op_ns(self, kind: str, macs: int, outputs: int, shape_key: str = "") -> int:
         """Nanoseconds of an operator."""
         ...

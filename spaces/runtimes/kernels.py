@@ -8,11 +8,13 @@ from dataclasses import replace
 from spaces.operators import OPERATORS, Kernel, KernelCall, Op
 from spaces.operators.activations import ACTIVATIONS, LOOKUP
 from spaces.operators.clamp import REQUANTISE
-from spaces.operators.kernel import kernel_calls
+from spaces.operators.kernel import InstructionSet, kernel_calls
+from spaces.operators.memory import spans
+from spaces.operators.rows import Run, with_followers
 from spaces.operators.sums import ADD
 from spaces.tensors import Shape
 
-__all__ = ["UnknownKernel", "calls_of", "layer_calls", "layer_kernels"]
+__all__ = ["UnknownKernel", "layer_calls", "layer_kernels", "table_rows"]
 
 
 class UnknownKernel(Exception):  # noqa: N818 - its text is the operator's kind
@@ -43,16 +45,17 @@ def layer_kernels(ops: Sequence[Op], x: Shape) -> tuple[tuple[Kernel, ...], int]
     held = [0]
     for position, op in enumerate(ops):
         held.append(emitted.run(position, op, [held[source] for source in op.inputs]))
-    return tuple(emitted.kernels), held[-1]
+    return with_followers(emitted.kernels, held[-1]), held[-1]
 
 
-def layer_calls(ops: Sequence[Op], x: Shape, dtype: str) -> tuple[KernelCall, ...]:
+def layer_calls(ops: Sequence[Op], x: Shape, dtype: str, isa: InstructionSet) -> tuple[KernelCall, ...]:
     """The calls of C functions of a layer.
 
     Args:
         ops: its operators; operand 0 is its input.
         x: shape of its input.
         dtype: `int8` or `float32`.
+        isa: instruction set of the core.
 
     Raises:
         UnknownKernel: an operator that has no kernel.
@@ -60,16 +63,22 @@ def layer_calls(ops: Sequence[Op], x: Shape, dtype: str) -> tuple[KernelCall, ..
     Example:
         >>> from spaces.blocks.residual import residual
         >>> x = Shape(16, 8, 8)
-        >>> [call.name for call in layer_calls(residual(x, filters=16), x, "int8")]
+        >>> [call.name for call in layer_calls(residual(x, filters=16), x, "int8", "simd")]
         ['conv', 'conv', 'add']
     """
-    return calls_of(layer_kernels(ops, x)[0], x, dtype)
+    return tuple(call for row in table_rows(layer_kernels(ops, x)[0], x, dtype, isa) for call in row)
 
 
-def calls_of(kernels: Sequence[Kernel], x: Shape, dtype: str) -> tuple[KernelCall, ...]:
-    """The calls of the kernels of a layer; see `layer_calls`."""
-    shapes = [x, *(kernel.out for kernel in kernels)]
-    return tuple(call for kernel in kernels for call in kernel_calls(kernel, [shapes[i] for i in kernel.inputs], dtype))
+def table_rows(kernels: Sequence[Kernel], x: Shape, dtype: str, isa: InstructionSet) -> list[tuple[KernelCall, ...]]:
+    """The rows that the kernels of a layer take in the table of the C, and what each calls; see `layer_calls`."""
+    shapes, rows = [x, *(kernel.out for kernel in kernels)], list[tuple[KernelCall, ...]]()
+    for span in spans(kernels, x, dtype, isa):
+        some = [kernels[k] for k in span]
+        if len(some) > 1:
+            rows += Run.of_kernels(some).calls()
+        else:
+            rows += [(call,) for call in kernel_calls(some[0], [shapes[i] for i in some[0].inputs], dtype)]
+    return rows
 
 
 class _Emitted:

@@ -19,7 +19,7 @@ from spaces.operators.kernel import MOST, constant_bytes, instruction_set
 from spaces.operators.memory import kernel_steps, needed
 from spaces.runtimes.around import NOTHING, Around
 from spaces.runtimes.base import Prices, Runtime, RuntimeProfileError
-from spaces.runtimes.kernels import UnknownKernel, calls_of, layer_calls, layer_kernels
+from spaces.runtimes.kernels import UnknownKernel, layer_calls, layer_kernels, table_rows
 from spaces.targets.target import Target
 from spaces.tensors import DTYPES, Infeasible, Shape, Tensor
 
@@ -109,12 +109,13 @@ class NascompileC(Runtime):
             found, _ = layer_kernels(ops, x.shape)
         except UnknownKernel as kind:
             raise self._unable(str(kind)) from None
-        calls = calls_of(found, x.shape, self.dtype)
+        rows = table_rows(found, x.shape, self.dtype, instruction_set(self.core))
+        calls = [call for row in rows for call in row]
         for call in calls:
             if beyond := call.beyond():
                 raise Infeasible(f"{beyond}, and the C of `{self.name}` holds up to {MOST:,}")
         constants = sum(constant_bytes(kernel, self.dtype) for kernel in found)
-        return constants + self.call * len(calls), self.kernels(dict.fromkeys(call.name for call in calls))
+        return constants + self.call * len(rows), self.kernels(dict.fromkeys(call.name for call in calls))
 
     @property
     def align(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -169,7 +170,7 @@ class NascompileC(Runtime):
     @classmethod
     def latency(cls, prices: Prices, ops: Ops, x: Shape) -> int:
         """See `Runtime.latency`: so much for each loop of each call."""
-        return sum(map(prices.call_ns, layer_calls(ops, x, prices.dtype)))
+        return sum(map(prices.call_ns, layer_calls(ops, x, prices.dtype, instruction_set(prices.core))))
 
     def stored(self) -> Mapping[str, Any]:
         """See `Runtime.stored`."""

@@ -259,7 +259,7 @@ def test_our_own_c_is_a_profile_of_estimated_cycles(run: Run) -> None:
     data = json.loads(run(*checked, "--latency-profile", "nascompile-c")[1])
     profile = load_profile("nascompile-c-m4-int8-cycles")
     steps = parse_candidate(nc.compile("dscnn", overrides=["dtype=int8"]), "84-84-84-84-84-84").steps
-    amounts = [profile.call_amount(c) for s in steps for c in layer_calls(s.ops, s.x.shape, "int8")]
+    amounts = [profile.call_amount(c) for s in steps for c in layer_calls(s.ops, s.x.shape, "int8", "simd")]
     # 10 ns each, rounded once per kernel.
     assert abs(data["costs"]["latency"] - 10 * float(sum(amounts))) <= len(amounts)
     assert "one with --mcu" in run("count", "dscnn", "dtype=int8", "--latency-profile", "nascompile-c")[2]

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nascompile.deploy.c_source import _constants, _row, constants
+from nascompile.deploy.c_source import _before, _row, constants
 from nascompile.deploy.calls import Plan
 from nascompile.deploy.core import Core
 from nascompile.deploy.measure import FLAGS
@@ -142,7 +142,7 @@ def _tests(cases: Sequence[Case]) -> Iterable[str]:
         ops, may = [], []
         for call in plan.calls:
             number = next(numbers)
-            yield from _constants("int8", number, call)
+            yield from _before("int8", number, call)
             ops.append(_row("int8", number, call))
             yield f"static const uint16_t may{number}[] = {{{_runs(may_write(call))}}};"
             may.append(f"may{number}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import subprocess
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -124,15 +125,27 @@ class Kernels:
         return arena[plan.output_at : plan.output_at + plan.output.size].copy()
 
     def _call(self, call: Call, arena: Any) -> None:
+        held: list[Any] = []
+        row = self._row(call, held)
+        self.library[f"nc_{call.kernel}"](ctypes.byref(row), ctypes.c_void_p(arena.ctypes.data))
+
+    def _row(self, call: Call, held: list[Any]) -> _Row:
+        """The row of a call; what it points to stays as long as `held`."""
         scales = np.frombuffer(call.words.tobytes() + call.bytes.tobytes() + b"\0" * 4, np.uint8).copy()
         weights = None if call.weights is None else np.ascontiguousarray(call.weights)
+        parts = (_Row * len(call.parts))(*(self._row(part, held) for part in call.parts))
+        held += [scales, weights, parts]
         other = weights.ctypes.data if weights is not None else call.other or 0
-        row = _Row(0, other, scales.ctypes.data, call.x, call.out, call.scratch[0], **call.fields)
-        self.library[f"nc_{call.kernel}"](ctypes.byref(row), ctypes.c_void_p(arena.ctypes.data))
+        run = ctypes.cast(self.library[f"nc_{call.kernel}"], ctypes.c_void_p).value
+        other = ctypes.addressof(parts) if call.parts else other
+        return _Row(run, other, scales.ctypes.data, call.x, call.out, call.scratch[0], **call.fields)
 
 
 def may_write(call: Call) -> Any:
     """The elements that a call may write."""
+    if call.parts:
+        out = may_write(replace(call.parts[-1], scratch=(0, 0)))
+        return np.concatenate([out, call.scratch[0] + np.arange(call.scratch[1])])
     n = {name: int(value) for name, value in call.fields.items()}
     pixels = np.arange(n["out_h"] * n["out_w"])[:, None] * n["out_c"]
     each = n["in_c"] if call.kernel == "requantise" else n["out_c"]

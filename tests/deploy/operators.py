@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import ceil, log2
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from nascompile.compression.quantised import QuantisedNetwork
+from nascompile.deploy.calls import Plan, planned
 from nascompile.deploy.float_network import FloatNetwork, FloatOp
 from nascompile.operators.fixed_point import multiplier_shift, multipliers_shifts
 from nascompile.operators.quantised_op import QuantisedOp, QuantisedTensor
-from spaces.operators import Kernel
+from spaces.operators import Kernel, memory
+from spaces.operators.kernel import InstructionSet
+from spaces.operators.rows import with_followers
 from spaces.tensors import Shape
 
-__all__ = ["KINDS", "TALL", "drawn", "filled", "filled_float", "inputs", "single"]
+__all__ = ["BY_ROWS", "KINDS", "TALL", "drawn", "filled", "filled_float", "inputs", "single", "together"]
 
+#: What may run row by row.
+BY_ROWS = "by_rows"
 KINDS = (
-    "conv", "grouped", "depthwise", "pointwise", "linear", "add", "mul", "concat", "max_pool", "avg_pool",
+    BY_ROWS, "conv", "grouped", "depthwise", "pointwise", "linear", "add", "mul", "concat", "max_pool", "avg_pool",
     "global_max_pool", "global_avg_pool", "lookup", "requantise", "flatten", "zeros", "split", "shuffle",
 )  # fmt: skip
 
@@ -55,6 +62,9 @@ def single(
     seed = draw(st.integers(0, 2**32 - 1))
     rng = np.random.default_rng(seed)
     x = Shape(draw(st.sampled_from(channels)), *draw(sides))
+    if kind == BY_ROWS:
+        chain = _chain(draw, x)
+        return filled(with_followers(chain, len(chain)), chain[0].x, seed), seed
     maker = {"add": _add, "mul": _mul, "concat": _concat}.get(kind, _unary)
     tensors, ops = maker(draw, rng, kind, x)
     return QuantisedNetwork(kind, tuple(tensors[0].shape), tuple(tensors), tuple(ops)), seed
@@ -121,6 +131,29 @@ def _unary(draw: Any, rng: Any, kind: str, x: Shape) -> tuple[list[QuantisedTens
         behind = draw(st.integers(first + 1, x.channels))
         given, out = {"part": (first, behind)}, out._replace(channels=behind - first)
     return [before, _tensor(draw, out)], [QuantisedOp(op_kind, (0,), **given, **_clamp(draw))]
+
+
+def _chain(draw: Any, x: Shape) -> list[Kernel]:
+    """A depthwise convolution, with a pointwise one before it, behind it, or both."""
+    wide = Shape(draw(_SMALL) + 1, x.height, x.width)
+    kernel, stride, pads, sides = _window(draw, wide)
+    narrow = wide._replace(height=sides[0], width=sides[1])
+    clamps = st.sampled_from(["none", "relu6"])
+    # Of a single pixel a pointwise convolution is a linear layer.
+    assume(max(x[1:]) > 1 and max(sides) > 1)
+    parts = [
+        Kernel("pointwise", (0,), x, wide, clamp=draw(clamps)),
+        Kernel("depthwise", (1,), wide, narrow, kernel, stride, pads, groups=wide.channels, clamp=draw(clamps)),
+        Kernel("pointwise", (2,), narrow, narrow._replace(channels=draw(_SMALL)), clamp=draw(clamps)),
+    ]
+    first, last = draw(st.sampled_from([(0, 3), (0, 2), (1, 3)]))
+    return [replace(part, inputs=(k,)) for k, part in enumerate(parts[first:last])]
+
+
+def together(network: QuantisedNetwork, isa: InstructionSet = "simd") -> Plan:
+    """Its calls where all that may run row by row does, whatever that takes."""
+    with patch.object(memory, "_best", lambda kernels, isa, kept: [range(len(kernels))]):
+        return planned(network, isa)
 
 
 def _unweighted(rng: Any, kind: str, area: int) -> dict[str, Any]:
@@ -228,7 +261,8 @@ def filled(chain: Sequence[Kernel], x: Shape, seed: int) -> QuantisedNetwork:
         tensors.append(QuantisedTensor(kernel.out, 0.1, zero))
         clamp: dict[str, Any] = {"low": zero} if kernel.clamp != "none" else {}
         given |= {"kernel": kernel.kernel, "stride": kernel.stride, "pads": kernel.pads, "groups": kernel.groups}
-        ops.append(QuantisedOp(kernel.kind, kernel.inputs, part=kernel.part, **given, **clamp))
+        given |= {"part": kernel.part, "followers": kernel.followers}
+        ops.append(QuantisedOp(kernel.kind, kernel.inputs, **given, **clamp))
     return QuantisedNetwork("filled", tuple(x), tuple(tensors), tuple(ops))
 
 

@@ -12,7 +12,7 @@ from nascompile.deploy.core import CORES, RISCV, core_of
 from nascompile.deploy.core_costs import COSTS
 from nascompile.deploy.cycles import counted_calls, disassembled, estimated_cycles
 from nascompile.deploy.deployable import untrained
-from nascompile.deploy.instructions import counted_operators, kernel_call, predicted_amount
+from nascompile.deploy.instructions import counted_operators, kernel_calls, predicted_amount
 from nascompile.deploy.latency_firmware import write_firmware
 from nascompile.deploy.operator_shapes import drawn_calls
 from nascompile.deploy.project import Vectors, write_project
@@ -40,9 +40,9 @@ def used(call: KernelCall) -> KernelCall:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_calls_of_the_cost_model_are_those_of_the_c(name: str, dtype: str) -> None:
     network = candidate(name)
-    predicted = [used(c) for step in network.steps for c in layer_calls(step.ops, step.x.shape, dtype)]
+    predicted = [used(c) for step in network.steps for c in layer_calls(step.ops, step.x.shape, dtype, "simd")]
     plan = planned(untrained(network, dtype).network)
-    assert predicted == [used(kernel_call(call)) for call in plan.calls]
+    assert predicted == [used(call) for _, call in kernel_calls(plan)]
 
 
 @needs_arm

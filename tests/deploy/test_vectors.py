@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from nascompile.compression.quantised import QuantisedNetwork
-from nascompile.deploy.calls import planned
 from nascompile.deploy.core import CORES
 from nascompile.deploy.deploy import deploy, verify
 from nascompile.deploy.deployable import untrained
 from spaces.operators import Kernel
+from spaces.operators.kernel import instruction_set
 from spaces.program.breakdown import totals
 from spaces.targets.catalogue import load_target
 from spaces.tensors import Shape
 from tests.deploy.emulator import Case, mistakes
-from tests.deploy.operators import KINDS, drawn, filled, inputs
+from tests.deploy.operators import BY_ROWS, KINDS, drawn, filled, inputs, together
 from tests.deploy.tools import candidates, needs_arm, needs_host, rows
 
 pytestmark = needs_arm
@@ -27,12 +27,12 @@ M55 = CORES["Cortex-M55"]
 CHANNELS = (1, 2, 3, 5, 7, 8, 15, 16, 18, 21, 36, 47)
 
 
-def cases(kinds: Sequence[str], count: int) -> list[Case]:
+def cases(kinds: Sequence[str], count: int, core: str = "Cortex-M55") -> list[Case]:
     """Networks around an operator of each kind, and inputs of them."""
     result = []
     for kind in kinds:
         for network, seed in [*drawn(kind, count, CHANNELS), *((network, 1) for network in wide(kind))]:
-            plan, q = planned(network, "vector"), inputs(network, seed)
+            plan, q = together(network, instruction_set(core)), inputs(network, seed)
             result += [
                 (plan, *pair) for pair in zip(rows(q, plan.input), rows(network.run(q), plan.output), strict=True)
             ]
@@ -42,6 +42,11 @@ def cases(kinds: Sequence[str], count: int) -> list[Case]:
 @pytest.mark.parametrize("flag", ["-DNC_ASSEMBLER_TOO", "-DNC_NO_ASSEMBLER"], ids=["assembler", "intrinsics"])
 def test_any_operator_is_the_reference(flag: str, tmp_path: Path) -> None:
     assert mistakes(tmp_path, M55, cases(KINDS, 20), flag) == []
+
+
+@pytest.mark.parametrize("core", ["Cortex-M0+", "Cortex-M4F"])
+def test_row_by_row_is_the_reference(core: str, tmp_path: Path) -> None:
+    assert mistakes(tmp_path, CORES[core], cases([BY_ROWS], 20, core)) == []
 
 
 def wide(kind: str) -> list[QuantisedNetwork]:
@@ -86,6 +91,7 @@ MISTAKES = (
         "requantise": ("(uint32_t)(op->in_c - k)", "(uint32_t)(op->in_c - k + 1)"),
     },
     {
+        BY_ROWS: ("1, made - top)", "1, made - first)"),
         "grouped": ("copied(to + kx * depth, x + kx * channels, depth);", "copied(to, x + kx * channels, depth);"),
         "depthwise": ("k < f->taps; k += 16", "k < f->taps - 16; k += 16"),
         "avg_pool": ("vdupq_n_s32(-elements * op->zero)", "vdupq_n_s32(-elements)"),

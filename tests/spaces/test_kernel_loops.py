@@ -229,12 +229,12 @@ def test_elements_and_parts_of_tensors() -> None:
 
 def test_a_concatenation_is_a_call_per_operand_and_a_whole_window_a_linear_layer() -> None:
     x = Shape(6, 3, 2)
-    calls = layer_calls(linear(x, units=5), x, "int8")
+    calls = layer_calls(linear(x, units=5), x, "int8", "simd")
     assert [(c.name, c.x, c.out) for c in calls] == [("linear", Shape(36), Shape(5))]
     window = conv(x, filters=5, kernel=(3, 2), padding="valid")
-    assert layer_calls(window, x, "int8")[0] == calls[0]
-    assert layer_calls(window, x, "float32")[0].name == "conv"
-    joined = layer_calls((Op("concat", (0, 0), Shape(12, 3, 2)),), x, "float32")
+    assert layer_calls(window, x, "int8", "simd")[0] == calls[0]
+    assert layer_calls(window, x, "float32", "simd")[0].name == "conv"
+    joined = layer_calls((Op("concat", (0, 0), Shape(12, 3, 2)),), x, "float32", "simd")
     assert joined == (KernelCall("clip", x, Shape(12, 3, 2)),) * 2
 
 

@@ -16,6 +16,7 @@ struct nc_op {
     union {
         const int8_t *weights; /* of a weighted kernel; the table of a look-up */
         uint32_t other;        /* offset of a second operand in the arena */
+        const nc_op *parts;    /* of what runs row by row */
     } with;
     /* Biases of a weighted kernel, to which the input's zero point is added already; then multipliers; then shifts to
      * the right behind the upper 32 bits of a product, 1 to 31, one byte each, see nc_rescale; of a weighted kernel 0 to -29, too,
@@ -187,6 +188,7 @@ void nc_lookup(const nc_op *op, int8_t *arena);
 void nc_zeros(const nc_op *op, int8_t *arena);
 void nc_split(const nc_op *op, int8_t *arena);
 void nc_shuffle(const nc_op *op, int8_t *arena);
+void nc_by_rows(const nc_op *op, int8_t *arena);
 
 /* Four int8 in one word. */
 static inline uint32_t nc_word(const int8_t *p)
