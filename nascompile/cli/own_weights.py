@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spaces.errors import NascompileError
+from spaces.errors import FileError, NascompileError
 
 if TYPE_CHECKING:
     from nascompile.deploy.deployable import Deployable
     from spaces.program.candidate import Candidate
 
 __all__ = ["OwnWeights"]
+
+
+_AS_THEY_ARE = (
+    "--calibrate takes data that say themselves what they are, such as an .npz with `x`, `y` and, of sound, `rate`; or "
+    "in Python: nascompile.deploy(..., calibrate=nascompile.data.load_dataset(PATH, SHAPE, rate=8000))"
+)
 
 
 @dataclass(frozen=True)
@@ -60,5 +66,11 @@ class OwnWeights:
             if dtype != "int8":
                 message = f"--calibrate measures the ranges of int8, and the network is to be {dtype}"
                 raise NascompileError.of("bad-option", message, "leave it out")
-            data = load_dataset(self.calibrate, candidate.program.space.input.dims)
+            try:
+                data = load_dataset(self.calibrate, candidate.program.space.input.dims)
+            except FileError as error:
+                # What is said there is of commands that take options of data.
+                raise FileError(
+                    replace(d, hint=_AS_THEY_ARE if "--" in d.hint else d.hint) for d in error.diagnostics
+                ) from None
         return own_deployable(candidate, self.weights, data, dtype)

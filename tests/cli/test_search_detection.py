@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from benchmarks.made_detection import write_shapes
+from nascompile.deploy.core import CORES
+from nascompile.deploy.toolchain import missing_tools
 from nascompile.run.folder import RunFolder
 from nascompile.run.networks import networks_so_far
 from tests.cli.conftest import Run
@@ -32,7 +35,7 @@ def files(run: Run) -> None:
 
 
 def test_from_boxes_to_a_table(run: Run) -> None:
-    done = run(*SEARCH, "--task", "detection", "--train", "augment=flip", "--out", "found")
+    done = run(*SEARCH, "--task", "detection", "--train", "augment=flip", "--mcu", "stm32f412", "--out", "found")
     assert done.code == 0, done.stderr
     assert "kept 1 of 2, by validation mAP50 against flops" in done.stdout
     assert "the best by validation is #" in done.stdout
@@ -44,6 +47,22 @@ def test_from_boxes_to_a_table(run: Run) -> None:
     results = networks_so_far(RunFolder.open(run.folder / "found"))
     shown = run("show", "found").stdout
     assert all(f"{100 * result['float']['map50']:.2f} %" in shown for result in results.values())
+    (row,) = [row for row in data["networks"] if row["chosen"]]
+    deployed(run, row)
+
+
+def deployed(run: Run, row: dict[str, Any]) -> None:
+    """Boxes of raw images in the emulator are Python's, and the decoder has counted in the search."""
+    words = () if missing_tools() or missing_tools(CORES["Cortex-M4F"]) else ("--verify",)
+    done = run("deploy", f"found#{row['number']}", *words, "-o", "c", "--json")
+    assert done.code == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (row["rom"], row["ram"]) == (told["predicted"]["rom"], told["predicted"]["ram"])
+    assert "nc_detect(" in (run.folder / "c/include/network.h").read_text()
+    if words:
+        found = told["raw_examples"]
+        assert (found["passed"], found["understood"], found["examples"]) == (True, True, 12)
+        assert found["metric"] == pytest.approx(row["test_int8"])
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 import nascompile as nc
+from nascompile.cli.own_weights import OwnWeights
 from nascompile.compression import quantise_after_training
 from nascompile.data import load_dataset
 from nascompile.deploy.deploy import verify
@@ -102,3 +103,11 @@ def test_what_is_no_network_of_the_candidate(tmp_path: Path) -> None:
     (tmp_path / "w.safetensors").write_bytes(b"no")
     failed(tmp_path / "w.safetensors", "damaged-file")
     failed(tmp_path / "none.safetensors", "unreadable-file")
+
+
+def test_data_to_calibrate_with_say_themselves_what_they_are(tmp_path: Path) -> None:
+    candidate = only("space: heard\ninput: {channels: 1, height: 10, width: 10}\nnetwork:\n  - flatten\n")
+    np.savez(tmp_path / "sound.npz", x=np.zeros((40, 2000), np.int16), y=np.arange(40) % 2)
+    own = OwnWeights(tmp_path / "w.safetensors", tmp_path / "sound.npz")
+    with pytest.raises(FileError, match=r"(?s)no-rate.*--calibrate takes data that say themselves"):
+        own.subject(candidate, "int8")
