@@ -28,7 +28,7 @@ __all__ = ["METRICS", "Counting", "counting"]
 METRICS = ("ram", "rom", "macs")
 #: Points that are put into the page, and that are looked at for it on the way, at most.
 _IN_PAGE, _ON_THE_WAY = 40_000, 200_000
-#: Points and pairs of a table, at most: ten minutes and 2 GB.
+#: Points and pairs of a table, at most: some ten minutes and 3 GB.
 _MOST, _PAIRS = 3_000_000, 8_000_000_000
 #: Limits of a metric, where the page cannot count by itself.
 _STEPS = 24
