@@ -10,9 +10,11 @@ import numpy as np
 clips, labels, tested = [], [], []
 for path in sorted(Path(sys.argv[1]).glob("*.wav")):  # 7_jackson_31.wav
     with wave.open(str(path)) as file:
-        samples = np.frombuffer(file.readframes(8000), "<i2")
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
     digit, _, number = path.stem.split("_")
-    clips.append(np.pad(samples, (0, 8000 - len(samples))))
+    samples = samples[max(0, len(samples) - 8000) // 2 :][:8000]
+    before = (8000 - len(samples)) // 2  # the middle of a second
+    clips.append(np.pad(samples, (before, 8000 - len(samples) - before)))
     labels.append(int(digit))
     tested.append(int(number) < 5)
 x, y, is_test = np.stack(clips), np.array(labels, np.uint8), np.array(tested)

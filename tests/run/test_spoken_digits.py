@@ -37,7 +37,7 @@ def recordings(folder: Path) -> None:
                 file.setnchannels(1)
                 file.setsampwidth(2)
                 file.setframerate(8000)
-                file.writeframes(samples[:count].astype("<i2").tobytes())
+                file.writeframes(samples[max(0, 8000 - count) // 2 :][:count].astype("<i2").tobytes())
 
 
 @needs_both
@@ -58,6 +58,9 @@ def test_the_firmware_hears_as_well_as_the_table_says(run: Run) -> None:
         if words[0] != "nascompile":
             words[0] = sys.executable if words[0] == "python" else words[0]
             said = subprocess.run(words, cwd=run.folder, capture_output=True, text=True, check=True).stdout
+            if words[1] == "digits.py":
+                with np.load(DATA) as theirs, np.load(run.folder / "digits.npz") as ours:
+                    assert all((ours[name] == theirs[name]).all() for name in ("x", "y", "is_test"))
             continue
         if words[1] == "deploy":
             words[2] = f"run#{row['number']}"
