@@ -49,16 +49,15 @@ def test_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_in_a_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    client, formats = (
-        pytest.importorskip(name, reason=f"{name} is not installed") for name in ("nbclient", "nbformat")
-    )
-    pytest.importorskip("ipykernel", reason="ipykernel is not installed")
+    import nbclient
+    import nbformat
+
     code = (
         "import nascompile as nc\nwith nc.show_progress('reducing') as p:\n    fs = nc.reduce('mlp2', progress=p)\nfs"
     )
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
-    book = formats.v4.new_notebook(cells=[formats.v4.new_code_cell(code)])
-    client.NotebookClient(book, timeout=120).execute()
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    nbclient.NotebookClient(book, timeout=120).execute()
     line, value = book.cells[0].outputs
     assert line["data"]["text/plain"].startswith("reducing: done (")
     assert "<table>" in value["data"]["text/html"]
