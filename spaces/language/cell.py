@@ -125,7 +125,7 @@ class Cell:
         ops: list[Op] = []
         for spec in self.operators[word] if not isinstance(self.operators[word], str) else ():
             assert isinstance(spec, LayerSpec)
-            ops += _placed(spec, ops[-1].out if ops else x, len(ops), len(ops), free=True, origin="")
+            ops += _placed(spec, ops[-1].out if ops else x, len(ops), len(ops), free=True, origin=word)
         return tuple(ops)
 
 

@@ -70,6 +70,11 @@ class Run(NamedTuple):
             name=BY_ROWS, groups=BEHIND * (self.behind is not None) + BEFORE * (self.before is not None)
         )
 
+    @property
+    def rows(self) -> tuple[KernelCall, ...]:
+        """What it has in the table of the C: that call and the parts."""
+        return (self.call, *self.parts)
+
     def calls(self) -> list[tuple[KernelCall, ...]]:
         """That call, then those of each part, row by row.
 

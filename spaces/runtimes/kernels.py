@@ -14,7 +14,7 @@ from spaces.operators.rows import Run, with_followers
 from spaces.operators.sums import ADD
 from spaces.tensors import Shape
 
-__all__ = ["UnknownKernel", "layer_calls", "layer_kernels", "table_rows"]
+__all__ = ["UnknownKernel", "layer_calls", "layer_kernels", "table_calls"]
 
 
 class UnknownKernel(Exception):  # noqa: N818 - its text is the operator's kind
@@ -45,7 +45,9 @@ def layer_kernels(ops: Sequence[Op], x: Shape) -> tuple[tuple[Kernel, ...], int]
     held = [0]
     for position, op in enumerate(ops):
         held.append(emitted.run(position, op, [held[source] for source in op.inputs]))
-    return with_followers(emitted.kernels, held[-1]), held[-1]
+    # Operators of a cell run one by one: which tensors are there besides differs from cell to cell.
+    in_cell = any(op.origin for op in ops)
+    return tuple(emitted.kernels) if in_cell else with_followers(emitted.kernels, held[-1]), held[-1]
 
 
 def layer_calls(ops: Sequence[Op], x: Shape, dtype: str, isa: InstructionSet) -> tuple[KernelCall, ...]:
@@ -66,19 +68,22 @@ def layer_calls(ops: Sequence[Op], x: Shape, dtype: str, isa: InstructionSet) ->
         >>> [call.name for call in layer_calls(residual(x, filters=16), x, "int8", "simd")]
         ['conv', 'conv', 'add']
     """
-    return tuple(call for row in table_rows(layer_kernels(ops, x)[0], x, dtype, isa) for call in row)
+    calls = list[KernelCall]()
+    for one in table_calls(layer_kernels(ops, x)[0], x, dtype, isa):
+        calls += (call for part in one.calls() for call in part) if isinstance(one, Run) else [one]
+    return tuple(calls)
 
 
-def table_rows(kernels: Sequence[Kernel], x: Shape, dtype: str, isa: InstructionSet) -> list[tuple[KernelCall, ...]]:
-    """The rows that the kernels of a layer take in the table of the C, and what each calls; see `layer_calls`."""
-    shapes, rows = [x, *(kernel.out for kernel in kernels)], list[tuple[KernelCall, ...]]()
+def table_calls(kernels: Sequence[Kernel], x: Shape, dtype: str, isa: InstructionSet) -> list[KernelCall | Run]:
+    """What the kernels of a layer call one after another, some of them together; see `layer_calls`."""
+    shapes, calls = [x, *(kernel.out for kernel in kernels)], list[KernelCall | Run]()
     for span in spans(kernels, x, dtype, isa):
         some = [kernels[k] for k in span]
         if len(some) > 1:
-            rows += Run.of_kernels(some).calls()
+            calls.append(Run.of_kernels(some))
         else:
-            rows += [(call,) for call in kernel_calls(some[0], [shapes[i] for i in some[0].inputs], dtype)]
-    return rows
+            calls += kernel_calls(some[0], [shapes[i] for i in some[0].inputs], dtype)
+    return calls
 
 
 class _Emitted:

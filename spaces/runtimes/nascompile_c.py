@@ -17,9 +17,10 @@ from spaces.language.settings import Settings
 from spaces.operators import LOOPS, Ops
 from spaces.operators.kernel import MOST, constant_bytes, instruction_set
 from spaces.operators.memory import kernel_steps, needed
+from spaces.operators.rows import Run
 from spaces.runtimes.around import NOTHING, Around
 from spaces.runtimes.base import Prices, Runtime, RuntimeProfileError
-from spaces.runtimes.kernels import UnknownKernel, layer_calls, layer_kernels, table_rows
+from spaces.runtimes.kernels import UnknownKernel, layer_calls, layer_kernels, table_calls
 from spaces.targets.target import Target
 from spaces.tensors import DTYPES, Infeasible, Shape, Tensor
 
@@ -109,13 +110,13 @@ class NascompileC(Runtime):
             found, _ = layer_kernels(ops, x.shape)
         except UnknownKernel as kind:
             raise self._unable(str(kind)) from None
-        rows = table_rows(found, x.shape, self.dtype, instruction_set(self.core))
-        calls = [call for row in rows for call in row]
-        for call in calls:
+        calls = table_calls(found, x.shape, self.dtype, instruction_set(self.core))
+        rows = [row for one in calls for row in (one.rows if isinstance(one, Run) else (one,))]
+        for call in rows:
             if beyond := call.beyond():
                 raise Infeasible(f"{beyond}, and the C of `{self.name}` holds up to {MOST:,}")
         constants = sum(constant_bytes(kernel, self.dtype) for kernel in found)
-        return constants + self.call * len(rows), self.kernels(dict.fromkeys(call.name for call in calls))
+        return constants + self.call * len(rows), self.kernels(dict.fromkeys(row.name for row in rows))
 
     @property
     def align(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
