@@ -1,10 +1,11 @@
 """Fit the latency profiles of runtimes that others measured, several boards together, and write them to the library.
 
-    python benchmarks/board_profiles.py ../shared/data/mcu            # a minute
+    python benchmarks/board_profiles.py ../shared/data/mcu            # a minute or two
 
 Reads `mlperf_tiny.csv` (four networks on each board) and `stm32_anchors.csv` (one board of ST's model zoo, networks
-whose architecture is published), and writes `spaces/latency_profiles/RUNTIME-CORE.yaml` with the errors on boards left
-out. `benchmarks/latency.py --boards` prints the same errors as a table.
+whose architecture is published), and writes `spaces/latency_profiles/RUNTIME-CORE.yaml`, fitted to all rows with the
+spreads that `nascompile.latency.spreads` chooses from all. The errors are those on boards left out, with spreads chosen
+without them. `benchmarks/latency.py --boards` prints the same as a table.
 """
 
 from __future__ import annotations
@@ -14,18 +15,21 @@ import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from boards import rebuilt
 
 import nascompile as nc
 import spaces
-from nascompile.latency.boards import Measured, fit_boards, network_counts
-from spaces.costs.latency import LatencyProfile, StatedError
+from nascompile.latency.boards import Measured, Spread, fit_boards, network_counts
+from nascompile.latency.spreads import chosen_spread
+from spaces.costs.latency import LatencyProfile
 from spaces.costs.latency_file import write_profile
+from spaces.costs.prices import StatedError
 from spaces.program.candidate import parse_candidate
 
-__all__ = ["RUNTIMES", "Ours", "errors", "left_out", "main", "read_rows"]
+__all__ = ["PUBLISHER", "RUNTIMES", "LeftOut", "Ours", "alone", "left_out", "main", "read_rows"]
 
 FOLDER = Path(spaces.__file__).parent / "latency_profiles"
 #: Whose settings the profiles have: those of MLPerf Tiny's submissions.
@@ -63,9 +67,9 @@ RUNTIMES = {
 }
 
 
-def read_rows(data: Path) -> list[Measured]:
+def read_rows(data: Path) -> tuple[Measured, ...]:
     """All rows of both files."""
-    return [*_mlperf(data / "mlperf_tiny.csv"), *_zoo(data / "stm32_anchors.csv")]
+    return (*_mlperf(data / "mlperf_tiny.csv"), *_zoo(data / "stm32_anchors.csv"))
 
 
 def _mlperf(path: Path) -> Iterator[Measured]:
@@ -98,44 +102,67 @@ def _zoo(path: Path) -> Iterator[Measured]:
                 )  # fmt: skip
 
 
-def left_out(rows: Sequence[Measured], runtime: str, core: str) -> tuple[list[Measured], np.ndarray]:
-    """The rows of a runtime's boards of a core, and what they are predicted to take without them, in cycles.
+def alone(rows: Sequence[Measured], runtime: str, core: str) -> bool:
+    """Whether a runtime's boards of a core have no others to be predicted from, of the runtime and of the core."""
+    others = {(r.runtime == runtime, r.core == core) for r in rows if (r.runtime == runtime) != (r.core == core)}
+    return len(others) < 2
 
-    Each board is left out in turn, under every runtime of the same name; what no other board ran is left out network
-    by network.
+
+class LeftOut(NamedTuple):
+    """Rows to be predicted, and what they are predicted from.
+
+    Args:
+        board: what was left out: a board, or a network of the only one.
+        rows: its rows.
+        rest: all others.
+        spread: chosen from the rest.
     """
-    told: list[Measured] = []
-    predicted: list[float] = []
-    alone = len({(r.core, r.board) for r in rows if r.runtime == runtime}) == 1 or core == "Cortex-M0+"
+
+    board: str
+    rows: list[Measured]
+    rest: list[Measured]
+    spread: Spread
+
+
+def left_out(rows: tuple[Measured, ...], runtime: str, core: str) -> tuple[LeftOut, ...]:
+    """The boards of a runtime and a core, each left out in turn; where nothing else tells of them, each network.
+
+    Neither the model nor its spreads see what is left out.
+    """
     mine = [r for r in rows if (r.runtime, r.core, r.publisher) == (runtime, core, PUBLISHER)]
-    for name in dict.fromkeys(r.network if alone else r.board for r in mine):
-        out = [r for r in mine if (r.network if alone else r.board) == name]
-        model = fit_boards([r for r in rows if r not in out])
-        told += out
-        predicted += model.cycles(out).tolist()
-    return told, np.array(predicted)
+    by = "network" if alone(rows, runtime, core) else "board"
+    found = []
+    for name in dict.fromkeys(getattr(r, by) for r in mine):
+        out = [r for r in mine if getattr(r, by) == name]
+        rest = [r for r in rows if r not in out]
+        found.append(LeftOut(name, out, rest, chosen_spread(rest)))
+    return tuple(found)
 
 
-def errors(told: Sequence[Measured], predicted: np.ndarray) -> tuple[float, float, float]:
+def errors(told: Sequence[Measured], predicted: Sequence[float]) -> tuple[float, float, float]:
     """Median and 90th percentile of the error, in percent, and the rank correlation."""
     from scipy.stats import spearmanr
 
     measured = np.array([row.cycles for row in told])
-    percent = 100 * np.abs(predicted / measured - 1)
+    percent = 100 * np.abs(np.array(predicted) / measured - 1)
     rank = float(spearmanr(predicted, measured).statistic)  # type: ignore[union-attr]
     return float(np.median(percent)), float(np.quantile(percent, 0.9)), rank
 
 
-def profile(rows: Sequence[Measured], ours: Ours, core: str) -> LatencyProfile:
+def profile(rows: tuple[Measured, ...], ours: Ours, core: str, spread: Spread) -> LatencyProfile:
     """The profile of a runtime on a core, with its errors on boards that were left out of the fit."""
-    told, predicted = left_out(rows, ours.runtime, core)
+    parts = left_out(rows, ours.runtime, core)
+    told = [row for part in parts for row in part.rows]
+    predicted = [x for part in parts for x in fit_boards(part.rest, part.spread).cycles(part.rows)]
     boards = list(dict.fromkeys(r.board for r in told))
     fitted = {(r.core, r.board) for r in rows if r.runtime == ours.runtime}
     median, p90, rank = errors(told, predicted)
     one = f"one board: its {len(told)} networks, each predicted by the others"
     left = f"each board left out in turn, of {len(fitted)} of this runtime fitted together with other runtimes"
-    alone = len(fitted) == 1 or core == "Cortex-M0+"
-    stated = StatedError(round(median, 1), round(p90, 1), round(rank, 3), len(told), one if alone else left)
+    how = one if alone(rows, ours.runtime, core) else left
+    stated = StatedError(
+        round(median, 1), round(p90, 1), round(rank, 3), len(told), f"{how}; spreads chosen without it"
+    )
     zoo = ", one with 24 networks of stm32ai-modelzoo" if ours.runtime == "x-cube-ai" else ""
     source = f"MLPerf Tiny v0.5 to v1.1, closed division: {', '.join(boards)}"
     source += f"; kinds of operators from {len(fitted)} boards of the runtime{zoo}" if len(fitted) > 1 else ""
@@ -143,16 +170,18 @@ def profile(rows: Sequence[Measured], ours: Ours, core: str) -> LatencyProfile:
         f"{ours.runtime}-{CORES[core]}", "int8", core, 0, source, error=stated, runtime=ours.runtime,
         version=ours.version, boards=len(boards),
     )  # fmt: skip
-    return fit_boards(rows).profile(empty, PUBLISHER)
+    return fit_boards(rows, spread).profile(empty, PUBLISHER)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder with mlperf_tiny.csv and stm32_anchors.csv")
     rows = read_rows(parser.parse_args().data)
+    spread = chosen_spread(rows)
+    print(spread)
     for ours in RUNTIMES.values():
         for core in ours.shipped:
-            made = profile(rows, ours, core)
+            made = profile(rows, ours, core, spread)
             write_profile(made, FOLDER / f"{made.name}.yaml")
             assert made.error is not None
             e = made.error

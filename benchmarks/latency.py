@@ -2,7 +2,7 @@
 
     python benchmarks/latency.py -o instructions.csv                # 50 networks on two cores; some minutes, resumable
     python benchmarks/latency.py -o instructions.csv --report
-    python benchmarks/latency.py --boards ../shared/data/mcu        # errors on boards left out; a minute or two
+    python benchmarks/latency.py --boards ../shared/data/mcu        # errors on boards left out; some minutes
 
 Networks are drawn from the library's spaces (at most 2 MB of ROM, 1 MB of RAM, 40 M MACs, so that the emulator takes
 seconds; some with smaller inputs), get random weights, become C by the same code as `nascompile deploy`, are built, run
@@ -16,16 +16,21 @@ import csv
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations, cycle, islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import nascompile as nc
-from spaces.costs.latency import LatencyError
-from spaces.program.candidate import Candidate
+from nascompile.latency.boards import Measured, Spread
+from spaces.costs.latency import LatencyProfile
+from spaces.costs.prices import LatencyError
+from spaces.program.candidate import Candidate, parse_candidate
+
+if TYPE_CHECKING:
+    from nascompile.latency.calibrate import BoardSpread
 
 #: Spaces, and smaller inputs for those of many MACs.
 SPACES = {
@@ -136,56 +141,149 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
         yield from csv.DictReader(file)
 
 
+#: Of any board whose rows are cycles; it cancels.
+_HZ = 100_000_000
+
+
 def boards(data: Path) -> None:
     """Errors of runtimes' profiles on boards left out: as they are, and calibrated by one and by two networks."""
-    from board_profiles import PUBLISHER, RUNTIMES, read_rows
-    from scipy.stats import kendalltau
+    from board_profiles import PUBLISHER, RUNTIMES, alone, left_out, read_rows
 
     from nascompile.latency.boards import fit_boards
-    from nascompile.latency.calibrate import Measurement, calibrate
-    from spaces.costs.latency import LatencyProfile
-    from spaces.program.candidate import parse_candidate
+    from nascompile.latency.spreads import chosen_spread
 
     rows = read_rows(data)
+    shipped = [(ours.runtime, core) for ours in RUNTIMES.values() for core in ours.shipped]
+    known = [pair for pair in shipped if not alone(rows, *pair)]
     networks = {n: parse_candidate(nc.compile(f"mlperf_{n}", tables=False), "") for n in ("kws", "ic", "vww", "ad")}
-    hz = 100_000_000
-    print("runtime       core         board                  n  as it is  by one (median, p90)  by two  Kendall  MACs")
-    for ours in RUNTIMES.values():
-        for core in ours.shipped:
-            mine = [r for r in rows if (r.runtime, r.core, r.publisher) == (ours.runtime, core, PUBLISHER)]
-            for board in dict.fromkeys(r.board for r in mine):
-                told = [r for r in mine if r.board == board]
-                rest = [r for r in rows if r not in told]
-                if not any(r.runtime == ours.runtime for r in rest) or not any(r.core == core for r in rest):
-                    print(f"{ours.runtime:13} {core:12} {board:20} {len(told):3}  alone of its runtime or core")
-                    continue
-                empty = LatencyProfile("left-out", "int8", core, hz, runtime=ours.runtime)
-                profile = fit_boards(rest).profile(empty, PUBLISHER)
-                real = {r.network: r.cycles / hz * 1e9 for r in told}
+    print(
+        f"{'runtime':13} {'core':12} {'board':20}   n  as it is, p90      by one, p90      by two, p90  Kendall  MACs"
+    )
+    for runtime, core in shipped:
+        for board, told, rest, spread in left_out(rows, runtime, core):
+            title = f"{runtime:13} {core:12} {board:20} {len(told):3}"
+            if (runtime, core) not in known:
+                predicted = fit_boards(rest, spread).cycles(told)
+                off = 100 * np.abs(predicted / [r.cycles for r in told] - 1)
+                print(f"{title} {_off_text(off)}  alone, from its others")
+                continue
+            made = _left_out_profile(rest, runtime, core, spread)
+            by = calibration_spread(rest, known, networks, spread)
+            real = {r.network: round(r.cycles / _HZ * 1e9) for r in told}
+            plain = _off(made, networks, real, real)
+            calibrated = [_calibrated_off(made, networks, real, k, by) for k in (1, 2)]
+            ranks = _kendalls([_ns(made, networks[n]) for n in real], [networks[n].costs["macs"] for n in real], real)
+            print(f"{title} {'  '.join(map(_off_text, [plain, *calibrated]))}  {ranks}", flush=True)
+    print("\nBoards with more networks than MLPerf's four:")
+    zoo = [r for r in rows if r.publisher != PUBLISHER]
+    for what, key in (("the board", lambda r: r.board), ("each family", lambda r: r.network.partition(" ")[0])):
+        told, predicted = [], []
+        for name in dict.fromkeys(map(key, zoo)):
+            out = [r for r in zoo if key(r) == name]
+            rest = [r for r in rows if not any(r is one for one in out)]
+            told += out
+            predicted += fit_boards(rest, chosen_spread(rest)).cycles(out).tolist()
+        real = {str(k): r.cycles for k, r in enumerate(told)}
+        macs = [sum(n for f, n in r.counts.items() if f.term == "mac") for r in told]
+        off = _off_text(100 * np.abs(np.array(predicted) / list(real.values()) - 1))
+        title = f"{zoo[0].runtime:13} {zoo[0].core:12} {zoo[0].board:20} {len(told):3}"
+        print(f"{title} {off}{'':34}  {_kendalls(predicted, macs, real)}  {what} left out", flush=True)
+    cells(data)
+    spread = chosen_spread(rows)
+    print(f"\nof all rows: {spread}\n             {calibration_spread(rows, known, networks, spread)}")
 
-                def off(made: LatencyProfile, names: Sequence[str], real: dict[str, float] = real) -> list[float]:
-                    found = [sum(made.layer_ns(s.ops, s.x.shape) for s in networks[n].steps) for n in names]
-                    return [100 * abs(ns / real[n] - 1) for n, ns in zip(names, found, strict=True)]
 
-                told_by: list[list[float]] = []
-                for k in (1, 2):
-                    each: list[float] = []
-                    for known in combinations(real, k):
-                        given = [Measurement(n, networks[n], round(real[n])) for n in known]
-                        try:
-                            made = calibrate(profile, given, "board").profile
-                        except LatencyError:  # the two contradict each other
-                            continue
-                        each += off(made, [n for n in real if n not in known])
-                    told_by.append(each)
-                found = [sum(profile.layer_ns(s.ops, s.x.shape) for s in networks[n].steps) for n in real]
-                macs = [networks[n].costs["macs"] for n in real]
-                ranks = [float(kendalltau(x, list(real.values())).statistic) for x in (found, macs)]
-                plain, (one, two) = np.median(off(profile, list(real))), map(np.median, told_by)
-                print(
-                    f"{ours.runtime:13} {core:12} {board:20} {len(real):3} {plain:7.1f} % {one:10.1f} % "
-                    f"{np.quantile(told_by[0], 0.9):6.1f} % {two:7.1f} % {ranks[0]:7.2f} {ranks[1]:6.2f}"
-                )
+def cells(data: Path) -> None:
+    """The same of profiles of one board, which are cross-validated."""
+    from nascompile.latency.data import read_measurements
+    from nascompile.latency.fit import fit_profile
+
+    files = (
+        ("tflite-micro", "Cortex-M33", "nRF5340", "nrf5340_nb201.csv", nc.compile("nasbench201", tables=False), None),
+        ("x-cube-ai", "Cortex-M7", "STM32H747I-DISCO", "stm32_anchors.csv", None, "n_ops"),
+    )  # fmt: skip
+    for runtime, core, board, file, program, group in files:
+        fit = fit_profile(read_measurements(data / file, program, group), board)
+        assert fit.baseline is not None
+        print(
+            f"{runtime:13} {core:12} {board:20} {fit.rows:3} {_percents(fit.errors.median, fit.errors.p90)}"
+            f"{'':34}  {fit.errors.kendall:7.2f} {fit.baseline.kendall:5.2f}  its own profile, {fit.folds} folds",
+            flush=True,
+        )
+
+
+def calibration_spread(
+    rows: Sequence[Measured], known: Sequence[tuple[str, str]], networks: Mapping[str, Candidate], spread: Spread
+) -> BoardSpread:
+    """The spreads of the least error on boards of these rows, each left out, and calibrated by one network."""
+    from board_profiles import PUBLISHER
+
+    from nascompile.latency.calibrate import BoardSpread
+    from nascompile.latency.spreads import descended
+
+    cases = []
+    for runtime, core in known:
+        mine = [r for r in rows if (r.runtime, r.core, r.publisher) == (runtime, core, PUBLISHER)]
+        for board in dict.fromkeys(r.board for r in mine):
+            told = [r for r in mine if r.board == board]
+            rest = [r for r in rows if not any(r is one for one in told)]
+            if any(r.runtime == runtime for r in rest) and any(r.core == core for r in rest):
+                made = _left_out_profile(rest, runtime, core, spread)
+                cases.append((made, {r.network: round(r.cycles / _HZ * 1e9) for r in told}))
+
+    def error(by: BoardSpread) -> float:
+        return float(np.mean([np.mean(_calibrated_off(made, networks, real, 1, by)) for made, real in cases]))
+
+    return descended(BoardSpread(1.0, 1.0), ["board", "kind"], error)
+
+
+def _left_out_profile(rest: Sequence[Measured], runtime: str, core: str, spread: Spread) -> LatencyProfile:
+    from board_profiles import PUBLISHER
+
+    from nascompile.latency.boards import fit_boards
+
+    return fit_boards(rest, spread).profile(LatencyProfile("left-out", "int8", core, _HZ, runtime=runtime), PUBLISHER)
+
+
+def _calibrated_off(
+    profile: LatencyProfile, networks: Mapping[str, Candidate], real: Mapping[str, int], k: int, by: BoardSpread
+) -> list[float]:
+    """Errors of networks, in percent, of the profile calibrated by k others, whichever."""
+    from nascompile.latency.calibrate import Measurement, calibrate
+
+    found: list[float] = []
+    for given in combinations(real, k):
+        try:
+            made = calibrate(profile, [Measurement(n, networks[n], real[n]) for n in given], "board", by).profile
+        except LatencyError:  # the two contradict each other
+            continue
+        found += _off(made, networks, real, [n for n in real if n not in given])
+    return found
+
+
+def _off(
+    profile: LatencyProfile, networks: Mapping[str, Candidate], real: Mapping[str, int], names: Iterable[str]
+) -> list[float]:
+    return [100 * abs(_ns(profile, networks[n]) / real[n] - 1) for n in names]
+
+
+def _ns(profile: LatencyProfile, network: Candidate) -> int:
+    return profile.network_ns + sum(profile.layer_ns(s.ops, s.x.shape) for s in network.steps)
+
+
+def _off_text(off: Sequence[float] | np.ndarray) -> str:
+    return _percents(float(np.median(off)), float(np.quantile(off, 0.9)))
+
+
+def _percents(median: float, p90: float) -> str:
+    return f"{median:6.1f} %, {p90:5.1f} %"
+
+
+def _kendalls(predicted: Sequence[float], macs: Sequence[float], real: Mapping[str, float]) -> str:
+    from scipy.stats import kendalltau
+
+    found = [float(kendalltau(x, list(real.values())).statistic) for x in (predicted, macs)]
+    return f"{found[0]:7.2f} {found[1]:5.2f}"
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from spaces.runtimes.base import Runtime
 from spaces.runtimes.library import DEFAULT, deployed_runtime, find_runtime
 from spaces.targets.catalogue import load_target
 from spaces.targets.target import Target
-from spaces.units import parse_bytes, parse_count, parse_time_ns
+from spaces.units import FORMATS, parse_bytes, parse_count, parse_energy_nj, parse_time_ns
 
 if TYPE_CHECKING:
     from nascompile.data.dataset import Dataset
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["budgets_of", "compile", "load_set", "reduce"]
 
 Quantity = int | str | None
+_PARSERS = {"latency": parse_time_ns, "energy": parse_energy_nj}
 
 
 def compile(
@@ -39,6 +40,7 @@ def compile(
     flops: Quantity = None,
     macs: Quantity = None,
     latency: Quantity = None,
+    energy: Quantity = None,
     latency_profile: str | Path | LatencyProfile | None = None,
     latency_runtime: str | None = None,
     ram_model: str | None = None,
@@ -58,6 +60,8 @@ def compile(
         flops: limit on FLOPs, a number or text such as `"10M"`.
         macs: limit on multiply-accumulates.
         latency: limit on the latency, text such as `"50 ms"` or nanoseconds.
+        energy: limit on the energy of an inference, text such as `"5 mJ"` or nanojoules; of latency profiles that
+            have energies.
         latency_profile: name or file of a latency profile. Where latency is limited, the MCU's own by default, or one
             of the same core that knows all operators of the space, its cycles taken at the MCU's clock
             (`x-cube-ai-m7@216MHz`); `auto` takes it in any case. `nascompile-c`, the default with that runtime, is of
@@ -100,8 +104,9 @@ def compile(
         from nascompile.deploy.ends_costs import surrounded
 
         found = surrounded(found, data, source.input.shape.size)
-    budgets = budgets_of(target, found.stack, rom=rom, ram=ram, flops=flops, macs=macs, latency=latency)
-    limited = budgets.latency is not None or any("latency" in c.names for c in source.constraints)
+    budgets = budgets_of(target, found.stack, rom=rom, ram=ram, flops=flops, macs=macs, latency=latency, energy=energy)
+    names = {name for name, _ in budgets.items()}.union(*(c.names for c in source.constraints))
+    limited = not names.isdisjoint(FORMATS)
     if latency_runtime is not None and latency_profile not in (None, "auto"):
         raise NascompileError.of(
             "bad-option", "a latency profile is of one runtime: latency_runtime beside it says nothing",
@@ -128,6 +133,7 @@ def reduce(
     flops: Quantity = None,
     macs: Quantity = None,
     latency: Quantity = None,
+    energy: Quantity = None,
     latency_profile: str | Path | LatencyProfile | None = None,
     latency_runtime: str | None = None,
     ram_model: str | None = None,
@@ -160,9 +166,9 @@ def reduce(
         19136512
     """
     program = compile(
-        space, mcu=mcu, rom=rom, ram=ram, flops=flops, macs=macs, latency=latency, latency_profile=latency_profile,
-        latency_runtime=latency_runtime, ram_model=ram_model, runtime=runtime, ships=ships, data=data,
-        overrides=overrides,
+        space, mcu=mcu, rom=rom, ram=ram, flops=flops, macs=macs, latency=latency, energy=energy,
+        latency_profile=latency_profile, latency_runtime=latency_runtime, ram_model=ram_model, runtime=runtime,
+        ships=ships, data=data, overrides=overrides,
     )  # fmt: skip
     return solve(program, solver, progress, None if max_memory is None else parse_bytes(max_memory))
 
@@ -198,8 +204,8 @@ def budgets_of(target: Target | None, stack: int = 0, **limits: Quantity) -> Bud
 def _read(name: str, value: int | str) -> int:
     """A limit as a number; a mistake in it names the limit."""
     try:
-        if name == "latency":
-            return value if isinstance(value, int) else parse_time_ns(value)
+        if name in FORMATS:
+            return value if isinstance(value, int) else _PARSERS[name](value)
         return parse_bytes(value) if name in ("rom", "ram") else parse_count(value)
     except UnitError as error:
         raise UnitError(replace(d, message=f"{name}: {d.message}") for d in error.diagnostics) from None

@@ -1,4 +1,4 @@
-"""Quantities as people write them: bytes, counts, times and clock rates, read exactly.
+"""Quantities as people write them: bytes, counts, times, energies and clock rates, read exactly.
 
 `KiB`, `MiB` and `GiB` are powers of 1024, `kB`, `MB` and `GB` powers of 1000. `KB`, `K` and their kin are refused,
 since data sheets use them for both, and the difference decides whether a network fits. Numbers go through `Fraction`,
@@ -17,15 +17,19 @@ from spaces.errors import UnitError
 
 __all__ = [
     "COUNT_UNITS",
+    "ENERGY_UNITS",
+    "FORMATS",
     "HZ_UNITS",
     "TIME_UNITS",
     "UNITS",
     "format_bytes",
     "format_count",
+    "format_energy_nj",
     "format_hz",
     "format_time_ns",
     "parse_bytes",
     "parse_count",
+    "parse_energy_nj",
     "parse_hz",
     "parse_time_ns",
 ]
@@ -36,6 +40,9 @@ UNITS: dict[str, int] = {"B": 1, "kB": 1000, "KiB": 1024, "MB": 1000**2, "MiB": 
 TIME_UNITS: dict[str, int] = {"us": 1000, "ms": 1000**2, "s": 1000**3}
 """Time units, in nanoseconds."""
 
+ENERGY_UNITS: dict[str, int] = {"uJ": 1000, "mJ": 1000**2, "J": 1000**3}
+"""Energy units, in nanojoules."""
+
 COUNT_UNITS: dict[str, int] = {"k": 1000, "M": 1000**2, "G": 1000**3}
 """Suffixes of counts (MACs, FLOPs, parameters)."""
 
@@ -44,6 +51,8 @@ HZ_UNITS: dict[str, int] = {"Hz": 1, "kHz": 1000, "MHz": 1000**2, "GHz": 1000**3
 
 _LARGEST = 2**63 - 1
 _MAX_CHARS = 60
+#: The sign of micro, and the Greek letter.
+_MICRO = ("\u00b5", "\u03bc")
 _SHAPE = re.compile(r"(?P<number>[+-]?[0-9._,]*(?:[eE][+-]?[0-9]+)?)[ ]*(?P<unit>[^\s0-9]\S*)?")
 # Digits in groups of three (`262,144`) are what our own reports print, so they must read back.
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+(?:_[0-9]+)*(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -72,6 +81,7 @@ class _Kind:
 _BYTES = _Kind("a number of bytes", UNITS, 1, " of bytes", "`256 KiB`, `1 MB` or `262144`")
 _COUNT = _Kind("a count", COUNT_UNITS, 1, "", "`10M`, `2.5k` or `10_000_000`")
 _TIME = _Kind("a time", TIME_UNITS, None, " of nanoseconds", "`50 ms`, `0.1 s` or `250 us`")
+_ENERGY = _Kind("an energy", ENERGY_UNITS, None, " of nanojoules", "`5 mJ`, `0.1 J` or `250 uJ`")
 _HZ = _Kind("a clock rate", HZ_UNITS, None, " of hertz", "`100 MHz`")
 
 
@@ -127,6 +137,22 @@ def parse_time_ns(text: str | int | float) -> int:
     return _parse(text, _TIME)
 
 
+def parse_energy_nj(text: str | int | float) -> int:
+    """Read an energy with a unit of `ENERGY_UNITS`.
+
+    Returns:
+        Nanojoules, at least 1.
+
+    Raises:
+        UnitError: not a number, no unit or an unknown one, not positive, or not a whole number of nanojoules.
+
+    Example:
+        >>> parse_energy_nj("5 mJ"), parse_energy_nj("0.1J"), parse_energy_nj("2.5 uJ")
+        (5000000, 100000000, 2500)
+    """
+    return _parse(text, _ENERGY)
+
+
 def parse_hz(text: str | int | float) -> int:
     """Read a clock rate with a unit of `HZ_UNITS`, in hertz.
 
@@ -170,6 +196,20 @@ def format_time_ns(time_ns: int) -> str:
     return _in_largest(time_ns, TIME_UNITS)
 
 
+def format_energy_nj(energy_nj: int) -> str:
+    """An energy in the largest unit that is not larger than it, exactly.
+
+    Example:
+        >>> format_energy_nj(5_000_000), format_energy_nj(1_500)
+        ('5 mJ', '1.5 uJ')
+    """
+    return _in_largest(energy_nj, ENERGY_UNITS)
+
+
+#: How costs are written that are measured in a unit, each read back by its parser.
+FORMATS = {"latency": format_time_ns, "energy": format_energy_nj}
+
+
 def format_hz(rate: int) -> str:
     """A clock rate in the largest unit that is not larger than it, exactly.
 
@@ -206,7 +246,7 @@ def _text(value: str | int | float, kind: _Kind) -> str:
         raise kind.fail("empty", f"the text is empty where {kind.noun} belongs")
     if len(text) > _MAX_CHARS:
         raise kind.fail("number", f"a text of {len(text):,} characters (`{text[:20]}...`) is not {kind.noun}")
-    if not text.isascii() and text[-2:] not in ("\u00b5s", "\u03bcs"):
+    if not text.isascii() and text[-2:-1] not in _MICRO:
         raise kind.fail("number", f"`{text}` has a character that is not ASCII")
     return text
 
@@ -246,8 +286,8 @@ def _ambiguous(number: Fraction, unit: str, text: str) -> UnitError:
 
 
 def _right_unit(unit: str, kind: _Kind) -> str:
-    if unit in ("\u00b5s", "\u03bcs"):
-        unit = "us"
+    if unit[:1] in _MICRO:
+        unit = "u" + unit[1:]
     by_lower = {known.lower(): known for known in kind.units}
     right = by_lower.get(unit.lower())
     return f"write `{right}`" if right else f"the units are {', '.join(kind.units)}"

@@ -9,7 +9,9 @@ from fractions import Fraction
 import numpy as np
 from hypothesis import strategies as st
 
-from spaces.costs.latency import LatencyProfile, Terms
+from spaces.costs.energy import Energy
+from spaces.costs.latency import LatencyProfile
+from spaces.costs.prices import Terms
 from spaces.errors import EngineError
 from spaces.language.reader import read_space
 from spaces.language.space import Space
@@ -26,11 +28,12 @@ KINDS = ("conv", "depthwise", "pointwise", "linear", "add", "relu", "max_pool", 
 
 amounts = st.integers(0, 5000).map(lambda n: Fraction(n, 64))
 terms = st.builds(Terms, mac=amounts, output=amounts, op=amounts)
+few_kinds = st.dictionaries(st.sampled_from(KINDS), terms, max_size=3)
 
 
 @st.composite
 def profiles(draw: st.DrawFn, dtype: str) -> LatencyProfile:
-    """A profile that covers every operator; in nanoseconds or in cycles of an odd clock."""
+    """A profile that covers every operator; in nanoseconds or in cycles of an odd clock, perhaps with energies."""
     cycles = draw(st.booleans())
     return LatencyProfile(
         "random",
@@ -38,8 +41,9 @@ def profiles(draw: st.DrawFn, dtype: str) -> LatencyProfile:
         clock_hz=draw(st.sampled_from([333_333_333, 48_000_000])) if cycles else 0,
         unit="cycles" if cycles else "ns",
         network=draw(amounts),
-        kinds=draw(st.dictionaries(st.sampled_from(KINDS), terms, max_size=3)),
+        kinds=draw(few_kinds),
         default=draw(terms),
+        energy=draw(st.none() | st.builds(Energy, network=amounts, kinds=few_kinds, default=terms)),
     )
 
 

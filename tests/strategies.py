@@ -435,8 +435,7 @@ def possible_rows(program: Program, position: int) -> np.ndarray:
 
 def cost_samples(program: Program) -> dict[str, np.ndarray]:
     """The costs of every possible network, in order."""
-    metrics = ("rom", "params", "macs", "flops", "ram", "ram_pingpong", "ram_liveness", "entropy", "latency")
-    metrics = metrics if program.latency else metrics[:-1]
+    metrics = ("rom", "params", "macs", "flops", "ram", "ram_pingpong", "ram_liveness", "entropy", *program.priced)
     found = [{metric: np.zeros(0, np.int64) for metric in metrics}]
     found += [program.costs(v, possible_rows(program, v)) for v, c in enumerate(program.chains) if not c.impossible]
     return {metric: np.concatenate([costs[metric] for costs in found]) for metric in metrics}
@@ -460,7 +459,7 @@ def budgets_for(draw: st.DrawFn, program: Program) -> Budgets:
     """Budgets of which each, alone, keeps some networks of a program and usually drops some."""
     costs = cost_samples(program)
     limits = {}
-    for metric in ("rom", "ram", "flops", "macs", "params", *(("latency",) if program.latency else ())):
+    for metric in ("rom", "ram", "flops", "macs", "params", *program.priced):
         if draw(st.integers(0, 2)) and costs[metric].size:
             limits[metric] = draw(bounds(costs[metric]))
     return Budgets(**limits)

@@ -18,8 +18,8 @@ import nascompile as nc
 from nascompile.cli.latency import latency
 from nascompile.latency.data import TERMS, Feature, Measurements, features, read_measurements
 from nascompile.latency.fit import fit_profile, robust_terms
-from spaces.costs.latency import LatencyError, LatencyProfile
 from spaces.costs.latency_profiles import load_profile
+from spaces.costs.prices import LatencyError, OperatorPrices
 from spaces.errors import NascompileError
 from spaces.program.candidate import parse_candidate
 
@@ -51,7 +51,7 @@ def write_csv(path: Path, data: Measurements, word: str = "latency_ms", unit: fl
     return path
 
 
-def terms(profile: LatencyProfile) -> dict[str, float]:
+def terms(profile: OperatorPrices) -> dict[str, float]:
     """Every term that is not 0, and the constant per network."""
     kinds = {**profile.kinds, **({"": profile.default} if profile.default else {})}
     amounts = {str(Feature(kind, t)): float(getattr(kinds[kind], t)) for kind in kinds for t in vars(kinds[kind])}
@@ -370,6 +370,14 @@ def test_held_out_cells_on_the_nrf5340_are_predicted_within_5_percent(cells: Mea
         (fit.errors.median, fit.errors.spearman), 0.1
     )
     assert terms(shipped) == pytest.approx(terms(fit.profile), rel=1e-3)
+    # Power differs by kind of operator: energies of their own are closer than latencies times one power.
+    assert fit.energy is not None
+    assert fit.power is not None
+    assert 2 * fit.energy.median < fit.power.median < 2
+    assert shipped.energy is not None
+    assert fit.profile.energy is not None
+    assert shipped.energy.error == fit.profile.energy.error
+    assert terms(shipped.energy) == pytest.approx(terms(fit.profile.energy), rel=1e-3)
 
 
 def test_the_number_of_operators_on_the_device_is_that_of_the_deployed_models(cells: Measurements) -> None:

@@ -11,7 +11,7 @@ from rich.markup import escape
 from nascompile.cli.cells import cell_data, print_cells
 from nascompile.cli.options import Json, Request, split_line, takes_options
 from nascompile.cli.output import emit_json, out, quantity, share, table
-from nascompile.cli.report import profile_data, profile_text, runtime_name
+from nascompile.cli.report import energy_text, profile_data, profile_text, runtime_name
 from nascompile.cli.shipped import SHIPPED, counted
 from nascompile.cli.tables import print_table
 from nascompile.cli.takes import takes_data
@@ -157,17 +157,17 @@ def _print(member: Candidate, layers: tuple[LayerTerms, ...], data: dict[str, An
     out.print(f"counting {counted(member.program)}")
     out.print()
     print_cells(data.get("cells", []))
-    latency = member.program.latency is not None
-    columns = [">latency us"] if latency else []
+    priced = member.program.priced
+    columns = [{"latency": ">latency us", "energy": ">energy uJ"}[name] for name in priced]
     rows = table("layer", "block", "output", ">ROM B", ">MACs", *columns, ">buffer B", ">live peak B")
     shape = member.program.space.input
-    rows.add_row("0", "input", str(shape.shape), "", "", *[""] * latency, f"even {shape.nbytes:,}", "")
+    rows.add_row("0", "input", str(shape.shape), "", "", *[""] * len(priced), f"even {shape.nbytes:,}", "")
     for t in layers:
         side = "" if t.number is None else "even" if t.number % 2 == 0 else "odd"
         buffer = f"{side} {t.cost.out_bytes:,}" if t.number else "-"
         number = "-" if t.number is None else str(t.number)
-        time = [f"{t.cost.latency / 1000:,.1f}"] if latency else []
-        cost = [f"{t.cost.rom:,}", f"{t.cost.macs:,}", *time, buffer, f"{t.cost.peak:,}"]
+        prices = [f"{getattr(t.cost, name) / 1000:,.1f}" for name in priced]
+        cost = [f"{t.cost.rom:,}", f"{t.cost.macs:,}", *prices, buffer, f"{t.cost.peak:,}"]
         rows.add_row(number, t.block, str(t.out.shape), *cost)
     if data["shared_code"]:
         rows.add_row("", "code, once", "", f"{data['shared_code']:,}")
@@ -205,6 +205,8 @@ def _print_totals(layers: tuple[LayerTerms, ...], data: dict[str, Any]) -> None:
     }
     if "latency_profile" in data:
         names["latency"] = ("latency", profile_text(data["latency_profile"]))
+    if "energy" in costs:
+        names["energy"] = ("energy", energy_text(data["latency_profile"]))
     rows = table("total", ">value", ">budget", "", "~made of")
     for name, (title, terms) in names.items():
         limit = budgets.get("ram" if name == f"ram_{model}" else name)

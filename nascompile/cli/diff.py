@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from nascompile.cli.options import Json, Limits, MaxMemory, Request, is_set_file, takes_options
 from nascompile.cli.output import emit_json, out, say_next, share, table
-from nascompile.cli.report import budget_text, profile_data, profile_text, runtime_name
+from nascompile.cli.report import budget_text, print_profile, profile_data, runtime_name
 from nascompile.cli.tables import print_table
 from solvers.sets.feasible_set import FeasibleSet
 from solvers.sets.relaxed_set import AnySet, exactly, load_set
@@ -114,7 +114,7 @@ def _print(
         )
         out.print(f"{escape(name)}: {escape(limits)}")
         if profile:
-            out.print(f"  {escape(profile_text(profile))}")
+            print_profile(profile, "  ")
     out.print()
     rows = table("variant", *(f">{name}" for name in parts))
     for label, counts in data["variants"].items():

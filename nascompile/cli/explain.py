@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from nascompile.cli.options import Json, Request, takes_options
-from nascompile.cli.output import emit_json, out, quantity, say_next, table, working
+from nascompile.cli.output import emit_json, out, quantity, say_next, table, typed_limit, working
 from nascompile.cli.tables import print_table
 from spaces.language.space import METRICS
 from spaces.program.graph import Program
@@ -58,7 +58,8 @@ def _say_next(request: Request, why: Explanation) -> None:
         return
     words = request.words(*(r.metric for r in raised)) if not why.feasible else request.words()
     for offer in () if why.feasible else raised:
-        words += [f"--{offer.metric}", f"{offer.needed}ns" if offer.metric == "latency" else str(offer.needed)]
+        assert offer.needed is not None  # so it was chosen
+        words += [f"--{offer.metric}", typed_limit(offer.metric, offer.needed)]
     out.print()
     say_next("nascompile", "reduce", *words)
 
@@ -140,7 +141,7 @@ def _limits(names: Iterable[str]) -> str:
 
 
 def _network(network: CostedNetwork) -> str:
-    shown = {"rom": "ROM", "ram": "RAM", "macs": "MACs", "latency": "latency"}
+    shown = {"rom": "ROM", "ram": "RAM", "macs": "MACs", "latency": "latency", "energy": "energy"}
     costs = ", ".join(f"{t} {quantity(n, network.costs[n])}" for n, t in shown.items() if n in network.costs)
     return f"{network.text} ({costs})"
 

@@ -18,6 +18,7 @@ from nascompile.cli.tables import print_table
 from spaces.costs.latency import LatencyProfile
 from spaces.costs.latency_file import check_name, profile_text, write_profile
 from spaces.costs.latency_profiles import load_profile, named_profile, profiles
+from spaces.costs.prices import OperatorPrices
 from spaces.errors import NascompileError, UnitError, did_you_mean
 from spaces.files import check_file
 from spaces.targets.catalogue import load_target
@@ -96,7 +97,8 @@ def fit(options: FitOptions) -> None:
 
     A column holds the latency (latency_ms, latency_s, latency_us, latency_ns or inference_ms). The others hold macs,
     outputs and ops of the network, or conv.macs, conv.outputs, conv.ops, ... per operator kind; or `candidate`, a
-    network of --space. Reports the error on networks held out of the fit, beside that of MACs alone.
+    network of --space. One more may hold the energy (energy_J, energy_mJ, energy_uJ) or the mean power (power_W,
+    power_mW, power_uW). Reports the error on networks held out of the fit, beside that of MACs alone.
 
     What the firmware of `nascompile latency firmware` prints is read as it is.
 
@@ -246,6 +248,8 @@ def calibrate(options: CalibrateOptions) -> None:
             shown.add_row(escape(str(row["network"])), *times)
         print_table(shown)
     say(f"written: {path}")
+    if profile.energy:
+        say("it has no energies: these were measured on another board")
 
 
 def _measurement(text: str) -> Measurement:
@@ -310,6 +314,8 @@ def _fit_data(found: Fit) -> dict[str, Any]:
         "profile": _profile_data(found.profile),
         "errors": vars(found.errors),
         "macs_alone": vars(found.baseline) if found.baseline else None,
+        "energy_errors": vars(found.energy) if found.energy else None,
+        "energy_by_one_power": vars(found.power) if found.power else None,
         "rows": found.rows,
         "groups": found.groups,
         "folds": found.folds,
@@ -338,6 +344,9 @@ def _print_fit(found: Fit) -> None:
     rows.add_row("profile", *_errors_row(found.errors))
     if found.baseline:
         rows.add_row("MACs alone", *_errors_row(found.baseline))
+    if found.energy and found.power:
+        rows.add_row("its energies", *_errors_row(found.energy))
+        rows.add_row("latency times one power", *_errors_row(found.power))
     print_table(rows)
     out.print()
     _print_terms(found.profile)
@@ -373,14 +382,15 @@ def list_profiles(as_json: Json = False) -> None:
         return
     rows = table(
         "name", "runtime", "version", "core", ">MHz", "type", "unit", ">boards", ">held out", ">median error",
-        ">90th percentile", "~source",
+        ">90th percentile", ">of energy", "~source",
     )  # fmt: skip
     for p in found:
         clock = f"{p.clock_hz / 1e6:g}" if p.clock_hz else "-"
         errors = (str(p.error.rows), f"{p.error.median:.3g} %", f"{p.error.p90:.3g} %") if p.error else ("-", "-", "-")
         about = (escape(text or "-") for text in (p.name, p.runtime, p.version, p.core))
         boards = str(p.boards) if p.boards else "-"
-        rows.add_row(*about, clock, p.dtype, p.unit, boards, *errors, escape(p.source))
+        energy = f"{p.energy.error.median:.3g} %" if p.energy and p.energy.error else "-"
+        rows.add_row(*about, clock, p.dtype, p.unit, boards, *errors, energy, escape(p.source))
     print_table(rows)
 
 
@@ -408,13 +418,20 @@ def _profile_data(profile: LatencyProfile) -> dict[str, Any]:
         "source": profile.source,
         "boards": profile.boards,
         "unit": profile.unit,
-        "network": profile.network,
-        "kinds": {kind: vars(terms) for kind, terms in profile.kinds.items()},
-        "default": vars(profile.default) if profile.default else None,
+        **_prices_data(profile),
         "guessed": list(profile.guessed),
-        "table": profile.table,
         "loops": profile.loops,
-        "error": vars(profile.error) if profile.error else None,
+        "energy": _prices_data(profile.energy) if profile.energy else None,
+    }
+
+
+def _prices_data(prices: OperatorPrices) -> dict[str, Any]:
+    return {
+        "network": prices.network,
+        "kinds": {kind: vars(terms) for kind, terms in prices.kinds.items()},
+        "default": vars(prices.default) if prices.default else None,
+        "table": prices.table,
+        "error": vars(prices.error) if prices.error else None,
     }
 
 

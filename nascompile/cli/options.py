@@ -77,13 +77,21 @@ class Limits:
     latency: Annotated[
         str | None, typer.Option("--latency", help="Limit on the latency, by a latency profile: 50ms.", metavar="TIME")
     ] = None
+    energy: Annotated[
+        str | None,
+        typer.Option(
+            "--energy",
+            help="Limit on the energy, by a latency profile that has energies (nrf5340): 5mJ.",
+            metavar="ENERGY",
+        ),
+    ] = None
     latency_profile: Annotated[
         str | None,
         typer.Option(
             "--latency-profile",
             help="Name or file of the latency profile (`nascompile latency list`); nascompile-c: our own C on the "
-            "MCU's core, in estimated cycles without wait states (M7: instructions). Default where latency is limited, "
-            "and with `auto` always: the MCU's, or one of its core.",
+            "MCU's core, in estimated cycles without wait states (M7: instructions). Default where latency or energy "
+            "is limited, and with `auto` always: the MCU's, or one of its core.",
             metavar="NAME",
         ),
     ] = None

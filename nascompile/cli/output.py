@@ -18,14 +18,14 @@ from rich.console import Console
 from rich.table import Table
 
 from nascompile.start import Interrupted
-from spaces.units import format_time_ns
+from spaces.units import FORMATS
 
 if TYPE_CHECKING:
     from solvers.base import Progress
 
 __all__ = [
     "Interrupted", "emit_json", "out", "quantity", "say", "say_next", "share", "span_text", "table", "two_digits",
-    "working",
+    "typed_limit", "working",
 ]  # fmt: skip
 
 _PATIENCE = 1.5
@@ -106,11 +106,21 @@ def share(part: float, whole: float) -> str:
 
 def quantity(metric: str, value: int | float) -> str:
     """A cost with its unit: bytes for memories, plain counts else."""
-    if metric == "latency":
-        return format_time_ns(int(value))
+    if metric in FORMATS:
+        return FORMATS[metric](int(value))
     if isinstance(value, float):
         return f"{value:,.2f}"
     return f"{value:,} B" if metric.startswith(("rom", "ram")) else f"{value:,}"
+
+
+def typed_limit(metric: str, value: int) -> str:
+    """A limit as an option takes it, exactly.
+
+    Example:
+        >>> typed_limit("latency", 79_491_502), typed_limit("energy", 5_000_000), typed_limit("rom", 262_144)
+        ('79.491502ms', '5mJ', '262144')
+    """
+    return FORMATS[metric](value).replace(" ", "") if metric in FORMATS else str(value)
 
 
 def two_digits(value: float) -> str:

@@ -18,12 +18,14 @@ from spaces.language.layer import option_label
 from spaces.program.graph import Program
 from spaces.runtimes.library import RUNTIMES
 from spaces.targets.target import Target
-from spaces.units import format_bytes, format_count, format_time_ns
+from spaces.units import FORMATS, format_bytes, format_count
 
 if TYPE_CHECKING:
     from spaces.costs.latency import LatencyProfile
 
-__all__ = ["print_report", "profile_data", "profile_text", "report", "runtime_name"]
+__all__ = [
+    "energy_text", "print_profile", "print_report", "profile_data", "profile_text", "report", "runtime_name",
+]  # fmt: skip
 
 
 def report(fs: AnySet, attribute: bool = True, target: Target | None = None) -> dict[str, Any]:
@@ -76,22 +78,18 @@ def profile_data(profile: LatencyProfile) -> dict[str, Any]:
     stated = asdict(profile.error) if profile.error else None
     about = {"runtime": profile.runtime, "version": profile.version, "core": profile.core, "boards": profile.boards}
     guessed = list(profile.guessed)
+    energy = {"error": asdict(profile.energy.error) if profile.energy.error else None} if profile.energy else None
     return {
         "name": profile.name, "source": profile.source, "unit": profile.unit, "error": stated, **about,
-        "guessed": guessed,
+        "guessed": guessed, "energy": energy,
     }  # fmt: skip
 
 
 def profile_text(data: dict[str, Any]) -> str:
     """The same in words: latencies are estimates, and of this kind."""
-    error = data["error"]
     counted = data["unit"] in ("instructions", "estimated cycles")
     what = "operators" if counted else "networks"
-    wrong = (
-        f"median error {two_digits(error['median'])} % of {error['rows']} held-out {what}"
-        if error
-        else "no stated error"
-    )
+    wrong = _error_text(data["error"], what)
     if data["unit"] == "instructions":
         wrong += " in instructions, each taken as one cycle of this clock, which it is not"
     elif counted:
@@ -103,6 +101,24 @@ def profile_text(data: dict[str, Any]) -> str:
     kinds += ["all others"] if "default" in data["guessed"] else []
     guessed = f"; guesses for want of measurements: {', '.join(kinds)}" if kinds else ""
     return f"latencies are estimates by the profile {data['name']}{ran}: {wrong}{moved}{guessed}"
+
+
+def print_profile(data: dict[str, Any], indent: str = "") -> None:
+    """Where latencies, and energies where there are any, come from."""
+    out.print(indent + escape(profile_text(data)))
+    if data["energy"]:
+        out.print(indent + escape(energy_text(data)))
+
+
+def energy_text(data: dict[str, Any]) -> str:
+    """Of which kind its energies are."""
+    return f"energies are estimates by the profile {data['name']}: {_error_text(data['energy']['error'], 'networks')}"
+
+
+def _error_text(error: dict[str, Any] | None, what: str) -> str:
+    if error is None:
+        return "no stated error"
+    return f"median error {two_digits(error['median'])} % of {error['rows']} held-out {what}"
 
 
 def _variant(fs: AnySet, position: int) -> dict[str, Any]:
@@ -149,7 +165,7 @@ def print_report(data: dict[str, Any]) -> None:
     """The report for a person."""
     print_head(data)
     if data.get("latency_profile"):
-        out.print(profile_text(data["latency_profile"]))
+        print_profile(data["latency_profile"])
     if data.get("functions"):
         from nascompile.cli.cells import print_function_counts
 
@@ -250,9 +266,9 @@ def runtime_name(program: Program) -> str:
 def budget_text(budgets: dict[str, int], ram_model: str, runtime: str) -> str:
     """The budgets in words."""
     rom = f"ROM ({runtime})" if RUNTIMES[runtime].shares_code else "ROM"
-    names = {"ram": f"RAM ({ram_model})", "rom": rom, "flops": "FLOPs", "macs": "MACs", "latency": "latency"}
-    forms = {"rom": format_bytes, "ram": format_bytes, "latency": format_time_ns}
-    parts = [f"{names[name]} <= {forms.get(name, format_count)(value)}" for name, value in budgets.items()]
+    names = {"ram": f"RAM ({ram_model})", "rom": rom, "flops": "FLOPs", "macs": "MACs", "params": "parameters"}
+    forms = {"rom": format_bytes, "ram": format_bytes, **FORMATS}
+    parts = [f"{names.get(name, name)} <= {forms.get(name, format_count)(value)}" for name, value in budgets.items()]
     return ", ".join(parts) or "no budgets"
 
 
@@ -263,8 +279,8 @@ def print_limits(data: dict[str, Any]) -> None:
     title = "constraints and one limit" if related else "one limit alone"
     rows = table(f"~{title}", ">budget", ">keeps", ">removes", ">share removed")
     for row in data["limits"]:
-        budget = "" if row["budget"] is None else f"{row['budget']:,}"
-        budget = format_time_ns(row["budget"]) if row["limit"] == "latency" and row["budget"] else budget
+        form = FORMATS.get(row["limit"], "{:,}".format)
+        budget = "" if row["budget"] is None else form(row["budget"])
         name = "constraints, shapes alone" if row["limit"] == RELATIONS else escape(row["limit"])
         if row["alone_keeps"] is None:
             rows.add_row(name, budget, "not counted", "", "")

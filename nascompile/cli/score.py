@@ -188,7 +188,7 @@ def _selection(fs: AnySet, options: ScoreOptions) -> tuple[Sequence[int], str]:
 
 def _costs(program: Program) -> tuple[str, ...]:
     """The costs beside the proxies."""
-    return ("macs", "params", "latency") if program.latency else ("macs", "params")
+    return ("macs", "params", *program.priced)
 
 
 def _columns(program: Program, proxies: Sequence[Proxy]) -> tuple[str, ...]:

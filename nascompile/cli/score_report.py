@@ -21,7 +21,7 @@ from spaces.program.graph import Program
 __all__ = ["Report", "print_scores", "scores_data"]
 
 _BEST = 10
-_COSTS = ("macs", "params", "latency")
+_COSTS = ("macs", "params", "latency", "energy")
 
 
 @dataclass(frozen=True, eq=False)

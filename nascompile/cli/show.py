@@ -189,7 +189,8 @@ def export(
 ) -> None:
     """Write the members of a set with all their costs.
 
-    csv and json hold one candidate per row with its costs, the latency in nanoseconds where there is a profile; npz
+    csv and json hold one candidate per row with its costs, the latency in nanoseconds and the energy in nanojoules
+    where a profile gives them; npz
     holds `options` (option values, -1 beyond a shorter variant's end), `variant`, and one array per cost. Where a
     benchmark numbers the networks, each has its `index` there, and `duplicate_of`, the first index with the same
     function.
@@ -243,9 +244,8 @@ def _distinct_ranks(fs: AnySet, number: int | None, seed: int | None) -> list[in
 
 
 def _columns(program: Program) -> tuple[str, ...]:
-    """The costs that are listed: the latency, in nanoseconds, where a profile gives one."""
-    latency = ("latency",) if program.latency else ()
-    return ("rom", "ram_pingpong", "ram_liveness", "params", "macs", "flops", *latency, "entropy")
+    """The costs that are listed: latency in nanoseconds and energy in nanojoules where a profile gives them."""
+    return ("rom", "ram_pingpong", "ram_liveness", "params", "macs", "flops", *program.priced, "entropy")
 
 
 def _names(fs: FeasibleSet) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ def takes_data(shipping: Shipping, takes: Takes) -> dict[str, Any]:
 
 
 class TakesColumns:
-    """ROM and RAM with their shares of the chip, the latency where there is a profile, else instructions.
+    """ROM and RAM with their shares of the chip; the latency where there is a profile, else instructions; the energy.
 
     Where data say how, there are the instructions, too, that make the input of raw samples.
 
@@ -41,17 +41,17 @@ class TakesColumns:
     def __init__(self, shipping: Shipping, candidates: Sequence[Candidate]) -> None:
         self.shipping = shipping
         self.takes = [shipping.takes(candidate) for candidate in candidates]
-        counts = ("latency", "instructions")
+        known = [n for n in ("latency", "energy", "instructions") if all(getattr(t, n) is not None for t in self.takes)]
+        self._counts = known if known == ["instructions"] else [name for name in known if name != "instructions"]
         self._prepares = any(t.prepare for t in self.takes)
-        self._pace = next((name for name in counts if all(getattr(t, name) is not None for t in self.takes)), None)
 
     @property
     def titles(self) -> list[str]:
         """As `output.table` has them."""
         of = " (of chip)" if self.shipping.target else " (of budget)"
         memories = [f">{name.upper()}{of if name in self.shipping.memories else ''}" for name in ("rom", "ram")]
-        counts = [*([f">{self._pace}"] if self._pace else []), *([">to make the input"] if self._prepares else [])]
-        return [*memories, *counts]
+        prepare = [">to make the input"] if self._prepares else []
+        return [*memories, *(f">{name}" for name in self._counts), *prepare]
 
     def cells(self, row: int) -> list[str]:
         """The cells of a row."""
@@ -61,6 +61,6 @@ class TakesColumns:
             size = getattr(takes, name)
             part = f" ({share(size, most[name])})" if most.get(name) else ""
             result.append(f"{size:,} B{part}")
-        pace = [quantity(self._pace, getattr(takes, self._pace))] if self._pace else []
+        counts = [quantity(name, getattr(takes, name)) for name in self._counts]
         prepare = [quantity("instructions", takes.prepare or 0)] if self._prepares else []
-        return [*result, *pace, *prepare]
+        return [*result, *counts, *prepare]

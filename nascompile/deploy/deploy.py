@@ -24,8 +24,9 @@ from nascompile.deploy.naming import PLAIN, Naming
 from nascompile.deploy.project import HOLDS, in_memory, write_project
 from nascompile.deploy.readme import readme
 from nascompile.deploy.toolchain import Checked, Sizes, build_image, host_library, run_check, run_host
-from spaces.costs.latency import LatencyError, Unit
+from spaces.costs.latency import Unit
 from spaces.costs.latency_profiles import named_profile
+from spaces.costs.prices import LatencyError
 from spaces.operators.kernel import instruction_set
 from spaces.runtimes.around import NOTHING
 from spaces.runtimes.nascompile_c import NascompileC, measured_compiler

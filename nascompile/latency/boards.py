@@ -15,18 +15,19 @@ those of a Gaussian process (Rasmussen and Williams 2006, Eq. 2.23, 2.24), itera
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
 
 from nascompile.latency.data import Feature
-from spaces.costs.latency import LatencyProfile, Terms
+from spaces.costs.latency import LatencyProfile
+from spaces.costs.prices import Terms
 from spaces.program.candidate import Candidate
 from spaces.runtimes.tflite_micro import executed
 
-__all__ = ["OWN_C", "BoardModel", "Measured", "Spread", "fit_boards", "network_counts"]
+__all__ = ["OWN_C", "BoardModel", "Measured", "Spread", "fit_boards", "network_counts", "off_without"]
 
 #: Cycles of our own C per feature, at one an instruction: least deviations on some 1,500 operators of the library's
 #: spaces by the profile `nascompile-c-m4-int8`; but `stem`, which is `conv` with its products half as dear again, is
@@ -45,7 +46,8 @@ OWN_C: dict[Feature, float] = {
 _OTHER = 18.0
 #: To call an operator, in cycles of the same.
 _CALL = 1000.0
-_ROUNDS = 25
+#: Rounds of a fit, and of one that begins where a fit of nearly the same rows ended.
+_ROUNDS, _AGAIN = 25, 4
 #: A logarithm further from our own C than this says that something else is wrong.
 _FARTHEST = 3.0
 #: A kind known no better than by this standard deviation of its logarithm, 1.5 times up or down, is a guess.
@@ -78,10 +80,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Spread:
-    """Standard deviations of logarithms, by effect.
-
-    Chosen, each in steps of a factor of 2, for the least mean error on boards that were left out, on networks that were
-    left out of a runtime, and on families of networks left out of the model zoo.
+    """Standard deviations of logarithms, by effect; see `nascompile.latency.spreads` for how they are chosen.
 
     Args:
         runtime: of c by runtime, with nothing known beforehand.
@@ -95,13 +94,13 @@ class Spread:
     """
 
     runtime: float = 3.0
-    core: float = 0.6
-    board: float = 0.12
-    common: float = 0.5
-    publisher_kind: float = 2.4
-    core_kind: float = 0.08
-    board_kind: float = 0.05
-    noise: float = 0.2
+    core: float = 0.25
+    board: float = 0.25
+    common: float = 0.25
+    publisher_kind: float = 0.25
+    core_kind: float = 0.25
+    board_kind: float = 0.25
+    noise: float = 0.25
 
 
 def network_counts(candidate: Candidate) -> dict[Feature, int]:
@@ -183,7 +182,7 @@ class BoardModel:
         return float(np.sqrt(max(before - toward @ np.linalg.solve(self.covariance, toward), 0.0)))
 
 
-def fit_boards(rows: Sequence[Measured], spread: Spread | None = None) -> BoardModel:
+def fit_boards(rows: Sequence[Measured], spread: Spread = Spread()) -> BoardModel:
     """Fit boards together.
 
     Args:
@@ -197,25 +196,91 @@ def fit_boards(rows: Sequence[Measured], spread: Spread | None = None) -> BoardM
         >>> (fit_boards([row]).cycles([row, twice]) / 1e6).round(1).tolist()
         [2.0, 4.0]
     """
-    spread = spread or Spread()
-    features = tuple(f for f in OWN_C if any(row.counts.get(f) for row in rows))
-    parts, calls = _parts(rows, features)
-    measured = np.log([row.cycles for row in rows])
-    scalar, kinds = _kernels(rows, rows, spread)
-    logs = np.zeros_like(parts)
-    shares, covariance, weights = logs, scalar, measured
-    for k in range(_ROUNDS):
-        found = parts * np.exp(logs)
-        total = found.sum(axis=1) + calls
-        shares = found / total[:, None]
-        at_zero = np.log(total) - (shares * logs).sum(axis=1)
-        covariance = scalar + kinds * (shares @ shares.T) + spread.noise**2 * np.eye(len(rows))
-        weights = np.linalg.solve(covariance, measured - at_zero)
-        new = _logs(kinds, shares, weights)
-        if np.abs(new - logs).max(initial=0) < 1e-4:
-            break
-        logs = logs + (0.5 if k < 3 else 0.7) * (new - logs)  # a full step may swing
-    return BoardModel(tuple(rows), features, spread, shares=shares, covariance=covariance, weights=weights)
+    problem = _Problem.of(rows, spread)
+    shares, covariance, weights, _ = problem.solved(np.zeros_like(problem.parts))
+    return BoardModel(tuple(rows), problem.features, spread, shares=shares, covariance=covariance, weights=weights)
+
+
+def off_without(rows: Sequence[Measured], spread: Spread, groups: Iterable[Sequence[int]]) -> list[np.ndarray]:
+    """How far rows are predicted from what they took, with their whole group left out: log(predicted / measured).
+
+    Args:
+        rows: what was measured.
+        spread: how far effects may lie from 0.
+        groups: positions of rows; each group is left out by itself.
+
+    Returns:
+        An array per group, [its rows].
+
+    Example:
+        >>> mac = {Feature("conv", "mac"): 1_000_000, Feature("", "op"): 1}
+        >>> row = Measured("mine", "Cortex-M4F", "a", "me", "net", mac, 2e6)
+        >>> [off] = off_without([row, replace(row, board="b", cycles=1e6)], Spread(board=0.01, noise=0.01), [[1]])
+        >>> round(float(np.exp(off[0])), 1)
+        2.0
+    """
+    problem = _Problem.of(rows, spread)
+    _, _, _, near = problem.solved(np.zeros_like(problem.parts))
+    found = []
+    for group in groups:
+        out = np.isin(np.arange(len(rows)), group)
+        rest = problem.taken(~out)
+        shares, _, weights, _ = rest.solved(near[~out], _AGAIN)
+        logs = _logs(problem.kinds[out][:, ~out], shares, weights)
+        total = (problem.parts[out] * np.exp(logs)).sum(axis=1) + problem.calls[out]
+        found.append(problem.scalar[out][:, ~out] @ weights + np.log(total) - problem.measured[out])
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Problem:
+    """What is solved for the effects.
+
+    Args:
+        features: those with a logarithm of their own.
+        noise: standard deviation of a figure.
+        measured: logarithms of cycles, [rows].
+        parts, calls: see `_parts`.
+        scalar, kinds: see `_kernels`, [rows, rows].
+    """
+
+    features: tuple[Feature, ...]
+    noise: float
+    measured: np.ndarray
+    parts: np.ndarray
+    calls: np.ndarray
+    scalar: np.ndarray
+    kinds: np.ndarray
+
+    @classmethod
+    def of(cls, rows: Sequence[Measured], spread: Spread) -> _Problem:
+        """That of rows."""
+        features = tuple(f for f in OWN_C if any(row.counts.get(f) for row in rows))
+        parts, calls = _parts(rows, features)
+        scalar, kinds = _kernels(rows, rows, spread)
+        measured = np.log([row.cycles for row in rows])
+        return cls(features, spread.noise, measured, parts, calls, scalar=scalar, kinds=kinds)
+
+    def taken(self, keep: np.ndarray) -> _Problem:
+        """That of some rows, [rows] of truth values."""
+        own = {name: getattr(self, name)[keep] for name in ("measured", "parts", "calls")}
+        return replace(self, **own, scalar=self.scalar[keep][:, keep], kinds=self.kinds[keep][:, keep])
+
+    def solved(self, logs: np.ndarray, rounds: int = _ROUNDS) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """The shares, covariance and weights of `BoardModel`, and the L_j, [rows, features], from where to begin."""
+        shares, covariance, weights = logs, self.scalar, self.measured
+        for k in range(rounds):
+            found = self.parts * np.exp(logs)
+            total = found.sum(axis=1) + self.calls
+            shares = found / total[:, None]
+            at_zero = np.log(total) - (shares * logs).sum(axis=1)
+            covariance = self.scalar + self.kinds * (shares @ shares.T) + self.noise**2 * np.eye(len(logs))
+            weights = np.linalg.solve(covariance, self.measured - at_zero)
+            new = _logs(self.kinds, shares, weights)
+            if np.abs(new - logs).max(initial=0) < 1e-4:
+                break
+            logs = logs + (0.5 if k < 3 else 0.7) * (new - logs)  # a full step may swing
+        return shares, covariance, weights, logs
 
 
 def _parts(rows: Sequence[Measured], features: Sequence[Feature]) -> tuple[np.ndarray, np.ndarray]:

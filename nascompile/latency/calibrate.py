@@ -15,15 +15,13 @@ from itertools import combinations
 
 import numpy as np
 
-from spaces.costs.latency import NARROWER, LatencyError, LatencyProfile
+from spaces.costs.latency import LatencyProfile
+from spaces.costs.prices import NARROWER, LatencyError
 from spaces.program.candidate import Candidate
 from spaces.runtimes.tflite_micro import executed
 
-__all__ = ["Calibrated", "Measurement", "calibrate"]
+__all__ = ["BoardSpread", "Calibrated", "Measurement", "calibrate"]
 
-#: Standard deviations of the logarithms: of a board's factor, of a kind's beside it, and of a measurement; set by
-#: judgement, not fitted. What they give on boards left out: `benchmarks/latency.py --boards`.
-_BOARD, _KIND, _NOISE = 0.25, 0.08, 0.05
 #: Two measurements whose ratios to the profile are further apart contradict each other: four standard deviations.
 _APART = 1.6
 #: A measurement so many times off is of another network, or of another unit.
@@ -48,11 +46,26 @@ class Measurement:
 
 
 @dataclass(frozen=True)
+class BoardSpread:
+    """Standard deviations of logarithms, in units of that of a measurement: only their ratios matter.
+
+    The defaults give the least error on boards left out, `benchmarks/latency.py --boards` chooses them.
+
+    Args:
+        board: of a board's factor.
+        kind: of what a kind of operator takes beside it.
+    """
+
+    board: float = 4.0
+    kind: float = 4.0
+
+
+@dataclass(frozen=True)
 class Calibrated:
     """A calibrated profile.
 
     Args:
-        profile: of the board.
+        profile: of the board; without energies, which nobody measured there.
         before: nanoseconds of each measured network by the profile that was given.
         after: likewise by this one.
         factor: how many times as slow the board is as the profile, all kinds together.
@@ -64,13 +77,19 @@ class Calibrated:
     factor: float
 
 
-def calibrate(profile: LatencyProfile, measured: Sequence[Measurement], name: str) -> Calibrated:
+def calibrate(
+    profile: LatencyProfile,
+    measured: Sequence[Measurement],
+    name: str,
+    spread: BoardSpread = BoardSpread(),
+) -> Calibrated:
     """The profile of a board on which networks were measured.
 
     Args:
         profile: at the board's clock.
         measured: at least one.
         name: of the new profile.
+        spread: how far a board may lie from the profile.
 
     Raises:
         LatencyError: no measurement, a network of another data type, a latency that this network cannot have, two
@@ -78,12 +97,12 @@ def calibrate(profile: LatencyProfile, measured: Sequence[Measurement], name: st
 
     Example:
         >>> import nascompile as nc
-        >>> from spaces.costs.latency import Terms
+        >>> from spaces.costs.prices import Terms
         >>> from spaces.program.candidate import parse_candidate
         >>> profile = LatencyProfile("core", "int8", default=Terms(mac=Fraction(5)))
         >>> kws = parse_candidate(nc.compile("mlperf_kws"), "")
         >>> round(calibrate(profile, [Measurement("kws", kws, 26_567_680)], "board").factor, 2)
-        1.87
+        1.49
     """
     _check(profile, measured)
     kinds = sorted({kind for one in measured for kind in _by_kind(profile, one.candidate)})
@@ -92,7 +111,8 @@ def calibrate(profile: LatencyProfile, measured: Sequence[Measurement], name: st
     target = np.log([one.ns for one in measured])
     _check_ratios(measured, np.exp(target) / before)
     logs = np.zeros(len(kinds))
-    prior = _BOARD**2 + _KIND**2 * np.eye(len(kinds))
+    board = spread.board**2
+    prior = board + spread.kind**2 * np.eye(len(kinds))
     common = 0.0
     for _ in range(_ROUNDS):
         parts = amounts * np.exp(logs)
@@ -100,11 +120,11 @@ def calibrate(profile: LatencyProfile, measured: Sequence[Measurement], name: st
         shares = parts / total[:, None]
         rest = 1 - shares.sum(axis=1)
         # The constant per network goes by the board's factor alone.
-        toward = shares @ prior + _BOARD**2 * rest[:, None]
-        across = toward @ shares.T + _BOARD**2 * rest[None, :] * (shares.sum(axis=1) + rest)[:, None]
+        toward = shares @ prior + board * rest[:, None]
+        across = toward @ shares.T + board * rest[None, :] * (shares.sum(axis=1) + rest)[:, None]
         at_zero = np.log(total) - shares @ logs - rest * common
-        weights = np.linalg.solve(across + _NOISE**2 * np.eye(len(measured)), target - at_zero)
-        logs, common = toward.T @ weights, float(_BOARD**2 * weights.sum())
+        weights = np.linalg.solve(across + np.eye(len(measured)), target - at_zero)
+        logs, common = toward.T @ weights, float(board * weights.sum())
     factors = dict(zip(kinds, np.exp(logs).tolist(), strict=True))
     made = _scaled(profile, factors, float(np.exp(common)), name)
     names = ", ".join(f"{one.name} {one.ns / 1e6:g} ms" for one in measured)
@@ -148,7 +168,7 @@ def _scaled(profile: LatencyProfile, factors: dict[str, float], common: float, n
     )
     table = {k: {key: rounded(Fraction(v) * scale(k)) for key, v in row.items()} for k, row in profile.table.items()}
     moved = replace(profile, name=name, network=rounded(profile.network * scale("")), kinds=exact, default=default)
-    return replace(moved, table=table, error=None, boards=1)
+    return replace(moved, table=table, error=None, energy=None, boards=1)
 
 
 def _check(profile: LatencyProfile, measured: Sequence[Measurement]) -> None:

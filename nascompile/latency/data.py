@@ -1,4 +1,4 @@
-"""Read measured latencies from a CSV file: a latency and the features of one network per row.
+"""Read measured latencies from a CSV file: a latency and the features of one network per row; energies, if there are.
 
 The features are columns (`macs`, `outputs`, `ops` of the whole network, or `conv.macs`, `conv.outputs`, `conv.ops`, ...
 per operator kind), or they are counted on the networks themselves, named in a column `candidate` or `arch`. A row may
@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spaces.costs.latency import NARROWER, LatencyError, Unit
+from spaces.costs.latency import Unit
+from spaces.costs.prices import NARROWER, LatencyError
 from spaces.errors import CandidateError, Diagnostic, Span, did_you_mean
 from spaces.program.candidate import Candidate, parse_candidate
 from spaces.program.graph import Program
@@ -26,6 +27,9 @@ __all__ = ["TERMS", "Feature", "Measurements", "Sheet", "features", "read_measur
 
 #: Columns that hold a latency, and nanoseconds per unit.
 LATENCY = {"latency_s": 1e9, "latency_ms": 1e6, "latency_us": 1e3, "latency_ns": 1.0, "inference_ms": 1e6}
+#: Columns that hold an energy, or the mean power, and nanojoules per unit, or per nanosecond of it.
+ENERGY = {"energy_J": 1e9, "energy_mJ": 1e6, "energy_uJ": 1e3}
+POWER = {"power_W": 1.0, "power_mW": 1e-3, "power_uW": 1e-6}
 #: What the words of a feature column stand for.
 TERMS = {"macs": "mac", "outputs": "output", "ops": "op", "n_ops": "op"}
 NETWORK = ("candidate", "arch")
@@ -35,6 +39,7 @@ PRINTED, END = "kernel,dtype,", "end"
 _MAX_BYTES = 50_000_000
 _MOST_SHOWN = 20
 _DAY = 86_400 * 1e9
+_BATTERY = 86_400 * 1e9
 _MOST = 2**52
 
 
@@ -43,7 +48,7 @@ class Feature(NamedTuple):
 
     Args:
         kind: operator kind, or C kernel; empty for all operators together.
-        term: `mac`, `output` or `op`, as in `spaces.costs.latency.Terms`; or a loop of a kernel.
+        term: `mac`, `output` or `op`, as in `spaces.costs.prices.Terms`; or a loop of a kernel.
     """
 
     kind: str
@@ -68,6 +73,7 @@ class Measurements:
         unit: of the latency.
         dtype: data type of the operators; empty where the file does not tell.
         operators: whether each row is one call of a C kernel, and the features are its loops.
+        energy: nanojoules, [rows]; None where the file has none.
     """
 
     file: str
@@ -79,6 +85,7 @@ class Measurements:
     unit: Unit = "ns"
     dtype: str = ""
     operators: bool = False
+    energy: np.ndarray | None = None
 
     @property
     def macs(self) -> np.ndarray | None:
@@ -122,11 +129,12 @@ def read_measurements(path: Path, program: Program | None = None, group: str | N
     """
     sheet = Sheet(path)
     latency = sheet.latency()
+    energy = sheet.energy(latency)
     result = sheet.counted(program) if program else sheet.feature_columns()
     groups = sheet.groups(group, result)
     sheet.stop_if_wrong()
     lines = tuple(line for line, _ in sheet.rows)
-    return Measurements(str(path), lines, sheet.labels(), latency, result, groups=groups)
+    return Measurements(str(path), lines, sheet.labels(), latency, result, groups=groups, energy=energy)
 
 
 class Sheet:
@@ -192,17 +200,29 @@ class Sheet:
 
     def latency(self) -> np.ndarray:
         """Nanoseconds."""
-        given = [name for name in self.header if name in LATENCY]
-        if len(given) == 1:
-            factor = LATENCY[given[0]]
-            return self.numbers(given[0], lambda value: _wrong_latency(value * factor)) * factor
-        if given:
-            message, hint = f"several latencies: {', '.join(given)}", "keep one of these columns"
-            self.fail("several-latencies", message, hint)
-        else:
+        found = self.measured(LATENCY, "latencies", _wrong_latency)
+        if found is None:
             message = "there is no column with a latency"
             self.fail("missing-column", message, f"name one of the columns {', '.join(LATENCY)}")
-        return np.ones(len(self.rows))
+            return np.ones(len(self.rows))
+        return found
+
+    def energy(self, latency: np.ndarray) -> np.ndarray | None:
+        """Nanojoules: measured, or a mean power times the latency; None where there is neither."""
+        found = self.measured({**ENERGY, **POWER}, "energies", _wrong_energy)
+        if found is None or any(name in ENERGY for name in self.header):
+            return found
+        return found * latency
+
+    def measured(self, units: Mapping[str, float], what: str, check: Callable[[float], str]) -> np.ndarray | None:
+        """The one column that is named after one of these units, times its factor; None where none is."""
+        given = [name for name in self.header if name in units]
+        if len(given) > 1:
+            self.fail(f"several-{what}", f"several {what}: {', '.join(given)}", "keep one of these columns")
+        if len(given) != 1:
+            return np.ones(len(self.rows)) if given else None
+        factor = units[given[0]]
+        return self.numbers(given[0], lambda value: check(value * factor)) * factor
 
     def feature_columns(self) -> dict[Feature, np.ndarray]:
         """Features that columns hold."""
@@ -277,6 +297,11 @@ class Sheet:
 
 def _wrong_latency(ns: float) -> str:
     return "" if 1 <= ns <= _DAY else "a latency lies between a nanosecond and a day; correct the row or drop it"
+
+
+def _wrong_energy(amount: float) -> str:
+    # A microwatt for a nanosecond is 1e-6 of these.
+    return "" if 1e-9 <= amount <= _BATTERY else "it is above zero and below 86,400 J; correct the row or drop it"
 
 
 def _wrong_count(value: float) -> str:

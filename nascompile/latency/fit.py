@@ -3,7 +3,7 @@
 The model is additive with terms that are never negative. It minimises the mean of |predicted / measured - 1| (least
 absolute deviations, a linear program): relative, since a millisecond is much for a small network and nothing for a
 large one; absolute and not squared, so that the few rows measured on a board that ran slow do not bend it. Rows far
-off are then left out and the rest fitted once more.
+off are then left out and the rest fitted once more. Energies, where they were measured, are fitted likewise.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 
 from nascompile.latency.data import Feature, Measurements
-from spaces.costs.latency import LatencyError, LatencyProfile, StatedError, Terms
+from spaces.costs.energy import Energy
+from spaces.costs.latency import LatencyProfile
+from spaces.costs.prices import LatencyError, StatedError, Terms
 from spaces.errors import Span
 
 __all__ = ["Errors", "Fit", "Outlier", "fit_profile"]
@@ -86,6 +89,8 @@ class Fit:
         constant: features that are the same in every row, and not 0; their time is part of the constant per network.
         dependent: features that the ones before them determine; their time is part of those.
         outliers: rows that the profile is far from.
+        energy: errors of its energies, cross-validated; None where the file has none.
+        power: errors of the latencies times one power, on the same folds.
     """
 
     profile: LatencyProfile
@@ -98,6 +103,8 @@ class Fit:
     constant: tuple[Feature, ...]
     dependent: tuple[Feature, ...]
     outliers: tuple[Outlier, ...]
+    energy: Errors | None = None
+    power: Errors | None = None
 
 
 def fit_profile(
@@ -138,10 +145,11 @@ def fit_profile(
     matrix = _matrix([data.features[f] for f in used], len(data.latency), not data.operators)
     _check_rows(data, len(used) + 1)
     fold, folds = _folds(data.groups, seed)
-    errors = _cross_validated(matrix, data.latency, fold, folds, not data.operators)
+    held_out = _held_out(matrix, data.latency, fold, not data.operators)
+    errors = _errors(held_out, data.latency)
     baseline = None
     if data.macs is not None and np.ptp(data.macs) > 0:
-        baseline = _cross_validated(_matrix([data.macs], len(data.latency)), data.latency, fold, folds)
+        baseline = _errors(_held_out(_matrix([data.macs], len(data.latency)), data.latency, fold), data.latency)
     terms = robust_terms(matrix, data.latency)
     groups = len(np.unique(data.groups))
     how = (
@@ -151,12 +159,28 @@ def fit_profile(
     how += "" if data.operators else f"; MACs alone: {_percent_text(baseline)}"
     stated = StatedError(errors.median, errors.p90, errors.spearman, len(data.latency), how)
     empty = LatencyProfile(name, data.dtype or dtype, core, clock_hz, source, unit=data.unit, error=stated)
-    profile = _loops(used, terms, empty) if data.operators else _profile(data, used, terms, empty)
+    profile = _loops(used, terms, empty) if data.operators else replace(empty, **_prices(data, used, terms))
     outliers = _outliers(data, matrix @ terms)
-    return Fit(
+    fit = Fit(
         profile, errors, baseline, len(data.latency), groups, folds=folds, used=used, constant=constant,
         dependent=dependent, outliers=outliers,
     )  # fmt: skip
+    return fit if data.energy is None else _with_energy(fit, data, data.energy, matrix, (fold, held_out))
+
+
+def _with_energy(
+    fit: Fit, data: Measurements, energy: np.ndarray, matrix: np.ndarray, checked: tuple[np.ndarray, np.ndarray]
+) -> Fit:
+    """The fit with energies, by the same terms on the same folds: the fold of each row, and its predicted latency."""
+    fold, latency = checked
+    errors = _errors(_held_out(matrix, energy, fold), energy)
+    power = energy / data.latency
+    one = np.array([np.median(power[fold != k]) for k in fold])
+    alone = _errors(latency * one, energy)
+    how = f"on the folds of the latencies; these times one power: {_percent_text(alone)}"
+    stated = StatedError(errors.median, errors.p90, errors.spearman, len(energy), how)
+    prices = Energy(**_prices(data, fit.used, robust_terms(matrix, energy)), error=stated)
+    return replace(fit, profile=replace(fit.profile, energy=prices), energy=errors, power=alone)
 
 
 def robust_terms(matrix: np.ndarray, latency: np.ndarray) -> np.ndarray:
@@ -271,19 +295,17 @@ def _folds(groups: np.ndarray, seed: int) -> tuple[np.ndarray, int]:
     return fold_of_group[np.searchsorted(names, groups)], folds
 
 
-def _cross_validated(
-    matrix: np.ndarray, latency: np.ndarray, fold: np.ndarray, folds: int, constant: bool = True
-) -> Errors:
-    """The errors of predictions for each fold by the model fitted to the others."""
+def _held_out(matrix: np.ndarray, latency: np.ndarray, fold: np.ndarray, constant: bool = True) -> np.ndarray:
+    """The predictions for each fold by the model fitted to the others, [rows]."""
     predicted = np.empty(len(latency))
-    for k in range(folds):
+    for k in range(int(fold.max()) + 1):
         held = fold == k
         # Beside a constant a feature has to vary, else only to occur.
         used = np.append(np.ptp(matrix[~held, :-1], axis=0) > 0, True) if constant else matrix[~held].any(axis=0)
         terms = np.zeros(matrix.shape[1])
         terms[used] = robust_terms(matrix[~held][:, used], latency[~held])
         predicted[held] = matrix[held] @ terms
-    return _errors(predicted, latency)
+    return predicted
 
 
 def _errors(predicted: np.ndarray, latency: np.ndarray) -> Errors:
@@ -320,17 +342,15 @@ def _outliers(data: Measurements, predicted: np.ndarray) -> tuple[Outlier, ...]:
     return tuple(sorted(result, key=lambda o: -abs(o.percent)))
 
 
-def _profile(
-    data: Measurements, used: Sequence[Feature], terms: np.ndarray, empty: LatencyProfile
-) -> LatencyProfile:  # fmt: skip
-    """The profile with these terms; a kind of which nothing varies gets terms of 0, being in the constant."""
+def _prices(data: Measurements, used: Sequence[Feature], terms: np.ndarray) -> dict[str, Any]:
+    """The prices with these terms; a kind of which nothing varies gets terms of 0, being in the constant."""
     amounts = {f: _rounded(x) for f, x in zip(used, terms[:-1], strict=True)}
     by_kind: dict[str, dict[str, Fraction]] = {f.kind: {} for f in data.features if data.features[f].any()}
     for feature, amount in amounts.items():
         by_kind[feature.kind][feature.term] = amount
     made = {kind: Terms(**values) for kind, values in by_kind.items()}
     default = made.pop("", None)
-    return replace(empty, network=_rounded(terms[-1]), kinds=made, default=default)
+    return {"network": _rounded(terms[-1]), "kinds": made, "default": default}
 
 
 def _loops(used: Sequence[Feature], terms: np.ndarray, empty: LatencyProfile) -> LatencyProfile:

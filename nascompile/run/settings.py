@@ -15,7 +15,7 @@ __all__ = ["COSTS", "ENGINES", "PRUNERS", "QUANTISATIONS", "DataSettings", "Own"
 #: What evaluates candidates: processes of this machine, or a Ray cluster. It decides nothing that a run finds.
 ENGINES = ("local", "ray")
 #: What accuracy may be weighed against.
-COSTS = ("flops", "macs", "params", "rom", "ram", "latency")
+COSTS = ("flops", "macs", "params", "rom", "ram", "latency", "energy")
 #: How networks become int8: not at all, after training, or by training on with the rounding in place.
 QUANTISATIONS = ("none", "ptq", "qat")
 #: How trainings are cut short: by successive halving in rungs that wait, not at all, or by rungs that do not wait.

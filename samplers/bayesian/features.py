@@ -20,7 +20,7 @@ from spaces.program.variants import Decision
 __all__ = ["COSTS", "Features"]
 
 #: The costs that are features: FLOPs say nothing beyond MACs.
-COSTS = ("rom", "ram", "params", "macs", "latency", "entropy")
+COSTS = ("rom", "ram", "params", "macs", "latency", "energy", "entropy")
 
 #: Members, drawn with a seed of their own, by which columns are scaled.
 _REFERENCE = 4096
@@ -34,7 +34,7 @@ class Features:
     * `options`: an indicator per option of every decision whose options are no numbers, and per variant. The squared
       distance of two members is the number of such decisions in which they differ, scaled (a Hamming kernel).
     * `sizes`: the place of each numeric decision's value among its options in ascending order, from 0 to 1.
-    * `costs`: the logarithms of ROM, RAM, parameters, MACs and latency, and the entropy, each with unit variance. They
+    * `costs`: the logarithms of ROM, RAM, parameters, MACs, latency and energy, and the entropy, of unit variance. They
       see through what decisions alone do not show, such as the dead edges of a cell.
 
     Decisions of different variants are the same where their labels are. Where a variant lacks one, its indicators

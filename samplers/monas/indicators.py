@@ -23,7 +23,7 @@ from spaces.networks.network import LayerModule, Operator, super_network
 from spaces.operators import Ops
 from spaces.program.graph import Program
 from spaces.program.lowering import lower_chain
-from spaces.program.priced import fixed_ns
+from spaces.program.priced import fixed_costs
 from spaces.program.variants import Variant, unroll
 from spaces.tensors import Shape
 
@@ -151,8 +151,8 @@ class Indicators:
             layer_cost(_plain(s.ops), s.x, s.out, settings, program.runtime, profile=program.latency)
             for s in lower_chain(program.space, variant, remaining)
         ]
-        latency = program.latency and sum(c.latency for c in costs) + fixed_ns(program.runtime, program.latency)
-        return sum(c.flops for c in costs), latency
+        fixed = fixed_costs(program.runtime, program.latency).get("latency")
+        return sum(c.flops for c in costs), None if fixed is None else fixed + sum(c.latency for c in costs)
 
 
 def _plain(ops: Ops) -> Ops:

@@ -19,6 +19,7 @@ from samplers.training_free import Means, Measured, Record, RecordError, Trainin
 from solvers.sets.relaxed_set import AnySet
 from spaces.errors import EngineError
 from spaces.program.candidate import Candidate, parse_candidate
+from spaces.units import FORMATS
 
 if TYPE_CHECKING:
     from samplers.proxies.data import Data
@@ -115,9 +116,11 @@ class ParetoSearch(TrainingFreeSearch[Trial]):
         if not fs:
             message = f"no network of `{fs.program.space.name}` fits, so there is nothing to search"
             raise EngineError.of("empty-set", message, "`nascompile explain` says what the budgets lack")
-        if "latency" in self.objectives and fs.program.latency is None:
-            hint = "give --latency-profile, or --latency-profile auto with --mcu"
-            raise EngineError.of("no-latency", "the objective `latency` needs a latency profile", hint)
+        for name in FORMATS:
+            if name in self.objectives and name not in fs.program.priced:
+                which = "a latency profile" if name == "latency" else "a latency profile that has energies"
+                hint = "give --latency-profile, or --latency-profile auto with --mcu"
+                raise EngineError.of(f"no-{name}", f"the objective `{name}` needs {which}", hint)
         self.sampler().check(fs)
 
     def limited(self, batch: int) -> ParetoSearch:

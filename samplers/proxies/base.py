@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["COSTS", "PROXIES", "Direction", "Proxy", "ProxyError", "Subject", "proxy"]
 
 #: Costs that can be objectives beside proxies; less is better.
-COSTS = ("flops", "macs", "params", "latency", "rom", "ram", "ram_pingpong", "ram_liveness")
+COSTS = ("flops", "macs", "params", "latency", "energy", "rom", "ram", "ram_pingpong", "ram_liveness")
 
 Direction = Literal["higher", "lower"]
 
@@ -41,6 +41,7 @@ PROXIES: dict[str, str] = {
     "macs": "samplers.proxies.counts",
     "params": "samplers.proxies.counts",
     "latency": "samplers.proxies.counts",
+    "energy": "samplers.proxies.counts",
 }
 """Name -> the module that defines it, as a constant of the same name in capitals. A module is imported when named."""
 

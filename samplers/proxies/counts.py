@@ -11,7 +11,7 @@ from samplers.proxies.entropy import ENTROPY
 if TYPE_CHECKING:
     from samplers.proxies.data import Data
 
-__all__ = ["ENTROPY", "FLOPS", "LATENCY", "MACS", "PARAMS", "Count"]
+__all__ = ["ENERGY", "ENTROPY", "FLOPS", "LATENCY", "MACS", "PARAMS", "Count"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +44,15 @@ class Count(Proxy):
         return float(costs[self.name])
 
 
-_HINTS = {"latency": "compile the space for a target with a latency profile, or take `macs`"}
+_HINTS = {
+    "latency": "compile the space for a target with a latency profile, or take `macs`",
+    "energy": "compile the space with a latency profile that has energies, or take `latency`",
+}
 
 FLOPS = Count(name="flops")
 MACS = Count(name="macs")
 PARAMS = Count(name="params")
+ENERGY = Count(name="energy", better="lower", reference="the energies of the target's latency profile")
 LATENCY = Count(
     name="latency", better="lower", reference="the target's latency profile; MONAS (Sec. 3) minimises it with accuracy"
 )

@@ -27,7 +27,7 @@ from spaces.language.layer import option_label
 from spaces.notebook import frame, html_table
 from spaces.program.candidate import Candidate, parse_candidate
 from spaces.program.graph import Program
-from spaces.units import format_time_ns
+from spaces.units import FORMATS
 
 __all__ = ["FeasibleSet"]
 
@@ -112,7 +112,7 @@ class FeasibleSet(Sequence[Candidate]):
     def description(self) -> str:
         """What the set holds, in words: its origin, or the budgets."""
         limits = [
-            f"{name} <= {format_time_ns(value) if name == 'latency' else f'{value:,}'}"
+            f"{name} <= {FORMATS[name](value) if name in FORMATS else f'{value:,}'}"
             for name, value in self.program.budgets.items()
         ]
         return self.origin or ", ".join(limits) or "no budgets"

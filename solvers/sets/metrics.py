@@ -25,6 +25,12 @@ from spaces.program.graph import ADDITIVE_METRICS, Chain, Program
 
 __all__ = ["Lifted", "Metrics", "check_sense", "lift"]
 
+#: What gives costs that not every program has.
+_MISSING = {
+    "latency": "there are latencies only with a latency profile: --latency-profile NAME",
+    "energy": "there are energies only with a latency profile that has them: --latency-profile nrf5340",
+}
+
 Values = NDArray[Any]
 Edge = Callable[[int], Values]
 
@@ -119,8 +125,7 @@ class Metrics:
     def _check(self, metric: str, known: set[str], sense: str) -> None:
         check_sense(sense)
         if metric not in known:
-            missing = "there are latencies only with a latency profile: --latency-profile NAME"
-            hint = missing if metric == "latency" else did_you_mean(metric, known)
+            hint = _MISSING.get(metric) or did_you_mean(metric, known)
             raise EngineError.of("unknown-metric", f"there is no metric `{metric}` here", hint)
         if not self._variants():
             raise EngineError.of("empty-set", "the set is empty", "`nascompile explain` says why")

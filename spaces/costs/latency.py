@@ -1,9 +1,8 @@
 """A latency profile: what each operator takes on a device, so that a network's latency is a sum over its operators.
 
-Both forms of an additive model are in one profile (Algorithm 1 of the MONAS paper looks up, others fit): a *table* of
-measured operators, looked up first, and *terms* per operator kind, so much per multiply-accumulate, per output element
-and per operator. Of the C that `nascompile deploy` writes more is known: how often each *loop* of a kernel runs, and so
-a profile of that runtime gives so much per loop. A constant per network comes on top.
+Operators have prices (`spaces.costs.prices`). Of the C that `nascompile deploy` writes more is known: how often each
+*loop* of a kernel runs, and so a profile of that runtime gives so much per loop. Where the power was measured, too, a
+profile has a second list of prices, of energies (`spaces.costs.energy`).
 """
 
 from __future__ import annotations
@@ -13,78 +12,27 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Literal
 
-from spaces.errors import NascompileError, did_you_mean
+from spaces.costs.energy import Energy
+from spaces.costs.prices import LatencyError, OperatorPrices, half_up
+from spaces.errors import did_you_mean
 from spaces.operators import KernelCall, Ops
 from spaces.operators.kernel import instruction_set
 from spaces.runtimes.base import Runtime
 from spaces.runtimes.kernels import UnknownKernel
 from spaces.runtimes.nascompile_c import NascompileC
-from spaces.runtimes.tflite_micro import STEM, TfliteMicro
+from spaces.runtimes.tflite_micro import TfliteMicro
 from spaces.tensors import Shape
 from spaces.units import format_hz
 
-__all__ = ["NARROWER", "UNITS", "LatencyError", "LatencyProfile", "StatedError", "Terms", "Unit"]
+__all__ = ["UNITS", "LatencyProfile", "Unit"]
 
 Unit = Literal["ns", "cycles", "estimated cycles", "instructions"]
 UNITS: tuple[Unit, ...] = ("ns", "cycles", "estimated cycles", "instructions")
 _SECOND = 10**9
 
-#: Kinds that a profile may price apart: without terms of their own they take those of the wider kind.
-NARROWER = {STEM: "conv"}
-
-
-class LatencyError(NascompileError):
-    """A latency profile or a file of measurements is malformed, or a profile does not cover what it is asked for."""
-
 
 @dataclass(frozen=True)
-class Terms:
-    """A linear model of one operator kind, in the profile's unit.
-
-    Args:
-        mac: per multiply-accumulate.
-        output: per output element.
-        op: per operator.
-
-    Example:
-        >>> Terms(mac=Fraction(5), op=Fraction(100)).of(macs=20, outputs=4)
-        Fraction(200, 1)
-    """
-
-    mac: Fraction = Fraction(0)
-    output: Fraction = Fraction(0)
-    op: Fraction = Fraction(0)
-
-    def of(self, macs: int, outputs: int) -> Fraction:
-        """What one operator takes."""
-        return self.mac * macs + self.output * outputs + self.op
-
-    def times(self, factor: Fraction) -> Terms:
-        """The same, so many times as slow."""
-        return Terms(self.mac * factor, self.output * factor, self.op * factor)
-
-
-@dataclass(frozen=True)
-class StatedError:
-    """How wrong a profile is on networks, or operators where it was fitted to those, that were held out of its fit.
-
-    Args:
-        median: median of |predicted / measured - 1|, in percent.
-        p90: its 90th percentile, in percent.
-        spearman: rank correlation of predicted and measured latencies.
-        rows: number of measured networks or operators.
-        how: how it was found, in words.
-    """
-
-    median: float
-    p90: float
-    spearman: float
-    rows: int
-    how: str = ""
-
-
-@dataclass(frozen=True)
-class LatencyProfile:
+class LatencyProfile(OperatorPrices):
     """The latencies of a device's operators, for one data type.
 
     Args:
@@ -98,11 +46,8 @@ class LatencyProfile:
         unit: of the numbers below: `ns`; `cycles` of the clock, measured; `estimated cycles`, instructions at what a
             core's manual says of them, without wait states; or `instructions`, which are not cycles: a latency is one
             cycle for each, whatever it takes in truth.
-        network: what a network takes besides its operators.
-        kinds: terms per operator kind.
-        default: terms of every kind without terms of its own; None if there are none, and then such kinds are errors.
-        table: per operator kind, what an operator of this shape takes; see `spaces.runtimes.tflite_micro.shape_key`.
-        error: how wrong it is; None if nobody measured that.
+        network, kinds, default, table, error: see `OperatorPrices`.
+        energy: what the operators take in energy at that clock; None if nobody measured the power.
         loops: per C kernel of `nascompile deploy`, what an iteration of each of its loops takes, see
             `spaces.operators.kernel.CFunction`; a profile has these, or `kinds`, `default` and `table`.
         boards: number of boards that were measured; 0 if unknown.
@@ -110,13 +55,14 @@ class LatencyProfile:
             times what the runtime takes of the others.
 
     Example:
+        >>> from spaces.costs.prices import Terms
         >>> conv = Terms(mac=Fraction("42.5"))
         >>> profile = LatencyProfile("mine", "int8", kinds={"conv": conv}, table={"add": {"8": 7}})
         >>> profile.op_ns("conv", macs=3, outputs=1), profile.op_ns("add", 0, 8, "8")
         (128, 7)
         >>> profile.op_ns("linear", macs=10, outputs=1)
         Traceback (most recent call last):
-        spaces.costs.latency.LatencyError: the latency profile `mine` has no operator kind `linear` [latency-no-kind]
+        spaces.costs.prices.LatencyError: the latency profile `mine` has no operator kind `linear` [latency-no-kind]
           known: add, conv; ...
     """
 
@@ -126,16 +72,22 @@ class LatencyProfile:
     clock_hz: int = 0
     source: str = ""
     unit: Unit = "ns"
-    network: Fraction = Fraction(0)
-    kinds: Mapping[str, Terms] = field(default_factory=dict, hash=False)
-    default: Terms | None = None
-    table: Mapping[str, Mapping[str, Fraction | int]] = field(default_factory=dict, hash=False)
-    error: StatedError | None = None
     loops: Mapping[str, Mapping[str, Fraction]] = field(default_factory=dict, hash=False)
     runtime: str = ""
     version: str = ""
     boards: int = 0
     guessed: tuple[str, ...] = ()
+    energy: Energy | None = None
+
+    @property
+    def gives(self) -> tuple[str, ...]:
+        """The costs that it gives."""
+        return ("latency", "energy") if self.energy else ("latency",)
+
+    @property
+    def called(self) -> str:
+        """See `OperatorPrices.called`."""
+        return f"the latency profile `{self.name}`"
 
     @property
     def network_ns(self) -> int:
@@ -145,8 +97,9 @@ class LatencyProfile:
     def op_ns(self, kind: str, macs: int, outputs: int, shape_key: str = "") -> int:
         """What one operator takes: its entry in the table, else by the terms of its kind, else by the default terms.
 
-        The sum of the terms is computed exactly and rounded once, to the nearest nanosecond, a half upwards; so the
-        latency of a network is the same integer whichever way its operators are added up.
+        See `OperatorPrices.op_amount`. The sum of the terms is computed exactly and rounded once, to the nearest
+        nanosecond, a half upwards; so the latency of a network is the same integer whichever way its operators are
+        added up.
 
         Args:
             kind: operator kind.
@@ -160,14 +113,7 @@ class LatencyProfile:
         Raises:
             LatencyError: the profile covers no such kind (`latency-no-kind`).
         """
-        names = (kind, NARROWER.get(kind, kind))
-        measured = next((self.table[k][shape_key] for k in names if shape_key in self.table.get(k, ())), None)
-        if measured is not None:
-            return self._ns(Fraction(measured))
-        terms = next((self.kinds[k] for k in names if k in self.kinds), self.default)
-        if terms is None:
-            raise self._no_kind(names[1], shape_key)
-        return self._ns(terms.of(macs, outputs))
+        return self._ns(self.op_amount(kind, macs, outputs, shape_key))
 
     def call_amount(self, call: KernelCall) -> Fraction:
         """What one call of a C kernel takes, in the profile's unit: so much per iteration of each of its loops.
@@ -181,7 +127,7 @@ class LatencyProfile:
             Fraction(595, 1)
         """
         if call.name not in self.loops:
-            raise self._no_kind(call.name, "")
+            raise self.no_kind(call.name)
         counts = call.loops(self.dtype, instruction_set(self.core))
         return sum((each * counts[loop] for loop, each in self.loops[call.name].items()), Fraction(0))
 
@@ -209,6 +155,7 @@ class LatencyProfile:
 
         Example:
             >>> from spaces.blocks.residual import residual
+        >>> from spaces.costs.prices import Terms
             >>> profile = LatencyProfile("mine", "int8", default=Terms(op=Fraction(1000)))
             >>> profile.layer_ns(residual(Shape(16, 8, 8), filters=16), Shape(16, 8, 8))
             3000
@@ -216,16 +163,19 @@ class LatencyProfile:
         try:
             return self.model.latency(self, ops, x)
         except UnknownKernel as kind:
-            raise self._no_kind(str(kind), "") from None
+            raise self.no_kind(str(kind)) from None
 
     def at_clock(self, clock_hz: int) -> LatencyProfile:
         """The profile at another clock of the same core: cycles stay, which memories that keep their pace make a guess.
+
+        What a cycle takes in energy does not stay, so the result has none.
 
         The result counts in cycles, or as before where those are estimated, or instructions: unlike nanoseconds at the
         other clock they have a last digit, so that a file holds them exactly.
 
         Example:
-            >>> profile = LatencyProfile("m7", "int8", clock_hz=400, default=Terms(op=Fraction(10)))
+            >>> from spaces.costs.prices import Terms
+        >>> profile = LatencyProfile("m7", "int8", clock_hz=400, default=Terms(op=Fraction(10)))
             >>> profile.at_clock(200).op_ns("conv", 0, 0)
             20
         """
@@ -237,7 +187,7 @@ class LatencyProfile:
         own_loops = {k: {loop: factor * v for loop, v in each.items()} for k, each in self.loops.items()}
         unit: Unit = "cycles" if self.unit == "ns" else self.unit
         moved = replace(self, name=name, clock_hz=clock_hz, unit=unit, network=factor * self.network)
-        return replace(moved, kinds=kinds, default=default, table=table, loops=own_loops)
+        return replace(moved, kinds=kinds, default=default, table=table, loops=own_loops, energy=None)
 
     def _ns(self, amount: Fraction) -> int:
         if self.unit != "ns" and not self.clock_hz:
@@ -245,16 +195,11 @@ class LatencyProfile:
             hint = "name an MCU with --mcu; a target file of your own has its `clock`"
             raise LatencyError.of("latency-no-clock", message, hint)
         ns = amount * _SECOND / self.clock_hz if self.unit != "ns" else amount
-        return (2 * ns.numerator + ns.denominator) // (2 * ns.denominator)
+        return half_up(ns)
 
-    def _no_kind(self, kind: str, shape_key: str) -> LatencyError:
-        if kind in self.table:
-            message = f"the latency profile `{self.name}` has `{kind}` only in its table, and not `{shape_key}`"
-            hint = f"add `{shape_key}` to the table, or terms under `kinds: {kind}:`"
-            return LatencyError.of("latency-no-kind", message, hint)
-        message = f"the latency profile `{self.name}` has no operator kind `{kind}`"
-        near = did_you_mean(kind, {*self.kinds, *self.table, *self.loops})
-        if self.loops:
-            return LatencyError.of("latency-no-kind", message, near)
-        hint = f"{near}; measure networks with `{kind}` and fit again, or give the profile `default` terms"
-        return LatencyError.of("latency-no-kind", message, hint)
+    def no_kind(self, kind: str, shape_key: str = "") -> LatencyError:
+        """See `OperatorPrices.no_kind`."""
+        if not self.loops:
+            return super().no_kind(kind, shape_key)
+        message = f"{self.called} has no operator kind `{kind}`"
+        return LatencyError.of("latency-no-kind", message, did_you_mean(kind, self.loops))

@@ -3,7 +3,7 @@
 name: my_board
 dtype: int8                  # of the operators: int8, int16, float16 or float32
 runtime: tflite-micro        # what ran them, and its version; optional, as are core, clock, source, unit, network,
-version: "2.4"               # default, table, error, boards (how many were measured) and guessed
+version: "2.4"               # default, table, error, energy, boards (how many were measured) and guessed
 core: Cortex-M33
 clock: 128 MHz
 source: own measurements
@@ -17,6 +17,10 @@ guessed: [default]           # kinds whose terms no measurement carries
 table:                       # measured operators, looked up first; input-window-output
   conv: {1x49x10-10x4s2x2-84x25x5: 17_200_000}
 error: {median: 0.5, p90: 1.4, spearman: 0.99, rows: 110, how: 10-fold cross-validation}
+energy:                      # the same in nanojoules, where the power was measured, too
+  network: 629_000
+  kinds: {conv: {mac: 0.51}}
+  error: {median: 0.6, p90: 2.6, spearman: 0.99, rows: 110}
 
 In place of `kinds`, `default` and `table` a profile of the C that `nascompile deploy` writes has
 
@@ -35,7 +39,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo, WithJsonSchema
 
-from spaces.costs.latency import UNITS, LatencyError, LatencyProfile, StatedError, Terms, Unit
+from spaces.costs.energy import Energy
+from spaces.costs.latency import UNITS, LatencyProfile, Unit
+from spaces.costs.prices import LatencyError, OperatorPrices, StatedError, Terms
 from spaces.files import write_atomically
 from spaces.language.keys import KEY, DType, Keys, Mistake, placed, unknown_key, validate_keys
 from spaces.language.source import read_yaml
@@ -50,17 +56,18 @@ __all__ = ["ProfileKeys", "check_name", "profile_text", "read_profile", "write_p
 _KINDS = ("kinds", "default", "table")
 #: A name, or that of a profile taken at another clock (`m7@216MHz`).
 _NAME = re.compile(NAME.pattern.replace("+", "+@"))
-#: Nanoseconds of a day; a larger number is a slip of the unit.
+#: Nanoseconds of a day, or nanojoules of a full battery; a larger number is a slip of the unit.
 _LARGEST = 86_400 * 10**9
 
 
 def _number(value: Any) -> Fraction:
-    """A time that is not negative: a YAML number, taken as the decimal digits that stand there."""
+    """A time or an energy that is not negative: a YAML number, taken as the decimal digits that stand there."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Mistake("wrong-type", f"`{KEY}` must be a number, not {show(value)}", "for example `42.6`")
     if value < 0 or value > _LARGEST:
-        what = "is negative" if value < 0 else "is more than a day"
-        raise Mistake("wrong-value", f"`{KEY}`: {value} {what}", "a time lies between 0 and a day")
+        what = "is negative" if value < 0 else "is more than a day, or 86,400 J"
+        hint = "a time lies between 0 and a day, an energy between 0 and 86,400 J"
+        raise Mistake("wrong-value", f"`{KEY}`: {value} {what}", hint)
     return Fraction(repr(value))
 
 
@@ -125,7 +132,46 @@ class ErrorKeys(Keys):
         return f"`error` lacks `{key}`", f"add it: {key} is {cls.model_fields[key].description}"
 
 
-class ProfileKeys(Keys):
+class PricesKeys(Keys):
+    """What the operators of a network take, and what it takes besides."""
+
+    network: _Number = Field(default_factory=Fraction, description="per network, besides its operators")
+    kinds: Annotated[dict[str, Annotated[TermsKeys, _GIVES]], mapping("be a mapping", "{conv: {mac: 42.6}}")] = Field(
+        default={}, description="per operator kind"
+    )
+    default: Annotated[TermsKeys | None, _GIVES] = Field(
+        default=None, description="of kinds not named; without it they are an error"
+    )
+    table: Annotated[dict[str, _Rows], mapping("be a mapping", "{conv: {1x49x10-10x4s2x2-84x25x5: 17_200_000}}")] = (
+        Field(default={}, description="measured operators, looked up first; input-window-output")
+    )
+    error: Annotated[
+        ErrorKeys | None, mapping("be a mapping", "{median: 0.5, p90: 1.4, spearman: 0.99, rows: 110}")
+    ] = Field(default=None)
+
+    def prices(self) -> dict[str, Any]:
+        """What the keys say, as `OperatorPrices` has it."""
+        return {
+            "network": self.network,
+            "kinds": {kind: Terms(**dict(terms)) for kind, terms in self.kinds.items()},
+            "default": self.default and Terms(**dict(self.default)),
+            "table": self.table,
+            "error": self.error and StatedError(**dict(self.error)),
+        }
+
+
+class EnergyKeys(PricesKeys):
+    """What the operators take in energy, in nanojoules."""
+
+    @classmethod
+    def across(cls, data: dict[str, Any]) -> Iterator[Mistake]:
+        """Energies of nothing."""
+        if not any(data.get(key) for key in _KINDS) and "default" not in data:
+            hint = "add for example `kinds: {conv: {mac: 0.51}}`"
+            yield Mistake("missing-key", "`energy` says nothing about operators", hint)
+
+
+class ProfileKeys(PricesKeys):
     """What the operators of a device take, for one data type."""
 
     what = "a latency profile"
@@ -144,25 +190,15 @@ class ProfileKeys(Keys):
         default=0, description="how many were measured"
     )
     unit: Annotated[Unit, among(UNITS)] = Field(default="ns", description="of the numbers")
-    network: _Number = Field(default_factory=Fraction, description="per network, besides its operators")
-    kinds: Annotated[dict[str, Annotated[TermsKeys, _GIVES]], mapping("be a mapping", "{conv: {mac: 42.6}}")] = Field(
-        default={}, description="per operator kind"
-    )
-    default: Annotated[TermsKeys | None, _GIVES] = Field(
-        default=None, description="of kinds not named; without it they are an error"
-    )
     guessed: Annotated[list[str], PlainValidator(_guessed), WithJsonSchema(_WORDS)] = Field(
         default=[], description="kinds, and `default`, whose terms no measurement carries"
-    )
-    table: Annotated[dict[str, _Rows], mapping("be a mapping", "{conv: {1x49x10-10x4s2x2-84x25x5: 17_200_000}}")] = (
-        Field(default={}, description="measured operators, looked up first; input-window-output")
     )
     loops: Annotated[dict[str, _Loops], mapping("be a mapping", "{add: {call: 27, element: 71}}")] = Field(
         default={}, description="per iteration of each loop of each kernel of `nascompile deploy`"
     )
-    error: Annotated[
-        ErrorKeys | None, mapping("be a mapping", "{median: 0.5, p90: 1.4, spearman: 0.99, rows: 110}")
-    ] = Field(default=None)
+    energy: Annotated[EnergyKeys | None, mapping("be a mapping", "{network: 629_000, kinds: {conv: {mac: 0.51}}}")] = (
+        Field(default=None, description="the same in nanojoules, where the power was measured")
+    )
 
     @classmethod
     def across(cls, data: dict[str, Any]) -> Iterator[Mistake]:
@@ -172,6 +208,7 @@ class ProfileKeys(Keys):
             yield Mistake("missing-key", "the profile says nothing about operators", hint)
         found, others = data.get("loops"), [key for key in _KINDS if key in data]
         if isinstance(found, dict):
+            others += ["energy"] if data.get("energy") else []
             if found and others:
                 hint = "a profile is of the kernels of `nascompile deploy`, or of operators"
                 yield Mistake("mixed-model", f"`loops` beside `{others[0]}`", hint, ("loops",), key=True)
@@ -181,11 +218,8 @@ class ProfileKeys(Keys):
 
     def profile(self) -> LatencyProfile:
         """What the keys say."""
-        values = dict(self)
-        values["kinds"] = {kind: Terms(**dict(terms)) for kind, terms in self.kinds.items()}
-        values["default"] = self.default and Terms(**dict(self.default))
-        values["error"] = self.error and StatedError(**dict(self.error))
-        values["guessed"] = tuple(self.guessed)
+        values = {**dict(self), **self.prices(), "guessed": tuple(self.guessed)}
+        values["energy"] = self.energy and Energy(**self.energy.prices())
         return LatencyProfile(clock_hz=values.pop("clock"), **values)
 
 
@@ -254,21 +288,24 @@ def profile_text(profile: LatencyProfile) -> str:
     lines += [f"clock: {format_hz(profile.clock_hz)}"] if profile.clock_hz else []
     lines += [f"source: {_quoted(profile.source)}"] if profile.source else []
     lines += [f"boards: {profile.boards}"] if profile.boards else []
-    lines += [f"unit: {profile.unit}", f"network: {_decimal(profile.network)}"]
-    if profile.kinds:
-        lines += ["kinds:", *(f"  {_quoted(kind)}: {_terms_text(terms)}" for kind, terms in profile.kinds.items())]
-    lines += [f"default: {_terms_text(profile.default)}"] if profile.default else []
+    lines += [f"unit: {profile.unit}", *_price_lines(profile)]
     lines += [f"guessed: [{', '.join(map(_quoted, profile.guessed))}]"] if profile.guessed else []
-    lines += _table_lines(profile)
     if profile.loops:
         lines += ["loops:", *(f"  {kernel}: {_loops_text(each)}" for kernel, each in profile.loops.items())]
     lines += _error_lines(profile.error)
+    if profile.energy:
+        own = (*_price_lines(profile.energy), *_error_lines(profile.energy.error))
+        lines += ["energy:", *(f"  {line}" for line in own)]
     return "\n".join(lines) + "\n"
 
 
-def _table_lines(profile: LatencyProfile) -> list[str]:
-    lines = ["table:"] if profile.table else []
-    for kind, rows in profile.table.items():
+def _price_lines(prices: OperatorPrices) -> list[str]:
+    lines = [f"network: {_decimal(prices.network)}"]
+    if prices.kinds:
+        lines += ["kinds:", *(f"  {_quoted(kind)}: {_terms_text(terms)}" for kind, terms in prices.kinds.items())]
+    lines += [f"default: {_terms_text(prices.default)}"] if prices.default else []
+    lines += ["table:"] if prices.table else []
+    for kind, rows in prices.table.items():
         lines += [f"  {_quoted(kind)}:" + ("" if rows else " {}")]
         lines += [f"    {_quoted(shape)}: {_decimal(Fraction(time))}" for shape, time in rows.items()]
     return lines

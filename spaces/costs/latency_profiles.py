@@ -14,8 +14,9 @@ from functools import cache
 from math import inf
 from pathlib import Path
 
-from spaces.costs.latency import LatencyError, LatencyProfile, Unit
+from spaces.costs.latency import LatencyProfile, Unit
 from spaces.costs.latency_file import read_profile
+from spaces.costs.prices import LatencyError
 from spaces.errors import did_you_mean
 from spaces.files import read_text
 from spaces.language.keys import placed
@@ -23,7 +24,7 @@ from spaces.runtimes.base import Runtime
 from spaces.runtimes.library import RUNTIMES
 from spaces.targets.target import Target, plain_name
 
-__all__ = ["latency_runtimes", "load_profile", "named_profile", "profile_for", "profiles"]
+__all__ = ["latency_runtimes", "load_profile", "named_profile", "profile_for", "profiles", "with_energy"]
 
 _FOLDER = Path(__file__).parents[1] / "latency_profiles"
 #: What is counted in an emulator, the better latency first.
@@ -45,7 +46,7 @@ def load_profile(name_or_path: str | os.PathLike[str]) -> LatencyProfile:
         'Cortex-M33'
         >>> load_profile("nrf5430")
         Traceback (most recent call last):
-        spaces.costs.latency.LatencyError: there is no latency profile `nrf5430` [unknown-latency-profile]
+        spaces.costs.prices.LatencyError: there is no latency profile `nrf5430` [unknown-latency-profile]
           did you mean `nrf5340`? ...
     """
     name = os.fspath(name_or_path)
@@ -209,6 +210,16 @@ def _not_measured(runtime: str, target: Target, known: list[LatencyProfile], the
     message = f"`{runtime}` was not measured on a {target.core}"
     hint = f"it was on: {', '.join(sorted({p.core for p in known}))}; or leave --latency-runtime out"
     return LatencyError.of("not-measured", message, hint)
+
+
+def with_energy() -> list[str]:
+    """The profiles of the library that give energies, too, by name.
+
+    Example:
+        >>> with_energy()
+        ['nrf5340']
+    """
+    return [name for name in profiles() if load_profile(name).energy]
 
 
 @cache

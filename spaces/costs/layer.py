@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["HEAD", "LAYER_COSTS", "WIDTH_STEPS", "LayerCost", "layer_cost", "log2_width"]
 
 #: The costs of a layer that are amounts, in whole numbers.
-LAYER_COSTS = ("rom", "params", "macs", "flops", "latency", "out_bytes", "peak")
+LAYER_COSTS = ("rom", "params", "macs", "flops", "latency", "energy", "out_bytes", "peak")
 
 #: The block whose outputs are boxes.
 HEAD = "yolo_head"
@@ -35,6 +35,7 @@ class LayerCost(NamedTuple):
         macs: multiply-accumulates.
         flops: 2 per multiply-accumulate, and 1 per activated output when the space counts activations.
         latency: nanoseconds, 0 without a latency profile.
+        energy: nanojoules, 0 without one that has energies.
         out_bytes: D * u, bytes of the output.
         peak: most bytes alive at any step of the layer.
         kernels: the kernels of a runtime that it calls, a bit for each, whose code each costs once.
@@ -46,6 +47,7 @@ class LayerCost(NamedTuple):
     macs: int
     flops: int
     latency: int
+    energy: int
     out_bytes: int
     peak: int
     kernels: int
@@ -70,7 +72,7 @@ def layer_cost(
         out: its output; its data type is also that of the weights.
         settings: biases, batch norms and activations of the space.
         runtime: gives the ROM, but for the code that layers share.
-        profile: gives the latency.
+        profile: gives the latency, and the energy if it has any.
         block: its name.
     """
     params = macs = activated = 0
@@ -87,6 +89,7 @@ def layer_cost(
         macs=macs,
         flops=2 * macs + (activated if settings.count_activations else 0),
         latency=profile.layer_ns(ops, x.shape) if profile else 0,
+        energy=profile.energy.layer_nj(ops, x.shape) if profile and profile.energy else 0,
         out_bytes=out.nbytes,
         peak=largest(runtime.peak(ops, x, out), runtime.end(out)) if block == HEAD else runtime.peak(ops, x, out),
         kernels=kernels,

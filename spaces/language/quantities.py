@@ -1,4 +1,4 @@
-"""Quantities inside an expression: `200 KiB`, `50 ms` and `10M`, which Python's parser does not know.
+"""Quantities inside an expression: `200 KiB`, `50 ms`, `5 mJ` and `10M`, which Python's parser does not know.
 
 A quantity becomes a product of two numbers before the text is parsed. A number followed by a word that is no unit, or
 by a unit with two readings, is an error that says what to write.
@@ -10,20 +10,30 @@ import re
 from collections.abc import Callable
 
 from spaces.errors import Diagnostic, UnitError
-from spaces.units import COUNT_UNITS, TIME_UNITS, UNITS, parse_bytes, parse_count, parse_time_ns
+from spaces.units import (
+    COUNT_UNITS,
+    ENERGY_UNITS,
+    TIME_UNITS,
+    UNITS,
+    parse_bytes,
+    parse_count,
+    parse_energy_nj,
+    parse_time_ns,
+)
 
 __all__ = ["misread_quantity", "replace_quantities"]
 
+_UNITS = {**UNITS, **TIME_UNITS, **ENERGY_UNITS}
 _NUMBER = r"(?<![\w.\])])(?P<number>\d[\d_]*(?:\.\d+)?|\.\d+)"
 _QUOTED = r"\"[^\"]*\"|'[^']*'"
 # A count's suffix stands directly behind the digits, so that a choice named `M` or `k` is never taken for one.
-_UNIT = rf"(?:[ ]*(?P<unit>{'|'.join((*UNITS, *TIME_UNITS))})|(?P<suffix>{'|'.join(COUNT_UNITS)}))\b"
+_UNIT = rf"(?:[ ]*(?P<unit>{'|'.join(_UNITS)})|(?P<suffix>{'|'.join(COUNT_UNITS)}))\b"
 _QUANTITY = re.compile(f"{_QUOTED}|{_NUMBER}{_UNIT}")
 _NUMBER_AND_WORD = re.compile(rf"{_QUOTED}|{_NUMBER}(?P<space>[ ]*)(?P<word>[A-Za-z]\w*)")
 _MEMORY = re.compile(r"\b(?:ram|rom)\b")
 #: What may follow a number in an expression: words of the language, an exponent, other bases.
 _NO_UNITS = re.compile(r"(?:and|or|in|is|if|else|not|for)$|[eE]\d*$|[xXoObB][0-9a-fA-F]")
-_FACTORS = {**UNITS, **TIME_UNITS, **COUNT_UNITS}
+_FACTORS = {**_UNITS, **COUNT_UNITS}
 
 
 def replace_quantities(text: str) -> str:
@@ -53,7 +63,7 @@ def misread_quantity(text: str) -> Diagnostic | None:
     memory = _MEMORY.search(text) is not None
     for match in _NUMBER_AND_WORD.finditer(text):
         word = match["word"]
-        if word is None or _NO_UNITS.match(word) or word in UNITS or word in TIME_UNITS:
+        if word is None or _NO_UNITS.match(word) or word in _UNITS:
             continue
         # `rom <= 1M` is refused too: with bytes, `M` stands for two units.
         if word in COUNT_UNITS and not memory and not match["space"]:
@@ -74,4 +84,6 @@ def _complaint(quantity: str, word: str, memory: bool) -> Diagnostic:
 def _reader(word: str, memory: bool) -> Callable[[str], int]:
     if word.lower() in ("k", "m", "g") and not memory:
         return parse_count
+    if word.lower() in ("nj", "uj", "mj", "j", "kj", "joule", "joules", "wh", "mwh"):
+        return parse_energy_nj
     return parse_time_ns if word.lower() in ("msec", "usec", "sec", "ns", "min", "h") else parse_bytes

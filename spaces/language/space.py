@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["DERIVED", "METRICS", "NETWORK_VALUES", "Group", "Item", "Space", "Switch", "has_decided_depth"]
 
 #: Metrics that add up over the layers, then the one that does not. All are integers: bytes, counts, nanoseconds.
-METRICS = ("rom", "params", "macs", "flops", "latency", "ram")
+METRICS = ("rom", "params", "macs", "flops", "latency", "energy", "ram")
 
 #: What every network has one value of: the metrics, and the entropy (EBS Eq. 6), the only one that is no whole number.
 NETWORK_VALUES = (*METRICS, "entropy")

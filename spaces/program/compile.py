@@ -9,7 +9,7 @@ from functools import lru_cache
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from spaces.errors import EngineError, SpaceError, Span
+from spaces.errors import EngineError, NascompileError, SpaceError, Span
 from spaces.language.expressions import Expression
 from spaces.language.reader import read_space
 from spaces.language.space import Space
@@ -17,11 +17,12 @@ from spaces.program.constraints import EntropyLimit, Linear, RamLimit, Relation,
 from spaces.program.entropy import entropy_limit
 from spaces.program.graph import ADDITIVE_METRICS, Budgets, Chain, Limit, Program, Stage, Weighted
 from spaces.program.layer_table import LayerTable
-from spaces.program.priced import fixed_ns
+from spaces.program.priced import fixed_costs
 from spaces.program.tabulate import Known, Tabulation
 from spaces.program.variants import Variant, unroll
 from spaces.runtimes.ebs import Ebs
 from spaces.tensors import Infeasible
+from spaces.units import FORMATS
 
 if TYPE_CHECKING:
     from spaces.costs.latency import LatencyProfile
@@ -51,12 +52,13 @@ def compile_space(
         target: name of the MCU, for reports.
         ram_model: `pingpong` or `liveness`; the runtime's or the space's own by default.
         runtime: gives the ROM, and the RAM model that is its own.
-        latency: gives the latencies; without it nothing may limit them.
+        latency: gives the latencies, and perhaps energies; what it does not give nothing may limit.
         tables: work out at once what all networks cost; else when it is first asked for, with the errors that this has.
         apart: whether relations stay out of the graph, among the residual constraints, where each can be set aside.
 
     Raises:
-        LatencyError: a limit on the latency without a profile, or a profile that does not cover the space.
+        LatencyError: a limit on the latency or the energy without a profile that gives it, or a profile that does not
+            cover the space.
         SpaceError: no network of the space can exist, whatever is chosen; or a constraint that fits no variant.
 
     Example:
@@ -65,7 +67,7 @@ def compile_space(
         >>> program.size, [stage.shape for stage in program.chains[0].stages]
         (64, [(1, 8), (8, 8)])
     """
-    _check_latency(space, budgets, latency, target)
+    _check_profile(space, budgets, latency, target)
     variants = unroll(space)
     conditions = [_conditions(space, variant) for variant in variants]
     for k, constraint in enumerate(space.constraints):
@@ -133,25 +135,41 @@ def _as_text(program: Program) -> tuple[Any, ...]:
 copyreg.pickle(Program, _as_text)
 
 
-def _check_latency(space: Space, budgets: Budgets, profile: LatencyProfile | None, target: str) -> None:
-    """A limit on the latency needs a profile, and one of the space's data type."""
-    limiting = next((c for c in space.constraints if "latency" in c.names), None)
-    if profile is None and limiting is None and budgets.latency is None:
+def _check_profile(space: Space, budgets: Budgets, profile: LatencyProfile | None, target: str) -> None:
+    """A limit on the latency or the energy needs a profile that gives it, and one of the space's data type."""
+    limited: dict[str, Expression | None] = {name: None for name, _ in budgets.items() if name in FORMATS}
+    limited |= {name: c for c in space.constraints for name in FORMATS if name in c.names}
+    if profile is None and not limited:
         return
-    from spaces.costs.latency import LatencyError
+    from spaces.costs.prices import LatencyError
 
-    if profile is None:
-        whom = f"`{target}`" if target else "this target"
-        message = f"`{limiting or 'the latency budget'}` needs a latency profile, and there is none for {whom}"
-        hint = "name one (`nascompile latency list`), or fit one to your measurements (`nascompile latency fit`)"
-        raise LatencyError.of("no-latency-profile", message, hint, limiting.span if limiting else None)
-    if profile.dtype != space.settings.dtype:
+    for name, limiting in limited.items():
+        if name not in (profile.gives if profile else ()):
+            what, where = f"`{limiting or f'the {name} budget'}`", limiting.span if limiting else None
+            whom = f"`{target}`" if target else "this target"
+            if name == "latency":
+                message = f"{what} needs a latency profile, and there is none for {whom}"
+                hint = (
+                    "name one (`nascompile latency list`), or fit one to your measurements (`nascompile latency fit`)"
+                )
+                raise LatencyError.of("no-latency-profile", message, hint, where)
+            raise _no_energy(what, profile, whom, where)
+    if profile and profile.dtype != space.settings.dtype:
         own = space.settings.dtype
         message = (
             f"the latency profile `{profile.name}` is of {profile.dtype} networks, and `{space.name}` computes in {own}"
         )
         hint = f"override it with `dtype={profile.dtype}`, or take another profile"
         raise LatencyError.of("latency-dtype", message, hint)
+
+
+def _no_energy(what: str, profile: LatencyProfile | None, whom: str, where: Span | None) -> NascompileError:
+    from spaces.costs.latency_profiles import with_energy
+    from spaces.costs.prices import LatencyError
+
+    found = f"the latency profile `{profile.name}` has none" if profile else f"there are none for {whom}"
+    hint = f"profiles with energies: {', '.join(with_energy())}; `nascompile latency fit` makes one from measured power"
+    return LatencyError.of("no-energy", f"{what} needs energies, and {found}", hint, where)
 
 
 def _conditions(space: Space, variant: Variant) -> list[tuple[Expression, list[Any]]]:
@@ -195,7 +213,8 @@ class _Compiler:
             return Chain.untabulated(variant, why, local)
         base_costs: dict[str, int] = {metric: base[metric] for metric in ADDITIVE_METRICS}
         base_costs["rom"] += self.layers.runtime.fixed
-        base_costs["latency"] += fixed_ns(self.layers.runtime, self.layers.latency)
+        for metric, amount in fixed_costs(self.layers.runtime, self.layers.latency).items():
+            base_costs[metric] += amount
         linear = [Linear({m: 1}, b, m) for m, b in self.budgets.items() if m != "ram"]
         linear += [c for c in found if isinstance(c, Linear)]
         ram = [(c.text, c.bound) for c in found if isinstance(c, RamLimit)]

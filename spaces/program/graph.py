@@ -21,6 +21,7 @@ from spaces.language.space import Space
 from spaces.program.constraints import Relation
 from spaces.program.variants import Decision, Variant
 from spaces.runtimes.ebs import Ebs
+from spaces.units import FORMATS
 
 if TYPE_CHECKING:
     from spaces.costs.latency import LatencyProfile
@@ -41,8 +42,9 @@ __all__ = [
 
 Ints = NDArray[np.int64]
 
-#: Metrics that are sums over transitions; the latency, in nanoseconds, is zero where there is no latency profile.
-ADDITIVE_METRICS = ("rom", "params", "macs", "flops", "latency")
+#: Metrics that are sums over transitions; the latency, in nanoseconds, is zero where there is no latency profile, and
+#: the energy, in nanojoules, where that has none.
+ADDITIVE_METRICS = ("rom", "params", "macs", "flops", "latency", "energy")
 
 #: Columns of a stage of which the largest on the path counts.
 MAXIMA = ("even", "odd", "peak")
@@ -53,7 +55,9 @@ RAM_PARTS: dict[str, tuple[str, ...]] = {"pingpong": ("even", "odd"), "liveness"
 
 @dataclass(frozen=True)
 class Budgets:
-    """Upper limits, None where there is none: bytes of ROM and RAM, counts of MACs and FLOPs, nanoseconds of latency.
+    """Upper limits, None where there is none.
+
+    Bytes of ROM and RAM, counts of MACs, FLOPs and parameters, nanoseconds of latency, nanojoules of energy.
 
     Example:
         >>> Budgets(rom=1_000_000, flops=10_000_000).items()
@@ -66,6 +70,7 @@ class Budgets:
     macs: int | None = None
     params: int | None = None
     latency: int | None = None
+    energy: int | None = None
 
     def items(self) -> list[tuple[str, int]]:
         """The limits that are set."""
@@ -291,7 +296,7 @@ class Program:
         target: name of the MCU the budgets come from, or the empty string.
         ram_model: `pingpong` or `liveness`; which RAM the budget limits.
         runtime: what gives the ROM.
-        latency: what gives the latencies; None where nothing does.
+        latency: what gives the latencies, and perhaps energies; None where nothing does.
         tabulate: works out the chains of a program; see `spaces.program.compile`.
     """
 
@@ -325,8 +330,13 @@ class Program:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The additive metrics that mean something: the latency only with a latency profile."""
-        return ADDITIVE_METRICS if self.latency else tuple(m for m in ADDITIVE_METRICS if m != "latency")
+        """The additive metrics that mean something: latency and energy only where a latency profile gives them."""
+        return tuple(m for m in ADDITIVE_METRICS if m not in FORMATS or m in self.priced)
+
+    @property
+    def priced(self) -> tuple[str, ...]:
+        """Those that its latency profile gives, if it has one."""
+        return self.latency.gives if self.latency else ()
 
     @property
     def size(self) -> int:
@@ -365,8 +375,9 @@ class Program:
             rows: [n, decisions] option indices; every row must be a possible network.
 
         Returns:
-            metric -> [n]: rom, ram (of the space's model), ram_pingpong, ram_liveness, params, macs, flops, and latency
-            in nanoseconds where there is a profile, as int64; entropy (EBS Eq. 6) as float64.
+            metric -> [n]: rom, ram (of the space's model), ram_pingpong, ram_liveness, params, macs, flops, and where a
+            profile gives them latency in nanoseconds and energy in nanojoules, as int64; entropy (EBS Eq. 6) as
+            float64.
         """
         chain = self.chains[variant]
         rows = np.asarray(rows)

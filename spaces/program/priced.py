@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from spaces.costs.latency import LatencyProfile
     from spaces.runtimes.base import Runtime
 
-__all__ = ["fixed_ns", "prices"]
+__all__ = ["fixed_costs", "prices"]
 
 #: Of so many variants, evenly among all, networks are looked at.
 _VARIANTS = 6
@@ -39,21 +39,22 @@ def prices(profile: LatencyProfile, space: Space) -> bool:
     return all(_prices_variant(profile, space, variant) for variant in {*variants[::step], variants[-1]})
 
 
-def fixed_ns(runtime: Runtime, profile: LatencyProfile | None) -> int:
-    """Nanoseconds that every network takes besides its operators, by a profile.
+def fixed_costs(runtime: Runtime, profile: LatencyProfile | None) -> dict[str, int]:
+    """What every network takes besides its operators, of each cost that a profile gives: nanoseconds, nanojoules.
 
     Args:
         runtime: with what it has around a network, which counts where the profile is of instructions of our C.
         profile: None for none.
     """
     if profile is None:
-        return 0
+        return {}
     more = runtime.around.instructions or 0 if profile.loops and profile.unit == "instructions" else 0
-    return replace(profile, network=profile.network + more).network_ns
+    latency = replace(profile, network=profile.network + more).network_ns
+    return {"latency": latency, **({"energy": profile.energy.network_nj} if profile.energy else {})}
 
 
 def _prices_variant(profile: LatencyProfile, space: Space, variant: Variant) -> bool:
-    from spaces.costs.latency import LatencyError
+    from spaces.costs.prices import LatencyError
 
     for k in range(max((len(d.options) for d in variant.decisions), default=1)):
         chosen = {d.label: d.options[min(k, len(d.options) - 1)] for d in variant.decisions}

@@ -41,6 +41,7 @@ class Takes(NamedTuple):
         rom: bytes of flash: the image; where the core was not measured, weights and biases as the paper counts them.
         ram: bytes of all tensors in the memory plan, the stack not included.
         latency: nanoseconds, by the profile that the program was compiled with; None without one.
+        energy: nanojoules, by the same; None where it has no energies.
         instructions: of one inference; None where the core was not counted on.
         prepare: instructions from raw samples to its input, where data say how; None where the core was not counted on.
     """
@@ -48,6 +49,7 @@ class Takes(NamedTuple):
     rom: int
     ram: int
     latency: int | None
+    energy: int | None
     instructions: int | None
     prepare: int | None
 
@@ -114,7 +116,8 @@ class Shipping:
         there = replace(candidate, program=self._there)
         costs = self._costs(there)
         prepare = self.runtime.around.instructions if self.measured else None
-        return Takes(costs["rom"], costs["ram"], costs.get("latency"), self._instructions(there), prepare)
+        priced = costs.get("latency"), costs.get("energy")
+        return Takes(costs["rom"], costs["ram"], *priced, self._instructions(there), prepare)
 
     def costs(self, candidate: Candidate) -> dict[str, Any]:
         """All its costs there; the RAM is what is alive at once."""
@@ -142,8 +145,8 @@ class Shipping:
     @cached_property
     def _profile(self) -> LatencyProfile | None:
         """Counts instructions."""
-        from spaces.costs.latency import LatencyError
         from spaces.costs.latency_profiles import named_profile
+        from spaces.costs.prices import LatencyError
 
         runtime = self._there.runtime
         if isinstance(runtime, NascompileC):

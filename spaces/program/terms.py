@@ -10,7 +10,7 @@ from typing import Any
 from spaces.costs.layer import LayerCost, layer_cost
 from spaces.program.graph import Program
 from spaces.program.lowering import LoweredLayer
-from spaces.program.priced import fixed_ns
+from spaces.program.priced import fixed_costs
 from spaces.tensors import Tensor
 
 __all__ = ["LayerTerms", "derived", "layer_terms", "shared_code", "sums"]
@@ -68,8 +68,8 @@ def sums(program: Program, layers: Sequence[LayerTerms]) -> dict[str, Any]:
     """The costs of a network, summed from its layers; named as in `Program.costs`, and equal to these."""
     numbered = [t for t in layers if t.number]
     total = {m: sum(getattr(t.cost, m) for t in layers) for m in program.metrics}
-    if program.latency:
-        total["latency"] += fixed_ns(program.runtime, program.latency)
+    for metric, amount in fixed_costs(program.runtime, program.latency).items():
+        total[metric] += amount
     total["rom"] += shared_code(program, layers)
     even = max([t.cost.out_bytes for t in numbered if (t.number or 1) % 2 == 0], default=0)
     odd = max([t.cost.out_bytes for t in numbered if (t.number or 0) % 2], default=0)

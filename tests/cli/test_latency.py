@@ -325,3 +325,73 @@ def test_a_measurement_that_cannot_be_has_one_message(arguments: list[str], expe
 
 def test_a_board_without_a_clock_is_asked_for_it(run: Run) -> None:
     assert "give --clock 160MHz, or --mcu" in run(*CALIBRATE, "--measured", "mlperf_kws=40ms")[2]
+
+
+# Energy
+
+
+WITH_ENERGY = MINE + "energy:\n  network: 700\n  default: {mac: 0.5, op: 100}\n"
+
+
+def mine_nj(a: int, b: int) -> int:
+    """The energy of `mlp2: a-b`."""
+    return 700 + sum((m + 1) // 2 + 100 for m in (18 * a, a * b, 12 * b))
+
+
+def test_energy_is_a_cost_as_latency_is(run: Run) -> None:
+    (run.folder / "mine.yaml").write_text(WITH_ENERGY)
+    given = ["dtype=int8", "--latency-profile", "mine.yaml"]
+    keep = [f"mlp2: {a}-{b}" for a, b in product(WIDTHS, WIDTHS) if mine_nj(a, b) <= 3000]
+    assert 0 < len(keep) < 64
+    assert run("count", "mlp2", *given, "--energy", "3uJ")[1] == f"{len(keep)}\n"
+    (run.folder / "timed.yaml").write_text("extends: mlp2\nspace: timed\nconstraints: [energy <= 3 uJ]\n")
+    assert run("count", "timed.yaml", *given)[1] == f"{len(keep)}\n"
+    code, out, _ = run("reduce", "mlp2", *given, "--energy", "0.003 mJ", "-o", "a.nasset")
+    assert (code, "energy <= 3 uJ" in out) == (0, True)
+    assert "energies are estimates by the profile mine: no stated error" in out
+    (run.folder / "mine.yaml").unlink()
+    assert [str(c) for c in nc.load_set(run.folder / "a.nasset")] == keep
+    told = json.loads(run("show", "a.nasset", "--least", "energy", "-n", "1", "--verify", "--json")[1])
+    assert (told["verified"], told["members"][0]["energy"]) == (True, mine_nj(16, 16))
+    rows = list(csv.DictReader(io.StringIO(run("export", "a.nasset")[1])))
+    assert int(rows[0]["energy"]) == mine_nj(16, 16)
+    assert "energy" in run("sample", "a.nasset", "-n", "1", "--json")[1]
+
+
+def test_check_and_explain_have_energies(run: Run) -> None:
+    (run.folder / "mine.yaml").write_text(WITH_ENERGY)
+    given = ["dtype=int8", "--latency-profile", "mine.yaml", "--energy", "1.1uJ"]
+    code, out, _ = run("check", "mlp2", "32-16", *given, "--json")
+    data = json.loads(out)
+    assert (code, data["costs"]["energy"]) == (1, mine_nj(32, 16))
+    assert data["limits"] == [{"limit": "energy", "budget": 1100, "value": 1640, "over": 540}]
+    assert "0.54 uJ over" in run("check", "mlp2", "32-16", *given)[1]
+    code, out, _ = run("explain", "mlp2", *given)
+    assert (code, "raise energy from 1.1 uJ to 1.368 uJ" in out.replace("raising", "raise")) == (1, True)
+    assert "--energy 1.368uJ" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--mcu", "stm32f746"], "the latency profile `x-cube-ai-m7@216MHz` has none"),
+        ([], "there are none for this target"),
+        (["--mcu", "nrf5340", "--latency-runtime", "hale"], "the latency profile `hale-m33@128MHz` has none"),
+    ],
+)
+def test_without_energies_those_who_have_are_named(arguments: list[str], expected: str, run: Run) -> None:
+    code, _, err = run("count", "nasbench201", "dtype=int8", "--energy", "5mJ", *arguments)
+    assert (code, expected in err, "profiles with energies: nrf5340" in err) == (2, True, True)
+
+
+def test_measured_power_becomes_energies(run: Run) -> None:
+    rows = ["macs,latency_ms,power_mW", *(f"{m},{2e-6 * m + 1},{10}" for m in range(1000, 400_000, 9000))]
+    (run.folder / "m.csv").write_text("\n".join(rows) + "\n")
+    data = json.loads(run("latency", "fit", "m.csv", "--name", "m", "--json")[1])
+    # 10 mW for 2 ns a product, and a millisecond besides.
+    assert data["profile"]["energy"]["default"]["mac"] == pytest.approx(0.02, rel=1e-3)
+    assert data["profile"]["energy"]["network"] == pytest.approx(10_000, rel=1e-3)
+    assert data["energy_errors"]["median"] == data["energy_by_one_power"]["median"] == 0
+    (run.folder / "bad.csv").write_text("\n".join([*rows[:12], "5000,1,0", *rows[12:]]) + "\n")
+    code, _, err = run("latency", "fit", "bad.csv", "--name", "m2")
+    assert (code, "bad.csv:13:1" in err, "`power_mW` is 0" in err) == (2, True, True)

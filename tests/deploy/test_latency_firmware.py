@@ -15,8 +15,8 @@ from nascompile.deploy.latency_firmware import write_firmware
 from nascompile.deploy.operator_shapes import drawn_calls
 from nascompile.latency.fit import fit_profile
 from nascompile.latency.operators import holds_operators, read_operators
-from spaces.costs.latency import LatencyError
 from spaces.costs.latency_profiles import load_profile
+from spaces.costs.prices import LatencyError
 from spaces.operators import LOOPS, KernelCall
 from spaces.targets.catalogue import load_target
 from spaces.tensors import Shape

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from spaces.blocks import BLOCKS
-from spaces.costs.latency import LatencyError
 from spaces.costs.latency_profiles import load_profile
+from spaces.costs.prices import LatencyError
 from spaces.errors import SpaceError
 from spaces.language.reader import read_space
 from spaces.language.settings import Settings

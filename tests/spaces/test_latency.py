@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from spaces.blocks.conv import conv
 from spaces.blocks.depthwise import depthwise
 from spaces.blocks.preact_residual import preact_residual
-from spaces.costs.latency import LatencyError, LatencyProfile, StatedError, Terms
+from spaces.costs.energy import Energy
+from spaces.costs.latency import LatencyProfile
 from spaces.costs.latency_file import check_name, profile_text, read_profile, write_profile
 from spaces.costs.latency_profiles import latency_runtimes, load_profile, named_profile, profile_for, profiles
+from spaces.costs.prices import LatencyError, StatedError, Terms
 from spaces.errors import FileError
 from spaces.language.reader import load_space
 from spaces.operators import LOOPS, KernelCall, Op
@@ -177,6 +179,13 @@ WORDS = st.from_regex(r"[a-z][a-z_]{0,8}", fullmatch=True)
 TERMS = st.builds(Terms, TIMES, TIMES, TIMES)
 FIGURES = st.floats(0, 1, allow_nan=False).map(lambda x: round(x, 6))
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30).map(str.strip)
+PRICES = {
+    "network": TIMES,
+    "kinds": st.dictionaries(WORDS, TERMS, min_size=1, max_size=3),
+    "default": st.none() | TERMS,
+    "table": st.dictionaries(WORDS, st.dictionaries(TEXTS.filter(bool), TIMES, max_size=2), max_size=2),
+    "error": st.none() | st.builds(StatedError, FIGURES, FIGURES, FIGURES, st.integers(0, 999), TEXTS),
+}
 PROFILES = st.builds(
     LatencyProfile,
     st.from_regex(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,9}", fullmatch=True).map(str.strip),
@@ -184,12 +193,9 @@ PROFILES = st.builds(
     TEXTS,
     st.integers(1, 10**9),
     TEXTS,
-    st.sampled_from(["ns", "cycles"]),
-    TIMES,
-    st.dictionaries(WORDS, TERMS, min_size=1, max_size=3),
-    st.none() | TERMS,
-    st.dictionaries(WORDS, st.dictionaries(TEXTS.filter(bool), TIMES, max_size=2), max_size=2),
-    st.none() | st.builds(StatedError, FIGURES, FIGURES, FIGURES, st.integers(0, 999), TEXTS),
+    unit=st.sampled_from(["ns", "cycles"]),
+    energy=st.none() | st.builds(Energy, **PRICES),
+    **PRICES,
 )
 
 

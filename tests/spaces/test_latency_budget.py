@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 import nascompile as nc
 from solvers.base import solve
 from solvers.sets.feasible_set import FeasibleSet
-from spaces.costs.latency import LatencyError, LatencyProfile, Terms
+from spaces.costs.latency import LatencyProfile
 from spaces.costs.latency_file import profile_text, read_profile
+from spaces.costs.prices import LatencyError, Terms, half_up
 from spaces.language.reader import load_space, read_space
 from spaces.program.breakdown import totals
 from spaces.program.candidate import candidate_of
@@ -62,6 +63,14 @@ def test_tables_walks_and_operators_agree(program: Program, data: st.DataObject)
         )
         assert latency == totals(candidate)["latency"] == by_layer + profile.network_ns
         assert by_layer == by_operator
+        if profile.energy:
+            by_operator = sum(
+                half_up(profile.energy.op_amount(op.kind, op.macs, op.outputs))
+                for s in steps
+                for op in executed(s.ops, s.x.shape)
+            )
+            energy = int(program.costs(v, np.array([row]))["energy"][0])
+            assert energy == totals(candidate)["energy"] == by_operator + profile.energy.network_nj
 
 
 @given(budgeted())

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["run_sections"]
 
 _LABELS = {"rom": "ROM, bytes", "ram": "RAM, bytes", "macs": "MACs", "flops": "FLOPs", "params": "parameters",
-           "latency": "latency, ns"}  # fmt: skip
+           "latency": "latency, ns", "energy": "energy, nJ"}  # fmt: skip
 _FORMS = {"float": "float", "ptq": "int8, quantised after training", "qat": "int8, trained on in int8"}
 #: Networks whose confusion matrices are drawn, and classes of one, at most.
 _MATRICES, _CLASSES = 5, 40
@@ -107,8 +107,9 @@ def _where(folder: RunFolder, outcome: Outcome) -> Section:
     from nascompile.deploy.drawing import arena_svg
     from nascompile.deploy.layers import fused_activations, layer_rows, stays
     from nascompile.run.deployment import of_run
-    from spaces.costs.latency import LatencyError, LatencyProfile
+    from spaces.costs.latency import LatencyProfile
     from spaces.costs.latency_profiles import named_profile
+    from spaces.costs.prices import LatencyError
     from spaces.errors import NascompileError
     from spaces.operators.kernel import instruction_set
     from spaces.runtimes.nascompile_c import NascompileC

@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from nascompile.cli.counts import between_text, count_data
 from nascompile.cli.output import err, out, quantity, say_next, table
-from nascompile.cli.report import budget_text, profile_data, profile_text, runtime_name
+from nascompile.cli.report import budget_text, print_profile, profile_data, runtime_name
 from nascompile.cli.search.untrained import Untrained
 from nascompile.cli.shipped import dtype_shipped
 from nascompile.cli.tables import print_table
@@ -22,6 +22,7 @@ from samplers.monas.sampler import MonasSampler, found_cell
 from solvers.base import Progress
 from spaces.program.candidate import parse_candidate
 from spaces.program.shipping import Shipping
+from spaces.units import FORMATS
 
 if TYPE_CHECKING:
     from samplers.proxies.data import Data
@@ -84,11 +85,11 @@ class MonasSearch(Untrained[MonasSampler]):
             rows.add_row(title.lstrip(">"), cell)
         for name, value in found["costs"].items():
             # What it takes of the chip stands above, in whichever way the set counts it.
-            if name not in ("ram", "latency") and not (name in ("rom", "ram_liveness") and takes.shipping.counted):
+            if name not in ("ram", *FORMATS) and not (name in ("rom", "ram_liveness") and takes.shipping.counted):
                 rows.add_row(name, quantity(name, value))
         print_table(rows)
         if found["latency_profile"]:
-            out.print(profile_text(found["latency_profile"]))
+            print_profile(found["latency_profile"])
         out.print(f"measured on {found['data']}", soft_wrap=True)
         out.print("No network was trained: K, R and MeCo predict accuracy, and say nothing about its value.")
         words = self.request.words("dtype", "runtime", "ram_model", "latency_profile")

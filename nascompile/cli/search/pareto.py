@@ -166,5 +166,5 @@ def _columns(program: Program, objectives: Iterable[str]) -> tuple[str, ...]:
     """The columns of --out: as `nascompile score` writes them, the objectives in place of its proxies."""
     index = ["index"] if numbered_cell(program) else []
     # Those of the printed table, then those that `score` writes.
-    costs = ["rom", "ram", "macs", "params", *(["latency"] if program.latency else [])]
+    costs = ["rom", "ram", "macs", "params", *program.priced]
     return tuple(dict.fromkeys(["candidate", *index, *objectives, *costs]))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from nascompile.api import budgets_of
+from nascompile.cli.output import typed_limit
 from spaces.errors import NascompileError
 from spaces.language.differences import overrides_to
 from spaces.language.library import library
@@ -47,7 +47,7 @@ def _limits(program: Program, runtime: str) -> Iterator[tuple[str, str]]:
     own = dict(budgets_of(target, program.runtime.stack).items()) if target else {}
     for name, value in program.budgets.items():
         if own.get(name) != value or (name == "rom" and target and target.asks_rom):
-            yield name, f"{Decimal(value) / 1000:f}us" if name == "latency" else str(value)
+            yield name, typed_limit(name, value)
     if program.latency:
         yield "latency-profile", "nascompile-c" if program.latency.loops else program.latency.name.partition("@")[0]
     if runtime != DEFAULT:

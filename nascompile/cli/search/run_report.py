@@ -19,6 +19,7 @@ from nascompile.cli.search.run_takes import run_takes
 from nascompile.cli.tables import print_table
 from nascompile.cli.takes import takes_data
 from samplers.registry import registered, sampler
+from spaces.units import FORMATS
 
 if TYPE_CHECKING:
     from nascompile.run.folder import RunFolder
@@ -144,7 +145,7 @@ def _print_chosen(folder: RunFolder, outcome: Outcome) -> None:
         out.print(f"ROM and RAM of the {shipping.dtype} networks by {shipping.runtime.name}; {how}", soft_wrap=True)
     int8 = "test_int8" in outcome.chosen[0]
     columns = (">valid", ">test", *((">valid int8", ">test int8") if int8 else ()))
-    names = [name for name in dict.fromkeys(outcome.costs) if name not in ("rom", "ram", "latency")]
+    names = [name for name in dict.fromkeys(outcome.costs) if name not in ("rom", "ram", *FORMATS)]
     rows = table(">#", "~candidate", *(f">{name}" for name in names), *takes.titles, *columns)
     for at, row in enumerate(outcome.chosen):
         values = [*(quantity(name, row[name]) for name in names), *takes.cells(at)]

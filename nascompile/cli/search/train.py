@@ -31,6 +31,7 @@ from samplers.registry import registered
 from samplers.registry import sampler as named_sampler
 from solvers.base import Progress
 from spaces.errors import NascompileError, did_you_mean
+from spaces.units import FORMATS
 
 if TYPE_CHECKING:
     from nascompile.data.dataset import Dataset
@@ -122,11 +123,12 @@ class TrainSearch:
             )
         if search:
             search.check(fs)
-        if "latency" in settings.costs and "latency" not in fs.outer[0].costs:
-            message = "--cost latency needs a latency profile"
-            raise NascompileError.of(
-                "no-latency-profile", message, "name one with --latency-profile (`nascompile latency list`)"
-            )
+        for name in FORMATS:
+            if name in settings.costs and name not in fs.program.priced:
+                which = "a latency profile" if name == "latency" else "a latency profile that has energies"
+                message, hint = f"--cost {name} needs {which}", "name one with --latency-profile"
+                code = "no-latency-profile" if name == "latency" else "no-energy"
+                raise NascompileError.of(code, message, f"{hint} (`nascompile latency list`)")
         if training.deploy:
             check_deployable(fs.program)
         path = options.output or Path(default_name(fs.program, options.sampler, options.seed))

@@ -15,7 +15,7 @@ from samplers.subset.hypervolume import Subset
 __all__ = ["Objective", "Selection"]
 
 #: Columns that are costs: less is better, though more of some is a proxy too.
-_COSTS = ("macs", "flops", "params", "latency", "rom", "ram", "ram_pingpong", "ram_liveness")
+_COSTS = ("macs", "flops", "params", "latency", "energy", "rom", "ram", "ram_pingpong", "ram_liveness")
 
 
 @dataclass(frozen=True)
