@@ -76,7 +76,7 @@ def test_an_unknown_core_has_no_instructions() -> None:
     program = nc.compile("mlp2", mcu="esp32")
     shipping, network = Shipping.of(program, "int8"), nc.parse_candidate(program, "mlp2: 32-16")
     assert not shipping.measured
-    assert shipping.takes(network)._replace(ram=0) == (1280, 0, None, None)
+    assert shipping.takes(network)._replace(ram=0) == (1280, 0, None, None, None, None)
     assert Shipping.of(nc.compile("mlp2"), "int8").memories == {}
 
 
