@@ -234,7 +234,7 @@ def calibration_spread(
     def error(by: BoardSpread) -> float:
         return float(np.mean([np.mean(_calibrated_off(made, networks, real, 1, by)) for made, real in cases]))
 
-    return descended(BoardSpread(1.0, 1.0), ["board", "kind"], error)
+    return descended(BoardSpread(kind=1.0), ["kind"], error)
 
 
 def _left_out_profile(rest: Sequence[Measured], runtime: str, core: str, spread: Spread) -> LatencyProfile:

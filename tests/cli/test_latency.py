@@ -296,7 +296,7 @@ def test_one_network_moves_a_profile_to_a_board_and_several_tell_kinds_apart(run
     assert code == 0
     assert json.loads(out)["factor"] == pytest.approx(2, rel=0.1)
     assert json.loads(run(*check, "my-board.yaml")[1])["costs"]["latency"] == pytest.approx(2 * before, rel=0.15)
-    both = ("--measured", f"mlperf_kws={1.2 * kws / 1e6}ms", "--measured", f"mlperf_ic={before / 1e6}ms")
+    both = ("--measured", f"mlperf_kws={round(1.2 * kws) / 1e6}ms", "--measured", f"mlperf_ic={before / 1e6}ms")
     found = json.loads(run(*CALIBRATE, *BOARD, *both, "--force", "--json")[1])
     times = {row["network"]: (row["measured_ns"], row["before_ns"], row["after_ns"]) for row in found["measured"]}
     assert all(abs(after - real) <= abs(old - real) + 0.1 * real for real, old, after in times.values())
