@@ -11,12 +11,15 @@ import pytest
 
 import nascompile as nc
 from benchmarks.ends_profile import priced
+from nascompile.cli.options import SetRequest
+from nascompile.cli.search.shipping import searched_set
 from nascompile.data import load_dataset
 from nascompile.data.audio_features import AudioFeatures
 from nascompile.deploy.deploy import deploy
 from nascompile.deploy.deployable import untrained
 from nascompile.deploy.ends import Ends
 from nascompile.deploy.ends_costs import EndsCosts, around_of
+from nascompile.run.settings import DataSettings
 from solvers.base import SOLVERS, solve
 from solvers.sets.relaxed_set import load_set
 from spaces.costs.latency_profiles import named_profile
@@ -109,7 +112,7 @@ def test_a_set_file_with_broken_ends_is_refused() -> None:
             NascompileC.of_data({**stored, "around": wrong})
 
 
-def test_from_data_to_a_set(tmp_path: Path) -> None:
+def test_from_data_to_a_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "heard.yaml").write_text(HEARD)
     np.savez(tmp_path / "a.npz", x=np.zeros((40, 2000), np.int16) + np.arange(40)[:, None], y=np.arange(40) % 2)
     data = load_dataset(tmp_path / "a.npz", (1, 12, 10), rate=8000)
@@ -119,6 +122,16 @@ def test_from_data_to_a_set(tmp_path: Path) -> None:
     assert ends
     assert heard[0].costs["rom"] - alone[0].costs["rom"] == EndsCosts.find("Cortex-M4F", "int8").rom(ends)
     assert nc.compile(tmp_path / "heard.yaml", mcu="stm32f412", data=data).runtime.around == NOTHING
+    # A search of the space counts it; of a file of a set it says what was not.
+    given = DataSettings(str(tmp_path / "a.npz"), rate=8000)
+    path = str(alone.save(tmp_path / "alone.nasset"))
+    searched = searched_set(SetRequest(str(tmp_path / "heard.yaml"), mcu="stm32f412"), given, "int8")[0]
+    assert searched[0].costs == heard[0].costs
+    assert f"counting int8 networks by nascompile-c, {heard.program.runtime.around.rom:,} B of flash and " in (
+        said := capsys.readouterr().err
+    ), said
+    assert searched_set(SetRequest(path), given, "int8")[0][0].costs == alone[0].costs
+    assert "counts networks alone; with these data there is" in capsys.readouterr().err
 
 
 def test_the_ends_are_priced_where_networks_are() -> None:
