@@ -10,7 +10,9 @@ the set's best cell by validation. The third gives the best validation accuracy,
 
 Budgets: `none`, the 15,625 cells; `stm32f746`, 1 MiB of ROM and 320 KiB of RAM for the int8 network as deployed, dead
 edges removed (`nasbench201`); `60MFLOPs`, at most 60 million "FLOPs" as the benchmark's tables and the MONAS paper
-count them, which are multiply-accumulates, dead edges included (`nasbench201_benchmark`).
+count them, which are multiply-accumulates, dead edges included (`nasbench201_benchmark`). `transnas` is a second table,
+the 2,128 cells of TransNAS-Bench-101's micro space on the task class_scene, with one accuracy each: what is told is
+what counts. `transnas-third` are those within the multiply-accumulates that a third of the 4,096 combinations have.
 
 Every sampler gets the same feasible set, with its default parameters but for what `SAMPLERS` says:
 * `tpe-raw` is Optuna's TPE on all combinations of six operators, as the EBS paper ran it: a cell outside the set, or
@@ -55,6 +57,8 @@ from samplers.subset.free_region import Front
 from samplers.subset.greedy import greedy
 from solvers.sets.feasible_set import FeasibleSet
 from spaces.language.numbering import index_of, row_of
+from spaces.language.reader import read_space
+from spaces.program.candidate import Candidate
 from spaces.program.isomorphism import canonical_cell
 
 FIELDS = ("budget", "sampler", "told", "seed", "seconds", "cells")
@@ -67,6 +71,35 @@ BUDGETS: dict[str, tuple[str, dict[str, Any]]] = {
     "stm32f746": ("nasbench201", {"mcu": "stm32f746"}),
     "60MFLOPs": ("nasbench201_benchmark", {"macs": 60_000_000}),
 }
+#: The cells of TransNAS-Bench-101. Where a cell halves the sides, its identities are no identities: so here none is.
+TRANSNAS = """
+space: transnas
+input: {channels: 3, height: 64, width: 64}
+ram_model: liveness
+cells:
+  cell:
+    nodes: 4
+    operators:
+      none: zero
+      skip: [{avg_pool: {kernel: 3, stride: 1, padding: same}}]
+      conv1: [relu, {conv: {filters: channels, kernel: 1, activation: none}}]
+      conv3: [relu, {conv: {filters: channels, kernel: 3, activation: none}}]
+network:
+  - conv: {filters: 16, stride: 2}
+  - cell: cell
+    repeat: 2
+  - preact_residual: {filters: 32}
+  - cell: cell
+    repeat: 2
+  - preact_residual: {filters: 64}
+  - cell: cell
+    repeat: 2
+  - global_avg_pool
+  - linear: {units: 63}
+"""
+SECOND = {"transnas": 1.0, "transnas-third": 1 / 3}
+#: Searches that need what only the first table has.
+FIRST_ONLY = ("pareto", "tpe-raw")
 #: Objectives of `pareto`: our name -> (column of the published scores, direction).
 PROXIES = {"macs": ("", "min"), "naswot": ("nwot", "max"), "snip": ("snip", "max"), "synflow": ("synflow", "max")}
 
@@ -74,8 +107,14 @@ Row = dict[str, Any]
 
 
 @cache
-def column(data: Path, name: str) -> np.ndarray:
-    """A column of the table, by the benchmark's index."""
+def column(data: Path, name: str, budget: str = "none") -> np.ndarray:
+    """A column of the table, by the benchmark's index; of the second table the accuracy, NaN where a cell has none."""
+    if budget in SECOND:
+        found = np.full(4**6, np.nan)
+        with gzip.open(data / "tnb101/tnb101_micro_class_scene.csv.gz", "rt") as file:
+            for row in csv.DictReader(file):
+                found[int("".join(row["net"].strip("()").split(",")), 4)] = float(row["accuracy"])
+        return found
     with gzip.open(data / "nb201/nb201_cifar10.csv.gz", "rt") as file:
         rows = list(csv.DictReader(file))
     found = np.empty(len(rows))
@@ -85,14 +124,23 @@ def column(data: Path, name: str) -> np.ndarray:
 
 @cache
 def feasible(budget: str) -> FeasibleSet:
+    if budget in SECOND:
+        fs = nc.reduce(read_space(TRANSNAS))
+        macs = fs.program.costs(0, np.array([c.row for c in fs]))["macs"]
+        return nc.reduce(read_space(TRANSNAS), macs=int(np.sort(macs)[int(len(macs) * SECOND[budget]) - 1]))
     space, limits = BUDGETS[budget]
     return nc.reduce(space, **limits)
+
+
+def number(cell: Candidate) -> int:
+    """The benchmark's index; in the second table the digits of its operators."""
+    return int("".join(map(str, cell.row)), 4) if cell.number is None else cell.number
 
 
 @cache
 def indices(budget: str) -> np.ndarray:
     """The benchmark's indices of the feasible cells."""
-    return np.array([c.number for c in feasible(budget)])
+    return np.array([number(c) for c in feasible(budget)])
 
 
 # -- the contestants -------------------------------------------------------------------------------------------------
@@ -102,10 +150,14 @@ def asked(make: Callable[[int], Sampler]) -> Callable[[Path, str, str, int], lis
     """The search of a sampler that asks and is told."""
 
     def search(data: Path, budget: str, told: str, seed: int) -> list[int]:
-        accuracy, cells, sampler = column(data, told), [], make(seed)
-        for cell in sampler.ask(feasible(budget), SAMPLES[-1]):
-            sampler.tell(cell, {"accuracy": accuracy[cell.number]})
-            cells.append(cell.number)
+        accuracy, cells, sampler = column(data, told, budget), [], make(seed)
+        for cell in sampler.ask(feasible(budget), feasible(budget).size):
+            # The second table lacks some, such as those that connect nothing: nobody is told of these.
+            if not np.isnan(accuracy[number(cell)]):
+                sampler.tell(cell, {"accuracy": accuracy[number(cell)]})
+                cells.append(number(cell))
+            if len(cells) == SAMPLES[-1]:
+                break
         return cells
 
     return search
@@ -215,12 +267,13 @@ def run(given: argparse.Namespace, known: list[Row]) -> Iterator[Row]:
     """The searches that are missing, written as they end."""
     done = {(r["budget"], r["sampler"], r["told"], r["seed"]) for r in known}
     wanted = [(b, n, given.told, s) for s in range(given.seeds) for b in given.budgets for n in given.only]
-    tasks = [task for task in wanted if task not in done]
+    tasks = [task for task in wanted if task not in done and not (task[0] in SECOND and task[1] in FIRST_ONLY)]
     if not tasks:
         return
     for budget in {"none", *given.budgets}:
         indices(budget)  # made once here, and inherited by the workers
-    scores(given.data)
+    if "pareto" in given.only:
+        scores(given.data)
     with ProcessPoolExecutor(given.jobs) as pool, given.out.open("a", newline="") as file:
         writer = csv.DictWriter(file, FIELDS)
         futures = [pool.submit(search, given.data, *task) for task in tasks]
@@ -236,13 +289,13 @@ def run(given: argparse.Namespace, known: list[Row]) -> Iterator[Row]:
 # -- reporting -------------------------------------------------------------------------------------------------------
 
 
-def curves(data: Path, told: str, cells: str) -> np.ndarray:
+def curves(data: Path, told: str, budget: str, cells: str) -> np.ndarray:
     """After each sample: the best test accuracy, test accuracy of the best by what was told, the best told.
 
     An accuracy is 0 before the first feasible cell.
     """
     found = np.array([int(word) for word in cells.split()])
-    seen, test = (np.where(found == INFEASIBLE, 0.0, column(data, name)[found]) for name in (told, TEST))
+    seen, test = (np.where(found == INFEASIBLE, 0.0, column(data, name, budget)[found]) for name in (told, TEST))
     best = np.maximum.accumulate(seen)
     # The first cell that has the accuracy that is the best so far.
     leads = [int(np.argmax(seen == value)) for value in best]
@@ -253,7 +306,7 @@ def gathered(data: Path, told: str, rows: list[Row]) -> dict[tuple[str, str], np
     """(budget, sampler) -> [seeds, 3, samples], of the seeds in order; see `curves`."""
     mine = [r for r in rows if r["told"] == told]
     return {
-        (b, n): np.array([curves(data, told, r["cells"]) for r in sorted(mine, key=lambda r: r["seed"])
+        (b, n): np.array([curves(data, told, b, r["cells"]) for r in sorted(mine, key=lambda r: r["seed"])
                           if (r["budget"], r["sampler"]) == (b, n)])
         for b, n in dict.fromkeys((r["budget"], r["sampler"]) for r in mine)
     }  # fmt: skip
@@ -261,12 +314,12 @@ def gathered(data: Path, told: str, rows: list[Row]) -> dict[tuple[str, str], np
 
 def report(given: argparse.Namespace, rows: list[Row]) -> None:
     found = gathered(given.data, given.told, rows)
-    test, told = column(given.data, TEST), column(given.data, given.told)
     titles = ("best test accuracy so far", "test accuracy of the best by validation so far", "best validation so far")
     for which, title in enumerate(titles):
         print(f"\n{title}, %: mean ± standard deviation, and mean regret (told: {given.told})")
         for budget in given.budgets:
-            inside = indices(budget)
+            test, told = (column(given.data, name, budget) for name in (TEST, given.told))
+            inside = indices(budget)[~np.isnan(test[indices(budget)])]
             best = (told if which == 2 else test)[inside].max()
             limit = f"; limit {best - test[inside[np.argmax(told[inside])]]:.2f}" if which == 1 else ""
             print(f"\n{budget}: {len(inside):,} cells, the best {best:.2f} %{limit}")
@@ -304,7 +357,7 @@ def draw(given: argparse.Namespace, rows: list[Row]) -> None:
     figure, axes = plt.subplots(2, len(given.budgets), figsize=size, squeeze=False, sharex=True, sharey=True)
     for (which, what), line_of_axes in zip(enumerate(("best of all trained", "best by validation")), axes, strict=True):
         for axis, budget in zip(line_of_axes, given.budgets, strict=True):
-            best = column(given.data, TEST)[indices(budget)].max()
+            best = np.nanmax(column(given.data, TEST, budget)[indices(budget)])
             for name in SAMPLERS:
                 if (budget, name) in found:
                     curve(axis, name, best - found[budget, name][:, which])
@@ -339,11 +392,13 @@ def names_of(known: dict[str, Any]) -> Callable[[str], list[str]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="folder with nb201/")
+    parser.add_argument("data", type=Path, help="folder with nb201/ and tnb101/")
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--jobs", type=int, default=2, help="searches at a time")
     parser.add_argument("--only", type=names_of(SAMPLERS), default=list(SAMPLERS), help="samplers, with commas")
-    parser.add_argument("--budgets", type=names_of(BUDGETS), default=list(BUDGETS), help="budgets, with commas")
+    parser.add_argument(
+        "--budgets", type=names_of(BUDGETS | SECOND), default=[*BUDGETS, *SECOND], help="budgets, with commas"
+    )
     parser.add_argument("--told", default=VALIDATION, choices=(VALIDATION, "c10_val_12"), help="what samplers see")
     parser.add_argument("--plot", type=Path, help="file for the curves")
     parser.add_argument("-o", "--out", type=Path, default=Path("sampling.csv"))

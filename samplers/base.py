@@ -49,6 +49,7 @@ class Run:
         gone: the ranks asked, and those passed over because their network had been asked, in that order.
         taken: the same, ascending.
         values: rank -> what was told of it.
+        again: rank -> what was told of it by further trainings.
         events: every ask and tell, and what was passed over, in the order in which they came.
         over: whether the last ask found nothing left.
     """
@@ -59,6 +60,7 @@ class Run:
     gone: list[int] = field(default_factory=list)
     taken: SortedList = field(default_factory=SortedList)
     values: dict[int, Mapping[str, float]] = field(default_factory=dict)
+    again: dict[int, list[Mapping[str, float]]] = field(default_factory=dict)
     events: list[list[Any]] = field(default_factory=list)
     over: bool = False
 
@@ -69,11 +71,25 @@ class Run:
 
     @property
     def told(self) -> list[tuple[int, Mapping[str, float]]]:
-        """Rank and values of the members told of, in the order in which they were *asked*.
+        """Rank and values of the members told of, in the order in which they were *asked*; means where told several.
 
         Workers finish in any order; what a sampler learns must not depend on it.
         """
-        return [(rank, self.values[rank]) for rank in self.asked if rank in self.values]
+        return [(rank, self._mean(rank)) for rank in self.asked if rank in self.values]
+
+    @property
+    def measured(self) -> list[tuple[int, Mapping[str, float]]]:
+        """The same with one entry for each time that a member was told of."""
+        return [(rank, one) for rank in self.asked if rank in self.values for one in self._all(rank)]
+
+    def _all(self, rank: int) -> list[Mapping[str, float]]:
+        return [self.values[rank], *self.again.get(rank, ())]
+
+    def _mean(self, rank: int) -> Mapping[str, float]:
+        every = self._all(rank)
+        # In order of size, so that the mean does not depend on which came first.
+        return {name: sum(sorted(one[name] for one in every if name in one)) / sum(name in one for one in every)
+                for name in every[0]} if len(every) > 1 else every[0]  # fmt: skip
 
     @property
     def source(self) -> random.Random:
@@ -131,13 +147,23 @@ class Run:
 
     def take(self, rank: int) -> None:
         """Note that a member has been asked."""
-        self._networks.add(self._key(rank))
+        # Whoever never asks what is new has no keys to work out.
+        if "_networks" in vars(self):
+            self._networks.add(self._key(rank))
         self.asked[rank] = len(self.asked)
         self._go("ask", rank)
 
     def skip(self, rank: int) -> None:
         """Note that a member is not asked because it is the same network as one that was."""
         self._go("skip", rank)
+
+    def tell(self, rank: int, values: dict[str, float]) -> None:
+        """Note what a member turned out to be, the first time or again."""
+        if rank in self.values:
+            self.again.setdefault(rank, []).append(values)
+        else:
+            self.values[rank] = values
+        self.events.append(["tell", rank, values])
 
     def _go(self, kind: str, rank: int) -> None:
         self.gone.append(rank)
@@ -258,22 +284,28 @@ class Sampler(ABC):
             )
         return run
 
-    def tell(self, candidate: Candidate, values: Mapping[str, float]) -> None:
+    def tell(self, candidate: Candidate, values: Mapping[str, float], *, again: bool = False) -> None:
         """Note what a candidate turned out to be.
 
         Args:
             candidate: one that was asked.
             values: at least the sampler's `objectives`; finite numbers.
+            again: it was told of before, and these are the values of another training: samplers learn from the mean,
+                and the adaptive one from what they differ by how far values can be trusted.
 
         Raises:
-            EngineError: it was never asked, was told before, or a value is missing or not finite.
+            EngineError: it was never asked, was told before, or is told again and was not; or a value is missing or not
+                finite.
         """
         run = self.run_
         rank = run.fs.outer.index(candidate) if run and candidate in run.fs else None
         if run is None or rank not in run.asked:
             raise EngineError.of("never-asked", f"`{candidate}` was never asked", "tell of what `ask` has given")
-        if rank in run.values:
-            raise EngineError.of("told-twice", f"`{candidate}` has been told before", "tell of each candidate once")
+        if rank in run.values and not again:
+            hint = "tell of each candidate once, or `again=True` if it was trained again"
+            raise EngineError.of("told-twice", f"`{candidate}` has been told before", hint)
+        if again and rank not in run.values:
+            raise EngineError.of("never-told", f"`{candidate}` was never told", "tell of it without `again` first")
         missing = [name for name in self.objectives if name not in values]
         if missing:
             hint = f"this sampler learns from {', '.join(f'`{name}`' for name in self.objectives)}"
@@ -283,8 +315,7 @@ class Sampler(ABC):
         if wrong is not None:
             hint = "do not tell of a candidate whose training failed: it stays asked, and is not proposed again"
             raise EngineError.of("not-finite", f"`{wrong}` of `{candidate}` is {plain[wrong]}", hint)
-        run.values[rank] = plain
-        run.events.append(["tell", rank, plain])
+        run.tell(rank, plain)
 
     @property
     def exhausted(self) -> bool:
@@ -348,8 +379,7 @@ class Sampler(ABC):
                 self.recall(run, rank)
                 (run.take if kind == "ask" else run.skip)(rank)
             else:
-                run.values[rank] = dict(values[0])
-                run.events.append([kind, rank, run.values[rank]])
+                run.tell(rank, dict(values[0]))
 
 
 class Learner(Sampler):

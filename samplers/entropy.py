@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +29,9 @@ MAX_LISTED = 20_000_000
 
 #: Members of a relaxed set by which it is known, where it is not listed.
 _KNOWN = 100_000
+
+#: Draws up to which it is no wonder that most are of one cluster.
+_FEW = 10
 
 #: Points that k-means tells apart, at most.
 _POINTS = 20_000
@@ -111,10 +115,30 @@ class EntropySampler(Sampler):
         return self.method == "exact" or (self.method == "auto" and fs.outer.size <= AUTO_LISTED)
 
     def remark(self, fs: AnySet) -> str:
-        """Of a relaxed set, on which members the clusters stand."""
-        if fs.exact or self._lists(fs):
-            return ""
-        return f"clusters by entropy are those of {_KNOWN:,} members, drawn uniformly with seed {self.seed}"
+        """Which clusters are exhausted, whether one has most draws; of a relaxed set, on which members they stand."""
+        known = f"clusters by entropy are those of {_KNOWN:,} members, drawn uniformly with seed {self.seed}"
+        parts = [] if fs.exact or self._lists(fs) else [known]
+        drawn = self.drawn
+        if exhausted := sum(not left for left in self.left_):
+            others = ": draws are of the others" if exhausted < len(self.left_) else ""
+            parts.append(f"{exhausted:,} of {len(self.left_):,} clusters by entropy are exhausted{others}")
+        most = max(drawn, key=drawn.__getitem__, default=0)
+        total = sum(drawn.values())
+        if drawn and drawn[most] > max(_FEW, total / 2) and (left := self.left_[most]):
+            parts.append(
+                f"{drawn[most]:,} of {total:,} draws are of one cluster, which has {left:,} members left: the entropy "
+                "does not choose between them, a sampler that learns does (adaptive)"
+            )
+        return "; ".join(parts)
+
+    @property
+    def drawn(self) -> dict[int, int]:
+        """How many candidates have been drawn of each cluster that any was drawn of; clusters go by falling entropy."""
+        if self.run_ is None or self.order_ is None:
+            return {}
+        self._follow(self.run_, self.order_)
+        positions = [self.order_.position(rank) for rank in self.run_.asked]
+        return dict(Counter(self.cluster_at(position) for position in positions if position is not None))
 
     def begin(self, run: Run) -> None:
         """Sort the set by entropy and cluster it."""

@@ -37,9 +37,10 @@ class AdaptiveSampler(Learner):
 
     The first `start` candidates are drawn as `EntropySampler` does. From then on the values told are replaced by normal
     scores of their ranks, so that neither units nor outliers matter; a Gaussian process over decisions and costs
-    (`samplers.bayesian.features`) is fitted to them; and the next candidate is the member with the greatest expected
-    improvement over the best told so far (Jones et al., 1998). Candidates still in training count as told of with the
-    mean that the process predicts for them.
+    (`samplers.bayesian.features`), a Matern and a linear part, is fitted to them; and the next candidate is the member
+    with the greatest expected improvement over the best told so far (Jones et al., 1998), among those that are no
+    network asked before. What is told again of a candidate is another value at the same point, and tells the noise.
+    Candidates still in training count as told of with the mean that the process predicts for them.
 
     Sets of up to 20,000 members are searched completely. Of a larger one, `pool` uniform draws are, and the members
     one decision away from the best of them and the best told so far, three steps on. So it is with a relaxed set, whose
@@ -105,7 +106,7 @@ class AdaptiveSampler(Learner):
 
         # On several threads sums are added up in varying order.
         with threadpool_limits(1):
-            return self._learned(run, told)
+            return self._learned(run, run.measured)
 
     def _learned(self, run: Run, told: list[tuple[int, Mapping[str, float]]]) -> int | None:
         scores = normal_scores(np.array([self.sign * values[self.objective] for _, values in told]))

@@ -1,8 +1,10 @@
-"""A Gaussian process on few points: a Matern kernel over groups of features, fitted by penalised marginal likelihood.
+"""A Gaussian process on few points: a Matern and a linear kernel, fitted by penalised marginal likelihood.
 
 Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), Algorithm 2.1 and Eq. 5.8. With tens of points
-the likelihood alone is nearly flat or degenerate, so length-scales and noise have log-normal priors. They are searched
-on a grid, one after another: the result is the same on every machine up to near ties.
+the likelihood alone is nearly flat or degenerate, so length-scales, noise and the linear part have log-normal priors.
+They are searched on a grid, one after another: the result is the same on every machine up to near ties. The linear part
+carries a trend on beyond the points; without it every far corner is as uncertain as any other, and is asked. Several
+values at one point tell the noise.
 """
 
 from __future__ import annotations
@@ -18,8 +20,10 @@ __all__ = ["GaussianProcess", "fit_gaussian_process"]
 Columns = NDArray[np.float64]
 
 #: Logarithms that are tried, and mean and standard deviation of their priors: weights of groups, relative to a mean
-#: squared distance of 1 between members; variance of the noise, relative to that of the process.
+#: squared distance of 1 between members; variance of the linear part of a member, and of the noise, relative to that of
+#: the Matern part.
 _WEIGHTS, _WEIGHT_PRIOR = np.arange(-4.5, 3.1, 0.75), (0.0, 1.5)
+_LINEARS, _LINEAR_PRIOR = np.arange(-4.5, 3.1, 0.75), (0.0, 1.5)
 _NOISES, _NOISE_PRIOR = np.arange(-6.5, 1.1, 0.75), (-2.5, 1.2)
 _SWEEPS = 2
 #: A share of the variance that nothing explains, so that no deviation is 0.
@@ -30,16 +34,18 @@ _LEAST = 1e-9
 class GaussianProcess:
     """A fitted process.
 
-    k(a, b) = variance * matern_5/2(r), r^2 = sum over groups of weight * |a_group - b_group|^2.
+    k(a, b) = variance * (matern_5/2(r) + linear * a.b * 2 / groups), r^2 = sum of weight * |a_group - b_group|^2 over
+    groups, whose columns have mean 0 and a mean squared distance of 1: a.a * 2 / groups is 1 in the mean.
 
     Args:
         x: [n, columns] the points.
         y: [n] their values.
         groups: the columns of each group.
         weights: per group, the inverse of the squared length-scale.
-        noise: variance of the noise, relative to that of the process.
+        linear: variance of the linear part, relative to that of the other.
+        noise: variance of the noise, relative to the same.
         mean: of the process.
-        variance: of the process.
+        variance: of the Matern part.
         inverse: [n, n] of the correlation matrix with noise.
     """
 
@@ -47,6 +53,7 @@ class GaussianProcess:
     y: Columns
     groups: tuple[slice, ...]
     weights: tuple[float, ...]
+    linear: float
     noise: float
     mean: float
     variance: float
@@ -69,9 +76,11 @@ class GaussianProcess:
             (True, True)
         """
         near = _matern([w * _squared(x, self.x, g) for w, g in zip(self.weights, self.groups, strict=True)])
+        near += self.linear * _products(x, self.x, self.groups)
+        alone = 1 + self.linear * _products(x, None, self.groups)
         explained = np.einsum("ij,ij->i", near @ self.inverse, near)
         mean = self.mean + near @ (self.inverse @ (self.y - self.mean))
-        return mean, np.sqrt(self.variance * np.maximum(1 - explained, _LEAST))
+        return mean, np.sqrt(self.variance * np.maximum(alone - explained, _LEAST))
 
     def believing(self, x: Columns) -> GaussianProcess:
         """The process told of what it predicts at some points, as a stand-in for values that are still to come.
@@ -85,8 +94,8 @@ class GaussianProcess:
             return self
         joint = np.concatenate([self.x, x])
         y = np.concatenate([self.y, self.predict(x)[0]])
-        squared = [_squared(joint, joint, g) for g in self.groups]
-        inverse = _inverse(_correlations(squared, self.weights, self.noise))
+        parts = _Parts.of(joint, self.groups)
+        inverse = _inverse(parts.correlations(self.weights, self.linear, self.noise))
         return replace(self, x=joint, y=y, inverse=inverse)
 
 
@@ -98,35 +107,54 @@ def fit_gaussian_process(x: Columns, y: Columns, groups: Sequence[slice]) -> Gau
         y: [n].
         groups: the columns of each group.
     """
-    squared = [_squared(x, x, g) for g in groups]
-    axes = [*([_WEIGHTS] * len(groups)), _NOISES]
+    parts = _Parts.of(x, groups)
+    axes = [*([_WEIGHTS] * len(groups)), _LINEARS, _NOISES]
+    priors = np.array([*([_WEIGHT_PRIOR] * len(groups)), _LINEAR_PRIOR, _NOISE_PRIOR])
     # From the means of the priors; one parameter after another takes its best value.
-    at = [int(np.argmin(abs(_WEIGHTS - _WEIGHT_PRIOR[0])))] * len(groups)
-    at.append(int(np.argmin(abs(_NOISES - _NOISE_PRIOR[0]))))
+    at = [int(np.argmin(abs(axis - prior[0]))) for axis, prior in zip(axes, priors, strict=True)]
     known: dict[tuple[int, ...], float] = {}
 
     def loss(place: tuple[int, ...]) -> float:
         if place not in known:
-            known[place] = _loss(squared, y, np.array([axis[k] for axis, k in zip(axes, place, strict=True)]))
+            logs = np.array([axis[k] for axis, k in zip(axes, place, strict=True)])
+            known[place] = _loss(parts, y, logs) + 0.5 * float((((logs - priors[:, 0]) / priors[:, 1]) ** 2).sum())
         return known[place]
 
     for _ in range(_SWEEPS):
         for p in range(len(axes)):
             at[p] = min(range(len(axes[p])), key=lambda k, p=p: loss((*at[:p], k, *at[p + 1 :])))
-    *weights, noise = (float(np.exp(axis[k])) for axis, k in zip(axes, at, strict=True))
-    inverse = _inverse(_correlations(squared, weights, noise))
+    *weights, linear, noise = (float(np.exp(axis[k])) for axis, k in zip(axes, at, strict=True))
+    inverse = _inverse(parts.correlations(weights, linear, noise))
     mean, variance = _closed_form(inverse, y)
-    return GaussianProcess(x, y, tuple(groups), tuple(weights), noise, mean=mean, variance=variance, inverse=inverse)
+    return GaussianProcess(
+        x, y, tuple(groups), weights=tuple(weights), linear=linear, noise=noise, mean=mean, variance=variance,
+        inverse=inverse,
+    )  # fmt: skip
 
 
-def _loss(squared: Sequence[Columns], y: Columns, logs: Columns) -> float:
-    """The negative logarithm of the posterior density, up to a constant."""
-    correlations = _correlations(squared, np.exp(logs[:-1]).tolist(), float(np.exp(logs[-1])))
+@dataclass(frozen=True, eq=False)
+class _Parts:
+    """What the correlations of some points are made of: squared distances by group, and products."""
+
+    squared: list[Columns]
+    products: Columns
+
+    @classmethod
+    def of(cls, x: Columns, groups: Sequence[slice]) -> _Parts:
+        return cls([_squared(x, x, g) for g in groups], _products(x, x, groups))
+
+    def correlations(self, weights: Sequence[float], linear: float, noise: float) -> Columns:
+        matern = _matern([w * d for w, d in zip(weights, self.squared, strict=True)])
+        return matern + linear * self.products + noise * np.eye(len(matern))
+
+
+def _loss(parts: _Parts, y: Columns, logs: Columns) -> float:
+    """The negative logarithm of the likelihood, up to a constant."""
+    *weights, linear, noise = np.exp(logs).tolist()
+    correlations = parts.correlations(weights, linear, noise)
     _, determinant = np.linalg.slogdet(correlations)
     _, variance = _closed_form(_inverse(correlations), y)
-    centre = np.array([*([_WEIGHT_PRIOR[0]] * len(squared)), _NOISE_PRIOR[0]])
-    spread = np.array([*([_WEIGHT_PRIOR[1]] * len(squared)), _NOISE_PRIOR[1]])
-    return 0.5 * (len(y) * np.log(variance) + determinant + float((((logs - centre) / spread) ** 2).sum()))
+    return 0.5 * (len(y) * np.log(variance) + float(determinant))
 
 
 def _closed_form(inverse: Columns, y: Columns) -> tuple[float, float]:
@@ -141,14 +169,16 @@ def _inverse(matrix: Columns) -> Columns:
     return np.asarray(np.linalg.inv(matrix), np.float64)
 
 
-def _correlations(squared: Sequence[Columns], weights: Sequence[float], noise: float) -> Columns:
-    return _matern([w * d for w, d in zip(weights, squared, strict=True)]) + noise * np.eye(len(squared[0]))
-
-
 def _squared(a: Columns, b: Columns, group: slice) -> Columns:
     """Squared distances within one group of columns, [len(a), len(b)]."""
     a, b = a[:, group], b[:, group]
     return np.maximum((a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1) - 2 * a @ b.T, 0)
+
+
+def _products(a: Columns, b: Columns | None, groups: Sequence[slice]) -> Columns:
+    """Products of points, [len(a), len(b)], or of each with itself, [len(a)]; relative to their mean among members."""
+    share = 2 / max(len(groups), 1)
+    return share * ((a * a).sum(axis=1) if b is None else a @ b.T)
 
 
 def _matern(parts: Sequence[Columns]) -> Columns:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import numpy as np
 import pytest
@@ -210,24 +211,57 @@ def test_the_same_decision_of_two_variants_is_one_column():
 # -- the surrogate ---------------------------------------------------------------------------------------------------
 
 
-def test_predictions_are_those_of_the_joint_normal_distribution():
-    """Against the conditional distribution of all values at once, built from the kernel point by point."""
+def test_predictions_are_those_of_scikit_learn():
+    """Its Gaussian process with this kernel, this noise and this mean has the same posterior."""
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern
+
     source = np.random.default_rng(3)
-    x, y, new = source.normal(size=(12, 3)), source.normal(size=12), source.normal(size=(4, 3))
+    x, new = source.normal(size=(14, 3)), source.normal(size=(5, 3))
+    y = x @ (1.0, -0.5, 0.2) + np.sin(3 * x[:, 0]) + 0.1 * source.normal(size=14)
     process = fit_gaussian_process(x, y, [slice(0, 2), slice(2, 3)])
+    one, other = process.weights
+    matern = Matern(length_scale=np.array([one, one, other]) ** -0.5, nu=2.5)
+    product = ConstantKernel(process.variance * process.linear * 2 / 2) * DotProduct(
+        sigma_0=0.0, sigma_0_bounds="fixed"
+    )
+    theirs = GaussianProcessRegressor(
+        ConstantKernel(process.variance) * matern + product, alpha=process.variance * process.noise, optimizer=None
+    ).fit(x, y - process.mean)
+    mean, deviation = theirs.predict(new, return_std=True)
+    assert np.allclose(process.predict(new)[0], mean + process.mean)
+    assert np.allclose(process.predict(new)[1], deviation)
 
-    def kernel(a, b):
-        r = math.sqrt(process.weights[0] * ((a[:2] - b[:2]) ** 2).sum() + process.weights[1] * (a[2] - b[2]) ** 2)
-        s = math.sqrt(5) * r
-        return process.variance * (1 + s + s * s / 3) * math.exp(-s)
 
-    points = np.concatenate([x, new])
-    joint = np.array([[kernel(a, b) for b in points] for a in points])
-    joint[:12, :12] += process.variance * process.noise * np.eye(12)
-    gain = joint[12:, :12] @ np.linalg.inv(joint[:12, :12])
-    mean, deviation = process.predict(new)
-    assert np.allclose(mean, process.mean + gain @ (y - process.mean))
-    assert np.allclose(deviation**2, np.diag(joint[12:, 12:] - gain @ joint[:12, 12:]))
+def test_a_trend_goes_on_beyond_the_points():
+    """A plane, seen on one side: without a linear part what is far away would be the mean again."""
+    x = np.random.default_rng(8).uniform(-1, 0, size=(30, 2))
+    process = fit_gaussian_process(x, x @ (2.0, -1.0), [slice(0, 2)])
+    mean, _ = process.predict(np.array([[4.0, 0.0], [0.0, 4.0]]))
+    assert np.allclose(mean, [8.0, -4.0], atol=0.8)
+
+
+def test_values_told_again_tell_the_noise():
+    """The same points, each measured three times: in one case all three agree, in the other they do not."""
+    source = np.random.default_rng(9)
+    x = np.repeat(source.uniform(size=(8, 1)), 3, axis=0)
+    y = np.sin(4 * x[:, 0])
+    clean, noisy = (fit_gaussian_process(x, y + s * source.normal(size=24), [slice(0, 1)]) for s in (0.0, 0.5))
+    assert noisy.noise > 10 * clean.noise
+    fs = example_set("medium")
+    sampler = AdaptiveSampler(objective="macs", start=3, seed=0)
+    for candidate in list(sampler.ask(fs, 6)):
+        for k in range(3):
+            sampler.tell(candidate, {"macs": candidate.costs["macs"] + 10.0 * k}, again=k > 0)
+    assert [len(list(group)) for _, group in groupby(rank for rank, _ in sampler.run_.measured)] == [3] * 6
+    means = [(rank, {"macs": fs[rank].costs["macs"] + 10.0}) for rank in sampler.run_.asked]
+    assert sampler.run_.told == means
+    restored = AdaptiveSampler(objective="macs", start=3, seed=0)
+    restored.restore(fs, json.loads(json.dumps(sampler.state())))
+    assert restored.run_.told == means
+    assert list(map(str, restored.ask(fs, 2))) == list(map(str, sampler.ask(fs, 2)))
+    with pytest.raises(EngineError, match="never told"):
+        sampler.tell(fs[next(r for r in sampler.run_.asked if r not in sampler.run_.values)], {"macs": 1}, again=True)
 
 
 def test_a_believing_process_keeps_its_means():

@@ -109,6 +109,27 @@ def test_an_empty_cluster_gives_its_share_to_the_others() -> None:
     assert chisquare([drawn[1], drawn[3], drawn[4]], expected).pvalue > LEVEL
 
 
+def test_it_says_which_clusters_are_exhausted_and_which_has_most_draws() -> None:
+    fs = example_set("small")
+    sampler = EntropySampler(clusters=5, seed=0)
+    assert sampler.remark(fs) == ""
+    assert len(list(sampler.ask(fs, 4))) == 4
+    assert sum(sampler.drawn.values()) == 4
+    assert (
+        sampler.remark(fs)
+        == f"{sampler.left_.count(0)} of 5 clusters by entropy are exhausted: draws are of the others"
+    )
+    assert len(list(sampler.ask(fs, 99))) == 10
+    assert sampler.drawn == {c: b - a for c, (a, b) in enumerate(itertools.pairwise(sampler.bounds_))}
+    assert sampler.remark(fs) == "5 of 5 clusters by entropy are exhausted"
+    sampler = EntropySampler(clusters=2, p=0.9, seed=0)
+    assert len(list(sampler.ask(example_set("medium"), 16))) == 16
+    assert (
+        f"{sampler.drawn[0]} of 16 draws are of one cluster, which has {sampler.left_[0]} members left"
+        in sampler.remark(example_set("medium"))
+    )
+
+
 def test_shares_stay_finite_where_powers_vanish() -> None:
     left = [0] * 90 + [1] * 10
     assert cluster_shares(left, 1 - 1e-9)[90] == pytest.approx(1)
