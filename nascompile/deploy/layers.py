@@ -132,7 +132,8 @@ def layer_rows(
     found = stays(network, plan)
     shapes = [tensor.shape for tensor in network.tensors] if isinstance(network, QuantisedNetwork) else network.shapes
     rows, calls = [], kernel_calls(plan)
-    by_rows = {part.operator for call in plan.calls for part in call.parts}
+    # What runs row by row does so all at one step.
+    by_rows = {part.operator + 1: call.operator + 1 for call in plan.calls for part in call.parts}
     for k, (op, activation) in enumerate(zip(network.ops, activations, strict=True), 1):
         own = [row for row in plan.rows if row.operator == k - 1]
         view = KERNELS[op.kind].view
@@ -141,7 +142,7 @@ def layer_rows(
             notes.append("in place")
         if activation != "none" and op.kind != "requantise":
             notes.append(f"{activation} fused")
-        if k - 1 in by_rows:
+        if k in by_rows:
             notes.append("by rows")
         amount = None
         if profile is not None:
@@ -149,7 +150,7 @@ def layer_rows(
         rows.append(
             LayerRow(
                 k, op.kind, ", ".join(dict.fromkeys(row.kernel for row in own)), shapes[k], amount,
-                ram=_covered(stay for stay in found if stay.first <= k <= stay.last),
+                ram=_covered(stay for stay in found if stay.first <= by_rows.get(k, k) <= stay.last),
                 constants=sum(map(constant_bytes, own)), note=", ".join(notes),
             )
         )  # fmt: skip
