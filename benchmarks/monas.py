@@ -1,8 +1,12 @@
-"""MONAS on NAS-Bench-201: accuracy by table look-up, FLOPs, latency and time, beside random search and the optimum.
+"""MONAS on NAS-Bench-201: accuracy by table look-up at budgets of live MACs, beside the optimum.
 
-    python benchmarks/monas.py ../shared/data --seeds 5 --jobs 2 -o monas.csv
+    python benchmarks/monas.py DATA --seeds 10 --jobs 2 -o monas.csv
 
-Every search starts from real CIFAR-10 images. Rows are written as searches end; the same command continues.
+DATA is a folder with `nb201/` and `datasets/`. Networks are measured on CIFAR-10 images, once for all searches: their
+scores are in `monas.scores.*.csv` beside the table, with the CPU seconds that each took, and the seconds of a search
+are those of its networks and its own. The drawn halves of all seeds come from one pool per budget, `--pool` different
+networks, so that there are not too many to measure; neighbours do not. Rows are written as searches end; the same
+command continues.
 """
 
 from __future__ import annotations
@@ -23,21 +27,18 @@ import torch
 from cifar import cifar10
 
 import nascompile as nc
-from samplers.monas.indicators import Indicators
-from samplers.monas.rules import ranks
-from samplers.monas.sampler import MonasSampler, found_cell
+from samplers.base import Run
+from samplers.monas.sampler import MonasSampler, best_first, ranked
+from samplers.scores.scoring import batched, score
 from solvers.sets.feasible_set import FeasibleSet
+from spaces.program.candidate import Candidate
 
-FIELDS = ("search", "weight", "seed", "index", "accuracy", "macs", "latency_ms", "feasible", "evaluations", "seconds")
-#: The paper tries those from 0.5 up.
-WEIGHTS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
-MCU = "stm32f746"
-EVALUATIONS = 84
-#: MONAS Table 2: setting -> MFLOPs (multiply-accumulates), CIFAR-10 accuracy.
-PAPER = {
-    "no budget": (149.34, 94.08), "lambda 0.7": (58.90, 92.31), "mu 0.5": (121.82, 93.88), "mu 0.6": (121.82, 93.88),
-    "mu 0.7": (117.88, 93.72), "mu 0.8": (51.04, 92.67),
-}  # fmt: skip
+FIELDS = ("budget", "seed", "search", "index", "accuracy", "macs", "feasible", "networks", "seconds")
+#: Millions of live MACs: those that are to be reached, and the sizes of MONAS Table 2.
+BUDGETS = ("none", "120", "60", "30")
+PAPER = ("149.34", "121.82", "117.88", "58.9", "51.04")
+PUBLISHED = dict(zip(PAPER, (94.08, 93.88, 93.72, 92.31, 92.67), strict=True))
+TRIALS = 84
 
 Row = dict[str, Any]
 
@@ -49,114 +50,149 @@ def accuracies(data: Path) -> np.ndarray:
 
 
 @cache
-def feasible(budgets: bool) -> FeasibleSet:
-    if budgets:
-        return nc.reduce("nasbench201", mcu=MCU, latency_profile="auto")
-    return nc.reduce("nasbench201")
+def feasible(budget: str) -> FeasibleSet:
+    return nc.reduce("nasbench201") if budget == "none" else nc.reduce("nasbench201", macs=int(float(budget) * 1e6))
 
 
-def settings() -> list[tuple[str, str, dict[str, float]]]:
-    """(search, weight, arguments)."""
-    found: list[tuple[str, str, dict[str, float]]] = [("no budget", "", {}), ("budget", "", {})]
-    found += [("mu", f"{w}", {"mu": w}) for w in WEIGHTS] + [("lambda", f"{w}", {"lam": w}) for w in WEIGHTS]
-    return found
+class Pooled(MonasSampler):
+    """Draws from a pool, the same for all seeds; see the module."""
+
+    pool = 0
+
+    def _drawn(self, run: Run, turn: int) -> Iterator[int]:
+        if not hasattr(self, "ranks_"):
+            several = MonasSampler(trials=2 * self.pool)
+            drawn = [run.fs.index(candidate) for candidate in several.ask(run.fs, self.pool)]
+            self.ranks_ = random.Random(self.seed).sample(drawn, len(drawn))
+        yield from (rank for rank in self.ranks_ if rank not in run.asked)
 
 
-def searches(data: Path, seed: int, done: set[tuple[str, str, str]], paper: bool) -> Iterator[Row]:
-    """The rows of one seed. Searches that differ in weights share measurements; the first ones pay for them."""
-    torch.set_num_threads(1)
-    images = cifar10(data / "datasets/cifar10_jpeg.tar.gz", 32, seed).images
-    known: dict[bool, Indicators] = {}
-    for name, weight, arguments in settings():
-        if (name, weight, str(seed)) in done:
-            continue
-        fs = feasible(name != "no budget")
-        sampler = MonasSampler(seed=seed, **arguments)
-        shared = known.setdefault(name != "no budget", sampler.indicators(fs, images))
-        before, start = len(shared.known), time.perf_counter()
-        cell = found_cell(fs, list(sampler.search_with(fs, shared)))
-        yield row(data, name, weight, seed, cell, fs, len(shared.known) - before, time.perf_counter() - start)
-    if ("random", "", str(seed)) not in done:
-        yield random_search(
-            data, seed, known.setdefault(True, MonasSampler(seed=seed).indicators(feasible(True), images))
-        )
-    if paper and ("paper rule", "", str(seed)) not in done:
-        fs, sampler = feasible(True), MonasSampler(rule="paper", seed=seed)
-        own, start = sampler.indicators(fs, images), time.perf_counter()
-        cell = found_cell(fs, list(sampler.search_with(fs, own)))
-        yield row(data, "paper rule", "", seed, cell, fs, len(own.known), time.perf_counter() - start)
+class Scores:
+    """The scores of networks, each measured once and kept in a file.
+
+    Args:
+        data: folder with the images.
+        out: of the table of searches; this process adds to one file beside it, and reads those of others, too.
+        part: the number of this process.
+    """
+
+    def __init__(self, data: Path, out: Path, part: int) -> None:
+        self.path = out.with_suffix(f".scores.{part}.csv")
+        self.proxies = batched(["default"])
+        self.names = [p.name for p in self.proxies]
+        self.known: dict[int, dict[str, float]] = {}
+        for path in sorted(out.parent.glob(f"{out.stem}.scores.*.csv")):
+            with path.open(newline="") as file:
+                for line in csv.DictReader(file):
+                    self.known[int(line["index"])] = {name: float(line[name]) for name in (*self.names, "seconds")}
+        self.images = cifar10(data / "datasets/cifar10_jpeg.tar.gz", 64, 0)
+        self.asked: list[Candidate] = []
+        self.found = score(iter(self.asked.pop, None), self.proxies, self.images)
+
+    def __call__(self, candidate: Candidate) -> dict[str, float]:
+        """The scores of a network, and the seconds that they took."""
+        index = candidate.number
+        assert index is not None
+        if index not in self.known:
+            self.asked.append(candidate)
+            start = time.process_time()
+            scores = dict(next(self.found).scores)
+            self.known[index] = {**scores, "seconds": round(time.process_time() - start, 3)}
+            new = not self.path.exists()
+            with self.path.open("a", newline="") as file:
+                writer = csv.DictWriter(file, ("index", *self.names, "seconds"))
+                if new:
+                    writer.writeheader()
+                writer.writerow({"index": index, **self.known[index]})
+        return self.known[index]
 
 
-def random_search(data: Path, seed: int, indicators: Indicators) -> Row:
-    """As many feasible cells as MONAS measures, drawn uniformly; the best by the same three indicators."""
-    fs, start, before = feasible(True), time.perf_counter(), len(indicators.known)
-    cells = list(fs.at(random.Random(seed).sample(range(fs.size), EVALUATIONS)))
-    found = [indicators.measure({label: (name,) for label, name in c.values.items() if "[" in label}) for c in cells]
-    score = ranks(-np.array([m.k for m in found])) + ranks(np.array([m.regions for m in found]))
-    score += ranks(np.array([m.meco for m in found]))
-    best = cells[int(np.argmax(score))]
-    return row(data, "random", "", seed, best, fs, len(indicators.known) - before, time.perf_counter() - start)
+def searches(data: Path, budget: str, seed: int, scores: Scores, pool: int, draws: bool) -> Iterator[Row]:
+    """The rows of one seed: the search, and with `--draws` as many draws of the pool, ranked by the same proxies."""
+    fs, start = feasible(budget), time.process_time()
+    before = sum(known["seconds"] for known in scores.known.values())
+    sampler = Pooled(trials=TRIALS, seed=seed)
+    sampler.pool = pool
+    seconds = 0.0
+    for candidate in sampler.ask(fs, TRIALS):
+        found = scores(candidate)
+        seconds += found["seconds"]
+        sampler.tell_scores(candidate, found)
+    own = time.process_time() - start - (sum(known["seconds"] for known in scores.known.values()) - before)
+    yield row(data, budget, seed, "monas", sampler.best(), fs, len(sampler.run_.asked), seconds + max(own, 0.0))
+    if not draws:
+        return
+    drawn = [fs[rank] for rank in random.Random(seed).sample(sampler.ranks_, min(TRIALS, len(sampler.ranks_)))]
+    measured = [scores(candidate) for candidate in drawn]
+    best = drawn[best_first(measured, ranked())[0]]
+    yield row(data, budget, seed, "random", best, fs, len(drawn), sum(one["seconds"] for one in measured))
 
 
 def row(
-    data: Path, name: str, weight: str, seed: int, cell: Any, fs: FeasibleSet, evaluations: int, seconds: float
+    data: Path, budget: str, seed: int, search: str, cell: Candidate, fs: FeasibleSet, n: int, seconds: float
 ) -> Row:
-    costs = cell.costs
     values = (
-        name, weight, seed, cell.number, accuracies(data)[cell.number], costs["macs"],
-        costs.get("latency", 0) / 1e6, cell in fs, evaluations, round(seconds, 1),
+        budget, seed, search, cell.number, accuracies(data)[cell.number], cell.costs["macs"], cell in fs, n,
+        round(seconds, 1),
     )  # fmt: skip
     return dict(zip(FIELDS, values, strict=True))
 
 
-def run(data: Path, seed: int, done: set[tuple[str, str, str]], paper: bool, out: str) -> None:
-    for found in searches(data, seed, done, paper):
-        with open(out, "a", newline="") as file:
-            csv.DictWriter(file, FIELDS).writerow(found)
+def run(data: Path, budgets: list[str], seeds: int, out: Path, *, pool: int, draws: bool, part: int) -> None:
+    torch.set_num_threads(1)
+    scores = Scores(data, out, part)
+    for seed in range(seeds):
+        for budget in budgets:
+            with out.open(newline="") as file:
+                done = {(r["budget"], int(r["seed"])) for r in csv.DictReader(file)}
+            if (budget, seed) in done:
+                continue
+            rows = list(searches(data, budget, seed, scores, pool=pool, draws=draws))
+            with out.open("a", newline="") as file:
+                csv.DictWriter(file, FIELDS).writerows(rows)
 
 
 def report(data: Path, rows: list[Row]) -> None:
     accuracy = accuracies(data)
-    indices = np.array([c.number for c in feasible(True)])
-    best = indices[np.argmax(accuracy[indices])]
-    print(f"optimum under the budgets of {MCU}: {accuracy[best]:.2f} %, index {best}; of all: {accuracy.max():.2f} %")
-    macs = {c.number: c.costs["macs"] for c in feasible(False)}
+    macs = {c.number: c.costs["macs"] for c in feasible("none")}
     sizes = np.array([macs[k] for k in range(len(accuracy))])
-    fits = np.isin(np.arange(len(accuracy)), indices)
-    titles = ("accuracy %", 16), ("best of size", 14), ("MMACs", 15), ("latency ms", 12), ("cells", 7), ("s", 6)
-    print(f"{'search':12}{'weight':>7}{'runs':>5}" + "".join(f"{t:>{n}}" for t, n in titles) + "  paper")
-    for name, weight in dict.fromkeys((r["search"], r["weight"]) for r in rows):
-        mine = [r for r in rows if (r["search"], r["weight"]) == (name, weight)]
-        a, m, t, e, s = (
-            np.array([float(r[k]) for r in mine]) for k in ("accuracy", "macs", "latency_ms", "evaluations", "seconds")
-        )
-        paper = PAPER.get(f"{name} {weight}".strip())
-        beside = f"{paper[1]:.2f} % at {paper[0]} M" if paper else ""
-        allowed = np.ones_like(fits) if name == "no budget" else fits
-        # The best that a search could have found among the cells that are no larger than what it found.
-        best = np.mean([accuracy[allowed & (sizes <= size)].max() for size in m])
-        spread = f"{a.mean():>9.2f} ± {a.std():<4.2f}{best:>14.2f}{m.mean() / 1e6:>9.1f} ± {m.std() / 1e6:<4.1f}"
-        means = f"{t.mean():>10.0f}{e.mean():>8.0f}{s.mean():>6.0f}"
-        print(f"{name:12}{weight:>7}{len(mine):>5}{spread}{means}  {beside}")
+    print(f"{'MMACs':>8}{'search':>8}{'runs':>5}{'accuracy %':>16}{'worst':>7}{'optimum':>9}{'found MMACs':>15}"
+          f"{'networks':>10}{'CPU s':>7}{'at most':>9}  paper")  # fmt: skip
+    for budget, name in dict.fromkeys((r["budget"], r["search"]) for r in rows):
+        mine = [r for r in rows if (r["budget"], r["search"]) == (budget, name)]
+        a, m, n, s = (np.array([float(r[k]) for r in mine]) for k in ("accuracy", "macs", "networks", "seconds"))
+        optimum = accuracy[sizes <= (np.inf if budget == "none" else float(budget) * 1e6)].max()
+        paper = f"{PUBLISHED[budget]:.2f}" if budget in PUBLISHED else ""
+        spread = f"{a.mean():>9.2f} ± {a.std():<4.2f}{a.min():>7.2f}{optimum:>9.2f}"
+        costs = f"{m.mean() / 1e6:>9.1f} ± {m.std() / 1e6:<4.1f}{n.mean():>9.0f}{s.mean():>7.0f}{s.max():>9.0f}"
+        print(f"{budget:>8}{name:>8}{len(mine):>5}{spread}{costs}  {paper}")
     print(f"infeasible results: {sum(r['feasible'] not in (True, 'True') for r in rows)} of {len(rows)}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder with nb201/ and datasets/")
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--jobs", type=int, default=1, help="seeds searched at a time")
-    parser.add_argument("--paper", action="store_true", help="also the published rule; some minutes a seed")
-    parser.add_argument("-o", "--out", default="monas.csv")
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--pool", type=int, default=72, help="different networks per budget that are drawn from")
+    parser.add_argument("--draws", action="store_true", help="also as many draws alone; the pool should be larger")
+    parser.add_argument("--paper", action="store_true", help="the sizes of MONAS Table 2 instead")
+    parser.add_argument("--jobs", type=int, default=1, help="budgets searched at a time")
+    parser.add_argument("--report", action="store_true", help="search nothing, print what is there")
+    parser.add_argument("-o", "--out", type=Path, default=Path("monas.csv"))
     given = parser.parse_args()
-    if not Path(given.out).exists():
-        Path(given.out).write_text(",".join(FIELDS) + "\n")
-    with open(given.out, newline="") as file:
-        done = {(r["search"], r["weight"], r["seed"]) for r in csv.DictReader(file)}
-    with ProcessPoolExecutor(given.jobs) as pool:
-        for future in [pool.submit(run, given.data, s, done, given.paper, given.out) for s in range(given.seeds)]:
-            future.result()
-    with open(given.out, newline="") as file:
+    if not given.out.exists():
+        given.out.write_text(",".join(FIELDS) + "\n")
+    budgets = PAPER if given.paper else BUDGETS
+    if not given.report:
+        with ProcessPoolExecutor(given.jobs) as pool:
+            parts = [list(budgets[k :: given.jobs]) for k in range(given.jobs)]
+            tasks = [
+                pool.submit(run, given.data, part, given.seeds, given.out, pool=given.pool, draws=given.draws, part=k)
+                for k, part in enumerate(parts)
+            ]
+            for task in tasks:
+                task.result()
+    with given.out.open(newline="") as file:
         report(given.data, list(csv.DictReader(file)))
 
 

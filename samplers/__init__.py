@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from samplers.entropy import EntropySampler
     from samplers.evolution import EvolutionSampler
     from samplers.monas.sampler import MonasSampler
+    from samplers.monas.search import MonasSearch
     from samplers.optuna_studies.feasible_optuna import FeasibleOptunaSampler
     from samplers.optuna_studies.optuna_sampler import OptunaSampler
     from samplers.optuna_studies.pareto import ParetoSampler
@@ -30,6 +31,7 @@ __all__ = [
     "FeasibleOptunaSampler",
     "HypervolumeSelector",
     "MonasSampler",
+    "MonasSearch",
     "OptunaSampler",
     "ParetoSampler",
     "ParetoSearch",
@@ -47,6 +49,7 @@ __getattr__, __dir__ = face(
         "FeasibleOptunaSampler": "samplers.optuna_studies.feasible_optuna",
         "HypervolumeSelector": "samplers.subset.hypervolume",
         "MonasSampler": "samplers.monas.sampler",
+        "MonasSearch": "samplers.monas.search",
         "OptunaSampler": "samplers.optuna_studies.optuna_sampler",
         "ParetoSampler": "samplers.optuna_studies.pareto",
         "ParetoSearch": "samplers.optuna_studies.pareto_search",

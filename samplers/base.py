@@ -29,7 +29,7 @@ from spaces.errors import EngineError
 from spaces.program.candidate import Candidate
 from spaces.program.network_keys import Key, NetworkKeys
 
-__all__ = ["WORST", "Learner", "Run", "Sampler", "check_counts"]
+__all__ = ["WORST", "Directed", "Learner", "Run", "Sampler", "check_counts", "check_objectives"]
 
 #: The worst value that an objective can be told, for want of a number; Optuna gets infinity in its place.
 WORST = 1e300
@@ -317,6 +317,20 @@ class Sampler(ABC):
             raise EngineError.of("not-finite", f"`{wrong}` of `{candidate}` is {plain[wrong]}", hint)
         run.tell(rank, plain)
 
+    def tell_scores(self, candidate: Candidate, scores: Mapping[str, float]) -> None:
+        """`tell` of scores that need not be finite.
+
+        NaN and infinities of either sign become the worst value there is, `WORST` to be minimised or `-WORST` to be
+        maximised; a proxy gives such to networks that are not connected, or compute no numbers.
+
+        Args:
+            candidate: one that was asked.
+            scores: name -> score; those that are no objectives are left out.
+        """
+        worst = {name: -WORST if sense == "max" else WORST for name, sense in self.objectives.items()}
+        given = {name: float(scores[name]) for name in self.objectives if name in scores}
+        self.tell(candidate, {name: v if math.isfinite(v) else worst[name] for name, v in given.items()})
+
     @property
     def exhausted(self) -> bool:
         """Whether every network of the set has been asked, as far as is known: an ask may still find none new."""
@@ -380,6 +394,12 @@ class Sampler(ABC):
                 (run.take if kind == "ask" else run.skip)(rank)
             else:
                 run.tell(rank, dict(values[0]))
+
+
+class Directed(Sampler):
+    """A sampler whose objectives are one of its parameters, no longer a property."""
+
+    objectives = {}  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride] # noqa: RUF012
 
 
 class Learner(Sampler):
@@ -447,3 +467,16 @@ def check_counts(**counts: int) -> None:
     for name, count in counts.items():
         if count < 1:
             raise EngineError.of("wrong-value", f"`{name}` = {count}", "it is 1 or more")
+
+
+def check_objectives(objectives: Mapping[str, str]) -> None:
+    """Whether these can be objectives.
+
+    Raises:
+        EngineError: there are none, or one is neither `max` nor `min`.
+    """
+    if not objectives:
+        raise EngineError.of("bad-objectives", "`objectives` names none", 'give some, such as {"accuracy": "max"}')
+    for name, sense in objectives.items():
+        if sense not in ("max", "min"):
+            raise EngineError.of("bad-objectives", f"`{name}` cannot be `{sense}`", "it is `max` or `min`")

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 
 from samplers.base import Learner, Run, check_counts
-from solvers.sets.neighbours import counterparts, neighbours
-from solvers.sets.ranking import shuffled
+from samplers.children import children
 from solvers.sets.relaxed_set import AnySet
 
 __all__ = ["EvolutionSampler"]
-
-#: Draws from the counterparts of a parent in another variant.
-_TRIES = 1_000
 
 
 @dataclass
@@ -72,34 +65,7 @@ class EvolutionSampler(Learner):
         if len(run.asked) >= self.population and alive:
             rivals = dict(source.choices(alive, k=self.tournament))
             for parent in sorted(rivals, key=lambda rank: -self.sign * rivals[rank][self.objective]):
-                child = next(_children(run, parent, source), None)
+                child = next(children(run, parent, source), None)
                 if child is not None:
                     return child
         return next(filter(run.is_new, run.draws(source)), None)
-
-
-def _children(run: Run, parent: int, source: random.Random) -> Iterator[int]:
-    """Members one decision away that have not been asked, in random order; lazily."""
-    outer = run.fs.outer
-    member = outer[parent]
-    others = [v for v in range(len(outer.program.variants)) if v != member.position]
-    first = bool(others) and source.randrange(len(member.row) + 1) == 0
-    if first:
-        yield from _elsewhere(run, parent, others, source)
-    near = [rank for rank in neighbours(outer, parent) if run.is_new(rank)]
-    yield from run.fs.members(source.sample(near, len(near)))
-    if not first:
-        yield from _elsewhere(run, parent, others, source)
-
-
-def _elsewhere(run: Run, parent: int, others: list[int], source: random.Random) -> Iterator[int]:
-    """Counterparts in other variants: the variants in random order, one draw of each.
-
-    Of a relaxed set the draw is repeated until it is a member, but not more than `_TRIES` times.
-    """
-    for variant in source.sample(others, len(others)):
-        kin = counterparts(run.fs.outer, parent, variant)
-        drawn = islice(map(kin.rank, shuffled(kin.size, source)), _TRIES)
-        rank = next(run.fs.members(drawn), None)
-        if rank is not None and run.is_new(rank):
-            yield rank

@@ -37,12 +37,14 @@ class Entry(Generic[Kind]):
     Args:
         target: the class, or `module:class`.
         fixed: parameters that the name decides.
-        about: in a word or two, for a list.
+        about: in a word or two, for a list; without it no list has the name.
+        asked: how the command line asks for it, where that is not by its name.
     """
 
     target: str | type[Kind]
     fixed: Mapping[str, Any] = field(default_factory=dict)
     about: str = ""
+    asked: str = ""
 
     @property
     def type(self) -> type[Kind]:
@@ -92,7 +94,8 @@ TRAINING_FREE: dict[str, Entry[TrainingFreeSearch[Any]]] = {
     "pareto": Entry(
         "samplers.optuna_studies.pareto_search:ParetoSearch", about="trials whose proxies compete as objectives"
     ),
-    "monas": Entry("samplers.monas.sampler:MonasSampler", about="prunes a cell space operator by operator"),
+    "monas": Entry("samplers.monas.search:MonasSearch", about="ranks by proxies, within limits"),
+    "monas-paper": Entry("samplers.monas.paper:MonasPaper", asked="monas --rule paper"),
 }
 
 
@@ -125,8 +128,8 @@ def training_free(name: str, /, **parameters: Any) -> TrainingFreeSearch[Any]:
     """A search that trains nothing, by its name; see `sampler`.
 
     Example:
-        >>> training_free("monas", lam=0.5).parameters["rule"]
-        'cells'
+        >>> training_free("monas", lam=0.5).parameters["trials"]
+        84
     """
     # JSON, in which a run keeps parameters, has no tuples.
     plain = {key: tuple(value) if isinstance(value, list) else value for key, value in parameters.items()}

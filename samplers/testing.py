@@ -251,7 +251,7 @@ class TrainingFreeConformance:
         from spaces.program.breakdown import outputs
 
         fs = self.fs()
-        return Data.gaussian(fs.program.space.input.dims, outputs(fs[0]), 2 * search.batch)
+        return Data.gaussian(fs.program.space.input.dims, outputs(fs[0]), 2 * search.examples)
 
     def records(self, search: TrainingFreeSearch[Any], done: Sequence[Record] = ()) -> list[Record]:
         """What the search measures after the records done."""

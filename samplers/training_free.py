@@ -98,7 +98,7 @@ class TrainingFreeSearch(ABC, Generic[R]):
 
     Attributes:
         seed: of every random draw.
-        batch: examples of a batch; a search is given two batches.
+        batch: examples of a batch; a search is given two of the largest (`examples`).
         record: the type of its records.
         parallel: whether it uses a device, processes and what hands work out; else it measures in this process.
     """
@@ -126,6 +126,11 @@ class TrainingFreeSearch(ABC, Generic[R]):
     def weighs_latency(self) -> bool:
         """Whether it needs a latency profile, so that the target's own is taken where none is named."""
         return False
+
+    @property
+    def examples(self) -> int:
+        """How many examples its largest batch has."""
+        return self.batch
 
     def limited(self, batch: int) -> Self:
         """The same search where there are not enough examples for its batch."""

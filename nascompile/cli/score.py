@@ -17,6 +17,7 @@ import numpy as np
 import typer
 
 from nascompile import __version__
+from nascompile.cli.batches import BATCH_HELP, read_batches
 from nascompile.cli.cells import Distinct, distinct_members, refuse_distinct
 from nascompile.cli.counts import between_text
 from nascompile.cli.engines import Device
@@ -33,7 +34,7 @@ from nascompile.cli.output import Interrupted, emit_json, say, say_next, working
 from nascompile.cli.outputs import TABLE
 from nascompile.cli.pace import Pace
 from nascompile.cli.score_report import Report, print_scores, scores_data
-from samplers.proxies.base import PROXIES, Proxy
+from samplers.proxies.base import ENSEMBLES, PROXIES, Proxy
 from samplers.scores.score_file import ScoreFile
 from samplers.scores.worker_pool import default_jobs
 from solvers.sets.ranking import distinct_draws
@@ -45,10 +46,15 @@ from spaces.program.duplicates import numbered_cell
 from spaces.program.graph import Program
 
 if TYPE_CHECKING:
+    from nascompile.data.dataset import Dataset
     from samplers.proxies.data import Data
     from samplers.scores.scoring import Scored
 
 __all__ = ["score"]
+
+
+#: Examples in a batch at least, for proxies that only cut windows out of them.
+_LEAST = 128
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,15 +63,22 @@ class ScoreOptions:
 
     proxies: Annotated[
         str,
-        typer.Option("--proxies", help=f"Which, comma-separated: {', '.join(PROXIES)}.", metavar="NAMES"),
-    ] = "meco,zico,naswot,snip"
+        typer.Option(
+            "--proxies",
+            help=f"Which, comma-separated: {', '.join(PROXIES)}; or a set of them: {', '.join(ENSEMBLES)}.",
+            metavar="NAMES",
+        ),
+    ] = "default"
     samples: Annotated[
         int, typer.Option("--samples", "-n", min=1, help="Draw so many candidates, if there are more.")
     ] = 500
     data: DataOptions
     distinct: Distinct = False
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the draw, the examples and the weights.")] = 0
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Examples per batch (ntk: at most 32).")] = 128
+    batch: Annotated[
+        str | None,
+        typer.Option("--batch", help=f"{BATCH_HELP} Default: each proxy's own.", metavar="COUNTS"),
+    ] = None
     batch_norm: Annotated[
         str, typer.Option("--batch-norm", help="kept (as networks are trained) or folded.", metavar="HOW")
     ] = "kept"
@@ -101,18 +114,12 @@ def score(request: SetRequest, options: ScoreOptions) -> None:
     """
     output = options.output
     _check_options(options)
-    _proxies(options, options.batch)
+    chosen = _proxies(options)
     check_device(options.device)
     fs, dataset = data_first(request, options.data.settings(options.seed))
     _check_members(fs)
     ranks, selection = _selection(fs, options)
-    examples = labelled_examples(fs, dataset, options.batch, options.seed)
-    batch = min(options.batch, len(examples) // 2)
-    if batch < options.batch:
-        say(
-            f"batches of {batch:,}, not {options.batch:,}: there are {len(examples):,} examples to learn from (--batch)"
-        )
-    chosen = _proxies(options, batch)
+    chosen, examples = _with_examples(chosen, fs, dataset, options.seed)
     with TemporaryDirectory() as folder:
         path = output.with_suffix(".csv") if output else Path(folder) / "scores.csv"
         table = ScoreFile(path, _columns(fs.program, chosen), _run_of(fs, selection, chosen, examples, options))
@@ -145,15 +152,25 @@ def _check_options(options: ScoreOptions) -> None:
         )
 
 
-def _proxies(options: ScoreOptions, batch: int) -> list[Proxy]:
+def _proxies(options: ScoreOptions) -> list[Proxy]:
     from samplers.scores.scoring import batched
 
     wanted = [name.strip() for name in options.proxies.split(",") if name.strip()]
     if not wanted:
         raise NascompileError.of("bad-option", "--proxies names none", "give some, such as zico,snip")
-    if twice := [name for name in wanted if wanted.count(name) > 1]:
-        raise NascompileError.of("bad-option", f"--proxies names `{twice[0]}` twice", "give each once")
-    return batched(wanted, batch)
+    return batched(wanted, *read_batches(options.batch or ""))
+
+
+def _with_examples(proxies: list[Proxy], fs: AnySet, dataset: Dataset | None, seed: int) -> tuple[list[Proxy], Data]:
+    """Two batches of examples, and the proxies with smaller batches where there are not so many."""
+    from samplers.scores.scoring import batched_examples, limited
+
+    batch = batched_examples(proxies, _LEAST)
+    examples = labelled_examples(fs, dataset, batch, seed)
+    most = len(examples) // 2
+    if most < batched_examples(proxies):
+        say(f"batches of {most:,}, not {batch:,}: there are {len(examples):,} examples to learn from (--batch)")
+    return limited(proxies, most), examples
 
 
 def _check_members(fs: AnySet) -> None:

@@ -68,7 +68,7 @@ def proxy_choice(folder: RunFolder, dataset: Dataset, means: Means, count: int) 
     """
     settings, fs = folder.settings, folder.fs
     search = training_free(settings.sampler, **settings.parameters, seed=settings.seed)
-    data = proxy_examples(dataset, search.batch, settings.seed)
+    data = proxy_examples(dataset, search.examples, settings.seed)
 
     def measured(one: TrainingFreeSearch[Record], name: str, title: str) -> list[Record]:
         about = {"set": fs.digest, "sampler": one.parameters}

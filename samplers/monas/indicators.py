@@ -1,17 +1,13 @@
-"""What MONAS measures: trainability K, expressivity R, FLOPs F and latency L (its Sec. 3.1, 3.2); and MeCo."""
+"""What MONAS measures: trainability K, expressivity R, FLOPs F and latency L (its Sec. 3.1, 3.2)."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from zlib import crc32
 
 import numpy as np
 import torch
 
-from samplers.proxies.base import Subject, proxy
-from samplers.proxies.data import Data
 from samplers.proxies.initialisation import FanMode, kaiming_normal_
 from samplers.proxies.ntk import condition_number, ntk_eigenvalues
 from samplers.proxies.regions import crops, linear_regions
@@ -19,7 +15,7 @@ from spaces.costs.layer import layer_cost
 from spaces.language.cell import lower_cell
 from spaces.language.reader import read_space
 from spaces.language.space import Space
-from spaces.networks.network import LayerModule, Operator, super_network
+from spaces.networks.network import LayerModule, super_network
 from spaces.operators import Ops
 from spaces.program.graph import Program
 from spaces.program.lowering import lower_chain
@@ -45,14 +41,12 @@ class Measured:
         regions: mean number of linear regions. Higher is better.
         flops: 2 per multiply-accumulate.
         latency: nanoseconds; None without a latency profile.
-        meco: MeCo of the whole network, higher is better; NaN where it was not asked for.
     """
 
     k: float
     regions: float
     flops: int
     latency: int | None
-    meco: float = float("nan")
 
 
 @dataclass
@@ -65,8 +59,6 @@ class Indicators:
         repeats: fresh weights drawn per network; the mean is taken.
         seed: of the weights and windows; equal for all networks, so that they are compared on equal terms.
         thin: overrides of the space under which K is measured, `choices.C.options=[3]`; images are averaged down to it.
-        common: whether an operator has the same weights in every network, so that differences are due to operators.
-        meco: whether to measure MeCo, too.
     """
 
     program: Program
@@ -74,8 +66,6 @@ class Indicators:
     repeats: int
     seed: int
     thin: tuple[str, ...] = ()
-    common: bool = True
-    meco: bool = False
     known: dict[tuple[tuple[str, tuple[str, ...]], ...], Measured] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -88,16 +78,8 @@ class Indicators:
         key = tuple(remaining.items())
         if key not in self.known:
             flops, latency = self.deployed(remaining)
-            meco = self._meco(remaining) if self.meco else float("nan")
-            self.known[key] = Measured(self._k(remaining), self._regions(remaining), flops, latency, meco)
+            self.known[key] = Measured(self._k(remaining), self._regions(remaining), flops, latency)
         return self.known[key]
-
-    def _meco(self, remaining: Remaining) -> float:
-        """MeCo of the network as it is, on the first image: one forward pass."""
-        (variant,) = self.program.variants
-        net = super_network(self.program.space, variant, remaining, seed=self.seed, batch_norm="kept")
-        labels = torch.zeros(len(self.images), dtype=torch.int64)
-        return proxy("meco").score(Subject(net), Data(self.images, labels, "the images of the kernel"), self.seed)
 
     def _k(self, remaining: Remaining) -> float:
         net = super_network(self.space, self.variant, remaining, batch_norm="kept")
@@ -130,18 +112,8 @@ class Indicators:
         return float(np.mean(result))
 
     def _draw(self, net: torch.nn.Module, mode: FanMode, repeat: int) -> None:
-        """Fresh weights; with `common` those of an operator are the same in whatever network it is."""
-        if not self.common:
-            kaiming_normal_(net, mode, torch.Generator().manual_seed(self.seed * 1000 + repeat))
-            return
-        seen: Counter[str] = Counter()
-        for name, operator in net.named_modules():
-            if isinstance(operator, Operator):
-                layer = name.partition(".operators.")[0]
-                key = f"{layer} {operator.op.origin}"
-                seen[key] += 1
-                text = f"{self.seed} {repeat} {key} {seen[key]}"
-                kaiming_normal_(operator, mode, torch.Generator().manual_seed(crc32(text.encode())))
+        """Fresh weights."""
+        kaiming_normal_(net, mode, torch.Generator().manual_seed(self.seed * 1000 + repeat))
 
     def deployed(self, remaining: Remaining) -> tuple[int, int | None]:
         """FLOPs, and nanoseconds where there is a latency profile, of the super-network with these operators."""

@@ -1,218 +1,176 @@
-"""MONAS: prune a super-network operator by operator until a single cell is left (Qiao et al. 2023, Algorithm 2, Eq. 3).
+"""MONAS with hard budgets: half of the networks drawn, half sought around the best, by the sum of proxies' ranks.
 
-`rule="paper"` is the published rule. Its measurements, differences between super-networks of 30 operators with and
-without one, are smaller than their own noise: K moves as much with fresh weights, and the linear regions of a cell do
-not depend at all on the edges into its output. `rule="cells"`, the default, therefore measures cells instead of
-super-networks, as many of them, drawn from the feasible cells that are left, and ranks operators by their share in the
-scores of the cells that have them; see `docs/decisions/003-monas-measures-cells.md`.
+The published rule (`samplers.monas.paper`) scores operators, and weighs accuracy against cost. Per operator the two
+rankings are nearly mirror images, so that a weight flips the search from the dearest cells to the cheapest, and the
+middle is never visited; see `docs/decisions/003-monas-measures-cells.md`.
+Here costs are limits, which no network breaks, and only the ranks of the proxies decide.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from samplers.monas.cell_sets import Operators, connected, within, without
-from samplers.monas.rules import Cells, Paper, Progress, Round, Rule, ScoreRow
-from samplers.training_free import Means, Measured, TrainingFreeSearch
+import numpy as np
+
+from samplers.base import WORST, Directed, Run, check_counts, check_objectives
+from samplers.children import children
+from samplers.monas.limits import Limit, within
+from samplers.proxies.base import ENSEMBLES, proxy
+from samplers.proxies.ranking import ranks
 from solvers.sets.relaxed_set import AnySet
 from spaces.errors import EngineError
 from spaces.program.candidate import Candidate
-from spaces.program.graph import Chain
 
-if TYPE_CHECKING:
-    import torch
+__all__ = ["MonasSampler", "best_first", "ranked"]
 
-    from samplers.monas.indicators import Indicators
-    from samplers.proxies.data import Data
-
-__all__ = ["MonasSampler", "Round", "ScoreRow"]
+#: Draws without a new network after which all are taken to be known.
+_TRIES = 10_000
 
 
-@dataclass(frozen=True)
-class MonasSampler(TrainingFreeSearch[Round]):
-    """Searches a cell space by pruning, within its feasible set.
+def ranked() -> dict[str, str]:
+    """The proxies of the default ensemble, each in its own direction."""
+    return {name: "max" if proxy(name).better == "higher" else "min" for name in ENSEMBLES["default"]}
 
-    Each round scores every operator of every edge, and prunes on each edge those of lowest score
 
-        score = (1 - w) / 2 * rank(K) + (1 - w) / 2 * rank(R) + w * rank(F or L)          (MONAS Eq. 3)
+@dataclass
+class MonasSampler(Directed):
+    """Draws half of its networks uniformly, and takes the other half from the neighbours of the best so far.
 
-    By the rule `paper` the ranks are of super-networks without the operator: first, and so pruned, comes the one whose
-    removal lowers K most, costs fewest regions, or saves most FLOPs or latency. By the rule `cells` what an operator
-    does to K and R, and to MeCo as a third indicator beside them, is its effect in a linear model of all cells measured
-    so far; FLOPs and latency are those of the super-network, as in the paper.
+    The best is the one with the largest sum of ranks: each objective ranks all networks told of, from 1 for the worst.
+    Networks that are the same function are asked once. Where there are several limits they take turns: each has its
+    draws and its best, among those told of that keep it, so that all learn from one set of measurements.
 
-    An operator is not pruned where no feasible cell with a path from input to output would be left, so that the search
-    always ends at one: with respect to RAM, ROM and whatever else the feasible set was made for, the paper's stated
-    future work.
+    Tell it what cannot be measured, too, by `tell_scores`: infinities rank last.
 
     Args:
-        lam: weight w of FLOPs, from 0 to below 1.
-        mu: weight w of latency; at most one of the two is set.
-        rule: `cells` or `paper`.
-        prune: operators pruned per edge and round.
-        cells: cells measured per round, by the rule `cells`; 21 in 4 rounds are as many measurements as the paper makes
-            on NAS-Bench-201.
-        repeats: measurements of K and R averaged; by default 1 for the rule `cells`, which averages over cells, else 3.
-        thin: overrides under which K is measured; by default those of the space. A thin network tells the same at a
-            fraction of the cost.
-        seed: of weights, windows and draws.
+        objectives: what `tell` is given, name -> `max` or `min`; by default the proxies of `ENSEMBLES["default"]`.
+        trials: networks asked in all, of which the first half is drawn; beyond it, neighbours go on.
+        limits: of one cost, beyond those that the set was made for; without any the set is the limit.
+        seed: of draws, and of the order of neighbours.
+
+    Example:
+        >>> from samplers.testing import example_set
+        >>> fs = example_set("medium")
+        >>> limits = (Limit("macs", 8_000), Limit("macs", 4_000))
+        >>> sampler = MonasSampler({"entropy": "max", "params": "max"}, trials=20, limits=limits)
+        >>> for candidate in sampler.ask(fs, 20):
+        ...     sampler.tell(candidate, candidate.costs)
+        >>> [sampler.best(limit).costs["macs"] <= limit.most for limit in limits]
+        [True, True]
     """
 
-    lam: float = 0.0
-    mu: float = 0.0
-    rule: Literal["cells", "paper"] = "cells"
-    prune: int = 1
-    cells: int = 21
-    repeats: int | None = None
-    thin: tuple[str, ...] | None = None
-    seed: int = 0
+    objectives: Mapping[str, str] = field(default_factory=ranked)
+    trials: int = 84
+    limits: Sequence[Limit] = ()
 
-    batch = 16
-    record = Round
-    parallel = False
+    @classmethod
+    def learning(cls, metric: str) -> dict[str, Any]:
+        """The metric as the only objective."""
+        return {"objectives": {metric: "max"}}
 
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """All of them."""
-        return asdict(self)
-
-    @property
-    def weighs_latency(self) -> bool:
-        """By mu."""
-        return self.mu > 0
-
-    def measure(self, fs: AnySet, data: Data, done: Sequence[Round], means: Means) -> Generator[Round, None, None]:
-        """The rounds that follow; see `search`, and `TrainingFreeSearch.measure`."""
-        from samplers.scores.scoring import one_thread
-
-        def show(number: int, what: str, k: int, of: int) -> None:
-            means.on_progress(f"round {number}, {what}, {k + 1} of {of}", 0.0)
-
-        # Thin networks are fastest on one thread, and there sums are always added up alike.
-        with one_thread():
-            yield from self.search(fs, data.images, done, show)
-
-    def choose(self, fs: AnySet, n: int, measured: Measured[Round]) -> list[Candidate]:
-        """Up to n different cells, each found by a search with a seed of its own: `seed`, `seed + 1`, ...
-
-        Fewer come where n more searches find nothing new.
-        """
-        result: list[Candidate] = []
-        for seed in range(self.seed, self.seed + 2 * n):
-            cell = found_cell(fs, measured(replace(self, seed=seed), f"monas-{seed}", f"seed {seed}, "))
-            if cell not in result:
-                result.append(cell)
-            if len(result) == n:
-                break
-        return result
-
-    def search(
-        self, fs: AnySet, images: torch.Tensor, done: Sequence[Round] = (), progress: Progress | None = None
-    ) -> Iterator[Round]:
-        """The rounds of one search; the last one leaves one operator on each edge, a member of the feasible set.
-
-        Args:
-            fs: the feasible set of a cell space.
-            images: [32, channels, height, width], the mini-batch of the kernel.
-            done: rounds of an earlier search with these settings, which is continued.
-            progress: called before each measurement.
+    def check(self, fs: AnySet) -> None:
+        """Whether there are such objectives and limits, and networks within these.
 
         Raises:
-            EngineError: another kind of space, an empty set, or a weight that cannot be.
+            EngineError: there are not.
         """
-        return self.search_with(fs, self.indicators(fs, images), done, progress)
+        check_counts(trials=self.trials)
+        check_objectives(self.objectives)
+        for limit in self.limits:
+            limit.check(fs)
 
-    def indicators(self, fs: AnySet, images: torch.Tensor) -> Indicators:
-        """What measures for this sampler; it remembers, so that searches that differ in weights can share it."""
-        from samplers.monas.indicators import Indicators
+    def begin(self, run: Run) -> None:
+        """Solve for the limits."""
+        self.sets_ = [within(run.fs, limit) for limit in self.limits] or [run.fs]
 
-        cells = self.rule == "cells"
-        thin = fs.program.space.thin if self.thin is None else self.thin
-        repeats = self.repeats or (1 if cells else 3)
-        return Indicators(fs.program, images, repeats, self.seed, thin, common=cells, meco=cells)
+    def propose(self, run: Run) -> int | None:
+        """A draw, or the first unknown neighbour of the best that has one."""
+        turns = len(self.sets_)
+        # A limit within which all networks are known leaves its turn to the next.
+        for turn in ((len(run.asked) + k) % turns for k in range(turns)):
+            ways = [self._drawn(run, turn)]
+            if len(run.asked) >= (self.trials + 1) // 2 and run.values:
+                ways.insert(0, self._near(run, turn))
+            rank = next((rank for way in ways for rank in way), None)
+            if rank is not None:
+                return rank
+        return None
 
-    def search_with(
-        self, fs: AnySet, indicators: Indicators, done: Sequence[Round] = (), progress: Progress | None = None
-    ) -> Iterator[Round]:
-        """`search`, with indicators that may already know some measurements."""
-        self.check(fs)
-        rule = self._rule(fs, indicators)
-        remaining = done[-1].after if done else {d.label: d.options for d in _chain(fs).variant.decisions}
-        number = len(done)
-        for earlier in done:
-            rule.recall(earlier)
-        while any(len(names) > 1 for names in remaining.values()):
-            number += 1
-            rows = _pruned(fs, remaining, rule.scored(remaining, number, progress), self.prune)
-            found = Round(number, dict(remaining), tuple(rows))
-            remaining = found.after
-            yield found
+    def _drawn(self, run: Run, turn: int) -> Iterator[int]:
+        """Unknown networks within a limit, in random order."""
+        fs, outer = self.sets_[turn], run.fs.outer
+        drawn = run.draws(run.source) if fs is run.fs else (outer.index(c) for c in _shuffled(fs, run))
+        for _, rank in zip(range(_TRIES), drawn, strict=False):
+            if run.is_new(rank):
+                yield rank
 
-    def _rule(self, fs: AnySet, indicators: Indicators) -> Rule:
-        if self.rule == "paper":
-            return Paper(fs, indicators, self.lam, self.mu)
-        return Cells(fs, indicators, self.lam, self.mu, draws=self.cells, seed=self.seed)
+    def _near(self, run: Run, turn: int) -> Iterator[int]:
+        """Unknown neighbours of those within a limit, of the best first."""
+        outer, source = run.fs.outer, run.source
+        for rank in self._order(run, turn):
+            for child in children(run, rank, source):
+                if self._keeps(outer[child], turn):
+                    yield child
 
-    def check(self, fs: AnySet | None = None) -> None:
-        """Whether this sampler can search, and search this set.
+    def _keeps(self, member: Candidate, turn: int) -> bool:
+        return not self.limits or self.limits[turn].holds(member)
+
+    def _order(self, run: Run, turn: int) -> list[int]:
+        """The ranks in the set of those told of that keep a limit, the best first."""
+        told = [(rank, values) for rank, values in run.told if self._keeps(run.fs.outer[rank], turn)]
+        return [told[k][0] for k in best_first([values for _, values in told], self.objectives)]
+
+    def best(self, limit: Limit | None = None) -> Candidate:
+        """The best of those told of, within one of its limits where it has some.
 
         Raises:
-            EngineError: parameters that cannot be, another kind of space, an empty set, or no latency profile for mu.
+            EngineError: none was told of.
         """
-        if not (0 <= self.lam < 1 and 0 <= self.mu < 1) or (self.lam and self.mu):
-            message = f"the weights lambda = {self.lam:g} and mu = {self.mu:g} cannot be"
-            raise EngineError.of("bad-weight", message, "give one of them, from 0 to below 1 (MONAS Eq. 3)")
-        if self.rule not in ("cells", "paper"):
-            raise EngineError.of("bad-rule", f"there is no rule `{self.rule}`", "it is `cells` or `paper`")
-        if min(self.prune, self.cells) < 1 or (self.repeats is not None and self.repeats < 1):
-            raise EngineError.of("bad-count", "`prune`, `cells` and `repeats` are whole numbers from 1 up", "")
-        if fs is None:
-            return
-        _chain(fs)
-        if self.mu and fs.program.latency is None:
-            hint = "name one (`nascompile latency list`), or weigh FLOPs by lambda"
-            raise EngineError.of("no-latency-profile", "the weight mu needs a latency profile", hint)
+        return self.order(limit)[0]
+
+    def order(self, limit: Limit | None = None) -> list[Candidate]:
+        """All those told of, the best first, within one of its limits where it has some.
+
+        Raises:
+            EngineError: none was told of.
+        """
+        run = self.run_
+        found = self._order(run, 0 if limit is None else list(self.limits).index(limit)) if run else []
+        if run is None or not found:
+            raise EngineError.of("none-told", "no network was measured that keeps the limits", "ask, and tell, first")
+        return list(run.fs.outer.at(found))
 
 
-def _pruned(fs: AnySet, remaining: Operators, rows: list[ScoreRow], most: int) -> list[ScoreRow]:
-    """The rows with their fates: lowest score first, at most so many per edge, and never to an empty set."""
-    left = dict(remaining)
-    fates: dict[tuple[str, str], str] = {}
-    pruned = dict.fromkeys(left, 0)
-    for row in sorted(rows, key=lambda r: r.score):
-        if pruned[row.edge] >= most or len(left[row.edge]) == 1:
-            continue
-        fewer = without(left, row.edge, row.operator)
-        if not connected(fs, fewer):
-            fates[row.edge, row.operator] = "needed"
-            continue
-        left, fates[row.edge, row.operator] = fewer, "pruned"
-        pruned[row.edge] += 1
-    return [replace(row, fate=fates.get((row.edge, row.operator), "kept")) for row in rows]
+def best_first(rows: Sequence[Mapping[str, float]], objectives: Mapping[str, str]) -> list[int]:
+    """The places of networks by the sum of their ranks, the best first; of equals the first.
+
+    Args:
+        rows: per network, the values of the objectives; what is no finite number ranks last.
+        objectives: name -> `max` or `min`.
+
+    Example:
+        >>> rows = [{"macs": 1, "zen": 5.0}, {"macs": 1, "zen": 6.0}, {"macs": 2, "zen": float("-inf")}]
+        >>> best_first(rows, {"macs": "max", "zen": "max"})
+        [1, 2, 0]
+    """
+    if not rows:
+        return []
+    columns = [
+        np.array([_signed(row[name], 1 if sense == "max" else -1) for row in rows])
+        for name, sense in objectives.items()
+    ]
+    return np.argsort(-sum(ranks(column) for column in columns), kind="stable").tolist()
 
 
-def found_cell(fs: AnySet, rounds: Sequence[Round]) -> Candidate:
-    """The cell that the last round of a search has left."""
-    (member,) = within(fs, rounds[-1].after).sample(1, seed=0)
-    return member
+def _signed(value: float, sign: int) -> float:
+    """The larger the better; what is no finite number is worst."""
+    return sign * float(value) if math.isfinite(value) and abs(value) < WORST else -math.inf
 
 
-def _chain(fs: AnySet) -> Chain:
-    """The one chain of a set of cells."""
-    space = fs.program.space
-    if len(fs.program.variants) != 1 or any(d.choice not in space.cells for d in fs.program.variants[0].decisions):
-        message = f"MONAS prunes the edges of cells, and `{space.name}` has other decisions"
-        raise EngineError.of("no-cell-space", message, "take a cell space, such as `nasbench201`")
-    if space.input.rank != 2:
-        raise EngineError.of("no-images", f"MONAS measures networks of images, and `{space.name}` has none", "")
-    if not fs:
-        message = f"no network of `{space.name}` is feasible"
-        raise EngineError.of("empty-set", message, "`nascompile explain` says what is missing")
-    (chain,) = fs.program.chains
-    if not connected(fs, {d.label: d.options for d in chain.variant.decisions}):
-        message = f"no feasible cell of `{space.name}` connects its input with its output"
-        hint = "raise the budgets: only networks with a constant output fit them"
-        raise EngineError.of("no-connected-cell", message, hint)
-    return chain
+def _shuffled(fs: AnySet, run: Run) -> Iterator[Candidate]:
+    """Members of a set in random order, drawn when they are taken."""
+    for rank in Run(fs, run.seed).draws(run.source):
+        yield fs.outer[rank]

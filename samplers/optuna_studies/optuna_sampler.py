@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from samplers.base import Run, Sampler
+from samplers.base import Directed, Run, check_objectives
 from solvers.sets.relaxed_set import AnySet
 from spaces.errors import EngineError, did_you_mean
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from samplers.optuna_studies.feasible_study import FeasibleStudy
 
-__all__ = ["METHODS", "OptunaSampler", "check_objectives"]
+__all__ = ["METHODS", "OptunaSampler"]
 
 #: Name -> the class of `optuna.samplers`.
 METHODS: dict[str, str] = {
@@ -29,14 +29,8 @@ METHODS: dict[str, str] = {
 }
 
 
-class _Directed(Sampler):
-    """A sampler whose objectives are one of its parameters, no longer a property."""
-
-    objectives = {}  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride] # noqa: RUF012
-
-
 @dataclass
-class OptunaSampler(_Directed):
+class OptunaSampler(Directed):
     """Proposes what an Optuna sampler proposes, as the nearest member of the set, and each network once.
 
     Every decision is a parameter of Optuna's, an ordered one where its options are numbers, and so is the variant
@@ -159,16 +153,3 @@ class OptunaSampler(_Directed):
         if method not in METHODS:
             raise EngineError.of("bad-method", f"there is no `method` `{method}`", did_you_mean(method, METHODS))
         return partial(getattr(optuna.samplers, METHODS[method]), seed=self.seed, **self.arguments)
-
-
-def check_objectives(objectives: Mapping[str, str]) -> None:
-    """Whether these can be objectives.
-
-    Raises:
-        EngineError: there are none, or one is neither `max` nor `min`.
-    """
-    if not objectives:
-        raise EngineError.of("bad-objectives", "`objectives` names none", 'give some, such as {"accuracy": "max"}')
-    for name, sense in objectives.items():
-        if sense not in ("max", "min"):
-            raise EngineError.of("bad-objectives", f"`{name}` cannot be `{sense}`", "it is `max` or `min`")

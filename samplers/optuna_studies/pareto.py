@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from samplers.base import WORST, Run
-from samplers.optuna_studies.optuna_sampler import METHODS, OptunaSampler, check_objectives
+from samplers.base import WORST, Run, check_objectives
+from samplers.optuna_studies.optuna_sampler import METHODS, OptunaSampler
 from samplers.subset.dominance import non_dominated
 from solvers.sets.relaxed_set import AnySet
 from spaces.errors import EngineError, did_you_mean
@@ -102,20 +101,6 @@ class ParetoSampler(OptunaSampler):
         if self.method == "uniform":
             return next(run.draws(run.source), None)
         return super().propose(run)
-
-    def tell_scores(self, candidate: Candidate, scores: Mapping[str, float]) -> None:
-        """`tell` of scores that need not be finite.
-
-        NaN and infinities of either sign become the worst value there is, `WORST` to be minimised or `-WORST` to be
-        maximised; a proxy gives such to networks that are not connected, or compute no numbers.
-
-        Args:
-            candidate: one that was asked.
-            scores: name -> score; those that are no objectives are left out.
-        """
-        worst = {name: -WORST if sense == "max" else WORST for name, sense in self.objectives.items()}
-        given = {name: float(scores[name]) for name in self.objectives if name in scores}
-        self.tell(candidate, {name: v if math.isfinite(v) else worst[name] for name, v in given.items()})
 
     def archive(self) -> list[Point]:
         """The points told of that no other dominates, in the order in which they were asked.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from samplers.proxies.data import Data
     from spaces.program.candidate import Candidate
 
-__all__ = ["COSTS", "PROXIES", "Direction", "Proxy", "ProxyError", "Subject", "proxy"]
+__all__ = ["COSTS", "ENSEMBLES", "PROXIES", "ClosedForm", "Direction", "Proxy", "ProxyError", "Subject", "proxy"]
 
 #: Costs that can be objectives beside proxies; less is better.
 COSTS = ("flops", "macs", "params", "latency", "energy", "rom", "ram", "ram_pingpong", "ram_liveness")
@@ -31,6 +31,7 @@ PROXIES: dict[str, str] = {
     "naswot": "samplers.proxies.naswot",
     "snip": "samplers.proxies.snip",
     "grad_norm": "samplers.proxies.grad_norm",
+    "jacob_cov": "samplers.proxies.jacob_cov",
     "synflow": "samplers.proxies.synflow",
     "grasp": "samplers.proxies.grasp",
     "zen": "samplers.proxies.zen",
@@ -42,8 +43,22 @@ PROXIES: dict[str, str] = {
     "params": "samplers.proxies.counts",
     "latency": "samplers.proxies.counts",
     "energy": "samplers.proxies.counts",
+    "live_macs": "samplers.proxies.structure",
+    "shortcuts": "samplers.proxies.structure",
 }
 """Name -> the module that defines it, as a constant of the same name in capitals. A module is imported when named."""
+
+ENSEMBLES: dict[str, dict[str, int | None]] = {
+    "default": {
+        "naswot": 24, "jacob_cov": 24, "synflow": None, "zen": 16, "live_macs": None, "shortcuts": None,
+    },
+    "prototypenas": {"meco": None, "zico": None, "naswot": None, "snip": None},
+}  # fmt: skip
+"""Name of a set of proxies -> its proxies, and the batch of each where that is not its own default.
+
+`default` ranks networks by the sum of the ranks that its proxies give them. It was chosen on NAS-Bench-201 and holds on
+TransNAS-Bench-101, where NASWOT, SynFlow and Zen alone do not (`docs/proxies.md`).
+"""
 
 
 class ProxyError(NascompileError):
@@ -74,15 +89,15 @@ class Subject:
             )
         return self.net
 
-    def costs(self, proxy: str) -> dict[str, int | float]:
-        """The candidate's costs, on behalf of a proxy that needs them.
+    def chosen(self, proxy: str) -> Candidate:
+        """The candidate, on behalf of a proxy that needs one.
 
         Raises:
-            ProxyError: there is no candidate.
+            ProxyError: there is none.
         """
         if self.candidate is None:
-            raise ProxyError.of("no-candidate", f"`{proxy}` is computed from a candidate's costs, and got no candidate")
-        return self.candidate.costs
+            raise ProxyError.of("no-candidate", f"`{proxy}` is computed from a candidate, and got none")
+        return self.candidate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +151,10 @@ class Proxy(ABC):
     def worst(self) -> float:
         """The score that ranks behind every other: -inf where higher is better, else inf."""
         return float("-inf") if self.better == "higher" else float("inf")
+
+
+class ClosedForm(Proxy):
+    """A proxy of the candidate, which needs no network."""
 
 
 def proxy(name: str, **options: Any) -> Proxy:

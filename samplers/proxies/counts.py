@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from samplers.proxies.base import Direction, Proxy, ProxyError, Subject
+from samplers.proxies.base import ClosedForm, Direction, ProxyError, Subject
 from samplers.proxies.entropy import ENTROPY
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ __all__ = ["ENERGY", "ENTROPY", "FLOPS", "LATENCY", "MACS", "PARAMS", "Count"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Count(Proxy):
+class Count(ClosedForm):
     """A cost of the candidate, named as in `Candidate.costs`.
 
     FLOPs, MACs and parameters are here as indicators of accuracy, of which more is better; as budgets, less is.
@@ -37,7 +37,7 @@ class Count(Proxy):
 
     def score(self, subject: Subject, data: Data | None = None, seed: int = 0) -> float:
         """The score of one candidate, as `Proxy.score` says."""
-        costs = subject.costs(self.name)
+        costs = subject.chosen(self.name).costs
         if self.name not in costs:
             message = f"`{self.name}` is not among the costs of `{subject.candidate}`: {', '.join(costs)}"
             raise ProxyError.of("no-such-cost", message, _HINTS.get(self.name, ""))

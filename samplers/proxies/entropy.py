@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from samplers.proxies.base import Direction, Proxy, Subject
+from samplers.proxies.base import ClosedForm, Direction, Subject
 
 if TYPE_CHECKING:
     from samplers.proxies.data import Data
@@ -31,7 +31,7 @@ def entropy(candidate: Candidate) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entropy(Proxy):
+class Entropy(ClosedForm):
     """EBS entropy of a candidate. It grows with depth without bound, and knows no skips, norms or pools.
 
     Example:
@@ -48,7 +48,7 @@ class Entropy(Proxy):
 
     def score(self, subject: Subject, data: Data | None = None, seed: int = 0) -> float:
         """The score of one candidate, as `Proxy.score` says."""
-        return float(subject.costs(self.name)["entropy"])
+        return float(subject.chosen(self.name).costs["entropy"])
 
 
 ENTROPY = Entropy()

@@ -30,17 +30,19 @@ Gradients = list[tuple[torch.Tensor, torch.Tensor]]
 
 @dataclass(frozen=True, order=True)
 class Pass:
-    """A forward pass in training mode over a slice of the data, and perhaps a backward pass of the mean cross-entropy.
+    """A forward pass in training mode over a slice of the data, and perhaps backward passes.
 
     Args:
         start: first example.
         stop: one past the last.
-        backward: whether gradients are wanted too.
+        backward: whether the gradients of the mean cross-entropy by the weights are wanted, too.
+        inputs: whether the gradients of the summed logits by the images are wanted, too.
     """
 
     start: int
     stop: int
     backward: bool = False
+    inputs: bool = False
 
     @property
     def part(self) -> tuple[int, int]:
@@ -57,6 +59,9 @@ class Observer(ABC):
 
     def gradients(self, gradients: Gradients) -> None:  # noqa: B027 - optional, as `hook` is
         """Takes the gradients of a backward pass; the tensors are nobody else's to change, and are not reused."""
+
+    def jacobian(self, rows: torch.Tensor) -> None:  # noqa: B027 - optional, as `hook` is
+        """Takes the gradients of the summed logits by the images, [images, ...]; 0 where they do not depend on them."""
 
     @abstractmethod
     def value(self) -> float:
@@ -130,15 +135,20 @@ def merged(wanted: Iterable[Iterable[Pass]]) -> list[Pass]:
     """The distinct passes among those wanted; one over the same examples goes backward if any of them does.
 
     Example:
-        >>> merged([[Pass(0, 1)], [Pass(0, 8)], [Pass(0, 8, backward=True), Pass(8, 16, backward=True)]])
-        [Pass(start=0, stop=1, backward=False), Pass(start=0, stop=8, backward=True),
-         Pass(start=8, stop=16, backward=True)]
+        >>> for step in merged([[Pass(0, 1)], [Pass(0, 8, inputs=True)], [Pass(0, 8, True), Pass(8, 16, True)]]):
+        ...     print(step.part, step.backward, step.inputs)
+        (0, 1) False False
+        (0, 8) True True
+        (8, 16) True False
     """
-    backward: dict[tuple[int, int], bool] = {}
+    by_part: dict[tuple[int, int], list[Pass]] = {}
     for passes in wanted:
         for step in passes:
-            backward[step.part] = backward.get(step.part, False) or step.backward
-    return [Pass(start, stop, back) for (start, stop), back in sorted(backward.items())]
+            by_part.setdefault(step.part, []).append(step)
+    return [
+        Pass(*part, backward=any(s.backward for s in steps), inputs=any(s.inputs for s in steps))
+        for part, steps in sorted(by_part.items())
+    ]
 
 
 def _parts(proxy: SharedProxy) -> list[tuple[int, int]]:
@@ -148,20 +158,33 @@ def _parts(proxy: SharedProxy) -> list[tuple[int, int]]:
 def _run(net: nn.Module, step: Pass, observers: Sequence[Observer], data: Data, seed: int) -> bool:
     """Runs one pass; whether its logits are finite."""
     device, dtype = place(net)
-    images = data.images[step.start : step.stop].to(device, dtype)
+    images = data.images[step.start : step.stop].to(device, dtype).detach().requires_grad_(step.inputs)
     labels = data.labels[step.start : step.stop].to(device)
     weights = [layer.weight.requires_grad_() for layer in weighted_layers(net)] if step.backward else []
-    with reproducible(device, seed + step.start), torch.set_grad_enabled(step.backward), ExitStack() as hooks:
+    differentiable = torch.set_grad_enabled(step.backward or step.inputs)
+    with reproducible(device, seed + step.start), differentiable, ExitStack() as hooks:
         for observer in observers:
             for handle in observer.hook(net):
                 hooks.callback(handle.remove)
         output = logits(net, images)
         _check_labels(labels, output.shape[1])
+        if step.inputs:
+            rows = _by_images(output, images, keep=step.backward)
+            for observer in observers:
+                observer.jacobian(rows)
         if step.backward:
             gradients = _gradients(functional.cross_entropy(output, labels), weights)
             for observer in observers:
                 observer.gradients(gradients)
     return bool(output.isfinite().all())
+
+
+def _by_images(output: torch.Tensor, images: torch.Tensor, keep: bool) -> torch.Tensor:
+    """The gradients of the summed logits by the images; with `keep` another backward pass is to follow."""
+    if not output.requires_grad:
+        return torch.zeros_like(images)
+    (rows,) = torch.autograd.grad(output.sum(), images, retain_graph=keep, allow_unused=True, materialize_grads=True)
+    return rows
 
 
 def _gradients(loss: torch.Tensor, weights: Sequence[torch.Tensor]) -> Gradients:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from samplers.proxies.base import Direction
 
-__all__ = ["worst_last"]
+__all__ = ["ranks", "worst_last"]
 
 
 def worst_last(values: Sequence[float] | np.ndarray, better: Direction) -> np.ndarray:
@@ -30,3 +31,14 @@ def worst_last(values: Sequence[float] | np.ndarray, better: Direction) -> np.nd
     scores = np.asarray(values, np.float64)
     losses = np.where(np.isfinite(scores), -scores if better == "higher" else scores, np.inf)
     return np.searchsorted(np.sort(losses), losses, side="left")
+
+
+def ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ascending ranks from 0; equal values share the mean of theirs.
+
+    Example:
+        >>> ranks(np.array([3.0, 1.0, 3.0, np.inf])).tolist()
+        [1.5, 0.0, 1.5, 3.0]
+    """
+    _, group, sizes = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(sizes) - (sizes + 1) / 2)[group]

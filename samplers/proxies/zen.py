@@ -53,7 +53,7 @@ def zen(
         The mean; -inf where the features do not change in some repeat, NaN or infinite after overflow.
 
     Raises:
-        ProxyError: the network has no global pooling, or cannot run on such inputs.
+        ProxyError: the network has neither global pooling nor a linear layer, or cannot run on such inputs.
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
@@ -76,8 +76,8 @@ def zen_of_inputs(
     """ln mean_b |f(x) - f(x + gamma e)|_1 + sum over batch norms of ln sqrt(mean_c var_c), with the weights at hand.
 
     f are the features: the input of the module that the attribute `net.features_end` names, or else of the adaptive
-    pooling that is called last; so pooling inside squeeze-and-excitation is not mistaken for it. Batch norms called
-    before it take part.
+    pooling that is called last; so pooling inside squeeze-and-excitation is not mistaken for it; or else of the last
+    linear layer. Batch norms called before it take part.
 
     Args:
         net: the network, left as it was; its running variances are taken to be 1.
@@ -91,7 +91,7 @@ def zen_of_inputs(
         The score; -inf where the features do not change, NaN or infinite after overflow.
 
     Raises:
-        ProxyError: the network has no global pooling, or cannot run on such inputs.
+        ProxyError: the network has neither global pooling nor a linear layer, or cannot run on such inputs.
     """
     return _change(_fresh(net), x, noise, gamma, statistics)
 
@@ -120,17 +120,20 @@ def _change(net: nn.Module, x: torch.Tensor, noise: torch.Tensor, gamma: float, 
 
 
 def _features(net: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, list[_BatchNorm]]:
-    """The input of the global pooling, and the batch norms called before it, each once."""
+    """The input of the global pooling, or of the last linear layer, and the batch norms called before it, each once."""
     named = getattr(net, "features_end", None)
     ends = (net.get_submodule(named),) if isinstance(named, str) else ()
     norms: dict[_BatchNorm, None] = {}
     result: list[tuple[torch.Tensor, list[_BatchNorm]]] = []
+    linear: list[tuple[torch.Tensor, list[_BatchNorm]]] = []
 
     def see(module: nn.Module, inputs: tuple[Any, ...]) -> None:
         if isinstance(module, _BatchNorm):
             norms[module] = None
         if module in ends or (not ends and isinstance(module, _POOLS)):
             result.append((inputs[0].clone(), list(norms)))
+        elif isinstance(module, nn.Linear):
+            linear[:] = [(inputs[0].clone(), list(norms))]
 
     handles = [module.register_forward_pre_hook(see) for module in net.modules()]
     try:
@@ -138,10 +141,10 @@ def _features(net: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, list[_Batc
     finally:
         for handle in handles:
             handle.remove()
-    if not result:
+    if not result and (ends or not linear):
         hint = "give the network an `nn.AdaptiveAvgPool2d`, or an attribute `features_end` that names a module it calls"
-        raise ProxyError.of("no-features", "the network has no global pooling for `zen`", hint)
-    return result[-1]
+        raise ProxyError.of("no-features", "the network has no global pooling, and no linear layer, for `zen`", hint)
+    return (result or linear)[-1]
 
 
 @dataclass(frozen=True, kw_only=True)

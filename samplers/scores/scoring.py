@@ -12,28 +12,29 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 import torch
 
-from samplers.proxies.base import Proxy, ProxyError, Subject, proxy
-from samplers.proxies.counts import Count
+from samplers.proxies.base import ENSEMBLES, PROXIES, ClosedForm, Proxy, ProxyError, Subject, proxy
 from samplers.proxies.data import Data
 from samplers.proxies.ensemble import evaluate
-from samplers.proxies.entropy import Entropy
 from samplers.scores.worker_pool import ParallelMap, ordered
-from spaces.errors import NascompileError
+from spaces.errors import NascompileError, did_you_mean
 from spaces.language.differences import differences
 from spaces.language.reader import read_space
 from spaces.program.candidate import Candidate, candidate_of
 from spaces.program.graph import Budgets, Program
 from spaces.program.variants import unroll
 
-__all__ = ["Scored", "batched", "one_thread", "score", "weight_seed"]
+__all__ = ["COUNTED", "Scored", "batched", "batched_examples", "limited", "one_thread", "score", "weight_seed"]
 
-#: Proxies of one labelled batch, or two: they share passes if the batch is the same.
-_LABELLED = ("zico", "naswot", "snip", "grad_norm", "grasp")
+#: Proxies of one batch of examples, or two: they share passes if the batch is the same.
+_LABELLED = ("zico", "naswot", "snip", "grad_norm", "jacob_cov", "grasp")
 _KERNEL_BATCH = 32
+#: Proxies that need as many examples as their batch has, or twice as many.
+COUNTED = (*_LABELLED, "ntk")
 
 
 @dataclass(frozen=True)
@@ -49,23 +50,63 @@ class Scored:
     scores: Mapping[str, float]
 
 
-def batched(names: Iterable[str], batch: int) -> list[Proxy]:
-    """Proxies by name, those that take labelled examples with one batch size, so that they share passes.
+def batched(
+    names: Iterable[str], batch: int | None = None, own: Mapping[str, int] = MappingProxyType({})
+) -> list[Proxy]:
+    """Proxies by name, and how many examples each takes.
 
     Args:
-        names: of `samplers.proxies.base.PROXIES`.
-        batch: of ZiCo (two such batches), NASWOT, SNIP, grad-norm and GraSP; the tangent kernel, one backward pass per
-            image, takes at most 32 of them. The others have no labelled batch, and keep their own settings.
+        names: of `samplers.proxies.base.PROXIES`, or of `ENSEMBLES`.
+        batch: of ZiCo (two such batches), NASWOT, SNIP, grad-norm, the Jacobian's covariance and GraSP, which share
+            passes where it is the same; the tangent kernel, one backward pass per image, takes at most 32 of them. The
+            others have no batch of examples, and keep their own settings. By default what the ensemble says, else the
+            proxy's own.
+        own: name -> the batch of that proxy, whatever it is of.
 
     Raises:
-        ProxyError: no such proxy, or a batch that it cannot have.
+        ProxyError: no such proxy, one that is named twice, or a batch that it cannot have.
 
     Example:
-        >>> [p.options.get("batch") for p in batched(["meco", "zico", "snip", "ntk"], 64)]
-        [1, 64, 64, 32]
+        >>> [p.options.get("batch") for p in batched(["meco", "zico", "snip", "ntk"], 64, {"snip": 16})]
+        [1, 64, 16, 32]
+        >>> [(p.name, p.options.get("batch")) for p in batched(["default"], own={"naswot": 64})][:4]
+        [('naswot', 64), ('jacob_cov', 24), ('synflow', None), ('zen', 16)]
     """
-    sizes = {**dict.fromkeys(_LABELLED, batch), "ntk": min(batch, _KERNEL_BATCH)}
-    return [proxy(name, batch=sizes[name]) if name in sizes else proxy(name) for name in names]
+    wanted: dict[str, int | None] = {}
+    for name in names:
+        for one, size in ENSEMBLES.get(name, {name: None}).items():
+            if one in wanted:
+                raise ProxyError.of("bad-option", f"`{one}` is named twice", "give each proxy once")
+            wanted[one] = size
+    if stray := next((name for name in own if name not in wanted), None):
+        hint = did_you_mean(stray, wanted if stray not in PROXIES else ())
+        raise ProxyError.of("bad-option", f"a batch is given for `{stray}`, which is not among the proxies", hint)
+    sizes = {name: size for name, size in wanted.items() if size is not None}
+    if batch is not None:
+        sizes |= {name: batch for name in wanted if name in _LABELLED}
+        sizes |= {name: min(batch, _KERNEL_BATCH) for name in wanted if name == "ntk"}
+    sizes |= own
+    return [proxy(name, batch=sizes[name]) if name in sizes else proxy(name) for name in wanted]
+
+
+def limited(proxies: Iterable[Proxy], most: int) -> list[Proxy]:
+    """The same proxies, with batches of at most so many examples.
+
+    Example:
+        >>> [p.options.get("batch") for p in limited(batched(["default"]), 16)]
+        [16, 16, None, 16, None, None]
+    """
+    return [replace(p, batch=min(p.options["batch"], most)) if p.name in COUNTED else p for p in proxies]
+
+
+def batched_examples(proxies: Iterable[Proxy], least: int = 0) -> int:
+    """The largest batch of examples that proxies take, or `least`.
+
+    Example:
+        >>> batched_examples(batched(["default"])), batched_examples(batched(["zen", "meco"]))
+        (24, 0)
+    """
+    return max((p.options["batch"] for p in proxies if p.name in COUNTED), default=least)
 
 
 def score(
@@ -113,7 +154,7 @@ def score(
         (14, 'mlp2: 16-16', ['zico', 'snip', 'params'])
     """
     chosen = [one if isinstance(one, Proxy) else proxy(one) for one in proxies]
-    networks = [one for one in chosen if not isinstance(one, Count | Entropy)]
+    networks = [one for one in chosen if not isinstance(one, ClosedForm)]
     remaining = iter(candidates)
     first = next(remaining, None)
     if first is None:

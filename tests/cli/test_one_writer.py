@@ -21,7 +21,7 @@ COMMANDS = {
         "search", "mlp2", "--sampler", "pareto", "--objectives", "snip,macs", "--batch", "8", "--jobs", "1",
         "--trials", "200", "-o", "t.csv",
     ),
-    "tiny-monas-0.jsonl": ("search", "tiny.yaml", "--sampler", "monas", "--cells", "4"),
+    "tiny-monas-0.jsonl": ("search", "tiny.yaml", "--sampler", "monas", "--batch", "8", "--jobs", "1"),
     "s.csv": ("score", "mlp2", "--proxies", "snip", "--batch", "8", "--samples", "200", "--jobs", "1", "-o", "s.csv"),
 }  # fmt: skip
 

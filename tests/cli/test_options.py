@@ -15,10 +15,10 @@ from samplers.registry import SAMPLERS, TRAINING_FREE
 from tests.cli.conftest import Run
 
 TRAINING = "select recipe epochs train sparsity quantise qat-epochs task normal cost deploy logger storage"
-PRUNING = "lambda mu rule prune cells repeats thin"
+LIMITS = "lambda mu front rule prune repeats thin"
 TRIALS = "objectives trials method population batch"
 EVALUATION = "jobs device engine out"
-VALUES = {"rule": "paper", "device": "cuda", "engine": "ray", "out": "x.csv"}
+VALUES = {"rule": "ranks", "device": "cuda", "engine": "ray", "out": "x.csv"}
 
 
 @dataclass(frozen=True)
@@ -55,22 +55,32 @@ def given(option: str) -> tuple[str, ...]:
     return (f"--{option}",) if kind is bool else (f"--{option}", VALUES.get(option, "2"))
 
 
+#: The options of searches by proxies that each search does not have.
+FOREIGN = {
+    "pareto": LIMITS, "monas": "prune repeats thin method population", "monas-paper": f"front {TRIALS} batch-norm",
+}  # fmt: skip
+
+
 def useless(sampler: str, trains: bool) -> tuple[set[str], set[str]]:
     """The options that are not of a sampler, and those of its own that do nothing."""
-    foreign = {*PRUNING.split()} if sampler != "monas" else set()
-    foreign |= {*TRIALS.split(), "batch-norm"} if sampler != "pareto" else set()
+    foreign = {*FOREIGN.get(sampler, f"{LIMITS} {TRIALS} batch-norm").split()}
     foreign |= {"parameter"} if sampler not in SAMPLERS else {"log", "force"}
     if trains:
         return foreign, {"log", "force", "batch-norm"} - foreign
-    return foreign, {*TRAINING.split(), *(EVALUATION.split() if sampler == "monas" else ())}
+    return foreign, {*TRAINING.split(), *(EVALUATION.split() if sampler == "monas-paper" else ())}
 
 
 @pytest.mark.parametrize(
     ("sampler", "trains"),
-    [*((name, True) for name in (*SAMPLERS, *TRAINING_FREE)), ("pareto", False), ("monas", False)],
+    [
+        *((name, True) for name in (*SAMPLERS, *TRAINING_FREE)),
+        ("pareto", False),
+        ("monas", False),
+        ("monas-paper", False),
+    ],
 )
 def test_a_search_names_all_options_that_mean_nothing_to_it(sampler: str, trains: bool, run: Run) -> None:
-    options = f"{TRAINING} {PRUNING} {TRIALS} {EVALUATION} parameter batch-norm log force".split()
+    options = f"{TRAINING} {LIMITS} {TRIALS} {EVALUATION} parameter batch-norm log force".split()
     samples = ("--samples", "3") if trains and sampler not in SAMPLERS else ()
 
     def named(said: str, left_out: set[str]) -> set[str]:

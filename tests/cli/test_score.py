@@ -25,7 +25,7 @@ from spaces.program.cell_text import cell_word
 from spaces.program.duplicates import originals
 from tests.cli.conftest import Run
 
-SMALL = ("score", "mlp2", "--rom", "13600", "--batch", "8", "--jobs", "1")
+SMALL = ("score", "mlp2", "--rom", "13600", "--batch", "8", "--jobs", "1", "--proxies", "prototypenas")
 ONE_CELL = """\
 space: one_cell
 input: {channels: 2, height: 4, width: 4}
@@ -285,7 +285,7 @@ def test_whatever_search_takes(run: Run) -> None:
     ("arguments", "message"),
     [
         (("--proxies", "zicco"), "there is no proxy `zicco` [unknown-proxy]\n  did you mean `zico`?"),
-        (("--proxies", "zico,zico"), "--proxies names `zico` twice"),
+        (("--proxies", "zico,zico"), "`zico` is named twice"),
         (("--proxies", ","), "--proxies names none"),
         (("--batch-norm", "gone"), "--batch-norm cannot be `gone` [wrong-value]\n  it is kept or folded"),
         (("--device", "tpu"), "--device cannot be `tpu`"),

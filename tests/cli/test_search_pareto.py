@@ -206,10 +206,15 @@ def test_cells_that_are_not_connected_are_not_on_the_front(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--mu", "0.5"), "--mu is no option of the sampler `pareto` [bad-option]\n  it is one of monas: leave it out"),
+        (
+            ("--mu", "0.5"),
+            "--mu is no option of the sampler `pareto` [bad-option]\n  it is one of monas and monas --rule paper",
+        ),
         (("--lambda", "0"), "--lambda is no option of the sampler `pareto`"),
         (("--sampler", "uniform"), "--population is no option of the sampler `uniform`"),
         (("--sampler", "monas"), "--population is no option of the sampler `monas`"),
+        (("--batch", "zen=16"), "a batch is given for `zen`, which is not among the proxies"),
+        (("--batch", "8,snip=0"), "--batch snip=0 is no number of examples"),
         (("--sampler", "parete"), "did you mean `pareto`"),
         (("--method", "nsga4"), "there is no `method` `nsga4`"),
         (("--objectives", "flops,zicco"), "did you mean `zico`"),
@@ -265,12 +270,12 @@ def test_the_table_of_another_search_is_refused(run: Run) -> None:
 
 
 def test_an_option_of_the_others_is_refused_by_monas(run: Run) -> None:
-    done = run("search", "mlp2", "--sampler", "monas", "--trials", "500")
+    done = run("search", "mlp2", "--sampler", "monas", "--method", "tpe")
     assert done.code == 2
-    assert "--trials is no option of the sampler `monas`" in done.stderr
+    assert "--method is no option of the sampler `monas`" in done.stderr
     assert "it is one of pareto: leave it out" in done.stderr
-    nothing = run("search", "mlp2", "--sampler", "monas", "-o", "t.csv").stderr
-    assert "--out does nothing without --samples: then monas trains nothing" in nothing
+    nothing = run("search", "mlp2", "--sampler", "monas", "--rule", "paper", "-o", "t.csv").stderr
+    assert "--out does nothing without --samples: then monas-paper trains nothing" in nothing
 
 
 def test_own_examples(run: Run) -> None:

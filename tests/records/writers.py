@@ -48,13 +48,13 @@ class _Search:
 
     def __init__(self, text: str, kind: str) -> None:
         from samplers.monas.rules import Round
-        from samplers.optuna_studies.pareto_search import Trial
+        from samplers.proxy_search import Trial
 
         self.text, self.record = text, Trial if kind == "trials" else Round
 
     def measure(self, fs: object, data: object, done: tuple[Any, ...], means: object) -> Iterator[Any]:
         from samplers.monas.rules import Round, ScoreRow
-        from samplers.optuna_studies.pareto_search import Trial
+        from samplers.proxy_search import Trial
 
         for n in count(len(done)):
             if self.record is Trial:

@@ -1,4 +1,4 @@
-"""MONAS: always a feasible cell, the same for the same seed, and weights that weigh."""
+"""MONAS as published: always a feasible cell, the same for the same seed, and weights that weigh."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samplers.monas.cell_sets import within
-from samplers.monas.indicators import Indicators
-from samplers.monas.rules import Round, ranks
-from samplers.monas.sampler import MonasSampler, found_cell
+from samplers.monas.paper import MonasPaper, found_cell
+from samplers.monas.rules import Round
+from samplers.proxies.ranking import ranks
 from solvers.base import solve
 from solvers.sets.feasible_set import FeasibleSet
 from spaces.costs.latency_profiles import load_profile
 from spaces.errors import EngineError
 from spaces.language.cell import live_edges
 from spaces.language.reader import load_space, read_space
-from spaces.networks.network import Operator
 from spaces.program.compile import compile_space
 from spaces.program.graph import Budgets
 
@@ -63,15 +62,15 @@ COSTS = sorted({c.costs["rom"] for c in WHOLE})
 
 
 def run(fs: FeasibleSet, **arguments: object) -> list[Round]:
-    given = {"cells": 5, "repeats": 1, **arguments}
-    return list(MonasSampler(**given).search(fs, IMAGES))  # type: ignore[arg-type]
+    given = {"repeats": 1, **arguments}
+    return list(MonasPaper(**given).search(fs, IMAGES))  # type: ignore[arg-type]
 
 
 @settings(max_examples=12)
-@given(st.sampled_from(COSTS), st.sampled_from(["cells", "paper"]), st.integers(1, 3), st.integers(0, 99))
-def test_a_search_ends_at_a_feasible_cell(rom: int, rule: str, prune: int, seed: int) -> None:
+@given(st.sampled_from(COSTS), st.integers(1, 3), st.integers(0, 99))
+def test_a_search_ends_at_a_feasible_cell(rom: int, prune: int, seed: int) -> None:
     fs = tiny(rom=rom)
-    rounds = run(fs, rule=rule, prune=prune, seed=seed)
+    rounds = run(fs, prune=prune, seed=seed)
     found = found_cell(fs, rounds)
     assert found in fs
     assert any(live_edges(found.program.space.cells["cell"], [(found.values[f"cell[{k}]"],) for k in (1, 2, 3)]))
@@ -92,34 +91,32 @@ def test_an_operator_that_every_feasible_cell_needs_is_kept() -> None:
     assert {"needed", "pruned"} <= {row.fate for found in rounds for row in found.rows}
 
 
-@pytest.mark.parametrize("rule", ["cells", "paper"])
-def test_the_same_seed_is_the_same_search_whatever_came_before(rule: str) -> None:
-    whole = run(WHOLE, rule=rule, seed=3)
+def test_the_same_seed_is_the_same_search_whatever_came_before() -> None:
+    whole = run(WHOLE, seed=3)
     torch.randn(7)
-    assert run(WHOLE, rule=rule, seed=3) == whole
-    sampler = MonasSampler(rule=rule, seed=3, cells=5, repeats=1)  # type: ignore[arg-type]
+    assert run(WHOLE, seed=3) == whole
+    sampler = MonasPaper(seed=3, repeats=1)
     for k in range(1, len(whole)):
         assert list(sampler.search(WHOLE, IMAGES, whole[:k])) == whole[k:]
 
 
 def test_progress_counts_every_measurement() -> None:
     seen: list[tuple[int, int, int]] = []
-    list(MonasSampler(cells=4, repeats=1).search(WHOLE, IMAGES, (), lambda r, _, k, n: seen.append((r, k, n))))
-    assert [k for r, k, _ in seen if r == 1] == [0, 1, 2, 3]
-    assert {n for r, _, n in seen if r == 1} == {4}
+    list(MonasPaper(repeats=1).search(WHOLE, IMAGES, (), lambda r, _, k, n: seen.append((r, k, n))))
+    assert [(k, n) for r, k, n in seen if r == 1] == [(k, 12) for k in range(12)]
 
 
 @pytest.mark.parametrize("weight", ["lam", "mu"])
 def test_a_heavy_weight_finds_a_cheap_cell(weight: str) -> None:
     metric = {"lam": "flops", "mu": "latency"}[weight]
-    cheap = [found_cell(WHOLE, run(WHOLE, cells=40, seed=s, **{weight: 0.99})).costs[metric] for s in range(2)]
+    cheap = [found_cell(WHOLE, run(WHOLE, seed=s, **{weight: 0.99})).costs[metric] for s in range(2)]
     costs = [c.costs[metric] for c in WHOLE]
     assert max(cheap) <= np.quantile(costs, 0.2)
 
 
 def test_the_papers_score() -> None:
     """Eq. 3, by hand, on the indicators of a round."""
-    rounds = run(WHOLE, rule="paper", lam=0.6)
+    rounds = run(WHOLE, lam=0.6)
     rows = rounds[0].rows
     k, regions, flops = (np.array([getattr(r, n) for r in rows]) for n in ("k", "regions", "flops"))
     for j, found in enumerate(rows):
@@ -136,24 +133,8 @@ def test_ranks_share_ties(values: list[float]) -> None:
     assert [sum(v < w for v in values) + (values.count(w) - 1) / 2 for w in values] == got.tolist()
 
 
-def test_an_operator_has_the_same_weights_in_every_network() -> None:
-    indicators = Indicators(WHOLE.program, IMAGES, 1, 5)
-    drawn = []
-    for first in (("conv",), ("skip", "conv"), ("conv", "wide")):
-        from spaces.networks.network import super_network
-
-        operators = {"cell[1]": first, "cell[2]": ("none",), "cell[3]": ("skip", "wide")}
-        net = super_network(indicators.space, indicators.variant, operators, batch_norm="kept")
-        indicators._draw(net, "fan_out", 0)
-        named = [m for m in net.modules() if isinstance(m, Operator)]
-        drawn.append({m.op.origin: dict(m.named_parameters())["conv.weight"] for m in named if m.op.kind == "conv"})
-    for other in drawn[1:]:
-        for origin in ("", "cell[1] conv", "cell[3] wide"):
-            assert torch.equal(drawn[0][origin], other[origin])
-
-
 def test_it_chooses_different_cells() -> None:
-    sampler = MonasSampler(cells=5, repeats=1)
+    sampler = MonasPaper(repeats=1)
     cells = sampler.choose(WHOLE, 3, lambda one, *_: list(one.search(WHOLE, IMAGES)))
     assert len(set(cells)) == len(cells) >= 2
 
@@ -164,7 +145,6 @@ def test_it_chooses_different_cells() -> None:
         ({"lam": 1.0}, "bad-weight"),
         ({"lam": 0.5, "mu": 0.5}, "bad-weight"),
         ({"mu": float("nan")}, "bad-weight"),
-        ({"rule": "guess"}, "bad-rule"),
         ({"prune": 0}, "bad-count"),
         ({"repeats": 0}, "bad-count"),
     ],
@@ -177,11 +157,11 @@ def test_parameters_that_cannot_be(arguments: dict[str, object], code: str) -> N
 
 def test_sets_that_cannot_be_searched() -> None:
     for fs, sampler, code in (
-        (solve(compile_space(load_space("mlp2"))), MonasSampler(), "no-cell-space"),
-        (tiny(rom=1), MonasSampler(), "empty-set"),
-        (solve(compile_space(read_space(SERIES))), MonasSampler(), "no-images"),
-        (WHOLE.where(None, cell={1: "none", 2: "none"}), MonasSampler(), "no-connected-cell"),
-        (solve(compile_space(read_space(SPACE))), MonasSampler(mu=0.5), "no-latency-profile"),
+        (solve(compile_space(load_space("mlp2"))), MonasPaper(), "no-cell-space"),
+        (tiny(rom=1), MonasPaper(), "empty-set"),
+        (solve(compile_space(read_space(SERIES))), MonasPaper(), "no-images"),
+        (WHOLE.where(None, cell={1: "none", 2: "none"}), MonasPaper(), "no-connected-cell"),
+        (solve(compile_space(read_space(SPACE))), MonasPaper(mu=0.5), "no-latency-profile"),
     ):
         with pytest.raises(EngineError) as caught:
             list(sampler.search(fs, IMAGES))

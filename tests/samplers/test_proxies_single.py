@@ -20,7 +20,7 @@ from samplers.proxies.initialisation import kaiming_normal_
 from samplers.proxies.ntk import condition_number, ntk_eigenvalues
 from samplers.proxies.regions import crops, linear_regions
 from samplers.proxies.repeated_backward import ChannelsLast
-from samplers.proxies.synflow import synflow
+from samplers.proxies.synflow import log_synflow
 from samplers.proxies.zen import zen_of_inputs
 from spaces.language.reader import load_space
 from spaces.program.candidate import parse_candidate
@@ -62,7 +62,7 @@ def data() -> Data:
 @networks
 def test_synflow_is_the_authors(name: str) -> None:
     expected = reference(name)["fp64"]["synflow"]["value"]
-    assert synflow(reference_network(name), (3, 32, 32)) == pytest.approx(expected, rel=1e-9)
+    assert log_synflow(reference_network(name), (3, 32, 32)) == pytest.approx(log(expected), rel=1e-11)
     found = proxy("synflow").score(Subject(reference_network(name)), Data.gaussian((3, 32, 32), 10, n=1))
     assert found == pytest.approx(log(expected), rel=1e-9)
 
@@ -322,7 +322,7 @@ def test_all_zero_networks(data: Data) -> None:
     net = PlainA()
     for parameter in net.parameters():
         nn.init.zeros_(parameter)
-    assert synflow(net, (3, 8, 8)) == 0
+    assert log_synflow(net, (3, 8, 8)) == -inf
     assert grasp(net, data.images, data.labels) == 0
     assert linear_regions(net, data.images) == 1
     assert condition_number(ntk_eigenvalues(net, data.images)) == inf
@@ -331,7 +331,7 @@ def test_all_zero_networks(data: Data) -> None:
 def test_networks_without_weights() -> None:
     net = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
     images = torch.randn(3, 2, 4, 4)
-    assert synflow(net, (2, 4, 4)) == 0
+    assert log_synflow(net, (2, 4, 4)) == -inf
     assert grasp(net, images, torch.tensor([0, 1, 0])) == 0
     assert ntk_eigenvalues(net, images).tolist() == [0, 0, 0]
 

@@ -1,4 +1,4 @@
-"""Searches that train nothing: both follow one protocol, and so may those of others."""
+"""Searches that train nothing: all follow one protocol, and so may those of others."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from samplers.monas.sampler import MonasSampler
+from samplers.monas.paper import MonasPaper
 from samplers.optuna_studies.pareto_search import ParetoSearch
 from samplers.testing import TrainingFreeConformance
 from samplers.training_free import RecordError
@@ -28,14 +28,9 @@ class TestParetoSearch(TrainingFreeConformance):
             replace(self.make(0), objectives={"latency": "min"}).check(self.fs())
 
 
-class TestMonasSampler(TrainingFreeConformance):
-    def make(self, seed: int) -> MonasSampler:
-        return MonasSampler(cells=4, repeats=1, seed=seed)
+class TestMonasPaper(TrainingFreeConformance):
+    def make(self, seed: int) -> MonasPaper:
+        return MonasPaper(prune=2, repeats=1, seed=seed)
 
     def fs(self) -> FeasibleSet:
         return WHOLE
-
-
-class TestMonasByThePapersRule(TestMonasSampler):
-    def make(self, seed: int) -> MonasSampler:
-        return MonasSampler(rule="paper", prune=2, repeats=1, seed=seed)

@@ -8,14 +8,16 @@ from typing import Any
 import typer
 
 from nascompile.cli.options import SetRequest, takes_options
-from nascompile.cli.search.monas import MonasSearch
+from nascompile.cli.search.monas import RankedSearch
 from nascompile.cli.search.options import SearchOptions
 from nascompile.cli.search.owners import applies, is_given, refuse_foreign
+from nascompile.cli.search.paper import PaperSearch
 from nascompile.cli.search.pareto import FrontSearch
 from nascompile.cli.search.run_file import options_text, recorded, with_overrides
 from nascompile.cli.search.train import TrainSearch
 from nascompile.cli.search.untrained import AnySearch, Untrained
-from samplers.monas.sampler import MonasSampler
+from samplers.monas.paper import MonasPaper
+from samplers.monas.search import MonasSearch
 from samplers.optuna_studies.pareto_search import ParetoSearch
 from samplers.registry import registered
 
@@ -34,7 +36,9 @@ _OWN_HEAD = """\
 #: Parameters that may be paths.
 _PATHS = ("mcu", "latency_profile", "data")
 #: How a search that trains nothing looks.
-_SHOWN: dict[type, type[Untrained[Any]]] = {ParetoSearch: FrontSearch, MonasSampler: MonasSearch}
+_SHOWN: dict[type, type[Untrained[Any]]] = {
+    ParetoSearch: FrontSearch, MonasSearch: RankedSearch, MonasPaper: PaperSearch,
+}  # fmt: skip
 
 
 @takes_options
@@ -48,9 +52,9 @@ def search(request: SetRequest, options: SearchOptions, context: typer.Context) 
     pareto evaluates --trials candidates untrained, by proxies that compete as objectives (PrototypeNAS). With --samples
     those of the front with the largest hypervolume are trained; without, nothing is, and the front is printed.
 
-    monas prunes a cell space (MONAS): each round scores every operator of every edge by trainability, expressivity
-    and, with --lambda or --mu, FLOPs or latency, and prunes the worst of each edge. With --samples the cells of as many
-    searches, each with a seed of its own, are trained; without, nothing is.
+    monas measures --trials networks by proxies, of which half are drawn and half are neighbours of the best, and prints
+    the one with the largest sum of ranks (MONAS): budgets are hard, and --front has the best network at each of
+    several. With --samples the first so many are trained. --rule paper prunes a cell space as published.
 
     Examples:
 
@@ -58,21 +62,21 @@ def search(request: SetRequest, options: SearchOptions, context: typer.Context) 
 
       nascompile search prototype_image --sampler pareto --mcu imxrt1062 --data images.npz -o trials.csv
 
-      nascompile search spaces/nasbench201.yaml --sampler monas --mcu stm32f746 --mu 0.5
+      nascompile search nasbench201 --sampler monas --mcu stm32f746 --front macs=30M,60M,120M
 
       nascompile search dscnn --mcu stm32f412 --data digits.npz --init > run.yaml
 
       nascompile search --file run.yaml --epochs 40
     """
     request = with_overrides(request, context)
-    entry = registered(options.sampler)
+    entry = registered(options.name)
     trains = not entry.training_free or is_given(context, "samples")
-    applied = applies(SearchOptions, options.sampler, trains)
+    applied = applies(SearchOptions, options.name, trains)
     if options.run_file.init:
         print(_HEAD)
         print(options_text(context, applied, {"space": request.space, "overrides": request.overrides}), end="")
         return
-    refuse_foreign(SearchOptions, options.sampler, trains, context)
+    refuse_foreign(SearchOptions, options.name, trains, context)
     if trains:
         # Paths are whole in a run's own file: it may be run anywhere.
         wholes = {**{name: _whole(context.params[name]) for name in _PATHS}, "space": _whole(request.space)}

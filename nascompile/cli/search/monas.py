@@ -1,58 +1,80 @@
-"""`nascompile search --sampler monas`: a cell space pruned operator by operator."""
+"""`nascompile search --sampler monas`: the network that proxies rank first, within each limit."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
 from nascompile.cli.counts import between_text, count_data
-from nascompile.cli.output import err, out, quantity, say_next, table
+from nascompile.cli.output import out, quantity, say_next, table
 from nascompile.cli.report import budget_text, print_profile, profile_data, runtime_name
-from nascompile.cli.search.untrained import Untrained
+from nascompile.cli.search.trials import TrialsSearch
 from nascompile.cli.shipped import dtype_shipped
 from nascompile.cli.tables import print_table
 from nascompile.cli.takes import TakesColumns
 from nascompile.records.search_log import SearchLog
-from samplers.monas.rules import Round
-from samplers.monas.sampler import MonasSampler, found_cell
-from solvers.base import Progress
-from spaces.program.candidate import parse_candidate
+from samplers.monas.limits import Limit
+from samplers.monas.search import MonasSearch
+from samplers.proxy_search import Trial
+from spaces.program.candidate import Candidate
 from spaces.program.shipping import Shipping
 from spaces.units import FORMATS
 
 if TYPE_CHECKING:
     from samplers.proxies.data import Data
 
-__all__ = ["MonasSearch"]
+__all__ = ["RankedSearch"]
 
 
-class MonasSearch(Untrained[MonasSampler]):
-    """Rounds, on stderr as they come, and the cell that the last of them leaves."""
+@dataclass(frozen=True)
+class Best:
+    """The best network within a limit.
 
-    def continues(self, log: SearchLog[Round]) -> str:
-        """After which round."""
-        return f"continuing after round {log.records[-1].number} of {log.path}"
+    Args:
+        limit: None where the set is the limit.
+        candidates: those measured that keep it, the best first.
+    """
 
-    def interrupted(self, log: SearchLog[Round]) -> str:
-        """After which round."""
-        return f"interrupted after {len(log.records)} rounds; the same command continues from {log.path}"
+    limit: Limit | None
+    candidates: list[Candidate]
 
-    @contextmanager
-    def recording(self, log: SearchLog[Round], progress: Progress) -> Iterator[Callable[[Round], None]]:
-        """Prints each round."""
-        yield _print_round
 
-    def found(self, data: Data, log: SearchLog[Round], seconds: float) -> dict[str, Any]:
-        """The cell and its costs, and all rounds."""
-        program, member = self.fs.program, found_cell(self.fs, log.records)
+@dataclass(frozen=True)
+class Found:
+    """A finished search.
+
+    Args:
+        best: per limit.
+        log: with all trials.
+        measured: how many networks that compute different things there were.
+        source: where the examples come from.
+        seconds: how long it took.
+    """
+
+    best: list[Best]
+    measured: int
+    log: SearchLog[Trial]
+    source: str
+    seconds: float
+
+
+class RankedSearch(TrialsSearch[MonasSearch]):
+    """The best network within each limit."""
+
+    def found(self, data: Data, log: SearchLog[Trial], seconds: float) -> Found:
+        """The networks by the sums of their ranks."""
+        trials = log.records[: self.total]
+        limits = self.search.at(self.fs) or (None,)
+        best = [Best(limit, self.search.order(self.fs, trials, limit)) for limit in limits]
+        return Found(best, len(trials), log=log, source=data.source, seconds=seconds)
+
+    def plain(self, found: Found) -> dict[str, Any]:
+        """The best of each limit, and how many were measured."""
+        program = self.fs.program
         return {
-            "candidate": str(member),
-            "index": member.number,
-            "costs": member.costs,
+            "space": program.space.name,
             **count_data(*self.fs.between, "feasible"),
             "size": program.size,
             "budgets": dict(program.budgets.items()),
@@ -61,48 +83,82 @@ class MonasSearch(Untrained[MonasSampler]):
             "target": program.target or None,
             "latency_profile": profile_data(program.latency) if program.latency else None,
             "sampler": self.search.parameters,
-            "data": data.source,
-            "seconds": seconds,
-            "rounds": [asdict(one) for one in log.records],
+            "data": found.source,
+            "batch_norm": self.options.trials.batch_norm,
+            "trials": found.measured,
+            "best": [
+                {
+                    "limit": {one.limit.metric: one.limit.most} if one.limit else None,
+                    "measured": len(one.candidates),
+                    "candidate": str(one.candidates[0]),
+                    "index": one.candidates[0].number,
+                    "costs": one.candidates[0].costs,
+                }
+                for one in found.best
+            ],
+            "seconds": found.seconds,
+            "log": str(found.log.path),
+            "file": str(self.options.output) if self.options.output else None,
         }
 
-    def show(self, found: dict[str, Any]) -> None:
-        """The cell and its costs."""
-        out.print(f"[bold]{escape(found['candidate'])}[/bold]", soft_wrap=True)
-        index = "" if found["index"] is None else f"index {found['index']:,} of the benchmark; "
-        target = f" on {found['target']}" if found["target"] else ""
-        limits = budget_text(found["budgets"], found["ram_model"], found["runtime"])
+    def show(self, found: Found) -> None:
+        """The same for a person: one network with all that it costs, or a row for each limit."""
+        program = self.fs.program
+        target = f" on {program.target}" if program.target else ""
+        limits = budget_text(dict(program.budgets.items()), program.ram_model, runtime_name(program))
+        feasible = f"{between_text(*self.fs.between)} feasible of {program.size:,}"
         out.print(
-            f"{index}one of {between_text(*self.fs.between)} feasible of {found['size']:,}{target}: {limits}",
+            f"{escape(program.space.name)}{target}: {found.measured:,} networks measured, of {feasible}: {limits}",
             soft_wrap=True,
         )
+        if self.search.mu or self.search.lam:
+            out.print(self._weight(found.best[0].limit), soft_wrap=True)
         out.print()
-        program, rows = self.fs.program, table("cost", ">value")
-        takes = TakesColumns(
-            Shipping.of(program, dtype_shipped(program)), [parse_candidate(program, found["candidate"])]
+        if len(found.best) == 1:
+            self._one(found.best[0].candidates[0])
+        else:
+            self._several(found.best)
+        if program.latency:
+            print_profile(profile_data(program.latency))
+        out.print(f"measured on {found.source}", soft_wrap=True)
+        out.print(
+            f"No network was trained: ranked first by {', '.join(self.search.objectives)}, which say nothing about the "
+            "value of the accuracy.",
+            soft_wrap=True,
         )
+        words = self.request.words("dtype", "runtime", "ram_model", "latency_profile")
+        say_next("nascompile", "check", words[0], str(found.best[-1].candidates[0]), *words[1:])
+
+    def _weight(self, limit: Limit | None) -> str:
+        """What a weight has become."""
+        name, weight = ("mu", self.search.mu) if self.search.mu else ("lambda", self.search.lam)
+        return (
+            f"{name} = {weight:g} is a limit here, {limit}: {weight:.0%} of the way from the dearest feasible network "
+            "to the cheapest; --rule paper weighs instead"
+        )
+
+    def _one(self, member: Candidate) -> None:
+        index = "" if member.number is None else f", index {member.number:,} of the benchmark"
+        out.print(f"[bold]{escape(str(member))}[/bold]{index}", soft_wrap=True)
+        rows = table("cost", ">value")
+        takes = TakesColumns(Shipping.of(self.fs.program, dtype_shipped(self.fs.program)), [member])
         for title, cell in zip(takes.titles, takes.cells(0), strict=True):
             rows.add_row(title.lstrip(">"), cell)
-        for name, value in found["costs"].items():
+        for name, value in member.costs.items():
             # What it takes of the chip stands above, in whichever way the set counts it.
             if name not in ("ram", *FORMATS) and not (name in ("rom", "ram_liveness") and takes.shipping.counted):
                 rows.add_row(name, quantity(name, value))
         print_table(rows)
-        if found["latency_profile"]:
-            print_profile(found["latency_profile"])
-        out.print(f"measured on {found['data']}", soft_wrap=True)
-        out.print("No network was trained: K, R and MeCo predict accuracy, and say nothing about its value.")
-        words = self.request.words("dtype", "runtime", "ram_model", "latency_profile")
-        say_next("nascompile", "check", words[0], found["candidate"], *words[1:])
 
-
-def _print_round(one: Round) -> None:
-    """The state of each edge, on stderr."""
-    rows = table(f"round {one.number}", "~left", "~pruned", "~")
-    for edge, names in one.after.items():
-        pruned, needed = (
-            ", ".join(r.operator for r in one.rows if (r.edge, r.fate) == (edge, fate)) for fate in ("pruned", "needed")
-        )
-        why = f"not {needed}, which every feasible cell needs" if needed else ""
-        rows.add_row(escape(edge), ", ".join(names), pruned, why)
-    err.print(rows, width=err.width if err.is_terminal else 120)
+    def _several(self, best: list[Best]) -> None:
+        members = [one.candidates[0] for one in best]
+        takes = TakesColumns(Shipping.of(self.fs.program, dtype_shipped(self.fs.program)), members)
+        numbered = members[0].number is not None
+        rows = table("limit", ">measured", "~best network", *([">index"] if numbered else []), ">macs", *takes.titles)
+        for k, one in enumerate(best):
+            index = [str(members[k].number)] if numbered else []
+            macs = quantity("macs", members[k].costs["macs"])
+            rows.add_row(
+                str(one.limit), str(len(one.candidates)), escape(str(members[k])), *index, macs, *takes.cells(k)
+            )
+        print_table(rows)

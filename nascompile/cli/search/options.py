@@ -8,8 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from nascompile.cli.batches import BATCH_HELP, read_batches
 from nascompile.cli.engines import Device, Engine, Logger
 from nascompile.cli.examples import DataOptions
+from nascompile.cli.fronts import read_front
 from nascompile.cli.objectives import read_objectives
 from nascompile.cli.options import Json
 from nascompile.cli.outputs import LOG, RUN
@@ -18,24 +20,38 @@ from nascompile.cli.search.owners import Owner, kinds
 from nascompile.cli.search.run_file import RunFile
 from nascompile.run.settings import COSTS
 from nascompile.run.storage_url import STORAGE_VARIABLE
-from samplers.monas.sampler import MonasSampler
+from samplers.monas.limits import METRICS
+from samplers.monas.paper import MonasPaper
+from samplers.monas.search import MonasSearch
 from samplers.optuna_studies.optuna_sampler import METHODS
 from samplers.optuna_studies.pareto import PROTOTYPENAS
 from samplers.optuna_studies.pareto_search import ParetoSearch
+from samplers.proxies.base import ENSEMBLES
+from samplers.proxy_search import ProxySearch
 from samplers.registry import SAMPLERS, TRAINING_FREE, registered, training_free
 from samplers.training_free import TrainingFreeSearch
+from spaces.errors import NascompileError, did_you_mean
 
-__all__ = ["Pruning", "Resources", "SearchOptions", "Training", "Trials"]
+__all__ = ["Limits", "Resources", "SearchOptions", "Training", "Trials"]
 
-_ALL = ", ".join(TRAINING_FREE)
+_LISTED = {name: entry.about for name, entry in TRAINING_FREE.items() if entry.about}
+_ALL = ", ".join(_LISTED)
 
 
 def _by_words(kind: type) -> bool:
     """Whether its parameters have no options of their own."""
-    return not issubclass(kind, MonasSampler | ParetoSearch)
+    return not issubclass(kind, MonasSearch | MonasPaper | ParetoSearch)
 
 
-_any, _training_free, _pruning, _trials = map(kinds, (object, TrainingFreeSearch, MonasSampler, ParetoSearch))
+_any, _training_free, _trials = map(kinds, (object, TrainingFreeSearch, ProxySearch))
+
+
+def _monas(kind: type) -> bool:
+    """By either rule."""
+    return issubclass(kind, MonasSearch | MonasPaper)
+
+
+_PAPER, _PARETO = (Owner(kinds(kind), untrained=kinds(kind)) for kind in (MonasPaper, ParetoSearch))
 _UNTRAINED = Owner(_training_free, untrained=_training_free, trained=False)
 
 
@@ -157,82 +173,119 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Pruning:
-    """How cells are pruned, operator by operator."""
+class Limits:
+    """Where monas looks for networks."""
 
-    OWNER = Owner(_pruning, untrained=_pruning)
+    OWNER = Owner(_monas, untrained=_monas)
 
-    lam: Annotated[float, typer.Option("--lambda", help="monas: weight of FLOPs, from 0 to below 1.", metavar="W")] = (
-        0.0
-    )
-    mu: Annotated[float, typer.Option("--mu", help="monas: weight of the latency, from 0 to below 1.", metavar="W")] = (
-        0.0
-    )
+    lam: Annotated[
+        float,
+        typer.Option(
+            "--lambda",
+            help="monas: how far below the dearest network a limit on FLOPs lies, 0.5 half of the way to the cheapest; "
+            "by the rule paper the weight of FLOPs.",
+            metavar="W",
+        ),
+    ] = 0.0
+    mu: Annotated[float, typer.Option("--mu", help="monas: the same of the latency.", metavar="W")] = 0.0
+    front: Annotated[
+        str | None,
+        typer.Option(
+            "--front",
+            help=f"monas: the best network within each of several limits, from one set of measurements: "
+            f"macs=30M,60M,120M; or {', '.join(METRICS)} alone: four limits from the cheapest network to the dearest.",
+            metavar="METRIC[=LIMITS]",
+        ),
+        Owner(kinds(MonasSearch), untrained=kinds(MonasSearch)),
+    ] = None
     rule: Annotated[
         str,
         typer.Option(
-            "--rule", help="monas: cells (measures cells, the better) or paper (super-networks, as published)."
+            "--rule",
+            help="monas: ranks (of proxies, within limits, the better) or paper (a cell space pruned, as published).",
         ),
-    ] = "cells"
-    prune: Annotated[int, typer.Option("--prune", help="monas: operators pruned per edge and round.")] = 1
-    cells: Annotated[int, typer.Option("--cells", help="monas: cells measured per round, by the rule cells.")] = 21
-    repeats: Annotated[
-        int | None, typer.Option("--repeats", help="monas: measurements averaged. Default: 1 by cells, 3 by paper.")
-    ] = None
+    ] = "ranks"
+    prune: Annotated[int, typer.Option("--prune", help="paper: operators pruned per edge and round."), _PAPER] = 1
+    repeats: Annotated[int, typer.Option("--repeats", help="paper: measurements averaged."), _PAPER] = 3
     thin: Annotated[
         list[str] | None,
         typer.Option(
             "--thin",
-            help="monas: override under which K is measured, once each: choices.C.options=[4]. "
+            help="paper: override under which K is measured, once each: choices.C.options=[4]. "
             "Default: the space's `thin`.",
             metavar="KEY=VALUE",
         ),
+        _PAPER,
     ] = None
 
-    def parameters(self) -> dict[str, Any]:
-        """As the sampler takes them, and a run keeps them."""
-        return {**vars(self), "thin": tuple(self.thin) if self.thin else None}
+    def ranked(self) -> dict[str, Any]:
+        """As the search by ranks takes them, and a run keeps them."""
+        metric, limits = read_front(self.front or "")
+        return {"lam": self.lam, "mu": self.mu, "metric": metric, "limits": limits}
+
+    def paper(self) -> dict[str, Any]:
+        """As the published rule takes them, and a run keeps them."""
+        thin = tuple(self.thin) if self.thin else None
+        return {"lam": self.lam, "mu": self.mu, "prune": self.prune, "repeats": self.repeats, "thin": thin}
 
 
 @dataclass(frozen=True)
 class Trials:
-    """How proxies compete as objectives."""
+    """What untrained networks are told by."""
 
     OWNER = Owner(_trials, untrained=_trials)
 
     objectives: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--objectives",
-            help="pareto: proxies and costs, comma-separated, each with :min or :max unless it is clear.",
+            help="pareto, monas: proxies and costs, comma-separated, each with :min or :max unless it is clear. "
+            f"Default: {','.join(PROTOTYPENAS)}; monas {','.join(ENSEMBLES['default'])}.",
             metavar="NAMES",
         ),
-    ] = ",".join(PROTOTYPENAS)
-    trials: Annotated[int, typer.Option("--trials", min=1, help="pareto: candidates evaluated.")] = 500
+    ] = None
+    trials: Annotated[
+        int | None,
+        typer.Option("--trials", min=1, help="pareto, monas: candidates evaluated. Default: 500; monas 84."),
+    ] = None
     method: Annotated[
         str,
         typer.Option(
             "--method", help=f"pareto: Optuna's sampler: {', '.join(METHODS)}; or uniform draws.", metavar="NAME"
         ),
+        _PARETO,
     ] = "nsga2"
     population: Annotated[
-        int, typer.Option("--population", min=2, help="pareto: candidates of a generation, asked together.")
+        int, typer.Option("--population", min=2, help="pareto: candidates of a generation, asked together."), _PARETO
     ] = 50
     batch: Annotated[
-        int, typer.Option("--batch", min=1, help="pareto: examples per batch of a proxy (ntk: at most 32).")
-    ] = 128
+        str | None,
+        typer.Option(
+            "--batch",
+            help=f"pareto, monas: {BATCH_HELP[0].lower()}{BATCH_HELP[1:]} Default: 128; monas 24, zen 16.",
+            metavar="COUNTS",
+        ),
+    ] = None
     batch_norm: Annotated[
         str,
-        typer.Option("--batch-norm", help="pareto: kept (as networks are trained) or folded.", metavar="HOW"),
+        typer.Option("--batch-norm", help="pareto, monas: kept (as networks are trained) or folded.", metavar="HOW"),
         Owner(_trials, untrained=_trials, trained=False),
     ] = "kept"
 
     def parameters(self) -> dict[str, Any]:
-        """As a run keeps them."""
-        return {
-            "method": self.method, "objectives": read_objectives(self.objectives), "population": self.population,
-            "trials": self.trials, "batch": self.batch,
-        }  # fmt: skip
+        """As both take them, and a run keeps them; those that are not given have the search's own defaults."""
+        batch, own = read_batches(self.batch or "")
+        given = {
+            "objectives": read_objectives(self.objectives) if self.objectives is not None else None,
+            "trials": self.trials,
+            "batch": batch,
+            "batches": own or None,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+    def competing(self) -> dict[str, Any]:
+        """As pareto takes them."""
+        return {"method": self.method, "population": self.population, **self.parameters()}
 
 
 @dataclass(frozen=True)
@@ -263,13 +316,13 @@ class SearchOptions:
         typer.Option(
             "--sampler",
             help=f"Trains what it asks for: {', '.join(SAMPLERS)}. Trains with --samples only: "
-            f"{', '.join(f'{name} ({entry.about})' for name, entry in TRAINING_FREE.items())}.",
+            f"{', '.join(f'{name} ({about})' for name, about in _LISTED.items())}.",
             metavar="NAME",
         ),
     ] = "entropy"
     data: DataOptions
     training: Training
-    pruning: Pruning
+    limits: Limits
     trials: Trials
     resources: Resources
     output: Annotated[
@@ -295,13 +348,28 @@ class SearchOptions:
     )
     as_json: Json = False
 
+    @property
+    def name(self) -> str:
+        """The sampler, by the rule that is asked for.
+
+        Raises:
+            NascompileError: there is no such rule.
+        """
+        rules = {"ranks": self.sampler, "paper": f"{self.sampler}-paper"}
+        if self.limits.rule not in rules:
+            hint = did_you_mean(self.limits.rule, rules)
+            raise NascompileError.of("bad-rule", f"there is no rule `{self.limits.rule}`", hint)
+        return rules[self.limits.rule] if self.sampler == "monas" else self.sampler
+
     def parameters(self) -> dict[str, Any]:
         """Of the sampler, as a run keeps them."""
-        kind = registered(self.sampler).type
-        if _pruning(kind):
-            return self.pruning.parameters()
-        return self.trials.parameters() if _trials(kind) else parsed("--parameter", self.training.parameter or ())
+        kind = registered(self.name).type
+        if issubclass(kind, MonasPaper):
+            return self.limits.paper()
+        if issubclass(kind, MonasSearch):
+            return {**self.limits.ranked(), **self.trials.parameters()}
+        return self.trials.competing() if _trials(kind) else parsed("--parameter", self.training.parameter or ())
 
     def search(self) -> TrainingFreeSearch[Any]:
         """The search that trains nothing by itself."""
-        return training_free(self.sampler, **self.parameters(), seed=self.seed)
+        return training_free(self.name, **self.parameters(), seed=self.seed)

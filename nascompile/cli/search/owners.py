@@ -40,7 +40,7 @@ class Owner:
     @property
     def samplers(self) -> list[str]:
         """The names of those that take it."""
-        return [name for name, entry in {**SAMPLERS, **TRAINING_FREE}.items() if self.takes(entry.type)]
+        return [entry.asked or name for name, entry in {**SAMPLERS, **TRAINING_FREE}.items() if self.takes(entry.type)]
 
 
 def refuse_foreign(options: type, sampler: str, trains: bool, context: typer.Context) -> None:

@@ -18,7 +18,8 @@ from nascompile.cli.tables import print_table
 from nascompile.cli.takes import TakesColumns
 from nascompile.records.search_log import SearchLog
 from samplers.optuna_studies.pareto import Point
-from samplers.optuna_studies.pareto_search import ParetoSearch, Trial
+from samplers.optuna_studies.pareto_search import ParetoSearch
+from samplers.proxy_search import Trial
 from solvers.sets.relaxed_set import AnySet
 from spaces.program.shipping import Shipping
 

@@ -98,12 +98,12 @@ class TrainSearch:
         from nascompile.run.preflight import check_measurable, check_settings
 
         options, training, parameters = self.options, self.options.training, self.options.parameters()
-        search = options.search() if registered(options.sampler).training_free else None
+        search = options.search() if registered(options.name).training_free else None
         if search:
             search.check()
             request = with_latency(search, request)
         else:
-            named_sampler(options.sampler, seed=options.seed, **parameters)
+            named_sampler(options.name, seed=options.seed, **parameters)
         check_loggers(training.logger or ())
         check_engine(options.resources.engine, options.resources.device)
         settings = self._settings(parameters)
@@ -131,7 +131,7 @@ class TrainSearch:
                 raise NascompileError.of(code, message, f"{hint} (`nascompile latency list`)")
         if training.deploy:
             check_deployable(fs.program)
-        path = options.output or Path(default_name(fs.program, options.sampler, options.seed))
+        path = options.output or Path(default_name(fs.program, options.name, options.seed))
         assert dataset is not None  # there are data, and a network
         check_measurable(dataset, settings)
         settings = replace(settings, name=path.name, data=replace(settings.data, digest=dataset.digests))
@@ -169,7 +169,7 @@ class TrainSearch:
         changes = {"epochs": given.epochs, "metric": given.metric, **parsed("--train", given.train or ())}
         taught = recipe(given.recipe, **changes)
         return RunSettings(
-            self.options.sampler, parameters, seed=seed, data=data, recipe=taught,
+            self.options.name, parameters, seed=seed, data=data, recipe=taught,
             costs=costs, pruner=_pruner(given, taught.epochs), **{name: getattr(given, name) for name in kept},
         )  # fmt: skip
 

@@ -60,10 +60,10 @@ class Untrained(ABC, Generic[S]):
         given = options.data.settings(options.seed)
         self.fs, dataset = searched_set(with_latency(self.search, request), given)
         self.search.check(self.fs)
-        data = labelled_examples(self.fs, dataset, self.search.batch, options.seed)
-        if len(data) < 2 * self.search.batch:
+        data = labelled_examples(self.fs, dataset, self.search.examples, options.seed)
+        if len(data) < 2 * self.search.examples:
             self.search = self.search.limited(len(data) // 2)
-        path = options.log or Path(f"{default_name(self.fs.program, options.sampler, options.seed)}.jsonl")
+        path = options.log or Path(f"{default_name(self.fs.program, options.name, options.seed)}.jsonl")
         start = time.monotonic()
         with SearchLog(path, self.search, self.settings(data), options.force) as log:
             self.follow(data, log)

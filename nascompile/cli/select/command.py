@@ -95,7 +95,7 @@ def select(options: SelectOptions) -> None:
 
     Examples:
 
-      nascompile select scores.csv -k 5 --objectives macs,meco,zico,naswot,snip --plot front.png
+      nascompile select scores.csv -k 5 --objectives macs,naswot,jacob_cov,synflow --plot front.png
 
       nascompile select trained.jsonl -k 3 --objectives flops,accuracy:max -o chosen.jsonl
 
