@@ -64,7 +64,7 @@ COMMANDS = {
     ),
     "sample": (
         "sample:sample",
-        "Choose candidates from a set: all of them fit, none comes twice, and one seed gives one sequence.",
+        "Choose candidates from a set: all of them fit, no network comes twice, and one seed gives one sequence.",
     ),
     "resume": (
         "search.train:resume",
