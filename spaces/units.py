@@ -8,7 +8,7 @@ so nothing is ever rounded: a quantity is a whole number of its smallest unit, o
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -207,7 +207,7 @@ def format_energy_nj(energy_nj: int) -> str:
 
 
 #: How costs are written that are measured in a unit, each read back by its parser.
-FORMATS = {"latency": format_time_ns, "energy": format_energy_nj}
+FORMATS: Mapping[str, Callable[[int], str]] = {"latency": format_time_ns, "energy": format_energy_nj}
 
 
 def format_hz(rate: int) -> str:
