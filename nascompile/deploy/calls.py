@@ -16,7 +16,7 @@ from nascompile.deploy.memory_plan import MemoryPlan, memory_plan
 from nascompile.operators import INTEGER_KERNELS, QuantisedOp, QuantisedTensor
 from nascompile.operators.fixed_point import behind_upper_half, multiplier_shift
 from spaces.operators import KERNELS, Kernel, KernelCall
-from spaces.operators.kernel import MOST, InstructionSet, c_call, c_kernel, scratch_bytes
+from spaces.operators.kernel import MOST, InstructionSet, c_call, c_kernel, scratch_elements
 from spaces.operators.kernel import words as words_of
 from spaces.operators.memory import kernel_steps, spans
 from spaces.operators.rows import BY_ROWS, CALL, Run
@@ -40,7 +40,7 @@ class Call:
         kernel: the C function without its `nc_`.
         x: offset of what it reads, in elements.
         out: offset of what it writes.
-        other: offset of a second operand.
+        other: offset of a second operand; in float32 that of the scratch, where there is some.
         scratch: offset of what it may use while it runs, and how many elements of it.
         fields: the numbers of the C structure by their names there.
         weights: as the kernel reads them, flat; the table of a look-up.
@@ -145,13 +145,13 @@ def planned(
 
 def _more(together: Sequence[Sequence[Kernel]], layouts: Sequence[Shape], dtype: str, isa: InstructionSet) -> int:
     """See `Plan.more`."""
-    if isa != "vector":
+    if isa != "vector" or dtype != "int8":
         return 0
     others: tuple[InstructionSet, ...] = ("plain", "simd")
     found = (
         Run.of_kernels(kernels).part_scratch(other)
         if len(kernels) > 1
-        else scratch_bytes(kernels[0], [layouts[k] for k in kernels[0].inputs], dtype, other)
+        else scratch_elements(kernels[0], [layouts[k] for k in kernels[0].inputs], dtype, other)
         for kernels in together
         for other in others
     )
@@ -291,9 +291,12 @@ class _Caller:
                 fields["zero_other"] = self._zero(op.inputs[other])
         fields |= {"low": op.low, "high": op.high}
         empty = np.zeros(0, np.int8)
+        scratch = self.memory.scratch[self.number - 1]
+        second = None if other is None else offsets[op.inputs[other]]
+        if isinstance(op, FloatOp) and scratch[1]:
+            second = scratch[0]  # no kernel has both
         return Call(
-            self.function, offsets[source] + op.part[0], offsets[self.number] + shift,
-            None if other is None else offsets[op.inputs[other]], scratch=self.memory.scratch[self.number - 1],
+            self.function, offsets[source] + op.part[0], offsets[self.number] + shift, second, scratch=scratch,
             fields=fields, weights=None if weights is None else np.ascontiguousarray(weights).reshape(-1),
             words=empty if words is None else words, bytes=empty if bytes is None else bytes, operator=self.number - 1,
         )  # fmt: skip

@@ -139,6 +139,8 @@ def _row(call: KernelCall, dtype: str, number: int, most: int) -> str:
         items.append(f".scales = sums + {most - out.channels}")
     if dtype == "int8":
         items.append(f".scratch = {scratch}")
+    elif function.float_scratch(call):
+        items.append(f".other = {scratch}")
     names = ("in_c", "in_h", "in_w", "out_c", "out_h", "out_w", "kernel_h", "kernel_w", "stride_h", "stride_w",
              "pad_top", "pad_left", "groups")  # fmt: skip
     numbers = (*x, *out, *call.kernel, *call.stride, *call.pads, call.groups)

@@ -63,8 +63,8 @@ def places(call: KernelCall, dtype: str) -> tuple[int, int, int, int]:
     other = out + whole(call.out.size)
     scratch = other + whole(call.out.size) * (function.operands - 1)
     # Whichever core it is for.
-    own = max(function.scratch(call, isa) for isa in get_args(InstructionSet)) if dtype == "int8" else 0
-    return out, other, scratch, scratch + words(own)
+    own = max(function.scratch_elements(call, dtype, isa) for isa in get_args(InstructionSet))
+    return out, other, scratch, scratch + whole(own)
 
 
 def weight_count(call: KernelCall, dtype: str) -> int:

@@ -14,7 +14,7 @@ from nascompile.operators.quantised_op import QuantisedOp
 from nascompile.operators.shapes import CHANNELS, image, slide, upto
 from nascompile.operators.windows import windows
 from spaces.operators import KernelCall
-from spaces.operators.conv_function import conv_size
+from spaces.operators.conv_function import FLOAT_BLOCK, conv_size
 from spaces.operators.convolution import CONV, DEPTHWISE, POINTWISE
 from spaces.operators.depthwise_function import depthwise_phases, depthwise_sides
 from spaces.operators.kernel import words
@@ -71,7 +71,7 @@ def layout(weights: NDArray[Any], x: Shape, call: KernelCall) -> NDArray[Any]:
         call: that reads them.
     """
     if weights.dtype == np.float32:
-        return weights[:, 0].transpose(1, 2, 0) if call.name == DEPTHWISE.name else weights.transpose(0, 2, 3, 1)
+        return _in_fours(weights, 1 if call.name == DEPTHWISE.name else call.groups)
     if call.name == DEPTHWISE.name:
         along, across = depthwise_sides(call)
         rows = weights[:, 0].transpose(0, 1 + across, 1 + along)
@@ -91,6 +91,13 @@ def filled(rows: NDArray[Any], length: int) -> NDArray[Any]:
     return np.pad(rows, ((0, 0), (0, length - rows.shape[1])))
 
 
+def _in_fours(weights: NDArray[Any], groups: int) -> NDArray[Any]:
+    """The filters of a group four by four, their weights in turn, and so those that are left over."""
+    rows = weights.transpose(0, 2, 3, 1).reshape(groups, len(weights) // groups, -1)
+    parts = [group[k : k + FLOAT_BLOCK].T.reshape(-1) for group in rows for k in range(0, rows.shape[1], FLOAT_BLOCK)]
+    return np.concatenate(parts)
+
+
 def _in_pairs(rows: NDArray[Any], call: KernelCall) -> NDArray[Any]:
     """The filters of a group two by two, their weights in turn; beside one left over stand zeros."""
     share = len(rows) // call.groups
@@ -104,6 +111,9 @@ for _kind in (CONV, POINTWISE, DEPTHWISE):
 
 def _draw(rng: random.Random, name: str) -> KernelCall:
     channels, filters = upto(rng, CHANNELS), upto(rng, CHANNELS)
+    if rng.random() < 0.2:  # by chance alone hardly any would be such a one
+        x = image(rng, channels)
+        return KernelCall(name, x, x._replace(channels=filters))
     groups = rng.choice((2, 3, 4)) if rng.random() < 0.35 else 1
     depth, share = upto(rng, CHANNELS // groups), upto(rng, CHANNELS // groups // 4)
     if groups > 1:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from itertools import groupby
 
 from spaces.operators.kernel import CFunction, InstructionSet, KernelCall, VectorLoops, c_function, words
-from spaces.operators.sliding import columns_before, columns_inside, rows_inside, sliding, window_counts
+from spaces.operators.sliding import columns_before, columns_inside, rows_inside
 
 __all__ = ["FLOAT_BLOCK", "conv_size"]
 
@@ -17,6 +19,11 @@ _OUTPUTS = _PIXELS = 4
 _VECTOR_PIXELS = 3
 #: Elements of a vector.
 _VECTOR = 16
+#: Loops in float32.
+_FLOAT = (
+    "call", "pixelwise", "turned", "line", "pixel", "copied_pixel", "copied", "block", "filled", "cut", "group", "left",
+    *(f"{kind}{part}" for kind in ("wide", "narrow", "single") for part in ("", "_row", "_run", "_tap")), "output",
+)  # fmt: skip
 #: What laying out windows in int8 takes.
 _LAID_OUT = ("started", "inner", "place", "missing", "run", "odd", "even", "word", "ended", "outside", "border")
 
@@ -58,6 +65,11 @@ def _conv_over(call: KernelCall, isa: InstructionSet) -> int | None:
     pixelwise = call.kernel == call.stride == (1, 1) and call.groups == 1 and call.x[1:] == call.out[1:]
     whole = isa != "vector" or (call.x.size - call.out.size) % 4 == 0
     return _conv_scratch(call, isa) if pixelwise and whole else None
+
+
+def _float_scratch(call: KernelCall) -> int:
+    """Four pixels, where each is copied."""
+    return FLOAT_BLOCK * call.x.channels * _is_pixelwise(call)
 
 
 def _conv_loops(call: KernelCall, dtype: str) -> dict[str, int]:
@@ -152,21 +164,65 @@ def _vector_loops(call: KernelCall) -> dict[str, int]:
     }  # fmt: skip
 
 
-def _float_loops(call: KernelCall) -> dict[str, int]:
-    """Window row by window row; without groups a row is one run of memory, with groups each of its pixels is.
+def _is_pixelwise(call: KernelCall) -> bool:
+    """A window is one element of several: in float32 these are copied, so that outputs may lie over them."""
+    return call.kernel == call.stride == (1, 1) and call.groups == 1 and call.x[1:] == call.out[1:] != (1, 1)
 
-    `group` of the convolution, `block` of four output channels, `single` channels where a group has fewer; `run`,
-    pieces of memory summed in one go.
+
+def _float_loops(call: KernelCall) -> dict[str, int]:
+    """Pixels go `line` by line, those whose windows have the same part inside the input in blocks of up to four.
+
+    `pixel`s, or copied ones (`copied_pixel`) of some elements (`copied`); each `block`, one of three pixels or two with
+    some `filled` up, or `cut` short by the next window's shape; in it each `group`, its channels four by four, of
+    several pixels (`wide`) or of one (`narrow`), and of each pixel those `left` over, `single`; the `row`s of these
+    windows, their `run`s of memory and elements, `tap`s; in the end all `output`s are clamped.
     """
-    share = call.out.channels // call.groups
-    depth, many = call.x.channels // call.groups, share >= FLOAT_BLOCK
-    blocks = call.groups * -(-share // FLOAT_BLOCK) if many else call.out.channels
-    pixels = call.out.height * call.out.width
-    rows, taps = window_counts(call)
-    return sliding(call) | {
-        "group": pixels * call.groups, "block": pixels * blocks * many, "single": pixels * blocks * (not many),
-        "window_row": rows * blocks, "run": (rows if call.groups == 1 else taps) * blocks, "tap": taps * depth * blocks,
+    pixelwise, groups, pixels = _is_pixelwise(call), call.groups, call.out.height * call.out.width
+    depth, (quads, left) = call.x.channels // groups, divmod(call.out.channels // groups, FLOAT_BLOCK)
+    turned = not pixelwise and call.out.height > call.out.width
+    sides = list(zip(call.x[1:], call.kernel, call.stride, call.pads, call.out[1:], strict=True))
+    across, along = ([(0, 1)], [(0, 1)] * pixels) if pixelwise else (
+        [_parts(*side) for side in (sides[::-1] if turned else sides)]
+    )  # fmt: skip
+    found = dict.fromkeys(_FLOAT, 0)
+    found |= {
+        "call": 1, "line": len(across), "pixel": pixels * (not pixelwise), "output": call.out.size,
+        "pixelwise": int(pixelwise), "turned": int(turned), "copied_pixel": pixels * pixelwise,
+        "copied": call.x.size * pixelwise,
     }  # fmt: skip
+    lines = Counter(inside for _, inside in across)
+    blocks = [(part, n) for part, n in _blocks(along)]
+    for k, ((_, inside), n) in enumerate(blocks):
+        found["block"] += len(across)
+        found["group"] += len(across) * groups
+        found["filled"] += len(across) * (FLOAT_BLOCK - n)
+        found["cut"] += len(across) * (n < FLOAT_BLOCK and k + 1 < len(blocks))
+        for other, count in lines.items():
+            rows, columns = (inside, other) if turned else (other, inside)
+            rows *= columns > 0
+            runs = rows * (1 if groups == 1 else columns)
+            for kind, times in (("wide", quads * (n > 1)), ("narrow", quads * (n == 1)), ("single", left * n)):
+                times *= count * groups
+                found[kind] += times
+                found[f"{kind}_row"] += times * rows
+                found[f"{kind}_run"] += times * runs
+                found[f"{kind}_tap"] += times * rows * columns * depth
+        found["left"] += len(across) * groups * left
+    return found
+
+
+def _parts(size: int, kernel: int, stride: int, pad: int, out: int) -> list[tuple[int, int]]:
+    """Of each window along a side how much of it lies before the input, and how much inside."""
+    starts = [k * stride - pad for k in range(out)]
+    return [(max(0, -start), max(0, min(kernel, size - start) - max(0, -start))) for start in starts]
+
+
+def _blocks(parts: list[tuple[int, int]]) -> Iterator[tuple[tuple[int, int], int]]:
+    """Equal ones that follow each other, in blocks of up to four."""
+    for part, same in groupby(parts):
+        n = len(list(same))
+        for k in range(0, n, FLOAT_BLOCK):
+            yield part, min(FLOAT_BLOCK, n - k)
 
 
 def _linear_weights(call: KernelCall, dtype: str) -> int:
@@ -197,9 +253,9 @@ c_function(CFunction(
     {
         "int8": ("call", "group", "row", "pixel", "ungrouped", "window_row",
                  *_LAID_OUT, "block", "pair", "product", "channel"),
-        "float32": ("call", "row", "pixel", "group", "block", "single", "window_row", "run", "tap"),
+        "float32": _FLOAT,
     },
-    _conv_loops, _conv_weights, scratch=_conv_scratch, over=_conv_over,
+    _conv_loops, _conv_weights, scratch=_conv_scratch, over=_conv_over, float_scratch=_float_scratch,
     vector=VectorLoops(
         ("call", "group", "row", "pixel", "filled", "fill", "run", "grouped_run", "place", "copy", "block", "quad",
          "pair", "step", "rest", "output"),

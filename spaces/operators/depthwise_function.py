@@ -7,7 +7,7 @@ from typing import NamedTuple
 from spaces.lanes import largest
 from spaces.operators.conv_function import FLOAT_BLOCK
 from spaces.operators.kernel import CFunction, InstructionSet, KernelCall, VectorLoops, c_function, words
-from spaces.operators.sliding import sliding, window_counts
+from spaces.operators.sliding import columns_inside, rows_inside
 
 __all__ = ["FLOAT_BLOCK", "depthwise_phases", "depthwise_sides"]
 
@@ -222,11 +222,37 @@ def _places(along: _Side) -> tuple[int, int]:
     return before, copied
 
 
+def _is_kept(call: KernelCall) -> bool:
+    """Whether rows of windows are kept apart, so that outputs may lie over inputs."""
+    return (
+        call.x == call.out and call.stride == (1, 1) and call.x.channels % FLOAT_BLOCK == 0
+        and call.pads[0] < call.kernel[0]
+    )  # fmt: skip
+
+
+def _float_scratch(call: KernelCall) -> int:
+    """The rows of a window, of four channels."""
+    return call.kernel[0] * call.x.width * FLOAT_BLOCK * _is_kept(call)
+
+
 def _float_loops(call: KernelCall) -> dict[str, int]:
-    blocks = -(-call.out.channels // FLOAT_BLOCK)
-    rows, taps = window_counts(call)
-    pixels = call.out.height * call.out.width
-    return sliding(call) | {"block": pixels * blocks, "window_row": rows * blocks, "tap": taps * blocks}
+    """Four channels at a time, or, if any are left over, these one by one.
+
+    Of each `part` so made its `line`s of outputs, for which rows of some places are `kept`, perhaps (`kept_line`,
+    `kept_row`); in a line pixels of `four` channels, the `row`s and `tap`s of their windows, or those of what is
+    `left`, so many of `single` channels.
+    """
+    (fours, left), pixels = divmod(call.out.channels, FLOAT_BLOCK), call.out.height * call.out.width
+    parts, kept = fours + (left > 0), fours * _is_kept(call)
+    columns, rows = columns_inside(call), sum(rows_inside(call))
+    copied = max(0, min(call.x.height, call.out.height - 1 - call.pads[0] + call.kernel[0]))
+    rows, taps = rows * sum(n > 0 for n in columns), rows * sum(columns)
+    return {
+        "call": 1, "part": parts, "line": parts * call.out.height, "kept_line": kept * call.out.height,
+        "kept_row": kept * copied, "kept": kept * copied * call.x.width, "left": pixels * (left > 0),
+        "four": fours * pixels, "row": fours * rows, "tap": fours * taps,
+        "single": left * pixels, "single_row": left * rows, "single_tap": left * taps,
+    }  # fmt: skip
 
 
 c_function(CFunction(
@@ -236,9 +262,10 @@ c_function(CFunction(
                  "image_row", "plane_row",
                  "cleared_row", "cleared", "inside", "before", "copied", "line", "block", "one", "two",
                  "three", "row", "window_row", "long_block", "long_row", "word", "place"),
-        "float32": ("call", "row", "pixel", "block", "window_row", "tap"),
+        "float32": ("call", "part", "line", "kept_line", "kept_row", "kept", "left", "four", "row", "tap",
+                    "single", "single_row", "single_tap"),
     },
-    _loops, _weights, scratch=_scratch, over=_over,
+    _loops, _weights, scratch=_scratch, over=_over, float_scratch=_float_scratch,
     vector=VectorLoops(
         ("call", "cleared", "channel", "filter_row", "phase", "unpacked", "image_row", "inside", "gathered", "single",
          "fours", "singles", "border", "spread", "line", "block", "long", "more", "moved"),

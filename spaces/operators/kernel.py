@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "C_FUNCTIONS", "KERNELS", "CFunction", "InstructionSet", "Kernel", "KernelCall", "KernelKind", "VectorLoops",
     "by_vectors", "c_call", "c_function", "c_kernel", "constant_bytes", "elementwise", "instruction_set",
-    "kernel_calls", "kernel_kind", "over_bytes", "pixelwise", "pixelwise_by_vectors", "scratch_bytes",
+    "kernel_calls", "kernel_kind", "over_elements", "pixelwise", "pixelwise_by_vectors", "scratch_elements",
     "words",
 ]  # fmt: skip
 
@@ -206,6 +206,8 @@ class CFunction:
             fills up words, whichever is larger; None where it overwrites what it still reads. It holds for every
             variant of the C; `nc_way` gives their order.
         vector: the loops of the call on a core with vectors, where they are others.
+        float_scratch: `call -> elements` of RAM that a call in float32 needs while it runs; if any, its output may lie
+            over its input as in `over`.
     """
 
     name: str
@@ -217,6 +219,11 @@ class CFunction:
     scratch: Callable[[KernelCall, InstructionSet], int] = lambda call, isa: 0
     over: Callable[[KernelCall, InstructionSet], int | None] = lambda call, isa: None
     vector: VectorLoops | None = field(default=None, hash=False)
+    float_scratch: Callable[[KernelCall], int] = lambda call: 0
+
+    def scratch_elements(self, call: KernelCall, dtype: str, isa: InstructionSet) -> int:
+        """What a call needs, in elements."""
+        return self.scratch(call, isa) if dtype == "int8" else self.float_scratch(call)
 
     def loop_names(self, dtype: str, isa: InstructionSet) -> tuple[str, ...]:
         """The loops that `KernelCall.loops` counts."""
@@ -307,8 +314,8 @@ def c_call(name: str, kernel: Kernel, dtype: str) -> KernelCall:
     return KernelCall(name, kernel.x, kernel.out, kernel.kernel, kernel.stride, pads=(top, left), groups=kernel.groups)
 
 
-def scratch_bytes(kernel: Kernel, inputs: list[Shape], dtype: str, isa: InstructionSet) -> int:
-    """Bytes of RAM that the calls of a kernel need beside their tensors, one after another.
+def scratch_elements(kernel: Kernel, inputs: list[Shape], dtype: str, isa: InstructionSet) -> int:
+    """Elements of RAM that the calls of a kernel need beside their tensors, one after another.
 
     Args:
         kernel: the kernel.
@@ -316,9 +323,8 @@ def scratch_bytes(kernel: Kernel, inputs: list[Shape], dtype: str, isa: Instruct
         dtype: `int8` or `float32`.
         isa: instruction set of the core.
     """
-    if dtype != "int8":
-        return 0
-    return max((C_FUNCTIONS[call.name].scratch(call, isa) for call in kernel_calls(kernel, inputs, dtype)), default=0)
+    calls = kernel_calls(kernel, inputs, dtype)
+    return max((C_FUNCTIONS[call.name].scratch_elements(call, dtype, isa) for call in calls), default=0)
 
 
 def instruction_set(core: str) -> InstructionSet:
@@ -346,12 +352,13 @@ def pixelwise_by_vectors(channels: Callable[[KernelCall], int]) -> VectorLoops:
     return VectorLoops(("call", "pixel", "block"), count)
 
 
-def over_bytes(kernel: Kernel, inputs: list[Shape], dtype: str, isa: InstructionSet) -> int | None:
+def over_elements(kernel: Kernel, inputs: list[Shape], dtype: str, isa: InstructionSet) -> int | None:
     """The same where the output lies over the only operand; None where it cannot. See `CFunction.over`."""
-    if dtype != "int8" or len(inputs) != 1:
-        return None
     calls = kernel_calls(kernel, inputs, dtype)
-    return C_FUNCTIONS[calls[0].name].over(calls[0], isa) if calls else None
+    if len(inputs) != 1 or not calls:
+        return None
+    function = C_FUNCTIONS[calls[0].name]
+    return function.over(calls[0], isa) if dtype == "int8" else function.float_scratch(calls[0]) or None
 
 
 def elementwise(call: KernelCall, dtype: str) -> dict[str, int]:

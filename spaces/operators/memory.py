@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spaces.lanes import Number, largest
-from spaces.operators.kernel import InstructionSet, Kernel, over_bytes, scratch_bytes, words
+from spaces.operators.kernel import InstructionSet, Kernel, over_elements, scratch_elements, words
 from spaces.operators.rows import Run
 from spaces.tensors import Shape
 
@@ -98,11 +98,11 @@ def _steps(
             continue
         (kernel,) = some
         inputs, kind = [shapes[k] for k in kernel.inputs], kernel.record
-        over = over_bytes(kernel, inputs, dtype, isa)
-        scratch = scratch_bytes(kernel, inputs, dtype, isa)
+        over = over_elements(kernel, inputs, dtype, isa)
+        scratch = scratch_elements(kernel, inputs, dtype, isa)
         steps.append(Step(
             kernel.inputs, _rounded(kernel.out.size * width, align), view=kind.view, elementwise=kind.in_place,
-            scratch=_rounded(scratch, align), over=None if over is None else _rounded(over, align),
+            scratch=_rounded(scratch * width, align), over=None if over is None else _rounded(over * width, align),
         ))  # fmt: skip
     return steps
 

@@ -31,25 +31,54 @@ def windows(call: KernelCall) -> Iterator[tuple[int, int]]:
 
 def run_float_conv(call: KernelCall) -> Counter[str]:
     """nc_conv.c of float32, loop by loop."""
-    found: Counter[str] = Counter(row=call.out.height)
-    groups, depth, share = call.groups, call.x.channels // call.groups, call.out.channels // call.groups
-    for rows, columns in windows(call):
-        found["pixel"] += 1
-        for end in range(share, call.out.channels + 1, share):
-            found["group"] += 1
-            o = end - share
-            while o < end:
-                if share >= 4:
-                    o = min(o, end - 4)
-                found["block" if share >= 4 else "single"] += 1
-                for _ in range(rows):
-                    found["window_row"] += 1
-                    for _ in range(1 if groups == 1 else columns):
-                        n = columns * depth if groups == 1 else depth
-                        found["run"] += 1
-                        found["tap"] += n
-                o += 4 if share >= 4 else 1
+    height, width = call.out[1:]
+    pixelwise = call.kernel == call.stride == (1, 1) and call.groups == 1 and call.x[1:] == call.out[1:] != (1, 1)
+    turned = not pixelwise and height > width
+    found: Counter[str] = Counter(output=call.out.size, pixelwise=pixelwise, turned=turned)
+    lines = [[(r, c) for r in range(height)] for c in range(width)]
+    if not turned:
+        lines = [[(r, c) for c in range(width)] for r in range(height)]
+    if pixelwise:
+        lines = [[pixel for line in lines for pixel in line]]
+    for line in lines:
+        found["line"] += 1
+        block: list[tuple[int, int, int, int]] = []
+        for r, c in line:
+            found["copied_pixel" if pixelwise else "pixel"] += 1
+            found["copied"] += call.x.channels * pixelwise
+            top, left = r * call.stride[0] - call.pads[0], c * call.stride[1] - call.pads[1]
+            ky, kx = max(0, -top), max(0, -left)
+            rows, columns = min(call.kernel[0], call.x.height - top) - ky, min(call.kernel[1], call.x.width - left) - kx
+            shape = (ky, kx, max(0, rows), max(0, columns))
+            if block and block[0] != shape:
+                found["cut"] += 1
+                flush(call, block, found)
+            block.append(shape)
+            if len(block) == 4:
+                flush(call, block, found)
+        if block:
+            flush(call, block, found)
     return found
+
+
+def flush(call: KernelCall, block: list[tuple[int, int, int, int]], found: Counter[str]) -> None:
+    """All channels of some pixels."""
+    count, (_, _, rows, columns) = len(block), block[0]
+    block.clear()
+    found["block"] += 1
+    found["filled"] += 4 - count
+    depth, share = call.x.channels // call.groups, call.out.channels // call.groups
+    for _ in range(call.groups):
+        found["group"] += 1
+        found["left"] += share % 4
+        kinds = ["wide" if count > 1 else "narrow"] * (share // 4) + ["single"] * (share % 4 * count)
+        for kind in kinds:
+            found[kind] += 1
+            for _ in range(rows if columns else 0):
+                found[f"{kind}_row"] += 1
+                for _ in range(1 if call.groups == 1 else columns):
+                    found[f"{kind}_run"] += 1
+                    found[f"{kind}_tap"] += depth * (columns if call.groups == 1 else 1)
 
 
 def run_conv(call: KernelCall) -> Counter[str]:
@@ -168,15 +197,35 @@ def run_depthwise(call: KernelCall) -> Counter[str]:
     return found
 
 
+def run_float_depthwise(call: KernelCall) -> Counter[str]:
+    """nc_depthwise.c of float32, loop by loop."""
+    found: Counter[str] = Counter()
+    kept = call.x == call.out and call.stride == (1, 1) and call.x.channels % 4 == 0 and call.pads[0] < call.kernel[0]
+    for o in range(0, call.out.channels, 4):
+        found["part"] += 1
+        count, copied = min(4, call.out.channels - o), 0
+        for r in range(call.out.height):
+            found["line"] += 1
+            found["kept_line"] += kept
+            while kept and copied < min(r - call.pads[0] + call.kernel[0], call.x.height):
+                copied += 1
+                found["kept_row"] += 1
+                found["kept"] += call.x.width
+        for rows, columns in windows(call):
+            rows *= columns > 0
+            found["left"] += count < 4
+            names = ("four", "row", "tap") if count == 4 else ("single", "single_row", "single_tap")
+            for name, n in zip(names, (1, rows, rows * columns), strict=True):
+                found[name] += n * (1 if count == 4 else count)
+    return found
+
+
 def run_sliding(call: KernelCall, dtype: str = "int8") -> Counter[str]:
-    """nc_depthwise.c of float32 and the pools, loop by loop."""
+    """The pools, loop by loop."""
     found: Counter[str] = Counter(row=call.out.height)
-    depthwise = call.name == "depthwise"
     many = call.out.channels >= 4 and (call.name == "max_pool" or call.kernel[0] * call.kernel[1] <= 255)
     step, names = 1, ("channel", "window_row", "tap")
-    if depthwise:
-        step, names = 4, ("block", "window_row", "tap")
-    elif dtype == "int8":
+    if dtype == "int8":
         step = 4 if many else 1
         names = ("block", "block_row", "block_tap") if many else ("single", "single_row", "single_tap")
         found["wide"] = int(many)
@@ -193,7 +242,9 @@ def run(call: KernelCall, dtype: str) -> Counter[str]:
     """Whichever it is."""
     if call.name == "conv":
         return run_conv(call) if dtype == "int8" else run_float_conv(call)
-    return run_depthwise(call) if (call.name, dtype) == ("depthwise", "int8") else run_sliding(call, dtype)
+    if call.name == "depthwise":
+        return run_depthwise(call) if dtype == "int8" else run_float_depthwise(call)
+    return run_sliding(call, dtype)
 
 
 @pytest.mark.parametrize("dtype", LOOPS)
