@@ -61,8 +61,10 @@ def test_the_shipped_profile_says_what_other_operators_take(mcu: str, dtype: str
     profile = named_profile("nascompile-c", target, dtype, "instructions")
     assert (counted.unit, counted.dtype, len(counted.latency)) == ("instructions", dtype, len(calls))
     for call, instructions in zip(calls, counted.latency, strict=True):
-        # A RISC-V core without extensions finds a maximum by a branch, which depends on the data.
-        most = 0.1 if CORES[target.core].tools is RISCV and call.name.endswith("max_pool") else 0.005
+        # A RISC-V core without extensions finds a maximum, and what is too large for int8, by a branch, which depends
+        # on the data: of a convolution of few channels all outputs, or none, may be as large as can be.
+        riscv = CORES[target.core].tools is RISCV
+        most = 0.1 if riscv and call.name.endswith("max_pool") else 0.015 if riscv else 0.005
         assert float(profile.call_amount(call)) == pytest.approx(instructions, rel=most, abs=1), call
 
 
