@@ -145,7 +145,7 @@ def _check_profile(space: Space, budgets: Budgets, profile: LatencyProfile | Non
 
     for name, limiting in limited.items():
         if name not in (profile.gives if profile else ()):
-            what, where = f"`{limiting or f'the {name} budget'}`", limiting.span if limiting else None
+            what, where = (f"`{limiting}`", limiting.span) if limiting else (f"the {name} budget", None)
             whom = f"`{target}`" if target else "this target"
             if name == "latency":
                 message = f"{what} needs a latency profile, and there is none for {whom}"

@@ -174,7 +174,7 @@ def test_compile_emits_every_stage_under_a_latency_budget(stage: str, run: Run, 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--latency", "20us"], "`the latency budget` needs a latency profile, and there is none for this target"),
+        (["--latency", "20us"], "the latency budget needs a latency profile, and there is none for this target"),
         (["--latency", "20us", "--mcu", "esp32"], "and there is none for `esp32`"),
         (["--latency-runtime", "hale"], "no MCU is given"),
         (["--latency-runtime", "cube", "--mcu", "rp2040"], "there is no latency profile of a runtime `cube`"),

@@ -111,7 +111,7 @@ def test_without_a_profile_there_is_no_latency() -> None:
     program = compile_space(load_space("mlp2"))
     assert "latency" not in program.costs(0, np.zeros((1, 2), int))
     assert "latency" not in program.metrics
-    with pytest.raises(LatencyError, match="`the latency budget` needs a latency profile"):
+    with pytest.raises(LatencyError, match="the latency budget needs a latency profile"):
         compile_space(load_space("mlp2"), Budgets(latency=1))
 
 
