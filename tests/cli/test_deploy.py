@@ -107,7 +107,7 @@ def test_verified(run: Run, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None
     assert abs(found["rom"] - data["predicted"]["rom"]) <= 0.01 * found["rom"]
     assert found["instructions"] > data["predicted"]["macs"]
     found_cycles = data["predicted"]["estimated_cycles"]
-    assert 1 < found_cycles / found["instructions"] < 2
+    assert 1 < found_cycles / found["instructions"] < 2.5  # a product with a sum takes three in float32
     said = run(*SMALL, "--verify", "--dtype", dtype, "-o", "d").stdout
     against = "equal to the integer reference" if dtype == "int8" else "PyTorch, 8 inputs"
     assert said.count(against) == 2

@@ -35,6 +35,7 @@ def macs(plan_calls: object) -> int:
     for call in plan_calls:  # type: ignore[attr-defined]
         if call.kernel in ("conv", "depthwise"):
             total += len(call.weights) * call.fields["out_h"] * call.fields["out_w"]
+        total += macs(call.parts)
     return total
 
 
