@@ -68,7 +68,7 @@ def show_progress(title: str) -> Iterator[Shown]:
         >>> with nc.show_progress("reducing") as progress:
         ...     fs = nc.reduce("mlp2", rom="13 kB", progress=progress)
         >>> len(fs)
-        20
+        13
     """
     write, every = _notebook() or _terminal()
     shown = Shown(title, write, every)

@@ -79,6 +79,7 @@ class Run(NamedTuple):
         """That call, then those of each part, row by row.
 
         Example:
+            >>> from spaces.tensors import Shape
             >>> x, wide, out = Shape(8, 6, 4), Shape(16, 6, 4), Shape(8, 3, 2)
             >>> found = Run(
             ...     KernelCall("conv", x, wide),
@@ -187,6 +188,7 @@ def with_followers(kernels: Sequence[Kernel], output: int) -> tuple[Kernel, ...]
         output: the tensor that is left in the end.
 
     Example:
+        >>> from spaces.tensors import Shape
         >>> x, wide = Shape(8, 6, 4), Shape(16, 6, 4)
         >>> chain = [
         ...     Kernel("pointwise", (0,), x, wide), Kernel("depthwise", (1,), wide, wide, (3, 3), groups=16),
