@@ -7,6 +7,8 @@ import random
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,17 +43,11 @@ DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that came to its end, and the folder around it."""
-    from nascompile.cli import main
-
+    """A run that came to its end, the folder around it, and no process that lives on: it would be waited for."""
     folder = tmp_path_factory.mktemp("whole")
     (folder / "nine.yaml").write_text(SPACE)
     data_file(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setattr("sys.argv", ["nascompile", *SEARCH])
-        with pytest.raises(SystemExit, match="0"):
-            main()
+    subprocess.run([sys.executable, "-m", "nascompile", *SEARCH], cwd=folder, check=True, capture_output=True)
     return folder
 
 
