@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from nascompile.cli.counts import between_text, count_data
+from nascompile.cli.counts import between_text
 from nascompile.cli.output import out, quantity, say_next, table
 from nascompile.cli.report import budget_text, print_profile, profile_data, runtime_name
 from nascompile.cli.search.trials import TrialsSearch
@@ -72,16 +72,9 @@ class RankedSearch(TrialsSearch[MonasSearch]):
 
     def plain(self, found: Found) -> dict[str, Any]:
         """The best of each limit, and how many were measured."""
-        program = self.fs.program
         return {
-            "space": program.space.name,
-            **count_data(*self.fs.between, "feasible"),
-            "size": program.size,
-            "budgets": dict(program.budgets.items()),
-            "ram_model": program.ram_model,
-            "runtime": runtime_name(program),
-            "target": program.target or None,
-            "latency_profile": profile_data(program.latency) if program.latency else None,
+            "space": self.fs.program.space.name,
+            **self.searched(),
             "sampler": self.search.parameters,
             "data": found.source,
             "batch_norm": self.options.trials.batch_norm,

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from nascompile.cli.counts import between_text, count_data
+from nascompile.cli.counts import between_text
 from nascompile.cli.output import err, out, quantity, say_next, table
-from nascompile.cli.report import budget_text, print_profile, profile_data, runtime_name
+from nascompile.cli.report import budget_text, print_profile
 from nascompile.cli.search.untrained import Untrained
 from nascompile.cli.shipped import dtype_shipped
 from nascompile.cli.tables import print_table
@@ -48,18 +48,12 @@ class PaperSearch(Untrained[MonasPaper]):
 
     def found(self, data: Data, log: SearchLog[Round], seconds: float) -> dict[str, Any]:
         """The cell and its costs, and all rounds."""
-        program, member = self.fs.program, found_cell(self.fs, log.records)
+        member = found_cell(self.fs, log.records)
         return {
             "candidate": str(member),
             "index": member.number,
             "costs": member.costs,
-            **count_data(*self.fs.between, "feasible"),
-            "size": program.size,
-            "budgets": dict(program.budgets.items()),
-            "ram_model": program.ram_model,
-            "runtime": runtime_name(program),
-            "target": program.target or None,
-            "latency_profile": profile_data(program.latency) if program.latency else None,
+            **self.searched(),
             "sampler": self.search.parameters,
             "data": data.source,
             "seconds": seconds,

@@ -17,6 +17,7 @@ from nascompile.cli.engines import check_engine, spreading
 from nascompile.cli.examples import data_record, labelled_examples
 from nascompile.cli.options import SetRequest, default_name, is_set_file
 from nascompile.cli.output import Interrupted, emit_json, out, say, working
+from nascompile.cli.report import profile_data, runtime_name
 from nascompile.cli.search.options import SearchOptions
 from nascompile.cli.search.shipping import searched_set
 from nascompile.records.search_log import SearchLog
@@ -122,6 +123,19 @@ class Untrained(ABC, Generic[S]):
     def recording(self, log: SearchLog[Any], progress: Progress) -> Iterator[Any]:
         """What to do with each new record."""
         yield lambda record: None
+
+    def searched(self) -> dict[str, Any]:
+        """The set in which it searched, and what that counts, as plain data."""
+        program = self.fs.program
+        return {
+            **count_data(*self.fs.between, "feasible"),
+            "size": program.size,
+            "budgets": dict(program.budgets.items()),
+            "ram_model": program.ram_model,
+            "runtime": runtime_name(program),
+            "target": program.target or None,
+            "latency_profile": profile_data(program.latency) if program.latency else None,
+        }
 
     @abstractmethod
     def found(self, data: Data, log: SearchLog[Any], seconds: float) -> Any:
