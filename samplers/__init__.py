@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from samplers.evolution import EvolutionSampler
     from samplers.monas.sampler import MonasSampler
     from samplers.monas.search import MonasSearch
+    from samplers.oneshot.sampler import OneShotSampler
+    from samplers.oneshot.search import OneShotSearch
     from samplers.optuna_studies.feasible_optuna import FeasibleOptunaSampler
     from samplers.optuna_studies.optuna_sampler import OptunaSampler
     from samplers.optuna_studies.pareto import ParetoSampler
@@ -32,6 +34,8 @@ __all__ = [
     "HypervolumeSelector",
     "MonasSampler",
     "MonasSearch",
+    "OneShotSampler",
+    "OneShotSearch",
     "OptunaSampler",
     "ParetoSampler",
     "ParetoSearch",
@@ -50,6 +54,8 @@ __getattr__, __dir__ = face(
         "HypervolumeSelector": "samplers.subset.hypervolume",
         "MonasSampler": "samplers.monas.sampler",
         "MonasSearch": "samplers.monas.search",
+        "OneShotSampler": "samplers.oneshot.sampler",
+        "OneShotSearch": "samplers.oneshot.search",
         "OptunaSampler": "samplers.optuna_studies.optuna_sampler",
         "ParetoSampler": "samplers.optuna_studies.pareto",
         "ParetoSearch": "samplers.optuna_studies.pareto_search",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import time
 from abc import abstractmethod
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from samplers.base import Sampler
@@ -22,7 +23,10 @@ from spaces.units import FORMATS
 if TYPE_CHECKING:
     from samplers.proxies.data import Data
 
-__all__ = ["ProxySearch", "Trial"]
+__all__ = ["ProxySearch", "Scorer", "Trial"]
+
+#: The scores of candidates, in their order.
+Scorer = Callable[[Sequence[Candidate]], Generator[Mapping[str, float], None, None]]
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,8 @@ class ProxySearch(TrainingFreeSearch[Trial]):
     batches: Mapping[str, int]
 
     record = Trial
+    #: By what it measures, in words.
+    by = "proxies"
 
     @abstractmethod
     def sampler(self, fs: AnySet) -> Sampler:
@@ -133,22 +139,23 @@ class ProxySearch(TrainingFreeSearch[Trial]):
     def measure(self, fs: AnySet, data: Data, done: Sequence[Trial], means: Means) -> Generator[Trial, None, None]:
         """The trials that follow; see `TrainingFreeSearch.measure`."""
         sampler, total, number, asking = self.sampler(fs), min(self.trials, fs.between[1]), 0, 0.0
+        scores = self.scorer(fs, data, means)
         while number < total:
             start = time.monotonic()
             asked = list(sampler.ask(fs, min(self.population, total - number)))
             asking += time.monotonic() - start
             if not asked:
                 return
-            with closing(self._trials(asked, number, data, done, means)) as found:
+            with closing(self._trials(asked, number, done, scores)) as found:
                 for candidate, trial in zip(asked, found, strict=True):
                     sampler.tell_scores(candidate, trial.values)
                     number += 1
-                    means.on_progress(f"{number:,} of {total:,} trials by proxies", asking)
+                    means.on_progress(f"{number:,} of {total:,} trials by {self.by}", asking)
                     if number > len(done):
                         yield trial
 
     def _trials(
-        self, asked: Sequence[Candidate], first: int, data: Data, done: Sequence[Trial], means: Means
+        self, asked: Sequence[Candidate], first: int, done: Sequence[Trial], scored: Scorer
     ) -> Generator[Trial, None, None]:
         """The trials of candidates: those done, which must be of them, then those that are evaluated now."""
         known = done[first : first + len(asked)]
@@ -158,9 +165,13 @@ class ProxySearch(TrainingFreeSearch[Trial]):
                 raise RecordError(message, trial.number)
             yield trial
         fresh = asked[len(known) :]
-        with closing(self._scores(fresh, data, means)) as found:
+        with closing(scored(fresh)) as found:
             for number, (candidate, scores) in enumerate(zip(fresh, found, strict=True), start=first + len(known)):
                 yield Trial(number, str(candidate), candidate.costs, scores)
+
+    def scorer(self, fs: AnySet, data: Data, means: Means) -> Scorer:
+        """What scores candidates of a set."""
+        return partial(self._scores, data=data, means=means)
 
     def _scores(
         self, candidates: Sequence[Candidate], data: Data, means: Means

@@ -95,6 +95,7 @@ TRAINING_FREE: dict[str, Entry[TrainingFreeSearch[Any]]] = {
         "samplers.optuna_studies.pareto_search:ParetoSearch", about="trials whose proxies compete as objectives"
     ),
     "monas": Entry("samplers.monas.search:MonasSearch", about="ranks by proxies, within limits"),
+    "oneshot": Entry("samplers.oneshot.search:OneShotSearch", about="ranks by the shared weights of a super-network"),
     "monas-paper": Entry("samplers.monas.paper:MonasPaper", asked="monas --rule paper"),
 }
 

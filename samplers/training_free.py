@@ -1,4 +1,4 @@
-"""The protocol of searches that train nothing: measure untrained networks, and say which of them are worth training.
+"""The protocol of searches that train no candidate: measure networks, and say which of them are worth training.
 
 A search measures a network, or a round of them, and gives a *record* of it: plain data, which whoever drives the search
 keeps. Given its earlier records it goes on after them and measures nothing twice. `nascompile search` drives it: alone,
@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import Field, asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from spaces.errors import Diagnostic, EngineError
@@ -76,6 +77,7 @@ class Means:
         device: where networks run, `cpu` or `cuda`.
         jobs: processes; None for as many as are worth it. They change no result.
         parallel_map: hands the work out in place of these processes.
+        keep: a file for what takes long to make, so that another process need not make it again; None for none.
         on_progress: called with what is being measured, and the seconds that proposing has taken so far.
     """
 
@@ -83,6 +85,7 @@ class Means:
     device: str = "cpu"
     jobs: int | None = None
     parallel_map: ParallelMap | None = None
+    keep: Path | None = None
     on_progress: Callable[[str, float], None] = lambda what, asking: None
 
 
@@ -100,7 +103,10 @@ class TrainingFreeSearch(ABC, Generic[R]):
         seed: of every random draw.
         batch: examples of a batch; a search is given two of the largest (`examples`).
         record: the type of its records.
-        parallel: whether it uses a device, processes and what hands work out; else it measures in this process.
+        parallel: whether it uses processes and what hands work out; else it measures in this process.
+        accelerated: whether it uses a device.
+        learns: whether it learns from all of the training part, and judges by the validation part (`Data.valid`), so
+            that noise is no use.
     """
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
@@ -108,6 +114,8 @@ class TrainingFreeSearch(ABC, Generic[R]):
     batch: int
     record: type[R]
     parallel = True
+    accelerated = True
+    learns = False
 
     @property
     @abstractmethod

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import isfinite
@@ -235,31 +234,31 @@ def _for_set(path: str, error: FileError) -> FileError:
     )
 
 
-def labelled_examples(fs: AnySet, dataset: Dataset | None, batch: int, seed: int) -> Data:
-    """Two batches of the training part of the user's data, or of noise.
+def labelled_examples(fs: AnySet, dataset: Dataset | None, batch: int, seed: int, *, learns: bool = False) -> Data:
+    """Two batches of the training part of the user's data, or of noise; or all, for a search that learns.
 
     Args:
         fs: whose networks they are for; not empty.
         dataset: None for noise.
         batch: examples per batch; fewer where the data have no more.
         seed: decides which, or what noise.
+        learns: whether all of the training and the validation part are wanted.
 
     Raises:
         NascompileError: the data have no classes.
     """
-    from nascompile.run.proxies import proxy_examples
+    from nascompile.run.proxies import proxy_examples, whole_examples
     from samplers.proxies.data import Data
     from spaces.program.breakdown import outputs
 
     if dataset is None:
         return Data.gaussian(fs.program.space.input.dims, outputs(fs.outer[0]), 2 * batch, seed)
-    return proxy_examples(dataset, batch, seed)
+    return whole_examples(dataset) if learns else proxy_examples(dataset, batch, seed)
 
 
 def data_record(data: Data) -> dict[str, str]:
     """What a run notes of its examples: where they come from, wherever the file lies now, and a digest."""
-    digest = hashlib.sha256(data.images.numpy().tobytes() + data.labels.numpy().tobytes())
-    return {"data": data.source, "data_sha256": digest.hexdigest()}
+    return {"data": data.source, "data_sha256": data.digest}
 
 
 def check_device(device: str) -> None:

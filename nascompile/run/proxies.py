@@ -20,7 +20,7 @@ from spaces.program.candidate import Candidate
 if TYPE_CHECKING:
     from samplers.proxies.data import Data
 
-__all__ = ["check_proxies", "proxy_choice", "proxy_examples"]
+__all__ = ["check_proxies", "proxy_choice", "proxy_examples", "whole_examples"]
 
 
 def proxy_examples(dataset: Dataset, batch: int, seed: int) -> Data:
@@ -46,6 +46,25 @@ def proxy_examples(dataset: Dataset, batch: int, seed: int) -> Data:
     return Data(torch.from_numpy(train.x[order]), labels, source)
 
 
+def whole_examples(dataset: Dataset) -> Data:
+    """All of the training part, and the validation part; nothing of the test part.
+
+    Raises:
+        RunError: the task has no classes.
+    """
+    import torch
+
+    from samplers.proxies.data import Data
+
+    check_proxies(dataset)
+    name = PurePath(str(dataset.prepared.get("source", ""))).name
+    train, valid = (
+        Data(torch.from_numpy(part.x), torch.from_numpy(np.asarray(part.y)), f"{len(part):,} {what} examples of {name}")
+        for part, what in ((dataset.train, "training"), (dataset.valid, "validation"))
+    )
+    return Data(train.images, train.labels, f"{train.source}, judged by {valid.source}", valid)
+
+
 def check_proxies(dataset: Dataset) -> None:
     """Whether untrained networks can be scored on these data.
 
@@ -53,7 +72,7 @@ def check_proxies(dataset: Dataset) -> None:
         RunError: the task has no classes, without which proxies have no loss.
     """
     if dataset.task != "classification":
-        message = f"proxies are for classification, and this is `{dataset.task}`"
+        message = f"proxies and shared weights are for classification, and this is `{dataset.task}`"
         raise RunError.of("no-proxies", message, "give data with classes, or take another --sampler")
 
 
@@ -68,11 +87,15 @@ def proxy_choice(folder: RunFolder, dataset: Dataset, means: Means, count: int) 
     """
     settings, fs = folder.settings, folder.fs
     search = training_free(settings.sampler, **settings.parameters, seed=settings.seed)
-    data = proxy_examples(dataset, search.examples, settings.seed)
+    data = whole_examples(dataset) if search.learns else proxy_examples(dataset, search.examples, settings.seed)
 
     def measured(one: TrainingFreeSearch[Record], name: str, title: str) -> list[Record]:
         about = {"set": fs.digest, "sampler": one.parameters}
-        titled = replace(means, on_progress=lambda what, asking: means.on_progress(f"{title}{what}", asking))
+        titled = replace(
+            means,
+            keep=folder.path / f"{name}.super.pt",
+            on_progress=lambda what, asking: means.on_progress(f"{title}{what}", asking),
+        )
         try:
             with SearchLog(folder.path / f"{name}.jsonl", one, about) as log:
                 for _ in log.follow(fs, data, titled):

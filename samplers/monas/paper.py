@@ -63,6 +63,7 @@ class MonasPaper(TrainingFreeSearch[Round]):
     batch = 16
     record = Round
     parallel = False
+    accelerated = False
 
     @property
     def parameters(self) -> dict[str, Any]:

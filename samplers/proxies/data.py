@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -17,6 +19,7 @@ class Data:
         images: float32 [n, ...input shape], channels first.
         labels: int64 [n], from 0.
         source: where they come from, for reports.
+        valid: others, by which a search judges that learns from these.
 
     Example:
         >>> data = Data.gaussian((3, 8, 8), classes=10, n=4, seed=0)
@@ -27,6 +30,27 @@ class Data:
     images: torch.Tensor
     labels: torch.Tensor
     source: str
+    valid: Data | None = None
+
+    def __repr__(self) -> str:
+        return f"<Data of {len(self)} examples, {self.source}, {self.digest}>"
+
+    @cached_property
+    def digest(self) -> str:
+        """Tells examples apart, wherever they come from."""
+        parts = [self.images, self.labels, *([self.valid.images, self.valid.labels] if self.valid else [])]
+        return hashlib.sha256(b"".join(part.numpy().tobytes() for part in parts)).hexdigest()
+
+    def parted(self, n: int) -> Data:
+        """The first n examples, and the others to judge by.
+
+        Example:
+            >>> data = Data.gaussian((2,), classes=3, n=5).parted(4)
+            >>> len(data), len(data.valid)
+            (4, 1)
+        """
+        valid = Data(self.images[n:], self.labels[n:], self.source)
+        return Data(self.images[:n], self.labels[:n], self.source, valid)
 
     def __len__(self) -> int:
         return len(self.labels)

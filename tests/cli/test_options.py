@@ -58,16 +58,19 @@ def given(option: str) -> tuple[str, ...]:
 #: The options of searches by proxies that each search does not have.
 FOREIGN = {
     "pareto": LIMITS, "monas": "prune repeats thin method population", "monas-paper": f"front {TRIALS} batch-norm",
+    "oneshot": f"{LIMITS} objectives method population batch batch-norm",
 }  # fmt: skip
 
 
 def useless(sampler: str, trains: bool) -> tuple[set[str], set[str]]:
     """The options that are not of a sampler, and those of its own that do nothing."""
     foreign = {*FOREIGN.get(sampler, f"{LIMITS} {TRIALS} batch-norm").split()}
-    foreign |= {"parameter"} if sampler not in SAMPLERS else {"log", "force"}
+    foreign |= {"parameter"} if sampler not in (*SAMPLERS, "oneshot") else set()
+    foreign |= {"log", "force"} if sampler in SAMPLERS else set()
     if trains:
         return foreign, {"log", "force", "batch-norm"} - foreign
-    return foreign, {*TRAINING.split(), *(EVALUATION.split() if sampler == "monas-paper" else ())}
+    alone = {"monas-paper": EVALUATION.split(), "oneshot": ["jobs", "engine"]}
+    return foreign, {*TRAINING.split(), *alone.get(sampler, ())}
 
 
 @pytest.mark.parametrize(
@@ -77,6 +80,7 @@ def useless(sampler: str, trains: bool) -> tuple[set[str], set[str]]:
         ("pareto", False),
         ("monas", False),
         ("monas-paper", False),
+        ("oneshot", False),
     ],
 )
 def test_a_search_names_all_options_that_mean_nothing_to_it(sampler: str, trains: bool, run: Run) -> None:

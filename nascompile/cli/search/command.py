@@ -9,6 +9,7 @@ import typer
 
 from nascompile.cli.options import SetRequest, takes_options
 from nascompile.cli.search.monas import RankedSearch
+from nascompile.cli.search.oneshot import SharedSearch
 from nascompile.cli.search.options import SearchOptions
 from nascompile.cli.search.owners import applies, is_given, refuse_foreign
 from nascompile.cli.search.paper import PaperSearch
@@ -18,6 +19,7 @@ from nascompile.cli.search.train import TrainSearch
 from nascompile.cli.search.untrained import AnySearch, Untrained
 from samplers.monas.paper import MonasPaper
 from samplers.monas.search import MonasSearch
+from samplers.oneshot.search import OneShotSearch
 from samplers.optuna_studies.pareto_search import ParetoSearch
 from samplers.registry import registered
 
@@ -38,6 +40,7 @@ _PATHS = ("mcu", "latency_profile", "data")
 #: How a search that trains nothing looks.
 _SHOWN: dict[type, type[Untrained[Any]]] = {
     ParetoSearch: FrontSearch, MonasSearch: RankedSearch, MonasPaper: PaperSearch,
+    OneShotSearch: SharedSearch,
 }  # fmt: skip
 
 
@@ -56,6 +59,9 @@ def search(request: SetRequest, options: SearchOptions, context: typer.Context) 
     the one with the largest sum of ranks (MONAS): budgets are hard, and --front has the best network at each of
     several. With --samples the first so many are trained. --rule paper prunes a cell space as published.
 
+    oneshot trains a super-network of shared weights on --data, and ranks --trials networks by what they reach with its
+    weights. With --samples the first so many are trained.
+
     Examples:
 
       nascompile search dscnn --mcu stm32f412 --data digits.npz --samples 20 --select 5 --out digits
@@ -63,6 +69,8 @@ def search(request: SetRequest, options: SearchOptions, context: typer.Context) 
       nascompile search prototype_image --sampler pareto --mcu imxrt1062 --data images.npz -o trials.csv
 
       nascompile search nasbench201 --sampler monas --mcu stm32f746 --front macs=30M,60M,120M
+
+      nascompile search dscnn --mcu stm32f412 --data digits.npz --sampler oneshot --samples 5
 
       nascompile search dscnn --mcu stm32f412 --data digits.npz --init > run.yaml
 

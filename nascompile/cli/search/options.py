@@ -46,6 +46,11 @@ def _by_words(kind: type) -> bool:
 _any, _training_free, _trials = map(kinds, (object, TrainingFreeSearch, ProxySearch))
 
 
+def _proxies(kind: type) -> bool:
+    """Whether untrained networks are what it measures."""
+    return issubclass(kind, MonasSearch | ParetoSearch)
+
+
 def _monas(kind: type) -> bool:
     """By either rule."""
     return issubclass(kind, MonasSearch | MonasPaper)
@@ -129,7 +134,11 @@ class Training:
     ] = None
     parameter: Annotated[
         list[str] | None,
-        typer.Option("--parameter", help="Of the sampler: clusters=50, p=0.3, ...", metavar="NAME=VALUE"),
+        typer.Option(
+            "--parameter",
+            help="Of the sampler: clusters=50, p=0.3, ...; oneshot: epochs, lr and batch of the super-network.",
+            metavar="NAME=VALUE",
+        ),
         Owner(_by_words, untrained=_by_words),
     ] = None
     cost: Annotated[
@@ -233,7 +242,7 @@ class Limits:
 class Trials:
     """What untrained networks are told by."""
 
-    OWNER = Owner(_trials, untrained=_trials)
+    OWNER = Owner(_proxies, untrained=_proxies)
 
     objectives: Annotated[
         str | None,
@@ -246,7 +255,10 @@ class Trials:
     ] = None
     trials: Annotated[
         int | None,
-        typer.Option("--trials", min=1, help="pareto, monas: candidates evaluated. Default: 500; monas 84."),
+        typer.Option(
+            "--trials", min=1, help="pareto, monas, oneshot: candidates evaluated. Default: 500; monas 84, oneshot 200."
+        ),
+        Owner(_trials, untrained=_trials),
     ] = None
     method: Annotated[
         str,
@@ -269,7 +281,7 @@ class Trials:
     batch_norm: Annotated[
         str,
         typer.Option("--batch-norm", help="pareto, monas: kept (as networks are trained) or folded.", metavar="HOW"),
-        Owner(_trials, untrained=_trials, trained=False),
+        Owner(_proxies, untrained=_proxies, trained=False),
     ] = "kept"
 
     def parameters(self) -> dict[str, Any]:
@@ -302,7 +314,7 @@ class Resources:
             "and memory goes; ray as many as fit.",
         ),
     ] = None  # fmt: skip
-    device: Device = "cpu"
+    device: Annotated[Device, Owner(_any, untrained=lambda kind: kind.accelerated)] = "cpu"
     engine: Engine = "local"
 
 
@@ -329,7 +341,8 @@ class SearchOptions:
         Path | None,
         typer.Option(
             "--out", "-o",
-            help="Folder of the run; default SPACE-MCU-SAMPLER-SEED. pareto: all trials as .csv, for `select`.",
+            help="Folder of the run; default SPACE-MCU-SAMPLER-SEED. pareto, monas, oneshot: all trials as .csv, for "
+            "`select`.",
             metavar="RUN",
         ),
         RUN, Owner(_any, untrained=_trials),
@@ -368,7 +381,10 @@ class SearchOptions:
             return self.limits.paper()
         if issubclass(kind, MonasSearch):
             return {**self.limits.ranked(), **self.trials.parameters()}
-        return self.trials.competing() if _trials(kind) else parsed("--parameter", self.training.parameter or ())
+        if issubclass(kind, ParetoSearch):
+            return self.trials.competing()
+        words = parsed("--parameter", self.training.parameter or (), own=("trials",) if _trials(kind) else ())
+        return {**({"trials": self.trials.trials} if self.trials.trials else {}), **words}
 
     def search(self) -> TrainingFreeSearch[Any]:
         """The search that trains nothing by itself."""

@@ -80,8 +80,10 @@ class TrialsSearch(Untrained[S]):
         return min(self.search.trials, self.fs.between[1])
 
     def on_progress(self, progress: Progress, what: str, asking: float) -> None:
-        """The pace says more."""
+        """Of trials the pace says more."""
         self.asking = asking
+        if self.search.learns and not what.endswith(self.search.by):
+            progress(what, 0)
 
     @contextmanager
     def recording(self, log: SearchLog[Trial], progress: Progress) -> Iterator[Callable[[Trial], None]]:

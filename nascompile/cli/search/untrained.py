@@ -1,4 +1,4 @@
-"""`nascompile search` where nothing is trained: untrained networks are measured, in a log that continues."""
+"""`nascompile search` where no network is trained: they are measured, in a log that continues."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from nascompile.records.search_log import SearchLog
 from samplers.training_free import Means, Record, TrainingFreeSearch
 from solvers.base import Progress
 from solvers.sets.relaxed_set import AnySet
+from spaces.errors import NascompileError
 
 if TYPE_CHECKING:
     from samplers.proxies.data import Data
@@ -59,9 +60,12 @@ class Untrained(ABC, Generic[S]):
         self.search.check()
         check_engine(resources.engine, resources.device)
         given = options.data.settings(options.seed)
+        if self.search.learns and given is None:
+            message = f"--sampler {options.name} learns from your data, and there are none"
+            raise NascompileError.of("no-data", message, "give --data: a folder, an archive or an .npz file")
         self.fs, dataset = searched_set(with_latency(self.search, request), given)
         self.search.check(self.fs)
-        data = labelled_examples(self.fs, dataset, self.search.examples, options.seed)
+        data = labelled_examples(self.fs, dataset, self.search.examples, options.seed, learns=self.search.learns)
         if len(data) < 2 * self.search.examples:
             self.search = self.search.limited(len(data) // 2)
         path = options.log or Path(f"{default_name(self.fs.program, options.name, options.seed)}.jsonl")
@@ -94,7 +98,8 @@ class Untrained(ABC, Generic[S]):
             ):
                 means = Means(
                     self.options.trials.batch_norm, resources.device, resources.jobs, parallel_map,
-                    lambda what, asking: self.on_progress(progress, what, asking),
+                    keep=log.path.with_suffix(".super.pt"),
+                    on_progress=lambda what, asking: self.on_progress(progress, what, asking),
                 )  # fmt: skip
                 for record in log.follow(self.fs, data, means):
                     recorded(record)
