@@ -194,7 +194,8 @@ class _Caller:
         if kind.calls == "each":
             return self._each()
         if kind.table and isinstance(op, QuantisedOp):
-            return [self._call(0, weights=op.table)]
+            # By the bits of a number: first those from zero on.
+            return [self._call(0, weights=np.roll(op.table, len(op.table) // 2))]
         if kind.calls == "both":
             return [self._both()]
         return [self._call(0, **({} if isinstance(op, FloatOp) else self._factors(range(len(op.multipliers)))))]

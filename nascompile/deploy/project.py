@@ -79,11 +79,14 @@ def kernel_files(plan: Plan) -> list[str]:
         ['conv']
     """
     sources = kernel_sources(plan.dtype)
-    result = {row.kernel for row in plan.rows}
-    for kernel in sorted(result):
-        calls = re.findall(r"\bnc_(\w+)\(", sources[f"nc_{kernel}.c"])
-        result |= {name for name in calls if f"nc_{name}.c" in sources}
-    return sorted(result)
+    inline = dict(re.findall(r"^static .*?\bnc_(\w+)\([^;{]*\{(.*?)^\}", sources["nc_kernels.h"], re.M | re.S))
+    result, left = set[str](), [row.kernel for row in plan.rows]
+    while left:
+        name = left.pop()
+        if name not in result:
+            result.add(name)
+            left += re.findall(r"\bnc_(\w+)\(", sources.get(f"nc_{name}.c", "") + inline.get(name, ""))
+    return sorted(name for name in result if f"nc_{name}.c" in sources)
 
 
 def kernel_sources(dtype: str) -> dict[str, str]:

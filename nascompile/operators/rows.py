@@ -16,4 +16,4 @@ def _draw(rng: random.Random, name: str) -> KernelCall:
     return slide(rng, name, image(rng, channels), channels, groups)
 
 
-timed(TimedFunction(BY_ROWS, _draw, share=3))
+timed(TimedFunction(BY_ROWS, _draw, share=6))

@@ -15,8 +15,10 @@ def relu_op(x: Shape, source: int = 0) -> Op:
 
 
 def _copied(call: KernelCall, dtype: str) -> dict[str, int]:
+    """Each `pixel` whose channels are copied among others, or, of all channels in int8, all at once; `element`s."""
     pixels = call.out.height * call.out.width
-    return {"call": 1, "pixel": pixels, "element": pixels * call.x.channels}
+    together = dtype == "int8" and call.x.channels == call.out.channels
+    return {"call": 1, "pixel": 1 if together else pixels, "element": pixels * call.x.channels}
 
 
 operator(OperatorKind("relu", nothing, activates=True))

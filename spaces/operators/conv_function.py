@@ -13,7 +13,7 @@ __all__ = ["FLOAT_BLOCK", "conv_size"]
 
 #: Channels that one pass over a window computes together in float32.
 FLOAT_BLOCK = 4
-#: The same of a linear layer in int8 without SIMD, and pixels of a convolution.
+#: The same of a linear layer in int8, and pixels of a convolution.
 _OUTPUTS = _PIXELS = 4
 #: Pixels of a convolution with vectors.
 _VECTOR_PIXELS = 3
@@ -230,13 +230,14 @@ def _linear_weights(call: KernelCall, dtype: str) -> int:
 
 
 def _linear_loops(call: KernelCall, dtype: str) -> dict[str, int]:
-    """`pair` of outputs on a core with SIMD, with `pair_word`s of four inputs; else `block` of four, with its `input`s.
-
-    The last output stands for those that are left over, too.
+    """`block` of four outputs, or of the `one`, `two` or `three` that are left over, with `word`s of four inputs of
+    each, and the `output`s.
     """
-    pairs, blocks = (-(-call.out.channels // outputs) for outputs in (2, _OUTPUTS))
-    inputs = words(call.x.size)
-    return {"call": 1, "pair": pairs, "pair_word": pairs * inputs // 4, "block": blocks, "input": blocks * inputs}
+    full, left = divmod(call.out.channels, _OUTPUTS)
+    return {
+        "call": 1, "block": full, "one": int(left == 1), "two": int(left == 2), "three": int(left == 3),
+        "word": -(-call.out.channels // _OUTPUTS) * words(call.x.size) // 4, "output": call.out.channels,
+    }  # fmt: skip
 
 
 def _linear_vectors(call: KernelCall) -> dict[str, int]:
@@ -263,6 +264,6 @@ c_function(CFunction(
     ),
 ))  # fmt: skip
 c_function(CFunction(
-    "linear", {"int8": ("call", "pair", "pair_word", "block", "input")}, _linear_loops,
+    "linear", {"int8": ("call", "block", "one", "two", "three", "word", "output")}, _linear_loops,
     _linear_weights, vector=VectorLoops(("call", "block", "stepped", "step", "rest"), _linear_vectors),
 ))  # fmt: skip

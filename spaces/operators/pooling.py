@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from spaces.operators.base import Op, OperatorKind, operator, plain_kernel
 from spaces.operators.kernel import CFunction, Kernel, KernelCall, KernelKind, VectorLoops, c_function, kernel_kind
-from spaces.operators.sliding import sliding, window_counts
+from spaces.operators.sliding import columns_inside, rows_inside, sliding, window_counts
 from spaces.tensors import Pads, Pair, Shape, pads, window
 
 if TYPE_CHECKING:
@@ -138,6 +138,17 @@ def _loops(call: KernelCall, dtype: str) -> dict[str, int]:
     }  # fmt: skip
 
 
+def _average_loops(call: KernelCall, dtype: str) -> dict[str, int]:
+    """The same, but for rows of a block's windows in int8 with three elements, `triple`s."""
+    found = _loops(call, dtype)
+    if dtype != "int8":
+        return found
+    blocks = found["block"] // found["pixel"]
+    triples = blocks * sum(rows_inside(call)) * columns_inside(call).count(3)
+    rows, taps = found["block_row"] - triples, found["block_tap"] - 3 * triples
+    return found | {"block_row": rows, "block_tap": taps, "triple": triples}
+
+
 def _global_loops(call: KernelCall, dtype: str) -> dict[str, int]:
     """Each `channel`, and its elements, `tap`s.
 
@@ -177,22 +188,12 @@ def _global_vectors(length: int) -> VectorLoops:
 
 _SLIDING = ("call", "row", "pixel")
 _POOL = {
-    "int8": (
-        *_SLIDING,
-        "wide",
-        "wide_pixel",
-        "block",
-        "block_row",
-        "block_tap",
-        "narrow_pixel",
-        "single",
-        "single_row",
-        "single_tap",
-    ),
+    "int8": (*_SLIDING, "wide", "wide_pixel", "block", "block_row", "block_tap", "narrow_pixel", "single", "single_row",
+             "single_tap"),
     "float32": (*_SLIDING, "channel", "window_row", "tap"),
-}
+}  # fmt: skip
 _GLOBAL = ("call", "channel", "tap")
-c_function(CFunction("avg_pool", _POOL, _loops, vector=_vectors(4)))
+c_function(CFunction("avg_pool", _POOL | {"int8": (*_POOL["int8"], "triple")}, _average_loops, vector=_vectors(4)))
 c_function(CFunction("max_pool", _POOL, _loops, vector=_vectors(16)))
 c_function(CFunction(
     "global_avg_pool", {"int8": ("call", "block", "output", "block_tap", "tap"), "float32": _GLOBAL},

@@ -2,7 +2,7 @@
 
 /* A sum of two tensors: both raised by 20 bits, at half the larger scale of the two. The scale of x is the larger one,
  * so that its factor is a half, the other's the first of two. */
-NC_SHARED void nc_add(const nc_op *op, int8_t *arena)
+NC_SHARED NC_OPTIMIZE("O2") void nc_add(const nc_op *op, int8_t *arena)
 {
     const int8_t *x = arena + op->x, *y = arena + op->with.other;
     int8_t *out = arena + op->out, *end = out + (uint32_t)op->out_h * op->out_w * op->out_c;
@@ -22,8 +22,8 @@ NC_SHARED void nc_add(const nc_op *op, int8_t *arena)
 #else
     do {
         const int32_t v = nc_rescale(nc_raised(*y++, 22) + minus_other, &other) + nc_raised(*x++, 19);
-        *out++ = (int8_t)nc_saturated(nc_rescale(nc_raised(v, 3) + minus, &sum) + zero_out);
-    } while (out < end);
+        *out++ = (int8_t)nc_requantised(nc_raised(v, 3) + minus, &sum, zero_out);
+    } while (out != end);
 #endif
     nc_clamp(op, arena);
 }

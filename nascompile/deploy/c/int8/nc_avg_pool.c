@@ -33,7 +33,15 @@ static NC_NOINLINE uint64_t sums_of(
 {
     const int32_t columns = window->columns, gap = row - columns * channels;
     int32_t rows = window->rows, even = 0, odd = 0;
-    do {
+    if (columns == 3) /* most often */
+        do {
+            const uint32_t first = nc_word(x), second = nc_word(x + channels), third = nc_word(x + 2 * channels);
+            even = nc_even_plus(even, first), odd = nc_odd_plus(odd, first);
+            even = nc_even_plus(even, second), odd = nc_odd_plus(odd, second);
+            even = nc_even_plus(even, third), odd = nc_odd_plus(odd, third);
+            x += row;
+        } while (--rows);
+    else do {
         int32_t kx = columns;
         do {
             const uint32_t four = nc_word(x);
@@ -72,10 +80,10 @@ static void wide(const nc_op *op, const nc_window *window, int8_t *out)
         }
 #endif
         int8_t *to = out + o;
-        to[0] = (int8_t)nc_saturated(nc_rescale(nc_raised(a, raise), &factor) + zero);
-        to[1] = (int8_t)nc_saturated(nc_rescale(nc_raised(b, raise), &factor) + zero);
-        to[2] = (int8_t)nc_saturated(nc_rescale(nc_raised(c, raise), &factor) + zero);
-        to[3] = (int8_t)nc_saturated(nc_rescale(nc_raised(d, raise), &factor) + zero);
+        to[0] = (int8_t)nc_requantised(nc_raised(a, raise), &factor, zero);
+        to[1] = (int8_t)nc_requantised(nc_raised(b, raise), &factor, zero);
+        to[2] = (int8_t)nc_requantised(nc_raised(c, raise), &factor, zero);
+        to[3] = (int8_t)nc_requantised(nc_raised(d, raise), &factor, zero);
     }
 }
 
@@ -90,7 +98,7 @@ static void narrow(const nc_op *op, const nc_window *window, int8_t *out)
         for (int32_t ky = window->rows; ky > 0; ky--, x += (op->in_w - window->columns) * channels)
             for (int32_t kx = window->columns; kx > 0; kx--, x += channels)
                 sum += *x;
-        out[o] = (int8_t)nc_saturated(nc_rescale(nc_raised(sum, op->raise), &factor) + op->zero_out);
+        out[o] = (int8_t)nc_requantised(nc_raised(sum, op->raise), &factor, op->zero_out);
     }
 }
 

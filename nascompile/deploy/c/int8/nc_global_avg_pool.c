@@ -19,7 +19,7 @@ NC_SHARED void nc_global_avg_pool(const nc_op *op, int8_t *arena)
 }
 #else
 /* Four channels at a time, the last four of which may have been computed in part before; fewer channels one by one. */
-NC_SHARED void nc_global_avg_pool(const nc_op *op, int8_t *arena)
+NC_SHARED NC_OPTIMIZE("no-move-loop-invariants") void nc_global_avg_pool(const nc_op *op, int8_t *arena)
 {
     const int32_t pixels = (int32_t)op->in_h * op->in_w, channels = op->in_c, count = channels < 4 ? 1 : 4;
     const nc_factor factor = nc_factor_at(op, 0, 1);
@@ -42,7 +42,7 @@ NC_SHARED void nc_global_avg_pool(const nc_op *op, int8_t *arena)
             x += channels;
         } while (--left);
         for (int32_t k = 0; k < count; k++)
-            out[k] = (int8_t)nc_saturated(nc_rescale(nc_raised(sums[k], op->raise), &factor) + op->zero_out);
+            out[k] = (int8_t)nc_requantised(nc_raised(sums[k], op->raise), &factor, op->zero_out);
     }
     nc_clamp(op, arena);
 }

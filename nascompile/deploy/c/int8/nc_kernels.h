@@ -162,6 +162,22 @@ static inline int32_t nc_saturated(int32_t v)
 #endif
 }
 
+/* nc_rescale, a zero point on top, the nearest number of int8. With SIMD the bit that rounds is added behind the shift, at
+ * one bit more, which saturation takes away: so nothing but `right` and a constant is kept of the factor and the zero
+ * point. */
+static NC_INLINE int32_t nc_requantised(int32_t v, const nc_factor *by, int32_t zero)
+{
+#if defined(__ARM_FEATURE_SIMD32) && defined(__arm__)
+    int32_t twice;
+    __asm__("smmul %0, %1, %2" : "=r"(twice) : "r"(v), "r"(by->multiplier));
+    twice = (twice >> (by->right - 1)) + (2 * zero + 1);
+    __asm__("ssat %0, #8, %0, asr #1" : "+r"(twice));
+    return twice;
+#else
+    return nc_saturated(nc_rescale(v, by) + zero);
+#endif
+}
+
 /* Clamp all outputs, where the clamp is narrower than int8: the last thing that a kernel does. */
 void nc_clamp(const nc_op *op, int8_t *arena);
 

@@ -35,60 +35,47 @@ NC_SHARED void nc_linear(const nc_op *op, int8_t *arena)
     nc_clamp(op, arena);
 }
 #else
-/* An output of a sum without its bias. */
-static NC_NOINLINE void stored(const nc_op *op, int8_t *arena, int32_t channel, int32_t sum)
+/* The sums of four outputs, of n inputs, a multiple of four: the rows of weights are as long, zero behind the last input.
+ * Of `left` outputs that are fewer the last one stands for those that are not there. A function of its own, whose numbers
+ * all fit into registers. */
+static NC_NOINLINE NC_OPTIMIZE("no-schedule-insns", "no-schedule-insns2") void products(
+    const int8_t *x, const int8_t *w, int32_t n, int32_t left, int32_t sums[4])
 {
-    const int32_t *scale = op->scales + channel, channels = op->out_c;
-    const int32_t shift = ((const int8_t *)(op->scales + 2 * channels))[channel], right = nc_max(1, shift);
-    const nc_factor factor = nc_factor_of(scale[channels], right);
-    sum = nc_rescale(nc_raised(sum + scale[0], right - shift), &factor) + op->zero_out;
-    arena[op->out + (uint32_t)channel] = (int8_t)nc_saturated(sum);
-}
-
+    const int8_t *const w1 = left > 1 ? w + n : w, *const w2 = left > 2 ? w1 + n : w1, *const w3 = left > 3 ? w2 + n : w2;
 #if defined(__ARM_FEATURE_SIMD32)
-/* The products of two rows of weights, in the lower and in the upper half; a function of its own, whose numbers all fit
- * into registers. */
-static NC_NOINLINE uint64_t products(const int8_t *x, const int8_t *end, const int8_t *v, const int8_t *w)
-{
-    int32_t a = 0, b = 0;
+    int32_t a = 0, b = 0, c = 0, d = 0;
+    n -= 4;
     do {
-        uint32_t word = nc_word(NC_WORDS(x));
+        uint32_t word = nc_word(NC_WORDS(x + n));
         const int32_t even = nc_even(word), odd = nc_odd(word);
-        x += 4;
-        word = nc_word(NC_WORDS(v)), v += 4;
-        nc_dual(&a, even, nc_even(word)), nc_dual(&a, odd, nc_odd(word));
-        word = nc_word(NC_WORDS(w)), w += 4;
-        nc_dual(&b, even, nc_even(word)), nc_dual(&b, odd, nc_odd(word));
-    } while (x < end);
-    return (uint32_t)a | (uint64_t)(uint32_t)b << 32;
-}
-#endif
-
-/* An output of all n inputs, a multiple of four; the rows of weights are as long, zero behind the last input. Two or four
- * at a time, the last one also in place of those that are left over. Not memset, which would take 160 bytes. */
-NC_SHARED NC_OPTIMIZE("no-tree-loop-distribute-patterns") void nc_linear(const nc_op *op, int8_t *arena)
-{
-    const int32_t n = (op->in_h * op->in_w * op->in_c + 3) & ~3, last = op->out_c - 1;
-    const int8_t *const x = arena + op->x;
-#if defined(__ARM_FEATURE_SIMD32)
-    for (int32_t o = 0; o <= last; o += 2) {
-        const int32_t other = nc_min(o + 1, last);
-        const int8_t *weights = op->with.weights;
-        const uint64_t both = products(x, x + n, weights + o * n, weights + other * n);
-        stored(op, arena, o, (int32_t)(uint32_t)both);
-        stored(op, arena, other, (int32_t)(uint32_t)(both >> 32));
-    }
+        word = nc_word(NC_WORDS(w + n)), nc_dual(&a, even, nc_even(word)), nc_dual(&a, odd, nc_odd(word));
+        word = nc_word(NC_WORDS(w1 + n)), nc_dual(&b, even, nc_even(word)), nc_dual(&b, odd, nc_odd(word));
+        word = nc_word(NC_WORDS(w2 + n)), nc_dual(&c, even, nc_even(word)), nc_dual(&c, odd, nc_odd(word));
+        word = nc_word(NC_WORDS(w3 + n)), nc_dual(&d, even, nc_even(word)), nc_dual(&d, odd, nc_odd(word));
+    } while ((n -= 4) >= 0);
+    sums[0] = a, sums[1] = b, sums[2] = c, sums[3] = d;
 #else
-    for (int32_t o = 0; o <= last; o += 4) {
-        const int8_t *w[4];
-        int32_t sums[4];
-        for (int32_t k = 0; k < 4; k++)
-            w[k] = op->with.weights + nc_min(o + k, last) * n, sums[k] = 0;
-        nc_four(sums, w[0], w[1], w[2], w[3], x, 1, n);
-        for (int32_t k = 0; k < 4; k++)
-            stored(op, arena, nc_min(o + k, last), sums[k]);
-    }
+    sums[0] = sums[1] = sums[2] = sums[3] = 0;
+    nc_four(sums, w, w1, w2, w3, x, 1, n);
 #endif
+}
+
+NC_SHARED NC_OPTIMIZE("no-move-loop-invariants") void nc_linear(const nc_op *op, int8_t *arena)
+{
+    const int32_t n = (op->in_h * op->in_w * op->in_c + 3) & ~3, channels = op->out_c;
+    const int32_t *scale = op->scales, *const end = scale + channels;
+    const int8_t *rights = (const int8_t *)(end + channels), *w = op->with.weights;
+    int8_t *out = arena + op->out;
+    for (; scale != end; w += 4 * n) {
+        int32_t sums[4], *from = sums;
+        products(arena + op->x, w, n, end - scale, sums);
+        do {
+            const int32_t shift = *rights++, right = nc_max(1, shift);
+            const nc_factor factor = nc_factor_of(scale[channels], right);
+            const int32_t sum = nc_raised(*from++ + *scale++, right - shift);
+            *out++ = (int8_t)nc_requantised(sum, &factor, op->zero_out);
+        } while (from != sums + 4 && scale != end);
+    }
     nc_clamp(op, arena);
 }
 #endif

@@ -1,7 +1,7 @@
 #include "nc_kernels.h"
 
 /* A gate per channel times a tensor. */
-NC_SHARED void nc_mul(const nc_op *op, int8_t *arena)
+NC_SHARED NC_OPTIMIZE("O2") void nc_mul(const nc_op *op, int8_t *arena)
 {
     const uint32_t pixels = (uint32_t)op->out_h * op->out_w;
     const int8_t *gates = arena + op->x, *y = arena + op->with.other;
@@ -26,8 +26,8 @@ NC_SHARED void nc_mul(const nc_op *op, int8_t *arena)
         const int8_t *end = y + op->out_c;
         do {
             const int32_t product = (*gate++ - zero) * (*y++ - zero_other);
-            *out++ = (int8_t)nc_saturated(nc_rescale(nc_raised(product, raise), &factor) + zero_out);
-        } while (y < end);
+            *out++ = (int8_t)nc_requantised(nc_raised(product, raise), &factor, zero_out);
+        } while (y != end);
     }
 #endif
     nc_clamp(op, arena);

@@ -2,9 +2,9 @@
 
 /* The same values at another scale, clamped; `in_c` channels into each pixel of a tensor of `out_c`, as a concatenation
  * does. */
-NC_SHARED void nc_requantise(const nc_op *op, int8_t *arena)
+NC_SHARED NC_OPTIMIZE("O2") void nc_requantise(const nc_op *op, int8_t *arena)
 {
-    const uint32_t pixels = (uint32_t)op->out_h * op->out_w;
+    uint32_t pixels = (uint32_t)op->out_h * op->out_w;
     const int8_t *x = arena + op->x;
     int8_t *out = arena + op->out;
     const nc_factor factor = nc_factor_at(op, 0, 1);
@@ -19,13 +19,19 @@ NC_SHARED void nc_requantise(const nc_op *op, int8_t *arena)
             vstrbq_p_s32(out + k, vminq_s32(vmaxq_s32(vaddq_n_s32(v, zero_out), least), most), some);
         }
 #else
-    for (uint32_t p = 0; p < pixels; p++) {
-        const int8_t *end = x + op->in_c;
-        do {
-            const int32_t v = nc_rescale(nc_raised(*x++ - zero, raise), &factor) + zero_out;
-            *out++ = (int8_t)nc_min(nc_max(v, low), high);
-        } while (x < end);
-        out += op->out_c - op->in_c;
+    const int32_t minus = nc_raised(-zero, raise);
+    int32_t count = op->in_c;
+    if (count == op->out_c) /* all pixels at once */
+        count *= (int32_t)pixels, pixels = 1;
+    for (; pixels > 0; pixels--, out += op->out_c - op->in_c) {
+        const int8_t *const end = x + count;
+        int8_t *clamped = out;
+        do
+            *out++ = (int8_t)nc_requantised(nc_raised(*x++, raise) + minus, &factor, zero_out);
+        while (x != end);
+        if (high - low != UINT8_MAX)
+            for (; clamped != out; clamped++)
+                *clamped = (int8_t)nc_min(nc_max(*clamped, low), high);
     }
 #endif
 }
