@@ -1,12 +1,13 @@
 """MONAS on NAS-Bench-201: accuracy by table look-up at budgets of live MACs, beside the optimum.
 
-    python benchmarks/monas.py DATA --seeds 10 --jobs 2 -o monas.csv
+    python benchmarks/monas.py DATA --seeds 10 -o monas.csv
 
-DATA is a folder with `nb201/` and `datasets/`. Networks are measured on CIFAR-10 images, once for all searches: their
-scores are in `monas.scores.*.csv` beside the table, with the CPU seconds that each took, and the seconds of a search
-are those of its networks and its own. The drawn halves of all seeds come from one pool per budget, `--pool` different
-networks, so that there are not too many to measure; neighbours do not. Rows are written as searches end; the same
-command continues.
+DATA is a folder with `nb201/` and `datasets/`. Every seed has its own draws, first weights and CIFAR-10 images, and
+searches every budget by itself, 84 networks each. So that this can be had in minutes a seed, the searches of one seed
+share what they measure, in `monas.scores.csv` beside the table: a network is measured once, with the CPU seconds it
+takes, and the order of the draws does not depend on the budget (within each budget they are uniform all the same). The
+seconds of a search are those of all its networks, measured by itself or not, and what it takes to propose. Rows are
+written as searches end; the same command continues.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import gzip
 import random
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,13 @@ from cifar import cifar10
 
 import nascompile as nc
 from samplers.base import Run
-from samplers.monas.sampler import MonasSampler, best_first, ranked
+from samplers.monas.sampler import MonasSampler
 from samplers.scores.scoring import batched, score
 from solvers.sets.feasible_set import FeasibleSet
 from spaces.program.candidate import Candidate
+from spaces.program.network_keys import NetworkKeys
 
-FIELDS = ("budget", "seed", "search", "index", "accuracy", "macs", "feasible", "networks", "seconds")
+FIELDS = ("budget", "seed", "index", "accuracy", "macs", "feasible", "networks", "seconds")
 #: Millions of live MACs: those that are to be reached, and the sizes of MONAS Table 2.
 BUDGETS = ("none", "120", "60", "30")
 PAPER = ("149.34", "121.82", "117.88", "58.9", "51.04")
@@ -54,144 +56,137 @@ def feasible(budget: str) -> FeasibleSet:
     return nc.reduce("nasbench201") if budget == "none" else nc.reduce("nasbench201", macs=int(float(budget) * 1e6))
 
 
-class Pooled(MonasSampler):
-    """Draws from a pool, the same for all seeds; see the module."""
+@cache
+def cells() -> list[Candidate]:
+    """All cells by their numbers."""
+    return sorted(feasible("none"), key=lambda cell: cell.number or 0)
 
-    pool = 0
+
+@cache
+def shuffled(seed: int) -> list[Candidate]:
+    """All cells in the order in which a seed draws them."""
+    return random.Random(seed).sample(cells(), len(cells()))
+
+
+@dataclass
+class InOrder(MonasSampler):
+    """Draws the first of `shuffled` that a budget leaves, so that searches with other budgets draw the same."""
 
     def _drawn(self, run: Run, turn: int) -> Iterator[int]:
-        if not hasattr(self, "ranks_"):
-            several = MonasSampler(trials=2 * self.pool)
-            drawn = [run.fs.index(candidate) for candidate in several.ask(run.fs, self.pool)]
-            self.ranks_ = random.Random(self.seed).sample(drawn, len(drawn))
-        yield from (rank for rank in self.ranks_ if rank not in run.asked)
+        ranks = (run.fs.index(cell) for cell in shuffled(self.seed) if cell in run.fs)
+        yield from (rank for rank in ranks if run.is_new(rank))
 
 
 class Scores:
-    """The scores of networks, each measured once and kept in a file.
+    """The scores of networks, each measured once a seed and kept in a file.
 
     Args:
         data: folder with the images.
-        out: of the table of searches; this process adds to one file beside it, and reads those of others, too.
-        part: the number of this process.
+        path: of the file.
+        seed: of images and first weights.
     """
 
-    def __init__(self, data: Path, out: Path, part: int) -> None:
-        self.path = out.with_suffix(f".scores.{part}.csv")
+    def __init__(self, data: Path, path: Path, seed: int) -> None:
+        self.path, self.seed = path, seed
         self.proxies = batched(["default"])
         self.names = [p.name for p in self.proxies]
-        self.known: dict[int, dict[str, float]] = {}
-        for path in sorted(out.parent.glob(f"{out.stem}.scores.*.csv")):
-            with path.open(newline="") as file:
-                for line in csv.DictReader(file):
-                    self.known[int(line["index"])] = {name: float(line[name]) for name in (*self.names, "seconds")}
-        self.images = cifar10(data / "datasets/cifar10_jpeg.tar.gz", 64, 0)
+        self.keys = NetworkKeys(feasible("none").program)
+        self.known: dict[Any, dict[str, float]] = {}
+        for line in self._lines():
+            found = {name: float(line[name]) for name in (*self.names, "seconds")}
+            self.known[self.keys.of(cells()[int(line["index"])])] = found
         self.asked: list[Candidate] = []
-        self.found = score(iter(self.asked.pop, None), self.proxies, self.images)
+        images = cifar10(data / "datasets/cifar10_jpeg.tar.gz", 64, seed)
+        self.found = score(iter(self.asked.pop, None), self.proxies, images, seed)
+
+    def _lines(self) -> list[dict[str, str]]:
+        if not self.path.exists():
+            return []
+        with self.path.open(newline="") as file:
+            return [line for line in csv.DictReader(file) if int(line["seed"]) == self.seed]
 
     def __call__(self, candidate: Candidate) -> dict[str, float]:
         """The scores of a network, and the seconds that they took."""
-        index = candidate.number
-        assert index is not None
-        if index not in self.known:
+        key = self.keys.of(candidate)
+        if key not in self.known:
             self.asked.append(candidate)
             start = time.process_time()
             scores = dict(next(self.found).scores)
-            self.known[index] = {**scores, "seconds": round(time.process_time() - start, 3)}
+            self.known[key] = {**scores, "seconds": round(time.process_time() - start, 3)}
             new = not self.path.exists()
             with self.path.open("a", newline="") as file:
-                writer = csv.DictWriter(file, ("index", *self.names, "seconds"))
+                writer = csv.DictWriter(file, ("seed", "index", *self.names, "seconds"))
                 if new:
                     writer.writeheader()
-                writer.writerow({"index": index, **self.known[index]})
-        return self.known[index]
+                writer.writerow({"seed": self.seed, "index": candidate.number, **self.known[key]})
+        return self.known[key]
 
 
-def searches(data: Path, budget: str, seed: int, scores: Scores, pool: int, draws: bool) -> Iterator[Row]:
-    """The rows of one seed: the search, and with `--draws` as many draws of the pool, ranked by the same proxies."""
-    fs, start = feasible(budget), time.process_time()
-    before = sum(known["seconds"] for known in scores.known.values())
-    sampler = Pooled(trials=TRIALS, seed=seed)
-    sampler.pool = pool
-    seconds = 0.0
-    for candidate in sampler.ask(fs, TRIALS):
+def search(data: Path, budget: str, seed: int, scores: Scores) -> Row:
+    """The row of one search."""
+    fs, seconds = feasible(budget), 0.0
+    sampler = InOrder(trials=TRIALS, seed=seed)
+    start = time.process_time()
+    asked = sampler.ask(fs, TRIALS)
+    while (candidate := next(asked, None)) is not None:
+        seconds += time.process_time() - start
         found = scores(candidate)
         seconds += found["seconds"]
+        start = time.process_time()
         sampler.tell_scores(candidate, found)
-    own = time.process_time() - start - (sum(known["seconds"] for known in scores.known.values()) - before)
-    yield row(data, budget, seed, "monas", sampler.best(), fs, len(sampler.run_.asked), seconds + max(own, 0.0))
-    if not draws:
-        return
-    drawn = [fs[rank] for rank in random.Random(seed).sample(sampler.ranks_, min(TRIALS, len(sampler.ranks_)))]
-    measured = [scores(candidate) for candidate in drawn]
-    best = drawn[best_first(measured, ranked())[0]]
-    yield row(data, budget, seed, "random", best, fs, len(drawn), sum(one["seconds"] for one in measured))
-
-
-def row(
-    data: Path, budget: str, seed: int, search: str, cell: Candidate, fs: FeasibleSet, n: int, seconds: float
-) -> Row:
+    assert sampler.run_
+    best, networks = sampler.best(), len(sampler.run_.asked)
     values = (
-        budget, seed, search, cell.number, accuracies(data)[cell.number], cell.costs["macs"], cell in fs, n,
+        budget, seed, best.number, accuracies(data)[best.number], best.costs["macs"], best in fs, networks,
         round(seconds, 1),
     )  # fmt: skip
     return dict(zip(FIELDS, values, strict=True))
 
 
-def run(data: Path, budgets: list[str], seeds: int, out: Path, *, pool: int, draws: bool, part: int) -> None:
+def run(data: Path, budgets: tuple[str, ...], seeds: int, out: Path) -> None:
     torch.set_num_threads(1)
-    scores = Scores(data, out, part)
+    with out.open(newline="") as file:
+        done = {(row["budget"], int(row["seed"])) for row in csv.DictReader(file)}
     for seed in range(seeds):
-        for budget in budgets:
-            with out.open(newline="") as file:
-                done = {(r["budget"], int(r["seed"])) for r in csv.DictReader(file)}
-            if (budget, seed) in done:
-                continue
-            rows = list(searches(data, budget, seed, scores, pool=pool, draws=draws))
+        left = [budget for budget in budgets if (budget, seed) not in done]
+        scores = Scores(data, out.with_suffix(".scores.csv"), seed) if left else None
+        for budget in left:
+            assert scores
+            # What is made once for all searches is not of their time.
+            feasible(budget), shuffled(seed)
+            found = search(data, budget, seed, scores)
             with out.open("a", newline="") as file:
-                csv.DictWriter(file, FIELDS).writerows(rows)
+                csv.DictWriter(file, FIELDS).writerow(found)
 
 
 def report(data: Path, rows: list[Row]) -> None:
     accuracy = accuracies(data)
-    macs = {c.number: c.costs["macs"] for c in feasible("none")}
-    sizes = np.array([macs[k] for k in range(len(accuracy))])
-    print(f"{'MMACs':>8}{'search':>8}{'runs':>5}{'accuracy %':>16}{'worst':>7}{'optimum':>9}{'found MMACs':>15}"
-          f"{'networks':>10}{'CPU s':>7}{'at most':>9}  paper")  # fmt: skip
-    for budget, name in dict.fromkeys((r["budget"], r["search"]) for r in rows):
-        mine = [r for r in rows if (r["budget"], r["search"]) == (budget, name)]
-        a, m, n, s = (np.array([float(r[k]) for r in mine]) for k in ("accuracy", "macs", "networks", "seconds"))
+    sizes = np.array([cell.costs["macs"] for cell in cells()])
+    print(f"{'MMACs':>8}{'runs':>5}{'accuracy %':>16}{'worst':>7}{'optimum':>9}{'found MMACs':>15}"
+          f"{'networks':>10}{'CPU s: median':>15}{'at most':>9}  paper")  # fmt: skip
+    for budget in dict.fromkeys(row["budget"] for row in rows):
+        mine = [row for row in rows if row["budget"] == budget]
+        a, m, n, s = (np.array([float(row[k]) for row in mine]) for k in ("accuracy", "macs", "networks", "seconds"))
         optimum = accuracy[sizes <= (np.inf if budget == "none" else float(budget) * 1e6)].max()
         paper = f"{PUBLISHED[budget]:.2f}" if budget in PUBLISHED else ""
         spread = f"{a.mean():>9.2f} ± {a.std():<4.2f}{a.min():>7.2f}{optimum:>9.2f}"
-        costs = f"{m.mean() / 1e6:>9.1f} ± {m.std() / 1e6:<4.1f}{n.mean():>9.0f}{s.mean():>7.0f}{s.max():>9.0f}"
-        print(f"{budget:>8}{name:>8}{len(mine):>5}{spread}{costs}  {paper}")
-    print(f"infeasible results: {sum(r['feasible'] not in (True, 'True') for r in rows)} of {len(rows)}")
+        costs = f"{m.mean() / 1e6:>9.1f} ± {m.std() / 1e6:<4.1f}{n.mean():>9.0f}{np.median(s):>15.1f}{s.max():>9.1f}"
+        print(f"{budget:>8}{len(mine):>5}{spread}{costs}  {paper}")
+    print(f"infeasible results: {sum(row['feasible'] != 'True' for row in rows)} of {len(rows)}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder with nb201/ and datasets/")
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--pool", type=int, default=72, help="different networks per budget that are drawn from")
-    parser.add_argument("--draws", action="store_true", help="also as many draws alone; the pool should be larger")
-    parser.add_argument("--paper", action="store_true", help="the sizes of MONAS Table 2 instead")
-    parser.add_argument("--jobs", type=int, default=1, help="budgets searched at a time")
+    parser.add_argument("--paper", action="store_true", help="the sizes of MONAS Table 2, too")
     parser.add_argument("--report", action="store_true", help="search nothing, print what is there")
     parser.add_argument("-o", "--out", type=Path, default=Path("monas.csv"))
     given = parser.parse_args()
     if not given.out.exists():
         given.out.write_text(",".join(FIELDS) + "\n")
-    budgets = PAPER if given.paper else BUDGETS
     if not given.report:
-        with ProcessPoolExecutor(given.jobs) as pool:
-            parts = [list(budgets[k :: given.jobs]) for k in range(given.jobs)]
-            tasks = [
-                pool.submit(run, given.data, part, given.seeds, given.out, pool=given.pool, draws=given.draws, part=k)
-                for k, part in enumerate(parts)
-            ]
-            for task in tasks:
-                task.result()
+        run(given.data, (*BUDGETS, *PAPER) if given.paper else BUDGETS, given.seeds, given.out)
     with given.out.open(newline="") as file:
         report(given.data, list(csv.DictReader(file)))
 

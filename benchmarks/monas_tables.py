@@ -1,6 +1,7 @@
 """MONAS told the published scores of two benchmarks: which proxies find good networks on both, in a minute a row.
 
     python benchmarks/monas_tables.py DATA --seeds 12
+    python benchmarks/monas_tables.py DATA --seeds 24 --paper --ensembles default    # the sizes of MONAS Table 2
 
 DATA is a folder with `nb201/` and `tnb101/`: NAS-Bench-201 with the proxies of 9,445 cells, and the micro space of
 TransNAS-Bench-101 (class_scene) with those of 2,128. Both are searched by `MonasSampler`, 84 networks each, at budgets
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from monas import PAPER, PUBLISHED
 
 import nascompile as nc
 from samplers.monas.sampler import MonasSampler, best_first
@@ -74,7 +76,6 @@ class Table:
         text: the space.
         found: key of a network -> accuracy and published scores.
         keys: of the space.
-        shares: budgets, each the share of members that keep it; or millions of MACs, above 1.
     """
 
     space: str
@@ -153,14 +154,20 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder with nb201/ and tnb101/")
     parser.add_argument("--seeds", type=int, default=12)
     parser.add_argument("--ensembles", default=",".join(ENSEMBLES).replace(", ", "+"), help="names, comma-separated")
+    parser.add_argument("--paper", action="store_true", help="NAS-Bench-201 at the sizes of MONAS Table 2")
     given = parser.parse_args()
-    for table in (nb201(given.data), micro(given.data)):
+    tables = [nb201(given.data)] if given.paper else [nb201(given.data), micro(given.data)]
+    if given.paper:
+        tables[0].budgets = tuple(round(float(size) * 1e6) for size in PAPER)
+    for table in tables:
         sets = [table.at(budget) for budget in table.budgets]
-        titles = ["none", *(f"{budget / 1e6:g} M" for budget in table.budgets[1:] if budget)]
+        titles = [f"{budget / 1e6:g} M" if budget else "none" for budget in table.budgets]
         print(f"{table.space}: mean accuracy over {given.seeds} seeds at budgets of live MACs")
         print(f"{'':24}" + "".join(f"{title:>16}" for title in titles))
         members = [[table.found[k][0] for k in set(table.keys.all(list(fs))) & set(table.found)] for fs in sets]
         print(f"{'optimum':24}" + "".join(f"{max(some):>16.2f}" for some in members))
+        if given.paper:
+            print(f"{'MONAS, as published':24}" + "".join(f"{PUBLISHED[size]:>16.2f}" for size in PAPER))
         for name in given.ensembles.split(","):
             names = ENSEMBLES[name.replace("+", ", ")]
             found = [np.array([search(table, fs, names, seed) for seed in range(given.seeds)]) for fs in sets]

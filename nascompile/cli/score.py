@@ -44,6 +44,7 @@ from spaces.files import write_atomically
 from spaces.program.candidate import Candidate
 from spaces.program.duplicates import numbered_cell
 from spaces.program.graph import Program
+from spaces.program.network_keys import NetworkKeys
 
 if TYPE_CHECKING:
     from nascompile.data.dataset import Dataset
@@ -100,8 +101,10 @@ class ScoreOptions:
 def score(request: SetRequest, options: ScoreOptions) -> None:
     """Score the networks of a set by zero-cost proxies, with MACs and parameters beside them.
 
-    Scores all members, or a uniform draw of --samples. A proxy says nothing by itself: it has to rank networks better
-    than MACs and parameters do. Scores depend on the data, the batch and the seed; compare those of one run only.
+    Scores all members, or a uniform draw of --samples; members that are the same network are measured once. A proxy
+    says nothing by itself: it has to rank networks better than MACs and parameters do. Several together order networks
+    by the sum of their ranks, `rank_sum`, as `search --sampler monas` does. Scores depend on the data, the batch and
+    the seed; compare those of one run only.
 
     With --out, every row is on disk as soon as it is known; after an interruption the same command goes on from there.
     FILE.json beside it records what the scores depend on.
@@ -124,9 +127,11 @@ def score(request: SetRequest, options: ScoreOptions) -> None:
         path = output.with_suffix(".csv") if output else Path(folder) / "scores.csv"
         table = ScoreFile(path, _columns(fs.program, chosen), _run_of(fs, selection, chosen, examples, options))
         _fill(table, fs, ranks, proxies=chosen, data=examples, options=options)
+        networks = len(set(NetworkKeys(fs.program).all(list(fs.outer.at(ranks)))))
         report = Report(
-            fs.program, selection, examples.source, options.batch_norm, proxies=chosen, columns=table.numbers()
-        )
+            fs.program, selection, networks, source=examples.source, batch_norm=options.batch_norm, proxies=chosen,
+            scores=table.numbers(),
+        )  # fmt: skip
     if output and output.suffix == ".npz":
         write_atomically(output, _npz(report, table))
     if options.as_json:
@@ -242,13 +247,14 @@ def _fill(
     from samplers.scores.scoring import score as scores
 
     with table.open(options.force) as append, working(f"scoring {fs.program.space.name}") as progress:
-        there = _there(table, fs, ranks)
+        known = _there(table, fs, ranks, proxies)
+        there = len(known)
         if there:
             say(f"{there:,} of {len(ranks):,} candidates are in {table.path} already")
         left = len(ranks) - there
         jobs = max(1, min(options.jobs or default_jobs(left, options.device), left))
         remaining = fs.outer.at(ranks[there:])
-        settings = {"batch_norm": options.batch_norm, "device": options.device, "jobs": jobs}
+        settings = {"batch_norm": options.batch_norm, "device": options.device, "jobs": jobs, "known": known}
         pace = Pace(progress, there, len(ranks))
         try:
             with closing(scores(remaining, proxies, data, options.seed, **settings)) as found:
@@ -262,17 +268,20 @@ def _fill(
             raise Interrupted from None
 
 
-def _there(table: ScoreFile, fs: AnySet, ranks: Sequence[int]) -> int:
-    """How many rows there are, which must be those of the first candidates."""
+def _there(table: ScoreFile, fs: AnySet, ranks: Sequence[int], proxies: Sequence[Proxy]) -> list[Scored]:
+    """The rows that there are, which must be those of the first candidates."""
+    from samplers.scores.scoring import Scored
+
     rows = [row["candidate"] for row in table.rows()]
-    expected = [str(c) for c in fs.outer.at(ranks[: len(rows)])]
+    expected = list(fs.outer.at(ranks[: len(rows)]))
     for k, line in enumerate(rows):
-        if k >= len(expected) or line != expected[k]:
+        if k >= len(expected) or line != str(expected[k]):
             message = f"`{table.path}`, line {k + 2}: `{line}` is not the candidate that belongs there"
             raise NascompileError.of(
                 "damaged-table", message, "write to another file, or begin this one anew with --force"
             )
-    return len(rows)
+    columns = table.numbers() if rows else {}
+    return [Scored(c, {p.name: float(columns[p.name][k]) for p in proxies}) for k, c in enumerate(expected)]
 
 
 def _row(one: Scored, columns: Sequence[str]) -> list[Any]:

@@ -19,7 +19,7 @@ from samplers.base import WORST, Directed, Run, check_counts, check_objectives
 from samplers.children import children
 from samplers.monas.limits import Limit, within
 from samplers.proxies.base import ENSEMBLES, proxy
-from samplers.proxies.ranking import ranks
+from samplers.proxies.ranking import rank_sums
 from solvers.sets.relaxed_set import AnySet
 from spaces.errors import EngineError
 from spaces.program.candidate import Candidate
@@ -39,7 +39,9 @@ def ranked() -> dict[str, str]:
 class MonasSampler(Directed):
     """Draws half of its networks uniformly, and takes the other half from the neighbours of the best so far.
 
-    The best is the one with the largest sum of ranks: each objective ranks all networks told of, from 1 for the worst.
+    Neighbours are one decision away; where all of these are known, those in which two decisions are exchanged: at a
+    budget that is used up, few decisions can change alone. The best is the one with the largest sum of ranks: each
+    objective ranks all networks told of, from 1 for the worst.
     Networks that are the same function are asked once. Where there are several limits they take turns: each has its
     draws and its best, among those told of that keep it, so that all learn from one set of measurements.
 
@@ -108,7 +110,7 @@ class MonasSampler(Directed):
                 yield rank
 
     def _near(self, run: Run, turn: int) -> Iterator[int]:
-        """Unknown neighbours of those within a limit, of the best first."""
+        """Unknown neighbours within a limit, of the best first."""
         outer, source = run.fs.outer, run.source
         for rank in self._order(run, turn):
             for child in children(run, rank, source):
@@ -158,16 +160,11 @@ def best_first(rows: Sequence[Mapping[str, float]], objectives: Mapping[str, str
     """
     if not rows:
         return []
-    columns = [
-        np.array([_signed(row[name], 1 if sense == "max" else -1) for row in rows])
+    sums = rank_sums(
+        ([row[name] if abs(row[name]) < WORST else math.nan for row in rows], "higher" if sense == "max" else "lower")
         for name, sense in objectives.items()
-    ]
-    return np.argsort(-sum(ranks(column) for column in columns), kind="stable").tolist()
-
-
-def _signed(value: float, sign: int) -> float:
-    """The larger the better; what is no finite number is worst."""
-    return sign * float(value) if math.isfinite(value) and abs(value) < WORST else -math.inf
+    )
+    return np.argsort(-sums, kind="stable").tolist()
 
 
 def _shuffled(fs: AnySet, run: Run) -> Iterator[Candidate]:

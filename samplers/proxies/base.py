@@ -50,7 +50,7 @@ PROXIES: dict[str, str] = {
 
 ENSEMBLES: dict[str, dict[str, int | None]] = {
     "default": {
-        "naswot": 24, "jacob_cov": 24, "synflow": None, "zen": 16, "live_macs": None, "shortcuts": None,
+        "naswot": 16, "jacob_cov": 16, "synflow": None, "zen": 8, "live_macs": None, "shortcuts": None,
     },
     "prototypenas": {"meco": None, "zico": None, "naswot": None, "snip": None},
 }  # fmt: skip

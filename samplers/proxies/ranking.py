@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from samplers.proxies.base import Direction
 
-__all__ = ["ranks", "worst_last"]
+__all__ = ["rank_sums", "ranks", "worst_last"]
 
 
 def worst_last(values: Sequence[float] | np.ndarray, better: Direction) -> np.ndarray:
@@ -42,3 +42,23 @@ def ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     _, group, sizes = np.unique(values, return_inverse=True, return_counts=True)
     return (np.cumsum(sizes) - (sizes + 1) / 2)[group]
+
+
+def rank_sums(columns: Iterable[tuple[Sequence[float] | np.ndarray, Direction]]) -> NDArray[np.float64]:
+    """How well networks do by several proxies together: the sum of their ranks, each from 0 for the worst.
+
+    Args:
+        columns: per proxy, a score per network, and which direction is better; what is no finite number is worst.
+
+    Returns:
+        A sum per network; the largest is the best.
+
+    Example:
+        >>> rank_sums([([3.0, 2.0, float("-inf")], "higher"), ([10.0, 5.0, float("nan")], "lower")]).tolist()
+        [3.0, 3.0, 0.0]
+    """
+    total = np.zeros(())
+    for values, better in columns:
+        scores = np.asarray(values, np.float64)
+        total = total + ranks(np.where(np.isfinite(scores), scores if better == "higher" else -scores, -np.inf))
+    return total

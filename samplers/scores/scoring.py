@@ -1,13 +1,15 @@
 """Scores of many candidates, one after another or by several processes: the same numbers either way, in the same order.
 
 Each candidate's network is built with weights from a seed of its own, scored on the same examples as all others, and
-dropped. PyTorch computes on one thread, since sums depend on how many there are; processes are what makes it faster.
+dropped; candidates that are the same network are scored once. PyTorch computes on one thread, since sums depend on how
+many there are; processes are what makes it faster.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,6 +28,7 @@ from spaces.language.differences import differences
 from spaces.language.reader import read_space
 from spaces.program.candidate import Candidate, candidate_of
 from spaces.program.graph import Budgets, Program
+from spaces.program.network_keys import NetworkKeys
 from spaces.program.variants import unroll
 
 __all__ = ["COUNTED", "Scored", "batched", "batched_examples", "limited", "one_thread", "score", "weight_seed"]
@@ -70,7 +73,7 @@ def batched(
         >>> [p.options.get("batch") for p in batched(["meco", "zico", "snip", "ntk"], 64, {"snip": 16})]
         [1, 64, 16, 32]
         >>> [(p.name, p.options.get("batch")) for p in batched(["default"], own={"naswot": 64})][:4]
-        [('naswot', 64), ('jacob_cov', 24), ('synflow', None), ('zen', 16)]
+        [('naswot', 64), ('jacob_cov', 16), ('synflow', None), ('zen', 8)]
     """
     wanted: dict[str, int | None] = {}
     for name in names:
@@ -93,8 +96,8 @@ def limited(proxies: Iterable[Proxy], most: int) -> list[Proxy]:
     """The same proxies, with batches of at most so many examples.
 
     Example:
-        >>> [p.options.get("batch") for p in limited(batched(["default"]), 16)]
-        [16, 16, None, 16, None, None]
+        >>> [p.options.get("batch") for p in limited(batched(["default"]), 12)]
+        [12, 12, None, 8, None, None]
     """
     return [replace(p, batch=min(p.options["batch"], most)) if p.name in COUNTED else p for p in proxies]
 
@@ -104,7 +107,7 @@ def batched_examples(proxies: Iterable[Proxy], least: int = 0) -> int:
 
     Example:
         >>> batched_examples(batched(["default"])), batched_examples(batched(["zen", "meco"]))
-        (24, 0)
+        (16, 0)
     """
     return max((p.options["batch"] for p in proxies if p.name in COUNTED), default=least)
 
@@ -119,11 +122,12 @@ def score(
     device: str = "cpu",
     jobs: int = 1,
     parallel_map: ParallelMap | None = None,
+    known: Iterable[Scored] = (),
 ) -> Generator[Scored, None, None]:
     """Scores candidates as they come, in their order; no more than a few networks are in memory at any time.
 
-    A candidate's scores depend on the candidate, the proxies' options, the data and the seed; not on the other
-    candidates, and not on `jobs`.
+    A candidate's scores depend on the candidate, the proxies' options, the data and the seed, and not on `jobs`; on the
+    other candidates only where one before it is the same network, whose scores it then has, but for closed forms.
 
     Args:
         candidates: of one space; taken a few at a time.
@@ -135,6 +139,7 @@ def score(
         device: where networks run, `cpu` or `cuda`.
         jobs: number of processes. With more than one, see `samplers.scores.worker_pool.ordered`.
         parallel_map: hands the work out in place of these processes, as to other machines.
+        known: candidates scored earlier, alike, so that what is the same network is not scored again.
 
     Yields:
         Each candidate with its scores.
@@ -159,13 +164,20 @@ def score(
     first = next(remaining, None)
     if first is None:
         return
-    members = _Kept(chain([first], remaining))
+    key = NetworkKeys(first.program).of if networks else _itself
+    members = _Kept(chain([first], remaining), key)
+    for one in known:
+        members.found[key(one.candidate)] = one.scores
     context = _Context.of(first.program, networks, data, seed=seed, batch_norm=batch_norm, device=device)
     with closing(_network_scores(context, members, jobs, parallel_map)) as many:
-        for found in many:
-            candidate = members.next()
+        for candidate, found in members.scored(many):
             counts = {p.name: p.score(Subject(candidate=candidate)) for p in chosen if p not in networks}
-            yield Scored(candidate, {p.name: {**counts, **found}[p.name] for p in chosen})
+            yield Scored(candidate, {p.name: float({**found, **counts}[p.name]) for p in chosen})
+
+
+def _itself(candidate: Candidate) -> Hashable:
+    """Where no network is built, each candidate is another."""
+    return candidate.position, candidate.row
 
 
 def _network_scores(
@@ -183,12 +195,22 @@ def _network_scores(
 
 
 class _Kept:
-    """Hands candidates on, and keeps them until their scores are there."""
+    """Hands on the first candidate of each network, and keeps all until their scores are there.
 
-    def __init__(self, candidates: Iterable[Candidate]) -> None:
-        self._candidates = candidates
-        self._waiting: list[Candidate] = []
+    Args:
+        candidates: as they come.
+        key: equal where candidates are the same network.
+
+    Attributes:
+        found: the scores of the networks that have been scored.
+    """
+
+    def __init__(self, candidates: Iterable[Candidate], key: Callable[[Candidate], Hashable]) -> None:
+        self._candidates, self._key = candidates, key
+        self._waiting: deque[tuple[Candidate, Hashable]] = deque()
+        self._handed: dict[Hashable, None] = {}
         self._last: Candidate | None = None
+        self.found: dict[Hashable, Mapping[str, float]] = {}
 
     def __iter__(self) -> Iterator[Candidate]:
         program = None
@@ -199,11 +221,25 @@ class _Kept:
                 message = f"`{candidate}` and `{self._last}` are of different spaces{told}"
                 raise ProxyError.of("different-spaces", message, "score the candidates of each on their own")
             self._last = candidate
-            self._waiting.append(candidate)
-            yield candidate
+            key = self._key(candidate)
+            self._waiting.append((candidate, key))
+            if key not in self.found and key not in self._handed:
+                self._handed[key] = None
+                yield candidate
 
-    def next(self) -> Candidate:
-        return self._waiting.pop(0)
+    def scored(self, many: Iterable[Mapping[str, float]]) -> Iterator[tuple[Candidate, Mapping[str, float]]]:
+        """All candidates with their scores, given those of what was handed on."""
+        for found in many:
+            key = next(iter(self._handed))
+            del self._handed[key]
+            self.found[key] = found
+            yield from self._ready()
+        yield from self._ready()
+
+    def _ready(self) -> Iterator[tuple[Candidate, Mapping[str, float]]]:
+        while self._waiting and self._waiting[0][1] in self.found:
+            candidate, key = self._waiting.popleft()
+            yield candidate, self.found[key]
 
 
 def weight_seed(line: str, seed: int) -> int:

@@ -1,4 +1,4 @@
-"""Members that differ in one decision, found on the tree without listing it: what mutation and local search need.
+"""Members that differ in one decision or have two exchanged, found on the tree without listing it: for local search.
 
 The variant counts as a decision, too. What a member becomes in another variant is not one member, though: it keeps each
 decision that both variants have, and all others are open. Such members are counted, and the k-th is found.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from solvers.sets.feasible_set import FeasibleSet
 from solvers.sets.tree import Level
 
-__all__ = ["Completions", "counterparts", "neighbours", "rank_rows"]
+__all__ = ["Completions", "counterparts", "exchanges", "neighbours", "rank_rows"]
 
 
 def neighbours(fs: FeasibleSet, rank: int) -> list[int]:
@@ -45,16 +46,53 @@ def neighbours(fs: FeasibleSet, rank: int) -> list[int]:
         ('mlp2: 16-80', ['mlp2: 16-32', 'mlp2: 16-48', 'mlp2: 16-64', 'mlp2: 16-96'])
     """
     member = fs[rank]
-    levels, root = fs.tree.chain(member.position)
     widths = [len(d.options) for d in member.variant.decisions]
     rows = np.tile(np.array(member.row, np.int64), (sum(widths), 1))
     rows[np.arange(sum(widths)), np.repeat(np.arange(len(widths)), widths)] = np.concatenate(
         [np.arange(width) for width in widths] or [np.zeros(0, np.int64)]
     )
-    changed = rows[(rows != member.row).any(axis=1)]
-    inside = rank_rows(levels, root, fs.tree.counts, changed)
-    start = _start(fs, member.position)
-    return sorted(start + int(r) for r in inside if r >= 0)
+    return _members(fs, member.position, rows[(rows != member.row).any(axis=1)])
+
+
+def exchanges(fs: FeasibleSet, rank: int) -> list[int]:
+    """The members of the same variant in which two decisions of a member have each other's options.
+
+    Along a budget that is used up, one decision can hardly change alone: what grows needs something to shrink.
+
+    Args:
+        fs: the set.
+        rank: of the member.
+
+    Returns:
+        Their ranks, ascending.
+
+    Raises:
+        IndexError: the set has no such rank.
+
+    Example:
+        >>> from solvers.base import solve
+        >>> from spaces.program.compile import compile_space
+        >>> from spaces.language.reader import load_space
+        >>> fs = solve(compile_space(load_space("mlp2")))
+        >>> [str(fs[rank]) for rank in exchanges(fs, fs.index("mlp2: 16-80"))]
+        ['mlp2: 80-16']
+    """
+    member = fs[rank]
+    rows: list[tuple[int, ...]] = []
+    for (i, a), (j, b) in combinations(enumerate(member.variant.decisions), 2):
+        one, other = a.options[member.row[i]], b.options[member.row[j]]
+        if one != other and one in b.options and other in a.options:
+            row = list(member.row)
+            row[i], row[j] = a.options.index(other), b.options.index(one)
+            rows.append(tuple(row))
+    return _members(fs, member.position, np.array(rows, np.int64).reshape(len(rows), len(member.row)))
+
+
+def _members(fs: FeasibleSet, position: int, rows: NDArray[np.integer]) -> list[int]:
+    """The ranks of those rows of a variant that are members, ascending."""
+    levels, root = fs.tree.chain(position)
+    start = _start(fs, position)
+    return sorted(start + int(r) for r in rank_rows(levels, root, fs.tree.counts, rows) if r >= 0)
 
 
 def rank_rows(

@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,12 +19,16 @@ from scipy.io import wavfile
 
 import nascompile as nc
 from nascompile.cli.app import COMMANDS as NAMES
+from samplers.monas.sampler import best_first
 from samplers.proxies.data import Data
+from samplers.proxies.ensemble import evaluate
+from samplers.scores import scoring
 from samplers.scores.scoring import batched, score
 from spaces.language.numbering import row_of
 from spaces.language.reader import read_space
 from spaces.program.cell_text import cell_word
 from spaces.program.duplicates import originals
+from spaces.program.network_keys import NetworkKeys
 from tests.cli.conftest import Run
 
 SMALL = ("score", "mlp2", "--rom", "13600", "--batch", "8", "--jobs", "1", "--proxies", "prototypenas")
@@ -48,6 +54,10 @@ network:
 """
 
 
+def iter_all(scorer: Any, tasks: list[Any]) -> Iterator[Any]:
+    yield from map(scorer, tasks)
+
+
 def rows(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
@@ -58,6 +68,7 @@ def test_file_and_report(run: Run) -> None:
     assert code == 0
     assert "mlp2: all 14 candidates\ndata: Gaussian noise N(0, 1), random labels of 12 classes, seed 0\n" in out
     assert "best by zico (higher is better)" in out
+    assert "best by rank_sum, the sum of the ranks of all 4 (higher is better)" in out
     assert "meco tells none of these candidates apart: all score 0" in out
     assert err == "written: s.csv (14 candidates)\n"
 
@@ -162,14 +173,17 @@ def test_npz_and_json(run: Run) -> None:
     assert [(p["name"], p["better"]) for p in data["proxies"]] == [
         ("naswot", "higher"), ("macs", "higher"), ("ntk", "lower"),
     ]  # fmt: skip
-    assert list(data["rows"][0]) == ["candidate", "naswot", "macs", "ntk", "params"]
+    assert list(data["rows"][0]) == ["candidate", "naswot", "macs", "ntk", "params", "rank_sum"]
+    assert data["networks"] == 6
+    best = best_first(data["rows"], {"naswot": "max", "macs": "max", "ntk": "min"})
+    assert data["best"]["rank_sum"] == [data["rows"][k]["candidate"] for k in best]
     found = np.load(run.folder / "s.npz")
     for name in data["rows"][0]:
         assert found[name].tolist() == [row[name] for row in data["rows"]]
     by_ntk = sorted(data["rows"], key=lambda row: row["ntk"])
     assert data["best"]["ntk"] == [row["candidate"] for row in by_ntk]
     assert data["correlations"]["kendall"]["macs"]["macs"] == pytest.approx(1)
-    assert set(data["correlations"]["spearman"]["ntk"]) == {"naswot", "macs", "ntk", "params"}
+    assert set(data["correlations"]["spearman"]["ntk"]) == {"naswot", "macs", "ntk", "params", "rank_sum"}
     assert json.loads(str(found["run"]))["seed"] == 3
     assert {p.name for p in run.folder.iterdir()} == {"s.npz", "s.csv", "s.csv.json"}
 
@@ -201,6 +215,40 @@ def test_distinct_cells_with_their_indices(run: Run) -> None:
     ]
     first = originals(cell)
     assert len({first[int(row["index"])] for row in found}) == 30
+
+
+def test_the_same_network_is_measured_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever its dead edges are, and also where the table is continued; its MACs are its own."""
+    (run.folder / "one.yaml").write_text(
+        ONE_CELL.replace("nodes: 4", "nodes: 3").replace("    numbering: nasbench201\n", "")
+    )
+    arguments = ("score", "one.yaml", "cells.cell.dead_edges=counted", "--batch", "4", "--proxies", "zico,macs")
+    calls = []
+    with monkeypatch.context() as patched:
+        patched.setattr(scoring, "evaluate", lambda *a: calls.append(1) or evaluate(*a))
+        code, out, _ = run(*arguments, "--jobs", "1", "-o", "s.csv")
+    fs = nc.reduce("one.yaml", overrides=["cells.cell.dead_edges=counted"])
+    keys, found = NetworkKeys(fs.program).all(list(fs)), rows(run.folder / "s.csv")
+    assert code == 0
+    assert len(calls) == len(set(keys)) < len(found) == 125
+    assert f"all 125 candidates\n{125 - len(calls)} of them are the same network as one before, and have" in out
+    first = {key: row["zico"] for key, row in reversed(list(zip(keys, found, strict=True)))}
+    assert [row["zico"] for row in found] == [first[key] for key in keys]
+    assert [int(row["macs"]) for row in found] == [c.costs["macs"] for c in fs]
+    assert len({(key, row["macs"]) for key, row in zip(keys, found, strict=True)}) > len(set(keys))
+
+    whole = (run.folder / "s.csv").read_bytes()
+    (run.folder / "s.csv").write_bytes(b"".join(whole.splitlines(keepends=True)[:40]))
+    assert run(*arguments, "--jobs", "1", "-o", "s.csv").code == 0
+    assert (run.folder / "s.csv").read_bytes() == whole
+    # Workers take candidates ahead of the scores.
+    some, proxies, data = list(fs)[:60], batched(["zico"], 4), Data.gaussian((2, 4, 4), 3, 8)
+    ahead = score(
+        some, proxies, data, parallel_map=lambda scorer, context, tasks: iter_all(scorer(context), list(tasks))
+    )
+    assert [(one.candidate, one.scores) for one in ahead] == [
+        (o.candidate, o.scores) for o in score(some, proxies, data)
+    ]
 
 
 def test_infinite_scores_come_last_and_stay_numbers(run: Run) -> None:

@@ -1,4 +1,4 @@
-"""Members that differ in one decision: against brute force over the whole set."""
+"""Members that differ in one decision, or have two exchanged: against brute force over the whole set."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from solvers.base import solve
 from solvers.sets.feasible_set import FeasibleSet
-from solvers.sets.neighbours import counterparts, neighbours, rank_rows
+from solvers.sets.neighbours import counterparts, exchanges, neighbours, rank_rows
 from solvers.sets.ranking import distinct_draws, unrank_rows
 from spaces.language.reader import load_space, read_space
 from spaces.program.compile import compile_space
@@ -36,6 +36,17 @@ def one_apart(fs: FeasibleSet, rank: int) -> list[int]:
     return [k for k, other in enumerate(fs) if other.position == position and differ(other.row, row) == 1]
 
 
+def exchanged(fs: FeasibleSet, rank: int) -> list[int]:
+    found, member = [], fs[rank]
+    labels = [d.label for d in member.variant.decisions]
+    for k, other in enumerate(fs):
+        if other.position == member.position and differ(other.row, member.row) == 2:
+            a, b = (label for label in labels if other.values[label] != member.values[label])
+            if (other.values[a], other.values[b]) == (member.values[b], member.values[a]):
+                found.append(k)
+    return found
+
+
 def differ(a: tuple[int, ...], b: tuple[int, ...]) -> int:
     return sum(x != y for x, y in zip(a, b, strict=True))
 
@@ -54,6 +65,7 @@ def agreeing(fs: FeasibleSet, rank: int, variant: int) -> list[int]:
 def test_neighbours_are_those_that_brute_force_finds(fs: FeasibleSet, source: random.Random) -> None:
     for rank in source.sample(range(len(fs)), min(3, len(fs))):
         assert neighbours(fs, rank) == one_apart(fs, rank)
+        assert exchanges(fs, rank) == exchanged(fs, rank)
 
 
 @given(sets(), st.randoms(use_true_random=False))
@@ -113,6 +125,6 @@ def test_no_neighbours() -> None:
     """A set of one member."""
     fs = solve(compile_space(load_space("mlp2"))).where(M={1: 16, 2: 32})
     assert len(fs) == 1
-    assert neighbours(fs, 0) == []
+    assert neighbours(fs, 0) == exchanges(fs, 0) == []
     with pytest.raises(IndexError):
         neighbours(fs, 1)
