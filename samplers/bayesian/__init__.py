@@ -1,1 +1,1 @@
-"""A sampler that learns: a Gaussian process over decisions and costs."""
+"""A sampler that learns: a Gaussian process over decisions, costs and paths."""

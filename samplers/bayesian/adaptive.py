@@ -36,10 +36,10 @@ class AdaptiveSampler(Learner):
     """Entropy sampling first, then the member of greatest expected improvement under a Gaussian process.
 
     The first `start` candidates are drawn as `EntropySampler` does. From then on the values told are replaced by normal
-    scores of their ranks, so that neither units nor outliers matter; a Gaussian process over decisions and costs
-    (`samplers.bayesian.features`), a Matern and a linear part, is fitted to them; and the next candidate is the member
-    with the greatest expected improvement over the best told so far (Jones et al., 1998), among those that are no
-    network asked before. What is told again of a candidate is another value at the same point, and tells the noise.
+    scores of their ranks, so that neither units nor outliers matter; a Gaussian process over decisions, costs and
+    paths (`samplers.bayesian.features`), a Matern and a linear part, is fitted to them; and the next candidate is the
+    member with the greatest expected improvement over the best told so far (Jones et al., 1998), among those that are
+    no network asked before. What is told again of a candidate is another value at the same point, and tells the noise.
     Candidates still in training count as told of with the mean that the process predicts for them.
 
     Sets of up to 20,000 members are searched completely. Of a larger one, `pool` uniform draws are, and the members
@@ -49,7 +49,8 @@ class AdaptiveSampler(Learner):
     Args:
         objective: what `tell` is given.
         direction: `max` or `min`.
-        start: how many candidates entropy sampling draws first, 1 or more.
+        start: how many candidates entropy sampling draws first, 1 or more. Two tell something already; the clusters
+            from which the first come are much alike.
         pool: draws from a large set per proposal, 1 or more.
         seed: of every draw.
 
@@ -68,7 +69,7 @@ class AdaptiveSampler(Learner):
 
     objective: str = "accuracy"
     direction: str = "max"
-    start: int = field(default=10, kw_only=True)
+    start: int = field(default=3, kw_only=True)
     pool: int = field(default=2_000, kw_only=True)
     features_: Features | None = field(default=None, init=False, repr=False, compare=False)
     first_: EntropySampler | None = field(default=None, init=False, repr=False, compare=False)

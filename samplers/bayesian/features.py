@@ -1,4 +1,4 @@
-"""What a surrogate model sees of a network: its decisions and its costs, as numbers, for any space.
+"""What a surrogate model sees of a network: its decisions, its costs and its paths, as numbers, for any space.
 
 The columns form groups, and a model has one length-scale per group instead of one per column: with some tens of trained
 networks there is no telling tens of length-scales. Every group is scaled so that two random members of the set are at
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from samplers.bayesian.paths import PathLengths
 from solvers.sets.relaxed_set import AnySet
 from spaces.program.variants import Decision
 
@@ -29,13 +30,15 @@ Columns = NDArray[np.float64]
 
 
 class Features:
-    """The features of a set's members, in up to three groups.
+    """The features of a set's members, in up to four groups.
 
     * `options`: an indicator per option of every decision whose options are no numbers, and per variant. The squared
       distance of two members is the number of such decisions in which they differ, scaled (a Hamming kernel).
     * `sizes`: the place of each numeric decision's value among its options in ascending order, from 0 to 1.
     * `costs`: the logarithms of ROM, RAM, parameters, MACs, latency and energy, and the entropy, of unit variance. They
       see through what decisions alone do not show, such as the dead edges of a cell.
+    * `paths`: how deep the network is and how near its output to its input (`samplers.bayesian.paths`), of unit
+      variance. Cells of equal costs differ in them.
 
     Decisions of different variants are the same where their labels are. Where a variant lacks one, its indicators
     are 0, its size is one half. Columns and groups that do not vary over the set are left out.
@@ -52,7 +55,7 @@ class Features:
         >>> features = Features(fs)
         >>> features.groups
         {'sizes': slice(0, 2, None), 'costs': slice(2, 7, None)}
-        >>> features(range(len(fs))).shape
+        >>> features(range(len(fs))).shape  # all are as deep
         (14, 7)
     """
 
@@ -61,6 +64,7 @@ class Features:
         decisions = [(v, t, d) for v, own in enumerate(fs.program.variants) for t, d in enumerate(own.decisions)]
         self._options = _columns([(v, t, d) for v, t, d in decisions if not d.numeric])
         self._sizes = _columns([(v, t, d) for v, t, d in decisions if d.numeric])
+        self._lengths = PathLengths(fs.program)
         # Always the same draws: what a set's features are must not depend on a sampler's seed.
         parts = self._parts(fs.draws(_REFERENCE, random.Random(0)))
         self._kept = {name: part.std(axis=0) > 1e-9 for name, part in parts.items()}
@@ -79,18 +83,19 @@ class Features:
 
     @staticmethod
     def _scales(name: str, part: Columns) -> Columns:
-        """A factor per column: equal variances for costs, whose units are not alike, and for the others as they are."""
-        one = part.std(axis=0) if name == "costs" else np.ones(part.shape[1])
+        """A factor per column: equal variances where units are not alike, of decisions as they are."""
+        one = part.std(axis=0) if name in ("costs", "paths") else np.ones(part.shape[1])
         # The mean squared distance of two independent draws is twice the sum of the variances.
         return 1 / one / np.sqrt(2 * ((part / one).var(axis=0)).sum() or 1.0)
 
     def _parts(self, ranks: Sequence[int]) -> dict[str, Columns]:
         """The unscaled columns of each group."""
-        parts: dict[str, list[Columns]] = {"options": [], "sizes": [], "costs": []}
+        parts: dict[str, list[Columns]] = {"options": [], "sizes": [], "costs": [], "paths": []}
         for positions, rows in self._fs.rows(ranks):
             parts["options"].append(self._indicators(positions, rows))
             parts["sizes"].append(_looked_up(self._sizes, positions, rows, _places, missing=0.5, width=1))
             parts["costs"].append(self._costs(positions, rows))
+            parts["paths"].append(self._paths(positions, rows))
         return {name: np.concatenate(part) for name, part in parts.items()}
 
     def _indicators(self, positions: NDArray[np.intp], rows: NDArray[np.int64]) -> Columns:
@@ -113,6 +118,13 @@ class Features:
             costs = program.costs(int(v), rows[here, : len(program.variants[v].decisions)])
             for k, name in enumerate(names):
                 out[here, k] = costs[name] if name == "entropy" else np.log1p(costs[name])
+        return out
+
+    def _paths(self, positions: NDArray[np.intp], rows: NDArray[np.int64]) -> Columns:
+        out = np.zeros((len(rows), 3))
+        for v in np.unique(positions):
+            here = np.flatnonzero(positions == v)
+            out[here] = self._lengths(int(v), rows[here, : len(self._fs.program.variants[v].decisions)])
         return out
 
 

@@ -75,7 +75,11 @@ class GaussianProcess:
             >>> bool(abs(mean[0] - np.sin(2.5)) < 0.2), bool(deviation[0] < deviation[1])
             (True, True)
         """
-        near = _matern([w * _squared(x, self.x, g) for w, g in zip(self.weights, self.groups, strict=True)])
+        # One distance of weighted columns is the sum over groups.
+        scale = np.ones(x.shape[1])
+        for weight, group in zip(self.weights, self.groups, strict=True):
+            scale[group] = np.sqrt(weight)
+        near = _matern(_squared(x * scale, self.x * scale))
         near += self.linear * _products(x, self.x, self.groups)
         alone = 1 + self.linear * _products(x, None, self.groups)
         explained = np.einsum("ij,ij->i", near @ self.inverse, near)
@@ -125,7 +129,7 @@ def fit_gaussian_process(x: Columns, y: Columns, groups: Sequence[slice]) -> Gau
             at[p] = min(range(len(axes[p])), key=lambda k, p=p: loss((*at[:p], k, *at[p + 1 :])))
     *weights, linear, noise = (float(np.exp(axis[k])) for axis, k in zip(axes, at, strict=True))
     inverse = _inverse(parts.correlations(weights, linear, noise))
-    mean, variance = _closed_form(inverse, y)
+    mean, variance = _closed_form(inverse @ np.column_stack([np.ones(len(y)), y]), y)
     return GaussianProcess(
         x, y, tuple(groups), weights=tuple(weights), linear=linear, noise=noise, mean=mean, variance=variance,
         inverse=inverse,
@@ -141,27 +145,31 @@ class _Parts:
 
     @classmethod
     def of(cls, x: Columns, groups: Sequence[slice]) -> _Parts:
-        return cls([_squared(x, x, g) for g in groups], _products(x, x, groups))
+        return cls([_squared(x[:, g], x[:, g]) for g in groups], _products(x, x, groups))
 
     def correlations(self, weights: Sequence[float], linear: float, noise: float) -> Columns:
-        matern = _matern([w * d for w, d in zip(weights, self.squared, strict=True)])
-        return matern + linear * self.products + noise * np.eye(len(matern))
+        result = _matern(sum((w * d for w, d in zip(weights, self.squared, strict=True)), np.zeros_like(self.products)))
+        result += linear * self.products
+        result.flat[:: len(result) + 1] += noise
+        return result
 
 
 def _loss(parts: _Parts, y: Columns, logs: Columns) -> float:
     """The negative logarithm of the likelihood, up to a constant."""
     *weights, linear, noise = np.exp(logs).tolist()
-    correlations = parts.correlations(weights, linear, noise)
-    _, determinant = np.linalg.slogdet(correlations)
-    _, variance = _closed_form(_inverse(correlations), y)
-    return 0.5 * (len(y) * np.log(variance) + float(determinant))
+    from scipy.linalg import cho_solve
+
+    lower = np.linalg.cholesky(parts.correlations(weights, linear, noise))
+    both = np.column_stack([np.ones(len(y)), y])
+    _, variance = _closed_form(cho_solve((lower, True), both, overwrite_b=True, check_finite=False), y)
+    return 0.5 * len(y) * float(np.log(variance)) + float(np.log(lower.diagonal()).sum())
 
 
-def _closed_form(inverse: Columns, y: Columns) -> tuple[float, float]:
-    """The best mean and variance for given correlations, drawn a little towards 0 and 1."""
-    rows = inverse.sum(axis=1)
-    mean = float(rows @ y / (rows.sum() + 0.1))
-    variance = float(((y - mean) @ inverse @ (y - mean) + 0.2) / (len(y) + 0.2))
+def _closed_form(solved: Columns, y: Columns) -> tuple[float, float]:
+    """The best mean and variance, drawn a little towards 0 and 1; [n, 2]: the inverse times ones, and times y."""
+    ones, values = solved.T
+    mean = float(ones @ y / (ones.sum() + 0.1))
+    variance = float(((y - mean) @ (values - mean * ones) + 0.2) / (len(y) + 0.2))
     return mean, variance
 
 
@@ -169,10 +177,12 @@ def _inverse(matrix: Columns) -> Columns:
     return np.asarray(np.linalg.inv(matrix), np.float64)
 
 
-def _squared(a: Columns, b: Columns, group: slice) -> Columns:
-    """Squared distances within one group of columns, [len(a), len(b)]."""
-    a, b = a[:, group], b[:, group]
-    return np.maximum((a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1) - 2 * a @ b.T, 0)
+def _squared(a: Columns, b: Columns) -> Columns:
+    """Squared distances, [len(a), len(b)]."""
+    result = a @ (-2 * b.T)
+    result += (a * a).sum(axis=1)[:, None]
+    result += (b * b).sum(axis=1)
+    return np.maximum(result, 0, out=result)
 
 
 def _products(a: Columns, b: Columns | None, groups: Sequence[slice]) -> Columns:
@@ -181,7 +191,12 @@ def _products(a: Columns, b: Columns | None, groups: Sequence[slice]) -> Columns
     return share * ((a * a).sum(axis=1) if b is None else a @ b.T)
 
 
-def _matern(parts: Sequence[Columns]) -> Columns:
-    """Matern 5/2 of the root of a sum of squares."""
-    scaled = np.sqrt(5 * sum(parts))
-    return (1 + scaled + scaled**2 / 3) * np.exp(-scaled)
+def _matern(squared: Columns) -> Columns:
+    """Matern 5/2 of the root of squares."""
+    scaled = np.sqrt(5 * squared)
+    result = scaled * scaled
+    result /= 3
+    result += scaled
+    result += 1
+    result *= np.exp(np.negative(scaled, out=scaled), out=scaled)
+    return result

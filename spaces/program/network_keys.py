@@ -31,7 +31,7 @@ from spaces.program.lowering import lower_layer
 from spaces.program.variants import Layer, Variant
 from spaces.tensors import Shape, Tensor
 
-__all__ = ["Key", "NetworkKeys", "distinct"]
+__all__ = ["Key", "LayerUse", "NetworkKeys", "distinct", "layer_uses"]
 
 #: Tokens from input to output.
 Key = tuple[int, ...]
@@ -114,10 +114,10 @@ class NetworkKeys:
         return keys
 
     @cached_property
-    def _variants(self) -> list[list[_Use]]:
-        return [_uses(variant) for variant in self.program.variants]
+    def _variants(self) -> list[list[LayerUse]]:
+        return [layer_uses(variant) for variant in self.program.variants]
 
-    def _new(self, use: _Use, chosen: tuple[int, ...]) -> tuple[int, Key]:
+    def _new(self, use: LayerUse, chosen: tuple[int, ...]) -> tuple[int, Key]:
         """What a layer makes of a tensor, by its number, and of options: the number of its output, and its tokens."""
         x, options = list(self._tensors)[chosen[0]], chosen[1:]
         if use.layer.present and not use.layer.present.holds(use.values(options)):
@@ -136,7 +136,7 @@ class NetworkKeys:
         use.known[chosen] = self._tensors.setdefault(out, len(self._tensors)), tokens
         return use.known[chosen]
 
-    def _lowered(self, use: _Use, x: Tensor, options: tuple[int, ...]) -> tuple[Tensor, Key]:
+    def _lowered(self, use: LayerUse, x: Tensor, options: tuple[int, ...]) -> tuple[Tensor, Key]:
         """The output of a layer on a tensor, and the tokens of its operators."""
         named = use.named(options)
         place = id(use.layer.spec), x, tuple(named.items())
@@ -145,7 +145,7 @@ class NetworkKeys:
             self._layers[place] = out, self._tokens(ops, x, out)
         return self._layers[place]
 
-    def _form(self, use: _Use, options: tuple[int, ...]) -> int | None:
+    def _form(self, use: LayerUse, options: tuple[int, ...]) -> int | None:
         """A number for the form of a cell; None for every other layer."""
         cell = use.layer.spec.block.edges
         if not self._cell_form or not isinstance(cell, Cell):
@@ -249,7 +249,7 @@ class NetworkKeys:
         return colours
 
 
-class _Use:
+class LayerUse:
     """A layer of a variant, and what is known of it.
 
     Attributes:
@@ -275,15 +275,22 @@ class _Use:
         values = self.values(options)
         return {**self._constants, **{name: values[label] for name, label in self.layer.bindings.items()}}
 
+    def deciding(self, name: str) -> tuple[int | None, tuple[Any, ...]]:
+        """Which of `places` decides a name that its block uses, and the values it has by option; None: one value."""
+        if name not in self.layer.bindings:
+            return None, (self._constants[name],)
+        place, decision = self._decisions[self.layer.bindings[name]]
+        return self.places.index(place), tuple(decision.options)
 
-def _uses(variant: Variant) -> list[_Use]:
+
+def layer_uses(variant: Variant) -> list[LayerUse]:
     """A use per layer; repeated layers that share their decisions share it, and places of one cell its forms."""
-    known: dict[Hashable, _Use] = {}
+    known: dict[Hashable, LayerUse] = {}
     forms: dict[Hashable, dict[tuple[int, ...], int]] = {}
-    result: list[_Use] = []
+    result: list[LayerUse] = []
     for layer in variant.layers:
         place = id(layer.spec), tuple(layer.bindings.items()), id(layer.present)
-        use = known.setdefault(place, _Use(variant, layer))
+        use = known.setdefault(place, LayerUse(variant, layer))
         use.forms = forms.setdefault((id(layer.spec.block.edges), tuple(use.places)), use.forms)
         result.append(use)
     return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 from itertools import groupby, pairwise
 
 import numpy as np
@@ -15,12 +16,14 @@ from samplers import UniformSampler
 from samplers.bayesian.adaptive import AdaptiveSampler, expected_improvement, normal_scores
 from samplers.bayesian.features import COSTS, Features
 from samplers.bayesian.gaussian_process import fit_gaussian_process
+from samplers.bayesian.paths import PathLengths
 from samplers.entropy import EntropySampler
 from samplers.testing import SamplerConformance, example_set
 from solvers.base import solve
 from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import EngineError
 from spaces.language.reader import load_space, read_space
+from spaces.program.candidate import candidate_of
 from spaces.program.compile import compile_space
 from spaces.program.graph import Budgets
 
@@ -204,8 +207,36 @@ def test_the_same_decision_of_two_variants_is_one_column():
     features = Features(fs)
     a, b = (fs.index(f"dscnn/{n}: {'-'.join(['84'] * n)}") for n in (6, 7))
     same = features([a])[0] == features([b])[0]
-    assert list(features.groups) == ["options", "sizes", "costs"]
+    assert list(features.groups) == ["options", "sizes", "costs", "paths"]
     assert same[features.groups["sizes"]].sum() == 6 + 1  # the eighth layer is missing from both
+
+
+def walked(ops):
+    """The operators of every path from a layer's input to its output, one by one."""
+    readers = {k: [n for n, op in enumerate(ops, start=1) if k in op.inputs] for k in range(len(ops) + 1)}
+    whole, waiting = [], [(0, ())]
+    while waiting:
+        at, path = waiting.pop()
+        whole += [path] if at == len(ops) else []
+        waiting += [(n, (*path, ops[n - 1])) for n in readers[at]]
+    return [path for path in whole if all(op.kind != "zeros" for op in path)]
+
+
+@pytest.mark.parametrize("space", ["nasbench201", "nasbench201_benchmark", "mobilenet", "cells"])
+def test_paths_are_those_of_the_graphs(space, cells):
+    """Lengths of many networks at once are those of every path of each of their layers."""
+    program = cells.program if space == "cells" else compile_space(load_space(space))
+    lengths, source = PathLengths(program), random.Random(1)
+    for _ in range(60 if space == "cells" else 12):
+        position = source.randrange(len(program.variants))
+        row = [source.randrange(len(decision.options)) for decision in program.variants[position].decisions]
+        candidate, wanted = candidate_of(program, position, row), np.zeros(3)
+        for step in candidate.steps:
+            paths = walked(step.ops)
+            weighted = [sum(op.has_weights for op in path) for path in paths]
+            every = [sum(op.kind not in ("add", "identity") for op in path) for path in paths]
+            wanted += [max(weighted), 1 / (1 + min(weighted)), 1 / (1 + min(every))] if paths else 0
+        assert np.allclose(lengths(candidate.position, np.array([candidate.row]))[0], wanted), str(candidate)
 
 
 # -- the surrogate ---------------------------------------------------------------------------------------------------
