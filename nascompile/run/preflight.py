@@ -49,8 +49,9 @@ def check_measurable(dataset: Dataset, settings: RunSettings) -> None:
 
     metric = check_metric(dataset.task, settings.recipe.metric)
     check_balance(dataset.task, settings.recipe.balance)
-    if registered(settings.sampler).training_free:
-        check_proxies(dataset)
+    entry = registered(settings.sampler)
+    if entry.training_free:
+        check_proxies(dataset, "shared weights" if entry.type.learns else "proxies")
     if dataset.task == "detection":
         return
     for name in ("valid", "test"):

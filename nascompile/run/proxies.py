@@ -56,7 +56,7 @@ def whole_examples(dataset: Dataset) -> Data:
 
     from samplers.proxies.data import Data
 
-    check_proxies(dataset)
+    check_proxies(dataset, "shared weights")
     name = PurePath(str(dataset.prepared.get("source", ""))).name
     train, valid = (
         Data(torch.from_numpy(part.x), torch.from_numpy(np.asarray(part.y)), f"{len(part):,} {what} examples of {name}")
@@ -65,14 +65,18 @@ def whole_examples(dataset: Dataset) -> Data:
     return Data(train.images, train.labels, f"{train.source}, judged by {valid.source}", valid)
 
 
-def check_proxies(dataset: Dataset) -> None:
-    """Whether untrained networks can be scored on these data.
+def check_proxies(dataset: Dataset, what: str = "proxies") -> None:
+    """Whether networks can be scored on these data without training them.
+
+    Args:
+        dataset: the data.
+        what: by which they are scored.
 
     Raises:
         RunError: the task has no classes, without which proxies have no loss.
     """
     if dataset.task != "classification":
-        message = f"proxies and shared weights are for classification, and this is `{dataset.task}`"
+        message = f"{what} are for classification, and this is `{dataset.task}`"
         raise RunError.of("no-proxies", message, "give data with classes, or take another --sampler")
 
 

@@ -28,7 +28,7 @@ from spaces.program.lowering import lower
 from spaces.program.variants import Layer, Variant
 from spaces.tensors import Infeasible, Shape, Tensor
 
-__all__ = ["Parameter", "Sharing", "Taken"]
+__all__ = ["Parameter", "Sharing", "Taken", "Walked"]
 
 #: Different inputs and options of layers, beyond which looking at all of them takes more than minutes.
 MOST = 100_000
@@ -74,12 +74,22 @@ class Taken(NamedTuple):
     window: tuple[int, int] | None
 
 
-class _Walked(NamedTuple):
-    """A layer on an input: its output, the channels of that, and what each of its operators takes."""
+class Walked(NamedTuple):
+    """A layer on an input. The same layer with the same input and options is the same object.
 
+    Args:
+        x: the shape of its input.
+        ops: its operators.
+        taken: what each of them takes.
+        out: its output.
+        ids: the channels of that.
+    """
+
+    x: Shape
+    ops: Ops
+    taken: tuple[tuple[Taken, ...], ...]
     out: Tensor
     ids: Ids
-    taken: tuple[tuple[Taken, ...], ...]
 
 
 class _Arguments(NamedTuple):
@@ -118,7 +128,7 @@ class Sharing:
     parameters: list[Parameter] = field(default_factory=list, init=False)
     _numbers: dict[Hashable, int] = field(default_factory=dict, init=False, repr=False)
     _made: dict[Hashable, int] = field(default_factory=dict, init=False, repr=False)
-    _walks: dict[Hashable, _Walked | None] = field(default_factory=dict, init=False, repr=False)
+    _walks: dict[Hashable, Walked | None] = field(default_factory=dict, init=False, repr=False)
     _leaves: dict[Hashable, list[tuple[str, _Leaf]]] = field(default_factory=dict, init=False, repr=False)
     _evaluated: dict[Hashable, _Arguments | None] = field(default_factory=dict, init=False, repr=False)
     _same: dict[Ids, Ids] = field(default_factory=dict, init=False, repr=False)
@@ -139,8 +149,8 @@ class Sharing:
             self._look(position, variant)
         self._open = False
 
-    def of(self, candidate: Candidate) -> list[tuple[tuple[Taken, ...], ...]]:
-        """What a network takes: per layer, and per operator.
+    def of(self, candidate: Candidate) -> list[Walked]:
+        """The layers of a network, with what their operators take.
 
         Args:
             candidate: of the program.
@@ -155,7 +165,7 @@ class Sharing:
             if not walked:
                 raise Infeasible(f"`{candidate}` describes no network")
             x, ids = walked.out, walked.ids
-            result.append(walked.taken)
+            result.append(walked)
         return result
 
     def _look(self, position: int, variant: Variant) -> None:
@@ -190,7 +200,7 @@ class Sharing:
                 self._evaluated[key] = None
         return self._evaluated[key]
 
-    def _walk(self, place: tuple[int, int], layer: Layer, x: Tensor, ids: Ids, arguments: _Arguments) -> _Walked | None:
+    def _walk(self, place: tuple[int, int], layer: Layer, x: Tensor, ids: Ids, arguments: _Arguments) -> Walked | None:
         key = place, x, ids, arguments
         if key not in self._walks:
             if len(self._walks) >= MOST:
@@ -204,7 +214,7 @@ class Sharing:
                 self._walks[key] = None
             else:
                 found = list(self._operators(place, layer, x.shape, ids, ops))
-                self._walks[key] = _Walked(out, found[-1][0], tuple(taken for _, taken in found))
+                self._walks[key] = Walked(x.shape, ops, tuple(taken for _, taken in found), out, found[-1][0])
         return self._walks[key]
 
     def _operators(

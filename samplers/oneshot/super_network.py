@@ -14,12 +14,16 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from samplers.oneshot.sharing import Parameter, Sharing, Taken
-from spaces.networks.network import Network
+from samplers.oneshot.sharing import Parameter, Sharing, Taken, Walked
+from spaces.language.settings import Settings
+from spaces.networks.network import LayerModule, Network
 from spaces.program.candidate import Candidate
 from spaces.program.graph import Program
 
 __all__ = ["SuperNetwork"]
+
+#: Layers without weights that are kept.
+_REMEMBERED = 10_000
 
 
 class SuperNetwork(nn.Module):
@@ -55,6 +59,7 @@ class SuperNetwork(nn.Module):
         self.sharing = Sharing(program, replace(program.space.settings, batch_norm_kept=True), on_progress)
         generator = torch.Generator().manual_seed(seed)
         self.weights = nn.ParameterList(_first(self.sharing.parameters, generator))
+        self._layers: dict[int, _Layer] = {}
 
     def forward(self, candidate: Candidate, x: torch.Tensor) -> torch.Tensor:
         """The logits of one network, with batch norms by the batch itself; gradients reach the weights that it takes.
@@ -63,45 +68,86 @@ class SuperNetwork(nn.Module):
             candidate: of the program.
             x: [n, ...input shape].
         """
-        with torch.device("meta"):
-            module = candidate.build(batch_norm="kept")
-        for one in module.modules():
-            if isinstance(one, nn.BatchNorm2d):
-                # Statistics of a path are of no use to the next.
-                one.track_running_stats = False
-        module.train()
-        return functional_call(module, dict(self._views(candidate, module)), (x,))
+        # A series is an image of one row inside.
+        x = x.unsqueeze(2) if len(candidate.program.space.input.dims) == 2 else x
+        for walked in self.sharing.of(candidate):
+            layer = self._layer(walked)
+            x = functional_call(layer.module, {name: view(self.weights[one]) for name, one, view in layer.views}, (x,))
+        return x
 
     @torch.no_grad()
     def network(self, candidate: Candidate) -> Network:
         """One network with copies of the weights that it takes; its batch norms know no statistics yet."""
-        module = candidate.build(batch_norm="kept").to(self.weights[0].device)
-        own = dict(module.named_parameters())
-        for name, view in self._views(candidate, module):
-            own[name].copy_(view)
-        return module
+        network = candidate.build(batch_norm="kept").to(self.weights[0].device)
+        for own, walked in zip(network.layers, self.sharing.of(candidate), strict=True):
+            parameters = dict(own.named_parameters())
+            for name, one, view in self._layer(walked).views:
+                parameters[name].copy_(view(self.weights[one]))
+        return network
 
-    def _views(self, candidate: Candidate, module: Network) -> Iterator[tuple[str, torch.Tensor]]:
-        """The weights that a network takes, by the names and in the shapes of its own."""
-        shapes = {name: one.shape for name, one in module.named_parameters()}
-        for (layer, _), operators in zip(module.layers.named_children(), self.sharing.of(candidate), strict=True):
-            for k, taken in enumerate(operators):
-                for one in taken:
-                    name = f"layers.{layer}.operators.{k}.{one.name}"
-                    yield name, _view(self.weights[one.number], one).reshape(shapes[name])
+    def _layer(self, walked: Walked) -> _Layer:
+        """A layer without weights, remembered, since making it takes as long as running it."""
+        if id(walked) not in self._layers:
+            if len(self._layers) >= _REMEMBERED:
+                self._layers.clear()
+            self._layers[id(walked)] = _Layer(walked, self.sharing.settings)
+        return self._layers[id(walked)]
 
 
-def _view(weights: torch.Tensor, taken: Taken) -> torch.Tensor:
-    for dim, places in enumerate(taken.dims):
-        first, n = places[0], len(places)
-        if places == tuple(range(first, first + n)):
-            weights = weights.narrow(dim, first, n)
-        else:
-            weights = weights.index_select(dim, torch.tensor(places, device=weights.device))
-    if taken.window:
-        for dim, side in zip((-2, -1), taken.window, strict=True):
-            weights = weights.narrow(dim, (weights.shape[dim] - side) // 2, side)
-    return weights
+class _Layer:
+    """A layer whose weights are elsewhere.
+
+    Args:
+        walked: the layer.
+        settings: biases and batch norms.
+
+    Attributes:
+        module: it, without weights.
+        views: name of each weight, the number of the super-network's, and what of that it is.
+    """
+
+    def __init__(self, walked: Walked, settings: Settings) -> None:
+        with torch.device("meta"):
+            self.module = LayerModule(walked.ops, walked.x, settings).train()
+        for one in self.module.modules():
+            if isinstance(one, nn.BatchNorm2d):
+                # Statistics of a path are of no use to the next.
+                one.track_running_stats = False
+        shapes = {name: one.shape for name, one in self.module.named_parameters()}
+        self.views: list[tuple[str, int, _View]] = []
+        for k, taken in enumerate(walked.taken):
+            for one in taken:
+                name = f"operators.{k}.{one.name}"
+                self.views.append((name, one.number, _View(one, shapes[name])))
+
+
+class _View:
+    """What a network takes of a weight, in its own shape.
+
+    Args:
+        taken: what.
+        shape: of its own.
+    """
+
+    def __init__(self, taken: Taken, shape: torch.Size) -> None:
+        self.shape, self.window = shape, taken.window
+        # The first place, how many, and the places where they are not one after another.
+        self.cuts = [
+            (own[0], len(own), None if own == tuple(range(own[0], own[0] + len(own))) else torch.tensor(own))
+            for own in taken.dims
+        ]
+
+    def __call__(self, weights: torch.Tensor) -> torch.Tensor:
+        """Of the weights of the super-network."""
+        for k, (first, count, places) in enumerate(self.cuts):
+            if places is None:
+                weights = weights.narrow(k, first, count)
+            else:
+                weights = weights.index_select(k, places.to(weights.device))
+        if self.window:
+            for k, side in zip((-2, -1), self.window, strict=True):
+                weights = weights.narrow(k, (weights.shape[k] - side) // 2, side)
+        return weights.reshape(self.shape)
 
 
 def _first(parameters: list[Parameter], generator: torch.Generator) -> Iterator[nn.Parameter]:

@@ -168,7 +168,7 @@ def test_gradients_reach_what_a_network_takes_and_nothing_else() -> None:
     shared(candidate, torch.randn(4, *program.space.input.dims)).square().sum().backward()
     taken = {}
     for layer in shared.sharing.of(candidate):
-        for operator in layer:
+        for operator in layer.taken:
             for one in operator:
                 mask = torch.zeros_like(shared.weights[one.number], dtype=torch.bool)
                 cut = [slice(len(places)) for places in one.dims]
