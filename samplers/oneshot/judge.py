@@ -46,7 +46,7 @@ class Recipe:
         seed: of weights, networks and the order of examples.
     """
 
-    epochs: int = 40
+    epochs: int = 100
     lr: float = 0.003
     batch: int = 48
     seed: int = 0

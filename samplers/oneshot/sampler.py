@@ -56,7 +56,7 @@ class OneShotSampler(Sampler):
 
     data: Data | None = field(default=None, compare=False)
     trials: int = 200
-    epochs: int = 40
+    epochs: int = 100
     lr: float = 0.003
     batch: int = 48
     keep: Path | None = field(default=None, kw_only=True, compare=False)

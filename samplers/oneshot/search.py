@@ -40,7 +40,7 @@ class OneShotSearch(ProxySearch):
     """
 
     trials: int = 200
-    epochs: int = 40
+    epochs: int = 100
     lr: float = 0.003
     batch: int = 48
     seed: int = 0

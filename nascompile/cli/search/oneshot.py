@@ -52,6 +52,11 @@ class Found:
 class SharedSearch(TrialsSearch[OneShotSearch]):
     """The first networks by shared weights."""
 
+    def interrupted(self, log: SearchLog[Trial]) -> str:
+        """Where the super-network is, too."""
+        there = f"the last whole epoch of the super-network is in {log.path.with_suffix('.super.pt')}"
+        return f"{super().interrupted(log)}; {there}" if not log.records else super().interrupted(log)
+
     def found(self, data: Data, log: SearchLog[Trial], seconds: float) -> Found:
         """The best, in their order."""
         trials = log.records[: self.total]
