@@ -16,7 +16,7 @@ from nascompile.operators.windows import windows
 from spaces.operators import KernelCall
 from spaces.operators.conv_function import FLOAT_BLOCK, conv_size
 from spaces.operators.convolution import CONV, DEPTHWISE, POINTWISE
-from spaces.operators.depthwise_function import depthwise_phases, depthwise_sides
+from spaces.operators.depthwise_function import depthwise_sides
 from spaces.operators.kernel import words
 from spaces.tensors import Shape
 
@@ -74,9 +74,7 @@ def layout(weights: NDArray[Any], x: Shape, call: KernelCall) -> NDArray[Any]:
         return _in_fours(weights, 1 if call.name == DEPTHWISE.name else call.groups)
     if call.name == DEPTHWISE.name:
         along, across = depthwise_sides(call)
-        rows = weights[:, 0].transpose(0, 1 + across, 1 + along)
-        phases, stride = depthwise_phases(call)
-        return np.concatenate([rows[..., phase::stride] for phase in range(phases)], axis=2)
+        return weights[:, 0].transpose(0, 1 + across, 1 + along)
     rows = weights.transpose(0, 2, 3, 1).reshape(len(weights), -1)
     return filled(rows, words(rows.shape[1])) if call.name == "linear" else _in_pairs(rows, call)
 

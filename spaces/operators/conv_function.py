@@ -25,7 +25,9 @@ _FLOAT = (
     *(f"{kind}{part}" for kind in ("wide", "narrow", "single") for part in ("", "_row", "_run", "_tap")), "output",
 )  # fmt: skip
 #: What laying out windows in int8 takes.
-_LAID_OUT = ("started", "inner", "place", "missing", "run", "odd", "even", "word", "ended", "outside", "border")
+_LAID_OUT = (
+    "started", "inner", "place", "missing", "run", "odd", "even", "whole", "word", "ended", "outside", "border",
+)  # fmt: skip
 
 
 def conv_size(call: KernelCall) -> int:
@@ -81,10 +83,10 @@ def _int8_loops(call: KernelCall) -> dict[str, int]:
 
     A pixel is asked whether its window is one run of memory in each row: whether it is `ungrouped`, has `started` in
     the input, and is an `inner` one. `window_row`s; in each, as one `place` or as so many, `run`s of what is inside:
-    elements one by one at `odd` and at `even` places of the window, and `word`s of four elements, with which a run has
-    perhaps `ended`. Places that are `outside`, of these `missing` in rows that are there, and their elements, `border`.
-    `block` of up to four pixels, in it each `pair` of channels, with `product`s of four elements of a window, and each
-    `channel`.
+    elements one by one at `odd` and at `even` places of the window, and, in `whole` runs, `word`s of four elements,
+    with which it has perhaps `ended`. Places that are `outside`, of these `missing` in rows that are there, and their
+    elements, `border`. `block` of up to four pixels, in it each `pair` of channels, with `product`s of four elements of
+    a window, and each `channel`.
     """
     groups = call.groups
     pixels = groups * call.out.height * call.out.width
@@ -130,6 +132,7 @@ def _laid_out(call: KernelCall) -> dict[str, int]:
                 found["odd"] += n * count * (odd + (rest > 1))
                 found["even"] += n * count * ((rest + 1) // 2)
                 found["word"] += n * count * words
+                found["whole"] += n * count * (words > 0)
                 found["ended"] += n * count * (rest == 0 and words > 0)
     return found
 

@@ -9,7 +9,7 @@ from spaces.operators.conv_function import FLOAT_BLOCK
 from spaces.operators.kernel import CFunction, InstructionSet, KernelCall, VectorLoops, c_function, words
 from spaces.operators.sliding import columns_inside, rows_inside
 
-__all__ = ["FLOAT_BLOCK", "depthwise_phases", "depthwise_sides"]
+__all__ = ["FLOAT_BLOCK", "depthwise_sides"]
 
 #: Outputs that are computed together: along a row of the plane; and rows of outputs between two planes.
 _OUTPUTS, _STRIP = 4, 8
@@ -34,31 +34,24 @@ class _Side(NamedTuple):
         return -(-self.out // _OUTPUTS)
 
     @property
-    def phases(self) -> int:
-        """Rows of a plane that a row of the image is, where this is the side along: places so many steps apart."""
-        return -largest(-self.stride, -self.kernel)
+    def words(self) -> int:
+        """Of weights for a row of a window, two places in each, which may begin one later. An even number."""
+        return ((self.kernel + 1 + self.stride % 2) // 2 + 1) // 2 * 2
 
     @property
-    def words(self) -> int:
-        """Of weights for a phase of a window row, two places in each, which may begin one later. An even number."""
-        places = -(-self.kernel // self.stride)
-        return ((places + 2) // 2 + 1) // 2 * 2
+    def variants(self) -> int:
+        """Of each word of weights."""
+        return 2 - (self.stride == 2)
 
     @property
     def cells(self) -> int:
-        """Of a row of the plane."""
-        return 2 * (self.words - 1) + _OUTPUTS * self.blocks
+        """Of a row of the plane; the last window may be computed for nothing, and may begin one place before."""
+        return (_OUTPUTS * self.blocks - 1) * self.stride // 2 * 2 + 2 * self.words
 
     @property
     def strip(self) -> int:
         """Rows of the largest plane, where this is the side across."""
         return (-largest(-self.out, -_STRIP) - 1) * self.stride + self.kernel
-
-
-def depthwise_phases(call: KernelCall) -> tuple[int, int]:
-    """Phases of a row of the plane, and how far apart its places are."""
-    along = _sides(call)[depthwise_sides(call)[0]]
-    return along.phases, along.stride
 
 
 def depthwise_sides(call: KernelCall) -> tuple[int, int]:
@@ -94,9 +87,9 @@ def _scratch(call: KernelCall, isa: InstructionSet) -> int:
     if isa == "vector":
         taps = call.kernel[0] * call.kernel[1]
         return _vectors(taps) * _VECTOR + words(_line(along, across) + _VECTOR - 1 + across.kernel)
-    simd = isa == "simd"
-    cells = across.strip * along.phases * along.cells
-    return _FILTER + (2 * cells + 8 * across.kernel * along.phases * along.words if simd else cells)
+    cells = across.strip * along.cells
+    weights = 4 * across.kernel * along.words * along.variants
+    return _FILTER + (2 * cells + weights if isa == "simd" else cells)
 
 
 def _over(call: KernelCall, isa: InstructionSet) -> int | None:
@@ -130,42 +123,46 @@ def _loops(call: KernelCall, dtype: str) -> dict[str, int]:
 def _int8_loops(call: KernelCall) -> dict[str, int]:
     """Channel by channel planes are laid out, and windows slide over them.
 
-    `filter_row`s, and each `phase` of one, with `unpacked` words of weights of all `taps`; `strip` of outputs, to which
-    pairs of cells are `moved` from the one before; for it each further `image_row`, in the plane each `plane_row`, all
-    cells of `cleared_row`s, of rows `inside` the input places `before` it and `copied` ones;
-    `line` of outputs, in it each `block` of four, the last one perhaps of `one`, `two` or `three`, with its
-    `window_row`s and their phases: a `row` has two or three places, or there are more in a `long_block`, all but the
-    first of which is a `long_row`; their pairs of `word`s count with SIMD, and all of the `place`s without.
+    `filter_row`s with `unpacked` words of weights, `pair`s and `half` ones, those of odd steps `shifted`, too; `strip`
+    of outputs, to which pairs of cells are `moved` from the one before; for it each further `image_row`, of rows
+    `inside` the input places in `fours` and `single` ones; pairs of cells of rows outside of it are `cleared`
+    (`cleared_row`), in the beginning those of all of the plane; `line` of outputs, in it each `block` of four, the last
+    one perhaps of `one`, `two` or `three`, with its `window_row`s: their pairs of `word`s in steps of one; of steps of
+    two, in a `far_block`, `far_word`s; of others, in a `wide_block`, single `wide_word`s. These count with SIMD, and
+    all of the `place`s without.
     """
     sides = _sides(call)
     along, across = (sides[k] for k in depthwise_sides(call))
-    channels, phases = call.out.channels, along.phases
+    channels = call.out.channels
     strips = range(0, across.out, _STRIP)
     lines = [min(_STRIP, across.out - r) for r in strips]
     tops = [r * across.stride - across.pad for r in strips]
     kept = max(0, across.kernel - across.stride)
     heights = [(n - 1) * across.stride + across.kernel - kept * (k > 0) for k, n in enumerate(lines)]
     tops = [top + kept * (k > 0) for k, top in enumerate(tops)]
-    there = sum(max(0, min(across.size, top + n) - max(0, top)) for top, n in zip(tops, heights, strict=True))
-    rows, cleared = phases * sum(heights), (channels if len(lines) > 1 else 1) * phases * sum(heights)
-    moves = channels * (len(lines) - 1) * (kept > 0)
-    before, copied = _places(along)
-    blocks, long = channels * across.out * along.blocks, along.words > 2
-    window_rows, over = blocks * across.kernel * phases, along.out % _OUTPUTS
-    ends = channels * across.out
+    there = channels * sum(
+        max(0, min(across.size, top + n) - max(0, top)) for top, n in zip(tops, heights, strict=True)
+    )
+    rows, moves = channels * sum(heights), channels * (len(lines) - 1) * (kept > 0)
+    cleared = (rows - there) * (len(lines) > 1)
+    inside = min(along.size, along.cells - min(along.pad, along.cells))
+    ends, over = channels * across.out, along.out % _OUTPUTS
+    blocks = ends * along.blocks
+    window_rows, turns = blocks * across.kernel, blocks * across.kernel * along.words // 2
+    far, wide = along.stride == 2, along.stride > 2
     return {
         "call": 1, "channel": channels, "filter_row": channels * across.kernel,
-        "phase": channels * across.kernel * phases,
-        "unpacked": channels * across.kernel * phases * along.words, "taps": channels * across.kernel * along.kernel,
-        "strip": channels * len(lines), "move": moves, "moved": moves * kept * phases * along.cells // 2,
-        "image_row": channels * sum(heights), "plane_row": channels * rows,
-        "cleared_row": cleared, "cleared": cleared * along.cells, "inside": channels * phases * there,
-        "before": channels * there * before, "copied": channels * there * copied,
+        "unpacked": channels * across.kernel * along.words, "pair": channels * across.kernel * (along.kernel // 2),
+        "half": channels * across.kernel * (along.kernel % 2),
+        "shifted": channels * across.kernel * along.words * (along.stride % 2),
+        "strip": channels * len(lines), "move": moves, "moved": moves * kept * along.cells // 2,
+        "image_row": rows, "inside": there, "fours": there * (inside // 4), "single": there * (inside % 4),
+        "cleared_row": cleared, "cleared": (cleared + across.strip) * along.cells // 2,
         "line": ends, "block": ends * (along.out // _OUTPUTS),
         "one": ends * (over == 1), "two": ends * (over == 2), "three": ends * (over == 3),
-        "row": window_rows * (not long), "window_row": blocks * across.kernel, "long_block": blocks * long,
-        "long_row": (window_rows - blocks) * long, "word": window_rows * along.words // 2 * long,
-        "place": blocks * across.kernel * along.kernel,
+        "window_row": window_rows, "word": turns * (not far and not wide),
+        "far_block": blocks * far, "far_word": turns * far,
+        "wide_block": blocks * wide, "wide_word": 2 * turns * wide, "place": window_rows * along.kernel,
     }  # fmt: skip
 
 
@@ -181,7 +178,7 @@ def _vectors(n: int) -> int:
 def _vector_loops(call: KernelCall) -> dict[str, int]:
     """Channel by channel lines are laid out, and windows slide along them.
 
-    Weights of a channel are `unpacked`, by `filter_row` and `phase`; their vectors `cleared` once. For `line`s of
+    Weights of a channel are `unpacked`, by `filter_row`; their vectors `cleared` once. For `line`s of
     outputs each `image_row` is laid out; if it is `inside` the input, by four (`gathered`) and what is left over
     (`single`), if there are any (`fours`, `singles`), and the zero point is `spread` where there is nothing, on one
     side or two (`border`). `block` of four outputs, which take `more` vectors of weights than one if they are `long`;
@@ -201,7 +198,7 @@ def _vector_loops(call: KernelCall) -> dict[str, int]:
     blocks, moves = channels * across.out * along.blocks, channels * (across.out - 1)
     return {
         "call": 1, "cleared": _vectors(taps), "channel": channels, "filter_row": channels * across.kernel,
-        "phase": channels * across.kernel * along.phases, "unpacked": channels * taps, "image_row": rows,
+        "unpacked": channels * taps, "image_row": rows,
         "inside": there, "gathered": there * (inside // 4), "single": there * (inside % 4),
         "fours": there * (inside >= 4), "singles": there * (inside % 4 > 0),
         "border": there * ((before > 0) + (before + inside < places)),
@@ -209,17 +206,6 @@ def _vector_loops(call: KernelCall) -> dict[str, int]:
         "line": channels * across.out, "block": blocks, "long": blocks * (taps > _VECTOR),
         "more": blocks * (_vectors(taps) - 1), "moved": moves * _vectors(_line(along, across)),
     }  # fmt: skip
-
-
-def _places(along: _Side) -> tuple[int, int]:
-    """Of all phases of a row of the image the places before it, and those that are copied from it."""
-    before = copied = 0
-    for phase in range(along.phases):
-        skipped = max(0, -((phase - along.pad) // along.stride))
-        before += skipped
-        first = phase - along.pad + skipped * along.stride
-        copied += max(0, min(-(-(along.size - first) // along.stride), along.cells - skipped))
-    return before, copied
 
 
 def _is_kept(call: KernelCall) -> bool:
@@ -258,16 +244,15 @@ def _float_loops(call: KernelCall) -> dict[str, int]:
 c_function(CFunction(
     "depthwise",
     {
-        "int8": ("call", "channel", "filter_row", "phase", "unpacked", "taps", "strip", "move", "moved",
-                 "image_row", "plane_row",
-                 "cleared_row", "cleared", "inside", "before", "copied", "line", "block", "one", "two",
-                 "three", "row", "window_row", "long_block", "long_row", "word", "place"),
+        "int8": ("call", "channel", "filter_row", "unpacked", "pair", "half", "shifted", "strip", "move", "moved",
+                 "image_row", "inside", "fours", "single", "cleared_row", "cleared", "line", "block", "one", "two",
+                 "three", "window_row", "word", "far_block", "far_word", "wide_block", "wide_word", "place"),
         "float32": ("call", "part", "line", "kept_line", "kept_row", "kept", "left", "four", "row", "tap",
                     "single", "single_row", "single_tap"),
     },
     _loops, _weights, scratch=_scratch, over=_over, float_scratch=_float_scratch,
     vector=VectorLoops(
-        ("call", "cleared", "channel", "filter_row", "phase", "unpacked", "image_row", "inside", "gathered", "single",
+        ("call", "cleared", "channel", "filter_row", "unpacked", "image_row", "inside", "gathered", "single",
          "fours", "singles", "border", "spread", "line", "block", "long", "more", "moved"),
         _vector_loops,
     ),

@@ -134,6 +134,7 @@ def copy(at: int, n: int, found: Counter[str]) -> None:
         if at % 2 == 0:
             found["word"] += n // 4
             words, n = n >= 4, n % 4
+            found["whole"] += words
             if n == 0:
                 found["ended"] += words
                 return
@@ -148,52 +149,43 @@ def run_depthwise(call: KernelCall) -> Counter[str]:
     blocks = [-(-out // 4) for out in call.out[1:]]
     turned = call.out.width * blocks[0] < call.out.height * blocks[1]
     (size, out, kernel, stride, pad), across = (sides[0], sides[1]) if turned else (sides[1], sides[0])
-    phases, places = min(stride, kernel), -(-kernel // stride)
-    words = ((places + 2) // 2 + 1) // 2 * 2
-    cells = 2 * (words - 1) + -(-out // 4) * 4
-    for channel in range(call.out.channels):
+    # Pairs of places of a window that begins at an even one, and at an odd one, in whole pairs of pairs.
+    words = len(range(0, kernel + stride % 2, 4)) * 2
+    cells = (4 * -(-out // 4) - 1) * stride // 2 * 2 + 2 * words
+    found["cleared"] = ((min(8, across[1]) - 1) * across[3] + across[2]) * cells // 2
+    for _ in range(call.out.channels):
         found["channel"] += 1
         for _ in range(across[2]):
             found["filter_row"] += 1
-            for _ in range(phases):
-                found["phase"] += 1
-                found["unpacked"] += words
-            found["taps"] += kernel
+            found["unpacked"] += words
+            found["pair"] += kernel // 2
+            found["half"] += kernel % 2
+            found["shifted"] += words * (stride % 2)
         for line in range(0, across[1], 8):
             found["strip"] += 1
             lines = min(8, across[1] - line)
             kept = max(0, across[2] - across[3]) if line else 0
             found["move"] += kept > 0
-            found["moved"] += kept * phases * cells // 2
+            found["moved"] += kept * cells // 2
             for row in range(kept, (lines - 1) * across[3] + across[2]):
                 found["image_row"] += 1
-                for phase in range(phases):
-                    found["plane_row"] += 1
-                    if channel == 0 or across[1] > 8:
-                        found["cleared_row"] += 1
-                        found["cleared"] += cells
-                    if not 0 <= line * across[3] - across[4] + row < across[0]:
-                        continue
+                if 0 <= line * across[3] - across[4] + row < across[0]:
                     found["inside"] += 1
-                    place, put = phase - pad, 0
-                    while place < 0:
-                        place, put = place + stride, put + 1
-                    found["before"] += put
-                    while place < size and put < cells:
-                        found["copied"] += 1
-                        place, put = place + stride, put + 1
+                    copied = sum(1 for place in range(size) if pad + place < cells)
+                    found["fours"] += copied // 4
+                    found["single"] += copied % 4
+                elif across[1] > 8:
+                    found["cleared_row"] += 1
+                    found["cleared"] += cells // 2
             for _ in range(lines):
                 found["line"] += 1
                 for block in range(0, out, 4):
                     found[("block", "one", "two", "three")[min(4, out - block) % 4]] += 1
                     found["window_row"] += across[2]
                     found["place"] += across[2] * kernel
-                    if words == 2:
-                        found["row"] += across[2] * phases
-                    else:
-                        found["long_block"] += 1
-                        found["long_row"] += across[2] * phases - 1
-                        found["word"] += across[2] * phases * words // 2
+                    kind = ("", "far_", "wide_")[min(stride, 3) - 1]
+                    found[f"{kind}block"] += kind != ""
+                    found[f"{kind}word"] += across[2] * words // (1 if kind == "wide_" else 2)
     return found
 
 

@@ -42,4 +42,8 @@
 #define NC_OPTIMIZE(...)
 #endif
 
+/* Loops whose numbers all fit into registers, if a compiler does not make more of them. */
+#define NC_AS_IT_IS \
+    NC_OPTIMIZE("no-ivopts", "no-tree-loop-im", "no-gcse", "no-tree-scev-cprop", "no-schedule-insns2")
+
 #endif

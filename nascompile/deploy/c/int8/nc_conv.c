@@ -22,6 +22,12 @@ static inline void copied(lane *to, const int8_t *x, int32_t n)
     } while (n > 0);
 }
 #elif defined(__ARM_FEATURE_SIMD32)
+/* Where gcc or clang compile, assembler stands for the C beside it: no compiler keeps eight sums in registers from their
+ * biases to their outputs. */
+#if defined(__thumb2__) && defined(__GNUC__) && !defined(NC_NO_ASSEMBLER)
+#define NC_TWO_CHANNELS
+#endif
+#define NC_LAYING NC_AS_IT_IS
 #define PIXELS 4
 typedef int16_t lane;
 
@@ -34,25 +40,43 @@ static inline lane *start(lane *lanes, int32_t pixel, int32_t size)
     return lanes + 2 * pixel;
 }
 
+#if !defined(NC_TWO_CHANNELS)
 static inline void pair(lane *to, int32_t value) { memcpy(NC_WORDS(to), &value, 4); }
+#endif
 
-static NC_INLINE lane *copied(lane *to, const int8_t *x, const int8_t *end)
+static NC_INLINE lane *copied(lane *to, const int8_t *x, int32_t n)
 {
-    for (; x != end; to = after(to)) {
-        if (!((uintptr_t)to & 2))
-            for (; end - x >= 4; x += 4, to += 16) {
+    do {
+        if (!((uintptr_t)to & 2) && n >= 4) {
+#if defined(NC_TWO_CHANNELS)
+            int32_t even, odd, both;
+            __asm__ volatile(
+                "0: ldr %[even], [%[x]], #4\n sxtb16 %[odd], %[even], ror #8\n sxtb16 %[even], %[even]\n"
+                "pkhbt %[both], %[even], %[odd], lsl #16\n str %[both], [%[to]], #16\n"
+                "pkhtb %[both], %[odd], %[even], asr #16\n str %[both], [%[to]], #16\n"
+                "subs %[n], %[n], #4\n cmp %[n], #3\n bgt 0b\n"
+                : [n] "+r"(n), [x] "+r"(x), [to] "+r"(to), [even] "=&r"(even), [odd] "=&r"(odd), [both] "=&r"(both)
+                :
+                : "cc", "memory");
+#else
+            do {
                 const uint32_t word = nc_word(x);
                 const int32_t even = nc_even(word), odd = nc_odd(word);
                 pair(to, nc_lower(even, odd));
                 pair(to + 8, nc_upper(even, odd));
-            }
-        if (x == end)
-            break;
+                n -= 4, x += 4, to += 16;
+            } while (n >= 4);
+#endif
+            if (n == 0)
+                break;
+        }
         *to = *x++;
-    }
+        to = after(to);
+    } while (--n);
     return to;
 }
 #else
+#define NC_LAYING
 #define PIXELS 4
 typedef int8_t lane;
 
@@ -63,9 +87,9 @@ static inline lane *start(lane *lanes, int32_t pixel, int32_t size)
     return lanes + (pixel & 1) + (pixel & 2) * size;
 }
 
-static NC_INLINE lane *copied(lane *to, const int8_t *x, const int8_t *end)
+static NC_INLINE lane *copied(lane *to, const int8_t *x, int32_t n)
 {
-    for (; x != end; to = after(to))
+    for (; n > 0; n--, to = after(to))
         *to = *x++;
     return to;
 }
@@ -106,7 +130,7 @@ static NC_NOINLINE NC_OPTIMIZE("O2") void window(const group *g, int32_t top, in
 }
 #else
 /* Lay out a window: row by row in one go where it can be, else place by place; outside of the input stands zero. */
-static NC_NOINLINE void window(const group *g, int32_t top, int32_t left, lane *to)
+static NC_NOINLINE NC_LAYING void window(const group *g, int32_t top, int32_t left, lane *to)
 {
     const nc_op *op = g->op;
     const int32_t channels = op->in_c, row = op->in_w * channels;
@@ -115,10 +139,11 @@ static NC_NOINLINE void window(const group *g, int32_t top, int32_t left, lane *
     if (length == channels && left >= 0 && left + places <= op->in_w)
         length *= places, places = 1;
     const int32_t end = top + op->kernel_h;
-    for (; top != end; top++, x += row - places * channels)
+    const int32_t skipped = row - places * channels;
+    for (; top != end; top++, x += skipped)
         for (int32_t column = left; column != left + places; column++, x += channels)
             if ((uint32_t)top < op->in_h && (uint32_t)column < op->in_w)
-                to = copied(to, x, x + length);
+                to = copied(to, x, length);
             else
                 for (int32_t k = length; k > 0; k--, to = after(to))
                     *to = (lane)op->zero;
@@ -195,6 +220,69 @@ static NC_NOINLINE void pixels(group *g, int32_t channel, const int8_t *w, int32
             vstrbq_p_s32(to, nc_saturated4(vaddq_n_s32(v, zero)), some);
         }
     }
+}
+#elif defined(NC_TWO_CHANNELS)
+/* What the outputs of four pixels are made of and where they go, in the order in which the assembler below knows it; what
+ * is next of weights, shifts, multipliers, biases and outputs. */
+typedef struct {
+    const lane *x, *last; /* the windows, and what is behind them */
+    const int8_t *w, *rights;
+    const int32_t *multiplier, *end;
+    const int32_t *bias;
+    int32_t plus; /* one more than twice the zero point, see nc_requantised */
+    int32_t first, second, third;
+    int8_t *out;
+} block;
+
+/* Two elements of four windows, at r0, times those of two channels, at r1. */
+#define NC_STEP \
+    "ldr r12, [r1], #4\n ldrd r2, r3, [r0], #8\n sxtb16 lr, r12, ror #8\n sxtb16 r12, r12\n" \
+    "smlad r4, r2, r12, r4\n smlad r8, r2, lr, r8\n smlad r5, r3, r12, r5\n smlad r9, r3, lr, r9\n" \
+    "ldrd r2, r3, [r0], #8\n" \
+    "smlad r6, r2, r12, r6\n smlad r10, r2, lr, r10\n smlad r7, r3, r12, r7\n smlad r11, r3, lr, r11\n"
+/* The same of four sums. */
+#define NC_FOUR_SUMS(left, right) \
+    left "r4, r4, " right "\n" left "r5, r5, " right "\n" left "r6, r6, " right "\n" left "r7, r7, " right "\n"
+
+/* The same as `products` and `pixels` below in one. The sums stay in registers: r4 to r7 those of a channel, r8 to r11
+ * those of the one behind it. While outputs are made of the latter, the lowest bit of the weights' place, r1, is set. On
+ * the stack are what is behind the windows and the block. */
+static inline void channels_of(block *b)
+{
+    register block *at __asm__("r0") = b;
+    __asm__ volatile(
+        "ldrd r2, r1, [r0, #4]\n push {r0, r4-r11, lr}\n push {r2}\n"
+        "0: ldr r2, [r0, #24]\n ldrd r4, r8, [r2], #8\n str r2, [r0, #24]\n ldr r0, [r0]\n"
+        "mov r5, r4\n mov r6, r4\n mov r7, r4\n mov r9, r8\n mov r10, r8\n mov r11, r8\n"
+        "1:" NC_STEP NC_STEP "ldr r12, [sp]\n cmp r0, r12\n bne 1b\n ldr r0, [sp, #4]\n"
+        "2: ldrd r2, r3, [r0, #12]\n ldr lr, [r3], #4\n ldrsb r12, [r2], #1\n strd r2, r3, [r0, #12]\n"
+        "subs r3, r12, #1\n bmi 4f\n"
+        "3: ldr r2, [r0, #28]\n" NC_FOUR_SUMS("smmul ", "lr") NC_FOUR_SUMS("asrs ", "r3")
+        NC_FOUR_SUMS("adds ", "r2") "ssat r4, #8, r4, asr #1\n ssat r5, #8, r5, asr #1\n"
+        "ssat r6, #8, r6, asr #1\n ssat r7, #8, r7, asr #1\n ldrd r2, r3, [r0, #32]\n ldrd r12, lr, [r0, #40]\n"
+        "strb r7, [lr, r12]\n strb r6, [lr, r3]\n strb r5, [lr, r2]\n strb r4, [lr], #1\n str lr, [r0, #44]\n"
+        "ldrd r2, r3, [r0, #16]\n cmp r2, r3\n beq 5f\n eor r1, r1, #1\n lsls r2, r1, #31\n beq 0b\n"
+        "mov r4, r8\n mov r5, r9\n mov r6, r10\n mov r7, r11\n b 2b\n"
+        "4: rsbs r2, r3, #0\n" NC_FOUR_SUMS("lsls ", "r2") "movs r3, #0\n b 3b\n"
+        "5: add sp, #8\n pop {r4-r11, lr}"
+        : "+r"(at)
+        :
+        : "r1", "r2", "r3", "r12", "cc", "memory");
+}
+
+/* All channels of the group, of `count` pixels. */
+static NC_NOINLINE void pixels(group *g, int32_t channel, const int8_t *w, int32_t count)
+{
+    const nc_op *op = g->op;
+    const int32_t channels = op->out_c, step = g->step;
+    block b;
+    b.x = g->lanes, b.last = b.x + 4 * g->size, b.w = w;
+    b.out = g->out, g->out += count * step;
+    b.bias = op->scales + channel, b.multiplier = b.bias + channels, b.end = b.multiplier + g->share;
+    b.rights = (const int8_t *)(op->scales + 2 * channels) + channel;
+    b.plus = 2 * op->zero_out + 1;
+    b.first = nc_min(1, count - 1) * step, b.second = nc_min(2, count - 1) * step, b.third = (count - 1) * step;
+    channels_of(&b);
 }
 #else
 #if defined(__ARM_FEATURE_SIMD32) || defined(NC_REGISTERS)
@@ -273,10 +361,10 @@ static NC_NOINLINE void pixels(group *g, int32_t channel, const int8_t *w, int32
                 right = 1;
             }
             const nc_factor factor = nc_factor_of(scale[channels], right);
-            out[third] = (int8_t)nc_saturated(nc_rescale(from[3], &factor) + zero);
-            out[second] = (int8_t)nc_saturated(nc_rescale(from[2], &factor) + zero);
-            out[first] = (int8_t)nc_saturated(nc_rescale(from[1], &factor) + zero);
-            out[0] = (int8_t)nc_saturated(nc_rescale(from[0], &factor) + zero);
+            out[third] = (int8_t)nc_requantised(from[3], &factor, zero);
+            out[second] = (int8_t)nc_requantised(from[2], &factor, zero);
+            out[first] = (int8_t)nc_requantised(from[1], &factor, zero);
+            out[0] = (int8_t)nc_requantised(from[0], &factor, zero);
             from += 4, scale++, out++;
         } while (from != sums + 8 && scale != end);
     }

@@ -35,11 +35,10 @@ typedef struct {
 /* The weights of a channel. */
 static NC_NOINLINE NC_OPTIMIZE("O2") void unpack(const filter *f, const int8_t *w)
 {
-    const int32_t stride = f->along.stride, kernel = f->along.kernel, depth = f->across.kernel;
+    const int32_t kernel = f->along.kernel, depth = f->across.kernel;
     for (int32_t row = 0; row < depth; row++)
-        for (int32_t phase = 0; phase < nc_min(stride, kernel); phase++)
-            for (int32_t place = phase; place < kernel; place += stride)
-                f->weights[place * depth + row] = *w++;
+        for (int32_t place = 0; place < kernel; place++)
+            f->weights[place * depth + row] = *w++;
 }
 
 /* The same number at places of the line. */
@@ -137,13 +136,10 @@ NC_SHARED void nc_depthwise(const nc_op *op, int8_t *arena)
 #else
 /* One filter per channel, channel after channel. What a strip of outputs reads of a channel is laid out as a plane with
  * its border, then windows slide over it, four outputs at a time along the side of the image that leaves fewer over.
- * That side is `along`, the other one `across`.
+ * That side is `along`, the other one `across`. Weights are [channel][across][along].
  *
- * Windows go on by one place, in steps of several places too: then a row of the image is as many rows of the plane, its
- * phases, of places so far apart, and so is a row of a window. Weights are [channel][across][phase][place].
- *
- * With SIMD a plane is of int16, read two at a time: a window that begins at an odd place is read from one place before
- * it, with weights that begin with a zero.
+ * With SIMD a plane is of int16, read two at a time: a window that begins at an odd place, as every other one does in odd
+ * steps, is read from one place before it, with weights that begin with a zero.
  *
  * Rows of the input that the next strip reads, too, are moved within the plane: the output may lie over them. */
 #define STRIP 8
@@ -154,7 +150,9 @@ NC_SHARED void nc_depthwise(const nc_op *op, int8_t *arena)
 typedef int16_t cell;
 typedef nc_pair two; /* cells */
 typedef nc_pair weight; /* of two places */
+#define NC_SLIDING NC_AS_IT_IS
 #else
+#define NC_SLIDING NC_OPTIMIZE("O2", "no-schedule-insns", "no-schedule-insns2")
 typedef int8_t cell;
 typedef int16_t NC_ALIAS two;
 typedef int8_t weight;
@@ -165,86 +163,76 @@ typedef const weight *NC_BY_WORDS weight_place;
 
 typedef struct {
     side along, across;
-    int32_t phases; /* of a row of the window */
-    int32_t words;  /* of weights for a phase, two places in each, an even number */
-    int32_t width;  /* of a row of the plane */
-    int32_t row;    /* the same for a row of the image */
+    int32_t next;   /* from a row of weights to the next one */
+    int32_t inside; /* places of a row of the plane in the image, if any */
+    int32_t width;  /* of a row of the plane, an even number */
     cell_place plane;
     weight_place weights; /* of the channel */
 #if defined(__ARM_FEATURE_SIMD32)
     weight_place end;
-    int32_t gap; /* from the end of a window row to the next one, in words */
-#else
-    int32_t places; /* of the first phase; the last ones have perhaps one less */
+    int32_t words; /* of weights for a row of a window, two places in each, an even number */
+    int32_t gap;   /* from the end of a window row to the next one, in words */
 #endif
-    int8_t back;    /* strips go from the last one to the first */
-    int8_t again;   /* the plane has its borders */
-    int16_t zero;
-    int32_t bias, raise, zero_out;
-    nc_factor factor;
+    two zeros; /* zero points */
+    int32_t bias, multiplier, right, zero_out;
 } filter;
 
-/* Pairs of cells of a plane from one place in it to another. */
-static NC_NOINLINE void move(two *put, const two *get, int32_t n)
+/* So many cells that are outside of the input. */
+static NC_NOINLINE void clear(const filter *f, cell *to, int32_t n)
 {
-    int32_t step = 1;
-    if (put > get) {
-        get += n - 1, put += n - 1;
-        step = -1;
-    }
-    for (; n > 0; n--, get += step, put += step)
-        *put = *get;
+    two *put = (two *)(void *)to;
+    for (; n > 0; n -= 2)
+        *put++ = f->zeros;
 }
 
-/* What a strip reads of a channel, `rows` from the one at `top` on; outside of the input stands its zero point, unless
- * it does so from the channel before. */
-static NC_NOINLINE void lay_out(const filter *f, cell *to, const int8_t *x, int32_t top, int32_t rows)
+/* What a strip reads of a channel, `rows` from the one at `top` on. What is around the input is there already, but for
+ * rows where those of another strip have been. */
+static NC_NOINLINE NC_AS_IT_IS void lay_out(const filter *f, cell *to, const int8_t *x, int32_t top, int32_t rows)
 {
-    const int32_t stride = f->along.stride, x_step = f->along.x_step;
+    const int32_t step = f->along.x_step;
     x += top * f->across.x_step;
-    for (; rows > 0; rows--, top++, x += f->across.x_step)
-        for (int32_t phase = 0; phase < f->phases; phase++) {
-            cell *put = to;
-            to += f->width;
-            if (!f->again)
-                for (cell *clear = put; clear < to; clear++)
-                    *clear = (cell)f->zero;
-            if ((uint32_t)top >= (uint32_t)f->across.in)
-                continue;
-            int32_t place = phase - f->along.pad;
-            for (; place < 0; place += stride)
-                put++;
-            const int8_t *from = x + place * x_step;
-            const int8_t *const end = from + nc_min(f->along.in - place, (int32_t)(to - put) * stride) * x_step;
-            if (from < end)
-                do {
-                    *put++ = *from;
-                    from += stride * x_step;
-                } while (from < end);
-        }
-}
-
-#if defined(__ARM_FEATURE_SIMD32)
-/* The weights of a channel in pairs: those of a window at an even place and at an odd one in turn. */
-static NC_NOINLINE void unpack(const filter *f, const int8_t *w, weight *to)
-{
-    for (int32_t rows = f->across.kernel; rows > 0; rows--)
-        for (int32_t phase = 0; phase < f->phases; phase++) {
-            int32_t before = 0, place = phase;
-            for (int32_t k = f->words; k > 0; k--) {
-                int32_t pair[2];
-                for (int32_t j = 0; j < 2; j++, place += f->along.stride)
-                    pair[j] = place < f->along.kernel ? *w++ : 0;
-                *to++ = nc_lower(pair[0], pair[1]);
-                *to++ = nc_lower(before, pair[0]);
-                before = pair[1];
+    do {
+        if ((uint32_t)top < (uint32_t)f->across.in) {
+            cell *put = to + f->along.pad;
+            const int8_t *from = x;
+            int32_t n = f->inside;
+            while ((n -= 4) >= 0) {
+                put[0] = from[0], put[1] = from[step], put[2] = from[2 * step], put[3] = from[3 * step];
+                put += 4, from += 4 * step;
             }
-        }
+            for (n += 4; n > 0; n--, from += step)
+                *put++ = *from;
+        } else if (f->across.out > STRIP)
+            clear(f, to, f->width);
+        top++, x += f->across.x_step, to += f->width;
+    } while (--rows);
 }
-#endif
 
 #if defined(__ARM_FEATURE_SIMD32)
-/* Of four outputs the products of four places, from which two begin at each word. */
+/* The weights of a channel in pairs: those of a window that begins at an even place, and, but in steps of two, those of
+ * the next one in turn. */
+static NC_NOINLINE NC_AS_IT_IS void unpack(const filter *f, const int8_t *w, weight *to)
+{
+    const int32_t stride = f->along.stride;
+    int32_t rows = f->across.kernel;
+    do {
+        const int8_t *get = w;
+        int32_t before = 0, left = f->along.kernel, k = f->words;
+        w += f->next;
+        do {
+            const int32_t first = --left >= 0 ? *get++ : 0, second = --left >= 0 ? *get++ : 0;
+            int32_t both = nc_lower(first, second);
+            *to++ = both;
+            if (stride & 1)
+                both = nc_lower(before, first);
+            if (stride != 2)
+                *to++ = both;
+            before = second;
+        } while (--k);
+    } while (--rows);
+}
+
+/* Of four outputs the products of four places: in steps of one two windows begin at each word. */
 static NC_INLINE void places(
     const nc_pair **p, const weight **w, int32_t *a, int32_t *b, int32_t *c, int32_t *d)
 {
@@ -256,58 +244,86 @@ static NC_INLINE void places(
     u = **p;
     nc_dual(a, v, even), nc_dual(b, v, odd), nc_dual(c, u, even), nc_dual(d, u, odd);
 }
+
+/* The same in steps of two: one begins at each word. */
+static NC_INLINE void apart(const nc_pair **p, const weight **w, int32_t *a, int32_t *b, int32_t *c, int32_t *d)
+{
+    int32_t u, v, first, second;
+    *w = nc_two(*w, &first, &second);
+    *p = nc_two(*p, &u, &v);
+    nc_dual(a, u, first), nc_dual(a, v, second), nc_dual(b, v, first);
+    u = (*p)[0], v = (*p)[1];
+    nc_dual(b, u, second), nc_dual(c, u, first), nc_dual(c, v, second), nc_dual(d, v, first);
+    u = (*p)[2];
+    nc_dual(d, u, second);
+}
 #endif
 
 /* `lines` of outputs, the windows of the first of which begin where the plane does. */
-static NC_NOINLINE NC_OPTIMIZE("O2", "no-schedule-insns", "no-schedule-insns2") void slide(
-    const filter *f, int8_t *out, int32_t lines)
+static NC_NOINLINE NC_SLIDING void slide(const filter *f, int8_t *out, int32_t lines)
 {
     const cell *x = f->plane;
-    for (; lines > 0; lines--, x += f->across.stride * f->row, out += f->across.out_step) {
+    for (; lines > 0; lines--, x += f->across.stride * f->width, out += f->across.out_step) {
         int8_t *to = out;
         const cell *window = x;
         int32_t left = f->along.out;
         do {
-            const weight *w = f->weights;
-            int32_t a = f->bias, b = a, c = a, d = a;
+            int32_t a, b, c, d;
 #if defined(__ARM_FEATURE_SIMD32)
             const nc_pair *p = NC_WORDS(window);
-            const int32_t gap = f->gap;
-            const weight *end = f->end;
-            if (f->words == 2) /* windows of two or three places */
-                do {
-                    places(&p, &w, &a, &b, &c, &d);
-                    p += gap;
-                } while (w != end);
-            else
+            const weight *w = f->weights;
+            const int32_t stride = f->along.stride, gap = f->gap;
+            a = b = c = d = f->bias;
+            if (stride == 1)
                 do {
                     int32_t k = f->words;
                     do
                         places(&p, &w, &a, &b, &c, &d);
                     while (k -= 2);
                     p += gap;
-                } while (w != end);
+                } while (w != f->end);
+            else if (stride == 2)
+                do {
+                    int32_t k = f->words;
+                    do
+                        apart(&p, &w, &a, &b, &c, &d);
+                    while (k -= 2);
+                    p += gap;
+                } while (w != f->end);
+            else
+                do {
+                    int32_t k = f->words;
+                    do {
+                        int32_t even, odd;
+                        w = nc_two(w, &even, &odd);
+                        nc_dual(&a, p[0], even), nc_dual(&b, p[stride >> 1], odd);
+                        nc_dual(&c, p[stride], even), nc_dual(&d, p[3 * stride >> 1], odd);
+                        p++;
+                    } while (--k);
+                    p += gap;
+                } while (w != f->end);
 #else
+            const int32_t stride = f->along.stride;
+            const int8_t *w = f->weights;
             const cell *p = window;
+            a = b = c = d = f->bias;
             int32_t sums[4] = {a, b, c, d};
-            for (int32_t rows = f->across.kernel; rows > 0; rows--)
-                for (int32_t phase = 0; phase < f->phases; phase++, p += f->width) {
-                    const int32_t places = f->places - (phase + (f->places - 1) * f->along.stride >= f->along.kernel);
-                    nc_four(sums, p, p + 1, p + 2, p + 3, w, 1, places);
-                    w += places;
-                }
+            for (int32_t rows = f->across.kernel; rows > 0; rows--, p += f->width, w += f->next)
+                nc_four(sums, p, p + stride, p + 2 * stride, p + 3 * stride, w, 1, f->along.kernel);
             a = sums[0], b = sums[1], c = sums[2], d = sums[3];
 #endif
-            const nc_factor factor = f->factor;
-            const int32_t zero = f->zero_out, step = f->along.out_step;
-            const int32_t raise = f->raise;
-            if (raise) {
+            int32_t right = f->right;
+            if (right < 1) {
+                const int32_t raise = 1 - right;
                 a = nc_raised(a, raise), b = nc_raised(b, raise);
                 c = nc_raised(c, raise), d = nc_raised(d, raise);
+                right = 1;
             }
-            a = nc_saturated(nc_rescale(a, &factor) + zero), b = nc_saturated(nc_rescale(b, &factor) + zero);
-            c = nc_saturated(nc_rescale(c, &factor) + zero), d = nc_saturated(nc_rescale(d, &factor) + zero);
-            window += 4;
+            const nc_factor factor = nc_factor_of(f->multiplier, right);
+            const int32_t zero = f->zero_out, step = f->along.out_step;
+            a = nc_requantised(a, &factor, zero), b = nc_requantised(b, &factor, zero);
+            c = nc_requantised(c, &factor, zero), d = nc_requantised(d, &factor, zero);
+            window += 4 * f->along.stride;
             left -= 4;
             if (left < 0) {
                 to[0] = (int8_t)a;
@@ -328,24 +344,21 @@ static NC_NOINLINE NC_OPTIMIZE("O2", "no-schedule-insns", "no-schedule-insns2") 
 /* A channel, strip by strip. */
 static NC_NOINLINE void strips(const filter *f, const int8_t *x, int8_t *out)
 {
-    const int32_t kept = f->across.kernel - f->across.stride; /* rows of a strip that the next one reads, too */
-    for (int32_t done = 0; done < f->across.out; done += STRIP) {
-        const int32_t left = f->across.out - done, lines = nc_min(STRIP, left);
-        const int32_t line = f->back ? left - lines : done, pairs = f->row >> 1;
-        int32_t top = line * f->across.stride - f->across.pad, rows = (lines - 1) * f->across.stride + f->across.kernel;
-        cell *to = f->plane;
-        if (done > 0 && kept > 0) {
-            two *first = (two *)(void *)to, *second = first + f->across.stride * pairs * (f->back ? lines : STRIP);
-            rows -= kept;
-            if (f->back)
-                move(second, first, kept * pairs);
-            else {
-                move(first, second, kept * pairs);
-                to += kept * f->row, top += kept;
-            }
-        }
-        lay_out(f, to, x, top, rows);
-        slide(f, out + line * f->across.out_step, lines);
+    const int32_t both = f->across.kernel - f->across.stride, kept = nc_max(0, both); /* rows that two strips read */
+    int32_t top = -f->across.pad, rows = f->across.kernel;
+    two *put = (two *)(void *)f->plane;
+    for (int32_t left = f->across.out;; left -= STRIP) {
+        const int32_t lines = nc_min(STRIP, left);
+        rows += (lines - 1) * f->across.stride;
+        lay_out(f, (cell *)(void *)put, x, top, rows);
+        slide(f, out, lines);
+        if (left <= STRIP)
+            return;
+        out += STRIP * f->across.out_step, top += rows + kept - both, rows = f->across.kernel - kept;
+        put = (two *)(void *)f->plane;
+        const two *get = put + (f->across.stride * STRIP / 2) * f->width;
+        for (int32_t n = kept * f->width; n > 0; n -= 2)
+            *put++ = *get++;
     }
 }
 
@@ -354,36 +367,42 @@ NC_SHARED void nc_depthwise(const nc_op *op, int8_t *arena)
     const int32_t channels = op->in_c;
     filter *const f = (filter *)(void *)(arena + op->scratch);
     sides_of(op, &f->along, &f->across);
-    f->back = op->out > op->x, f->again = 0;
-    f->zero = op->zero, f->zero_out = op->zero_out;
-    f->phases = nc_min(f->along.stride, f->along.kernel);
-    const int32_t places = (int32_t)((uint32_t)(f->along.kernel + f->along.stride - 1) / (uint32_t)f->along.stride);
-    f->words = (((places + 2) >> 1) + 1) & ~1;
-    f->width = 2 * (f->words - 1) + ((f->along.out + 3) & ~3);
-    f->row = f->phases * f->width;
-    f->plane = (cell *)(void *)((int8_t *)f + FILTER);
-    const int8_t *weights = op->with.weights;
+    f->zero_out = op->zero_out;
+    const int32_t kernel = f->along.kernel, stride = f->along.stride, taps = kernel * f->across.kernel;
+    const int32_t words = (((kernel + 1 + (stride & 1)) >> 1) + 1) & ~1;
+    f->width = ((((f->along.out - 1) | 3) * stride) & ~1) + 2 * words;
+    f->inside = nc_min(f->along.in, f->width - f->along.pad);
+    const int8_t *weights = op->with.weights, *x = arena + op->x;
+    int8_t *out = arena + op->out;
+    f->next = kernel;
+    if (out > x) { /* strips from the last one to the first: the image upside down */
+        side *const across = &f->across;
+        weights += taps - kernel, f->next = -kernel;
+        x += (across->in - 1) * across->x_step, out += (across->out - 1) * across->out_step;
+        across->pad = (across->out - 1) * across->stride + across->kernel - across->in - across->pad;
+        across->x_step = -across->x_step, across->out_step = -across->out_step;
+    }
 #if defined(__ARM_FEATURE_SIMD32)
-    weight *const own = (weight *)(void *)f->plane;
-    f->weights = own, f->end = own + f->across.kernel * f->phases * f->words * 2;
-    f->plane += 2 * (f->end - own);
-    f->gap = (f->width >> 1) - f->words;
+    f->zeros = nc_lower(op->zero, op->zero);
+    f->words = words, f->gap = (f->width >> 1) - words;
+    weight *const own = (weight *)(void *)((int8_t *)f + FILTER);
+    f->weights = own, f->end = own + (f->across.kernel * words << (stride != 2));
+    f->plane = (cell *)(void *)(own + (f->end - own));
 #else
-    f->places = places;
+    f->zeros = (two)((op->zero & 0xff) * 0x101);
+    f->plane = (int8_t *)f + FILTER;
 #endif
-    const int32_t *scale = op->scales;
-    const int8_t *rights = (const int8_t *)(scale + 2 * channels);
-    for (int32_t channel = 0; channel < channels; channel++, weights += f->along.kernel * f->across.kernel) {
+    clear(f, f->plane, ((nc_min(f->across.out, STRIP) - 1) * f->across.stride + f->across.kernel) * f->width);
+    const int32_t *scale = op->scales, *const end = scale + channels;
+    const int8_t *rights = (const int8_t *)(end + channels);
+    for (; scale != end; weights += taps) {
 #if defined(__ARM_FEATURE_SIMD32)
         unpack(f, weights, own);
 #else
         f->weights = weights;
 #endif
-        const int32_t right = rights[channel];
-        f->bias = scale[channel], f->raise = nc_max(0, 1 - right);
-        f->factor = nc_factor_of(scale[channels + channel], right + f->raise);
-        strips(f, arena + op->x + channel, arena + op->out + channel);
-        f->again = f->across.out <= STRIP;
+        f->right = *rights++, f->multiplier = scale[channels], f->bias = *scale++;
+        strips(f, x++, out++);
     }
     nc_clamp(op, arena);
 }
