@@ -131,6 +131,8 @@ class Sharing:
     _walks: dict[Hashable, Walked | None] = field(default_factory=dict, init=False, repr=False)
     _leaves: dict[Hashable, list[tuple[str, _Leaf]]] = field(default_factory=dict, init=False, repr=False)
     _evaluated: dict[Hashable, _Arguments | None] = field(default_factory=dict, init=False, repr=False)
+    _slots: dict[tuple[int, tuple[Ids, ...]], tuple[Ids, ...]] = field(default_factory=dict, init=False, repr=False)
+    #: Most places of weights are equal, and thousands of layers hold them.
     _same: dict[Ids, Ids] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -224,12 +226,12 @@ class Sharing:
         shapes, channels = [x, *(op.out for op in ops)], [ids]
         leaves = [self._leaves_of(op, shapes[op.inputs[0]], layer) for op in ops]
         counts: dict[str, int] = {}
+        forms: dict[str, tuple[Hashable, ...]] = {}
         for op, own in zip(ops, leaves, strict=True):
-            form = tuple(
-                (one.kind, *_groups(one), self.settings.has_bias(one), self.settings.has_norm(one))
-                for one, there in zip(ops, leaves, strict=True)
-                if there and one.origin == op.origin
-            )
+            if own:
+                form = op.kind, *_groups(op), self.settings.has_bias(op), self.settings.has_norm(op)
+                forms[op.origin] = (*forms.get(op.origin, ()), form)
+        for op, own in zip(ops, leaves, strict=True):
             operands = [channels[k] for k in op.inputs]
             shape = shapes[op.inputs[0]]
             given = self._given(op, shape, operands)
@@ -241,7 +243,7 @@ class Sharing:
             if own:
                 number = counts.get(op.origin, 0)
                 counts[op.origin] = number + 1
-                where = (*place, op.origin, form, number)
+                where = (*place, op.origin, forms[op.origin], number)
                 taken = tuple(self._taken(where, name, leaf, op, (shape, operands[0], given)) for name, leaf in own)
             channels.append(given)
             yield given, taken
@@ -300,15 +302,22 @@ class Sharing:
             self.parameters.append(Parameter(leaf.role, tuple({} for _ in dims), leaf.kernel))
         number = self._numbers[key]
         parameter = self.parameters[number]
+        if leaf.kernel and parameter.window:
+            parameter.window = (max(parameter.window[0], leaf.kernel[0]), max(parameter.window[1], leaf.kernel[1]))
+        if (number, dims) not in self._slots:
+            # A place that a channel has is never another's, so that what was found once stays.
+            self._slots[number, dims] = tuple(
+                self._same.setdefault(own, own)
+                for own in (self._places_of(dim, wanted) for dim, wanted in zip(parameter.dims, dims, strict=True))
+            )
+        return Taken(name, number, self._slots[number, dims], leaf.kernel)
+
+    def _places_of(self, dim: dict[int, int], ids: Ids) -> Ids:
+        """The places of channels, which are made while the space is looked at."""
         if self._open:
-            for dim, wanted in zip(parameter.dims, dims, strict=True):
-                for one in wanted:
-                    dim.setdefault(one, len(dim))
-            if leaf.kernel and parameter.window:
-                parameter.window = (max(parameter.window[0], leaf.kernel[0]), max(parameter.window[1], leaf.kernel[1]))
-        places = [tuple(dim[one] for one in wanted) for dim, wanted in zip(parameter.dims, dims, strict=True)]
-        # Most are equal, and thousands of layers hold them.
-        return Taken(name, number, tuple(self._same.setdefault(own, own) for own in places), leaf.kernel)
+            for one in ids:
+                dim.setdefault(one, len(dim))
+        return tuple(dim[one] for one in ids)
 
     def _leaves_of(self, op: Op, x: Shape, layer: Layer) -> list[tuple[str, _Leaf]]:
         """The parameters of an operator's module by their names.
@@ -316,7 +325,12 @@ class Sharing:
         Raises:
             EngineError: one is of a kind that cannot be shared.
         """
-        key = op.kind, op.out, op.kernel, op.groups, op.bias, op.norm, op.has_weights, op.activation, x
+        top, bottom, left, right = op.pads
+        # All that names and kernels depend on.
+        key = (
+            op.kind, x.channels, x.size == x.channels, op.out.channels, op.kernel, op.groups,
+            (top, left) == (bottom, right), op.bias, op.norm, op.has_weights, op.activation,
+        )  # fmt: skip
         if key not in self._leaves:
             self._leaves[key] = _leaves(op, x, self.settings, layer)
         return self._leaves[key]
