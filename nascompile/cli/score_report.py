@@ -68,9 +68,11 @@ class Report:
     @cached_property
     def better(self) -> dict[str, Direction]:
         """Direction of every column that ranks candidates: proxies, all together, then costs."""
-        own: dict[str, Direction] = {p.name: p.better for p in self.proxies}
-        together: dict[str, Direction] = {_TOGETHER: "higher"} if _TOGETHER in self.ranking else {}
-        return own | together | {name: proxy(name).better for name in self.costs}
+        result: dict[str, Direction] = {p.name: p.better for p in self.proxies}
+        if _TOGETHER in self.ranking:
+            result[_TOGETHER] = "higher"
+        result.update({name: proxy(name).better for name in self.costs})
+        return result
 
     def ranks(self, name: str) -> NDArray[np.int64]:
         """The candidates' ranks by a column, 0 the best."""
