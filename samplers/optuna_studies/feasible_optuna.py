@@ -56,11 +56,11 @@ class FeasibleOptunaSampler(BaseSampler):
     enqueued with `study.enqueue_trial` are known from the beginning of the trial; those of a `PartialFixedSampler` only
     once they are suggested, so suggest them first, or fix them by `feasible_set.where`.
 
-    With `distinct`, members only count that no other trial of the study has, whether that trial runs, in any process,
-    or is done, pruned or failed by an exception. The study stops when all have been had that the distributions
-    suggested so far allow; a trial that begins later than that is pruned (`NoneLeftError`). What is enqueued is taken
-    as it is. A trial whose process was killed keeps its network while Optuna calls it running, and gives it back once
-    it is failed (as the heartbeat of a storage does).
+    With `distinct`, members only count that are not the network of another trial of the study, be it as another
+    candidate, whether that trial runs, in any process, or is done, pruned or failed by an exception. The study stops
+    when all have been had that the distributions suggested so far allow; a trial that begins later than that is pruned
+    (`NoneLeftError`). What is enqueued is taken as it is. A trial whose process was killed keeps its network while
+    Optuna calls it running, and gives it back once it is failed (as the heartbeat of a storage does).
 
     With a relaxed set suggestions stay within its inner set: all of these are members, but not all members are among
     them.
@@ -198,9 +198,7 @@ class FeasibleOptunaSampler(BaseSampler):
             self._note(study, trial, state)
             trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
             waiting = any(one.state is TrialState.WAITING for one in trials)
-            if not waiting and not self._left(
-                study, {network for one in trials for network in self._held.of(one) or ()}
-            ):
+            if not waiting and not self._any_left(study, trials):
                 _stop(study)
         self._base.after_trial(study, trial, state, values)
 
@@ -278,9 +276,9 @@ class FeasibleOptunaSampler(BaseSampler):
         """A network for a trial; with `distinct` one that no other trial has."""
         if not self._distinct:
             return choose(self._every)
-        return self._held.take(study, trial, lambda taken: choose(self._left(study, taken)))
+        return self._held.take(study, trial, lambda gone, is_new: choose(self._left(study, gone, is_new)))
 
-    def _left(self, study: Study, taken: Collection[Network]) -> Left:
+    def _left(self, study: Study, gone: Collection[Network], is_new: Callable[[Network], bool]) -> Left:
         """Members but some, as far as the distributions suggested so far allow them."""
         spaces: dict[int, dict[str, BaseDistribution]] = {}
         traits: dict[str, BaseDistribution] = {}
@@ -289,7 +287,16 @@ class FeasibleOptunaSampler(BaseSampler):
             traits.update((name, one) for name, one in own.items() if name in self._every.trait_names)
             if networks := self._held.of(trial):
                 spaces.setdefault(networks[-1][0], {}).update(own)
-        return self._every.without(taken, spaces, traits)
+        return self._every.without(gone, spaces, traits, is_new)
+
+    def _any_left(self, study: Study, trials: Sequence[FrozenTrial]) -> bool:
+        """Whether there is a network that none of these trials has, as far as it can be suggested."""
+        taken = {network for one in trials for network in self._held.of(one) or ()}
+
+        def any_of(gone: Collection[Network], is_new: Callable[[Network], bool]) -> Network | None:
+            return self._left(study, gone, is_new).drawn({}, random.Random(0))
+
+        return self._held.new(taken, any_of) is not None
 
     def _near_own(self, study: Study, trial: FrozenTrial, made: Mapping[str, Any], left: Left) -> Network | None:
         """The network that a trial has if it agrees with what was made, else one drawn of those that do."""
@@ -326,8 +333,7 @@ class FeasibleOptunaSampler(BaseSampler):
         """Write that a trial has no network; stops the study where none will have one."""
         self._held.note(study, trial, [])
         self._in_vain += 1
-        taken = {network for _, networks in self._held.others(study, trial) for network in networks}
-        if self._in_vain >= _IN_VAIN or not self._left(study, taken):
+        if self._in_vain >= _IN_VAIN or not self._any_left(study, [one for one, _ in self._held.others(study, trial)]):
             _stop(study)
         return NoneLeftError(_NONE_LEFT)
 

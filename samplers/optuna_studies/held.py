@@ -1,4 +1,4 @@
-"""Which network each trial of an Optuna study has, so that no other has it, in this process or in another.
+"""Which network each trial of an Optuna study has, so that no other has it or one that is the same, in any process.
 
 A trial notes its network as a system attribute in the study's storage as soon as it suggests a decision, and another
 one where a later suggestion leads elsewhere. Storages cannot compare and write at once. So a trial first writes what it
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from optuna.trial import TrialState
@@ -20,15 +20,20 @@ from optuna.trial import TrialState
 from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import CandidateError
 from spaces.program.candidate import candidate_of, parse_candidate
+from spaces.program.network_keys import Key, NetworkKeys
 
 if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial
 
-__all__ = ["Held", "Network"]
+__all__ = ["Choose", "Held", "Network"]
 
 #: Position of the variant, option indices.
 Network = tuple[int, tuple[int, ...]]
+
+#: Given members that are not to be had, and whether another one is not either, the one that is wanted; None where none
+#: is left.
+Choose = Callable[[set[Network], Callable[[Network], bool]], "Network | None"]
 
 _NETWORKS = "nascompile:networks"
 _TRIED = "nascompile:tried"
@@ -48,6 +53,9 @@ class Held:
     def __init__(self, fs: FeasibleSet, settled: Callable[[Mapping[str, Any]], Network | None]) -> None:
         self._fs, self._settled = fs, settled
         self._read: dict[str, Network | None] = {}
+        self._keys = NetworkKeys(fs.program)
+        self._known: dict[Network, Key] = {}
+        self._members: dict[Key, set[Network]] = {}
 
     def of(self, trial: FrozenTrial) -> list[Network] | None:
         """What a trial has noted: its network, for a moment two, none where all were had; None if it never noted any.
@@ -75,21 +83,32 @@ class Held:
         """What a running trial has noted by now."""
         return self.of(study._storage.get_trial(trial._trial_id))
 
-    def take(
-        self, study: Study, trial: FrozenTrial, choose: Callable[[set[Network]], Network | None]
-    ) -> Network | None:
+    def key(self, network: Network) -> Key:
+        """Equal where networks are the same; members that were looked at are remembered by it."""
+        if network not in self._known:
+            position, row = network
+            (key,) = self._keys(position, [row])
+            self._known[network] = key
+            self._members.setdefault(key, set()).add(network)
+        return self._known[network]
+
+    def alike(self, networks: Collection[Network]) -> set[Network]:
+        """Networks, and the members that are the same as one of them as far as these were looked at."""
+        return {member for key in {self.key(network) for network in networks} for member in self._members[key]}
+
+    def take(self, study: Study, trial: FrozenTrial, choose: Choose) -> Network | None:
         """A network that no other trial has, from now on this one's.
 
         Args:
             study: the study.
             trial: a running trial.
-            choose: given all networks of other trials, the one that is wanted; None where none is left.
+            choose: the one that is wanted.
         """
         waited = 0.0
         while True:
             others = list(self.others(study, trial))
-            wanted = choose({network for _, networks in others for network in networks})
             own = self.own(study, trial) or []
+            wanted = self.new({network for _, networks in others for network in networks}, choose, own)
             if wanted is None:
                 if waited > _PATIENCE or all(len(networks) < 2 for _, networks in others):
                     return None
@@ -97,13 +116,30 @@ class Held:
                 return wanted
             else:
                 self.note(study, trial, [*own, wanted])
-                if not any(wanted in networks for _, networks in self.others(study, trial)):
+                theirs = {self.key(one) for _, networks in self.others(study, trial) for one in networks}
+                if self.key(wanted) not in theirs:
                     self.note(study, trial, [wanted])
                     return wanted
                 self.note(study, trial, own)
             pause = _source.uniform(0.001, 0.02)
             waited += pause
             time.sleep(pause)
+
+    def new(self, taken: Collection[Network], choose: Choose, own: Collection[Network] = ()) -> Network | None:
+        """What is chosen, chosen again as long as it is the same as one of those taken.
+
+        What a trial has is its own, though another one may want it for the moment before it gives way.
+        """
+        keys = {self.key(network) for network in taken} - {self.key(network) for network in own}
+
+        def is_new(network: Network) -> bool:
+            return self.key(network) not in keys
+
+        wanted = choose(set(taken), is_new)
+        # The more members are taken out, the longer a choice takes: those that are the same only where it must be.
+        while wanted is not None and not is_new(wanted):
+            wanted = choose(self.alike(taken), is_new)
+        return wanted
 
     def note(self, study: Study, trial: FrozenTrial, networks: list[Network]) -> None:
         """Write what a running trial has."""

@@ -6,7 +6,7 @@ This module loads Optuna.
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -21,6 +21,9 @@ from spaces.language.layer import option_label
 
 __all__ = ["Left"]
 
+#: Draws of a member until it is a new network.
+_DRAWS = 30
+
 
 @dataclass(frozen=True, eq=False)
 class Left:
@@ -31,12 +34,14 @@ class Left:
         chains: the variants that have members in the set.
         spaces: position of a variant -> label -> the distribution as which a decision is suggested, where it is known.
         traits: the same of traits.
+        is_new: whether no other trial has the network that a member is; not all members that are none are taken out.
     """
 
     variant: str
     chains: Sequence[VariantMembers]
     spaces: Mapping[int, Mapping[str, BaseDistribution]]
     traits: Mapping[str, BaseDistribution]
+    is_new: Callable[[Network], bool] = lambda network: True
 
     @classmethod
     def of(cls, fs: FeasibleSet, variant: str) -> Left:
@@ -49,13 +54,14 @@ class Left:
         taken: Collection[Network],
         spaces: Mapping[int, Mapping[str, BaseDistribution]],
         traits: Mapping[str, BaseDistribution],
+        is_new: Callable[[Network], bool],
     ) -> Left:
         """Members but some, as far as they can be suggested."""
         rows: dict[int, list[tuple[int, ...]]] = {}
         for position, row in taken:
             rows.setdefault(position, []).append(row)
         chains = [chain.without(rows.get(chain.position, ())) for chain in self.chains]
-        return replace(self, chains=chains, spaces=spaces, traits=traits)
+        return replace(self, chains=chains, spaces=spaces, traits=traits, is_new=is_new)
 
     def __bool__(self) -> bool:
         return any(self._has(chain, {}) for chain in self.chains)
@@ -103,12 +109,21 @@ class Left:
         return result
 
     def drawn(self, made: Mapping[str, Any], source: random.Random) -> Network | None:
-        """A member that has what was made, its other decisions drawn; None where there is none."""
+        """A member that has what was made, its other decisions drawn; None where there is none.
+
+        It is a new network, unless several draws find none.
+        """
+        found: Network | None = None
         for chain in self._agreeing(made):
-            row = chain.draw(self._masks(chain, made), source)
-            if row is not None:
-                return chain.position, tuple(row)
-        return None
+            masks, drawn = self._masks(chain, made), set[Network]()
+            while len(drawn) < _DRAWS and (row := chain.draw(masks, source)) is not None:
+                found = chain.position, tuple(row)
+                if self.is_new(found):
+                    return found
+                if found in drawn:
+                    break
+                drawn.add(found)
+        return found
 
     def moved(
         self,

@@ -21,8 +21,10 @@ from solvers.relaxed import relax
 from solvers.sets.feasible_set import FeasibleSet
 from spaces.errors import EngineError
 from spaces.language.reader import load_space, read_space
+from spaces.program.candidate import parse_candidate
 from spaces.program.compile import compile_space
 from spaces.program.graph import Budgets
+from spaces.program.network_keys import NetworkKeys
 
 #: Six networks: one or two layers of 8 or 16 filters.
 SMALL = """
@@ -53,6 +55,20 @@ network:
       deep:
         - conv: {filters: M, stride: 2}
           repeat: R + 1
+  - global_avg_pool
+  - linear: {units: 2}
+"""
+
+#: 27 candidates, 15 networks: a pooling of one element is none.
+POOLED = """
+space: pooled
+input: {channels: 1, height: 32, width: 32}
+choices:
+  P: [1, 2, 3]
+network:
+  - max_pool: {kernel: P, stride: P}
+    repeat: 3
+  - conv: {filters: 4}
   - global_avg_pool
   - linear: {units: 2}
 """
@@ -140,17 +156,35 @@ def test_an_inner_set_is_had_once_too() -> None:
     assert sorted(networks(sampler, study)) == inner
 
 
+def pooled(sampler: FeasibleOptunaSampler, trial: Trial) -> float:
+    for k in (2, 1, 3):
+        trial.suggest_int(f"P[{k}]", 1, 3)
+    return sampler.candidate(trial).costs["macs"]
+
+
+def assert_every_function_once(found: list[str]) -> None:
+    keys = NetworkKeys(small(POOLED).program)
+    every = keys.all(list(small(POOLED)))
+    mine = keys.all([parse_candidate(small(POOLED).program, line) for line in found])
+    assert (len(every), len(set(every))) == (27, 15)
+    assert sorted(mine) == sorted(set(every))
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_the_same_network_is_taken_once(base: Callable[..., BaseSampler]) -> None:
+    """Whichever candidate it is; and the study stops without a trial that finds nothing."""
+    sampler = FeasibleOptunaSampler(small(POOLED), base(seed=1), seed=1)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study.optimize(partial(pooled, sampler), n_trials=27)
+    assert_every_function_once(networks(sampler, study))
+    assert len(study.trials) == 15
+
+
 def in_a_process(url: str, seed: int) -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    sampler = FeasibleOptunaSampler(example_set("small"), RandomSampler(seed=0), seed=seed)
+    sampler = FeasibleOptunaSampler(small(POOLED), RandomSampler(seed=0), seed=seed)
     study = optuna.load_study(study_name="one", storage=url, sampler=sampler)
-
-    def objective(trial: Trial) -> float:
-        for name in ("M[2]", "M[1]"):
-            trial.suggest_int(name, 16, 128, step=16)
-        return sampler.candidate(trial).costs["macs"]
-
-    study.optimize(objective)
+    study.optimize(partial(pooled, sampler))
 
 
 def test_several_processes_on_one_storage(tmp_path: Path) -> None:
@@ -164,8 +198,8 @@ def test_several_processes_on_one_storage(tmp_path: Path) -> None:
     for worker in workers:
         worker.join(120)
         assert worker.exitcode == 0
-    sampler = FeasibleOptunaSampler(example_set("small"))
-    assert sorted(networks(sampler, study)) == sorted(map(str, example_set("small")))
+    sampler = FeasibleOptunaSampler(small(POOLED))
+    assert_every_function_once(networks(sampler, study))
     assert {t.state for t in study.trials} <= {TrialState.COMPLETE, TrialState.PRUNED}
     study.sampler = sampler
     trial = study.ask()
@@ -267,6 +301,8 @@ def test_names_as_reduce_prints_them_and_what_shapes_variants() -> None:
     fs = small(SWITCHED)
     sampler = FeasibleOptunaSampler(fs, seed=0)
     assert len(fs) == 2 + 4 + 4 + 8
+    keys = NetworkKeys(fs.program)
+    assert len(set(keys.all(list(fs)))) == 2 + 4 + 8  # two layers are the same network by either way
 
     def objective(trial: Trial) -> float:
         arch = trial.suggest_categorical("arch", ["deep", "plain"])
@@ -279,7 +315,8 @@ def test_names_as_reduce_prints_them_and_what_shapes_variants() -> None:
 
     study = optuna.create_study(sampler=sampler)
     study.optimize(objective, n_trials=30)
-    assert sorted(networks(sampler, study)) == sorted(map(str, fs))
+    found = keys.all([fs[fs.index(line)] for line in networks(sampler, study)])
+    assert len(found) == len(set(found)) == 2 + 4 + 8
     both = optuna.create_study(sampler=sampler).ask()
     assert both.suggest_int("M1", 8, 16, step=8) == both.suggest_int("M[1]", 8, 16, step=8)
 
