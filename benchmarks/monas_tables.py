@@ -52,8 +52,8 @@ cells:
   cell:
     nodes: 4
     operators:
-      skip_connect: identity
       none: zero
+      skip_connect: identity
       nor_conv_1x1: [relu, {conv: {filters: channels, kernel: 1, activation: none}}]
       nor_conv_3x3: [relu, {conv: {filters: channels, kernel: 3, activation: none}}]
 network:
@@ -63,7 +63,9 @@ network:
   - global_avg_pool
   - linear: {units: 10}
 """
-EDGES = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
+#: Of the digits of a cell, each the place of an operator above. So the table has one network without a path, which
+#: learns nothing, and every other function once or more; by another order there are 121 such, of up to 54 %.
+EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 
 Scores = Mapping[str, float]
 

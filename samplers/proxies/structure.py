@@ -108,7 +108,7 @@ class Shortcuts(ClosedForm):
     cost: str = "none: a closed form of the candidate"
     randomness: str = "none"
     degenerate: str = "0 for a plain chain, connected or not"
-    reference: str = "own; chosen on NAS-Bench-201, and no worse on TransNAS-Bench-101"
+    reference: str = "own; chosen on NAS-Bench-201, better without a budget on TransNAS-Bench-101 and level within"
 
     def score(self, subject: Subject, data: Data | None = None, seed: int = 0) -> float:
         """The score of one candidate, as `Proxy.score` says."""
