@@ -79,8 +79,10 @@ NC_ALIGNED static {type} arena[NC_RAM / sizeof({type})];
 _SCRATCH = """\
 #ifdef NC_VECTOR
 #define NC_SCRATCH(at) at
+#define NC_MOVES 1
 #else
 #define NC_SCRATCH(at) {ram} /* behind all tensors */
+#define NC_MOVES 0
 #endif
 """
 _RUN = """\
@@ -256,7 +258,8 @@ def _row(dtype: str, number: int | str, call: Call, *, elsewhere: bool = False) 
             at = str(call.scratch[0])
             items.append(f".scratch = {f'NC_SCRATCH({at})' if elsewhere else at}")
     items += [f".x = {call.x}", f".out = {call.out}"]
-    items += [f".{name} = {_field(value)}" for name, value in call.fields.items()]
+    moves = {"raise": "NC_MOVES" if elsewhere else "1"} if call.moves else {}
+    items += [f".{name} = {moves.get(name) or _field(value)}" for name, value in call.fields.items()]
     lines = in_lines(" " + item for item in items)
     return "\n".join(["    {", *(f"       {line}" for line in lines), "    },"])
 

@@ -15,7 +15,9 @@ from nascompile.deploy.float_network import FloatNetwork, FloatOp
 from nascompile.deploy.memory_plan import MemoryPlan, memory_plan
 from nascompile.operators import INTEGER_KERNELS, QuantisedOp, QuantisedTensor
 from nascompile.operators.fixed_point import behind_upper_half, multiplier_shift
-from spaces.operators import KERNELS, Kernel, KernelCall
+from spaces.operators import C_FUNCTIONS, KERNELS, Kernel, KernelCall
+from spaces.operators.conv_function import block_pixels
+from spaces.operators.gap import scratch_begin
 from spaces.operators.kernel import MOST, InstructionSet, c_call, c_kernel, scratch_elements
 from spaces.operators.kernel import words as words_of
 from spaces.operators.memory import kernel_steps, spans
@@ -48,6 +50,8 @@ class Call:
         bytes: 8-bit constants that follow.
         operator: the position of the operator that it computes, all or a part of it; the last one of several.
         parts: of a call that runs several operators row by row, a call for each.
+        moves: by how much its scratch goes on from one block of pixels to the next one, before its outputs; 0 where it
+            stays.
     """
 
     kernel: str
@@ -61,6 +65,7 @@ class Call:
     bytes: NDArray[np.int8]
     operator: int = 0
     parts: tuple[Call, ...] = ()
+    moves: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +128,7 @@ def planned(
             raise DeployError.of("not-finite", message, "train it again, with a lower `lr`")
     shapes = [t.shape for t in network.tensors] if quantised else list(network.shapes)
     layouts = _layouts(shapes, network.ops)
-    callers = [_Caller(network, layouts, k) for k in range(1, len(network.ops) + 1)]
+    callers = [_Caller(network, layouts, k, isa) for k in range(1, len(network.ops) + 1)]
     align, dtype = (4, "int8") if quantised else (1, "float32")
     chain = [caller.kernel for caller in callers]
     steps = kernel_steps(chain, layouts[0], dtype, isa, align=align)
@@ -171,8 +176,11 @@ def _layouts(shapes: Sequence[Shape], ops: Sequence[QuantisedOp | FloatOp]) -> l
 class _Caller:
     """The C calls of one operator."""
 
-    def __init__(self, network: QuantisedNetwork | FloatNetwork, layouts: Sequence[Shape], number: int) -> None:
+    def __init__(
+        self, network: QuantisedNetwork | FloatNetwork, layouts: Sequence[Shape], number: int, isa: InstructionSet
+    ) -> None:
         self.network, self.layouts, self.number = network, layouts, number
+        self.isa: InstructionSet = isa
         self.op = op = network.ops[number - 1]
         function, followers, self.dtype = (
             (op.function, 0, "float32") if isinstance(op, FloatOp) else ("", op.followers, "int8")
@@ -240,7 +248,16 @@ class _Caller:
         assert layout is not None  # it has weights
         weights = layout(np.asarray(op.weights), x, call)
         vector = isinstance(op, FloatOp) and self.kernel.record.whole
-        return self._call(0, x=Shape(x.size) if vector else x, weights=weights, **self._sums())
+        made = self._call(0, x=Shape(x.size) if vector else x, weights=weights, **self._sums())
+        return self._moving(made, call) if self.memory.overlaps[self.number - 1] else made
+
+    def _moving(self, made: Call, call: KernelCall) -> Call:
+        """The call of a convolution whose scratch goes before its outputs, towards what is left of its input."""
+        back, pixels = made.out > made.x, block_pixels(self.isa)
+        size = C_FUNCTIONS[call.name].scratch(call, self.isa)
+        begin = made.out + scratch_begin(call, pixels, size, back=back)
+        step = pixels * call.out.channels
+        return replace(made, scratch=(begin, size), moves=-step if back else step)
 
     def _sums(self) -> dict[str, Any]:
         """Biases, with the zero point of the input in them, and the factor of each channel."""

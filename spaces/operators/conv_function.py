@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
 
-from spaces.operators.kernel import CFunction, InstructionSet, KernelCall, VectorLoops, c_function, words
+from spaces.operators.gap import conv_gap
+from spaces.operators.kernel import CFunction, Gap, InstructionSet, KernelCall, VectorLoops, c_function, words
 from spaces.operators.sliding import columns_before, columns_inside, rows_inside
 
-__all__ = ["FLOAT_BLOCK", "conv_size"]
+__all__ = ["FLOAT_BLOCK", "block_pixels", "conv_size"]
 
 #: Channels that one pass over a window computes together in float32.
 FLOAT_BLOCK = 4
@@ -67,6 +68,18 @@ def _conv_over(call: KernelCall, isa: InstructionSet) -> int | None:
     pixelwise = call.kernel == call.stride == (1, 1) and call.groups == 1 and call.x[1:] == call.out[1:]
     whole = isa != "vector" or (call.x.size - call.out.size) % 4 == 0
     return _conv_scratch(call, isa) if pixelwise and whole else None
+
+
+def _conv_gap(call: KernelCall, dtype: str, isa: InstructionSet) -> Gap | None:
+    """Windows of several places: between what is left of the input and the outputs goes what is laid out."""
+    if dtype != "int8" or call.groups != 1 or _conv_over(call, isa) is not None:
+        return None
+    return conv_gap(call, block_pixels(isa), _conv_scratch(call, isa))
+
+
+def block_pixels(isa: InstructionSet) -> int:
+    """Pixels whose windows a convolution in int8 lays out before it writes their outputs."""
+    return _VECTOR_PIXELS if isa == "vector" else _PIXELS
 
 
 def _float_scratch(call: KernelCall) -> int:
@@ -259,7 +272,7 @@ c_function(CFunction(
                  *_LAID_OUT, "block", "pair", "product", "channel"),
         "float32": _FLOAT,
     },
-    _conv_loops, _conv_weights, scratch=_conv_scratch, over=_conv_over, float_scratch=_float_scratch,
+    _conv_loops, _conv_weights, scratch=_conv_scratch, over=_conv_over, gap=_conv_gap, float_scratch=_float_scratch,
     vector=VectorLoops(
         ("call", "group", "row", "pixel", "filled", "fill", "run", "grouped_run", "place", "copy", "block", "quad",
          "pair", "step", "rest", "output"),

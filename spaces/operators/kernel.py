@@ -11,16 +11,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from spaces.lanes import Number
 from spaces.tensors import Pads, Pair, Shape
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = [
-    "C_FUNCTIONS", "KERNELS", "CFunction", "InstructionSet", "Kernel", "KernelCall", "KernelKind", "VectorLoops",
-    "by_vectors", "c_call", "c_function", "c_kernel", "constant_bytes", "elementwise", "instruction_set",
-    "kernel_calls", "kernel_kind", "over_elements", "pixelwise", "pixelwise_by_vectors", "scratch_elements",
-    "words",
+    "C_FUNCTIONS", "KERNELS", "CFunction", "Gap", "InstructionSet", "Kernel", "KernelCall", "KernelKind", "VectorLoops",
+    "by_vectors", "c_call", "c_function", "c_kernel", "constant_bytes", "elementwise", "gap_elements",
+    "instruction_set", "kernel_calls", "kernel_kind", "over_elements", "pixelwise", "pixelwise_by_vectors",
+    "scratch_elements", "words",
 ]  # fmt: skip
 
 #: What a core computes with: one number at a time; two products in one instruction; vectors of 16 bytes.
@@ -185,6 +186,20 @@ class VectorLoops:
     count: Callable[[KernelCall], dict[str, int]]
 
 
+class Gap(NamedTuple):
+    """How far apart an output and its input have to lie where the output is written over what has been read.
+
+    Args:
+        before: from the beginning of the output to that of the input, at least, where the first pixel comes first.
+        behind: from the beginning of the input to that of the output, at least, where the last pixel comes first.
+        beside: what is used beyond the output meanwhile: behind its end, or before its beginning.
+    """
+
+    before: Number
+    behind: Number
+    beside: Number
+
+
 @dataclass(frozen=True)
 class CFunction:
     """A C function of `nascompile/deploy/c`.
@@ -205,6 +220,8 @@ class CFunction:
         over: the same where its output lies over its input: both begin at the same place, or end there but for what
             fills up words, whichever is larger; None where it overwrites what it still reads. It holds for every
             variant of the C; `nc_way` gives their order.
+        gap: `(call, data type, instruction set) -> elements` between its output and its input, where these may overlap
+            otherwise than in `over`; its scratch then lies in what is `beside`. None where they may not.
         vector: the loops of the call on a core with vectors, where they are others.
         float_scratch: `call -> elements` of RAM that a call in float32 needs while it runs; if any, its output may lie
             over its input as in `over`.
@@ -218,6 +235,7 @@ class CFunction:
     table: bool = False
     scratch: Callable[[KernelCall, InstructionSet], int] = lambda call, isa: 0
     over: Callable[[KernelCall, InstructionSet], int | None] = lambda call, isa: None
+    gap: Callable[[KernelCall, str, InstructionSet], Gap | None] = lambda call, dtype, isa: None
     vector: VectorLoops | None = field(default=None, hash=False)
     float_scratch: Callable[[KernelCall], int] = lambda call: 0
 
@@ -359,6 +377,14 @@ def over_elements(kernel: Kernel, inputs: list[Shape], dtype: str, isa: Instruct
         return None
     function = C_FUNCTIONS[calls[0].name]
     return function.over(calls[0], isa) if dtype == "int8" else function.float_scratch(calls[0]) or None
+
+
+def gap_elements(kernel: Kernel, inputs: list[Shape], dtype: str, isa: InstructionSet) -> Gap | None:
+    """How far apart the output and the only operand have to lie where they overlap; see `CFunction.gap`."""
+    calls = kernel_calls(kernel, inputs, dtype)
+    if len(inputs) != 1 or not calls:
+        return None
+    return C_FUNCTIONS[calls[0].name].gap(calls[0], dtype, isa)
 
 
 def elementwise(call: KernelCall, dtype: str) -> dict[str, int]:

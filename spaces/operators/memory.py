@@ -2,8 +2,9 @@
 
 A tensor is needed from the step that makes it to the last one that reads it. Some write over what they read, and then
 tensors share a buffer: a view; a sum that overwrites an operand; a kernel whose output lies over its input, so that
-both begin, or both end, at the same place, whichever is larger. Kernels that run row by row (`spaces.operators.rows`)
-lay out nothing before the last of them does; they do so where that takes less.
+both begin, or both end, at the same place, whichever is larger. Where windows have several places, output and input
+overlap from two ends of memory, with a gap (`spaces.operators.gap`). Kernels that run row by row
+(`spaces.operators.rows`) lay out nothing before the last of them does; they do so where that takes less.
 """
 
 from __future__ import annotations
@@ -13,14 +14,24 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spaces.lanes import Number, largest
-from spaces.operators.kernel import InstructionSet, Kernel, over_elements, scratch_elements, words
+from spaces.operators.kernel import (
+    Gap,
+    InstructionSet,
+    Kernel,
+    gap_elements,
+    over_elements,
+    scratch_elements,
+    words,
+)
 from spaces.operators.rows import Run
 from spaces.tensors import Shape
 
 if TYPE_CHECKING:
     from spaces.operators.base import Ops
 
-__all__ = ["Buffers", "Step", "buffers", "kernel_steps", "live_buffers", "needed", "peak_bytes", "spans"]
+__all__ = [
+    "Age", "Buffers", "Step", "buffers", "kernel_steps", "live_buffers", "needed", "peak_bytes", "spans", "together",
+]  # fmt: skip
 
 
 class Step(NamedTuple):
@@ -33,6 +44,7 @@ class Step(NamedTuple):
         elementwise: it may overwrite any operand of its output's size, element by element.
         scratch: what it needs beside its tensors.
         over: the same where its output lies over its operand, the only one; None where it cannot.
+        gap: how far apart they have to be where they overlap otherwise, and what it then needs; None where they cannot.
     """
 
     inputs: tuple[int, ...]
@@ -41,6 +53,19 @@ class Step(NamedTuple):
     elementwise: bool = False
     scratch: Number = 0
     over: Number | None = None
+    gap: Gap | None = None
+
+
+class Age(NamedTuple):
+    """When something was first put where a tensor lies: at one of some steps, as kernels write over their input or not.
+
+    Args:
+        least: not before this step.
+        most: not after it.
+    """
+
+    least: int
+    most: int
 
 
 class Buffers(NamedTuple):
@@ -49,14 +74,25 @@ class Buffers(NamedTuple):
     Args:
         owner: the buffer of each tensor, by the first that lies in it.
         last: the last step that needs each tensor; one more than there are, where it is needed after all of them.
-        scratch: of each step.
+        scratch: of each step, but for one with a gap.
         sizes: of the tensors.
+        gaps: of each step whose output overlaps its operand.
     """
 
     owner: list[int]
     last: list[int]
     scratch: list[Number]
     sizes: list[Number]
+    gaps: list[Gap | None]
+
+    def needed(self, steps: Sequence[Step], number: int) -> Any:
+        """What is needed while a step runs."""
+        total = sum([size for _, size in self.alive(number)]) + self.scratch[number - 1]
+        gap = self.gaps[number - 1]
+        if gap is None:
+            return total
+        x, out = self.sizes[steps[number - 1].inputs[0]], self.sizes[number]
+        return total - x - out + together(x, out, gap)
 
     def alive(self, step: int) -> list[tuple[int, Number]]:
         """The buffers that are needed while a step runs, and their sizes then."""
@@ -98,11 +134,12 @@ def _steps(
             continue
         (kernel,) = some
         inputs, kind = [shapes[k] for k in kernel.inputs], kernel.record
-        over = over_elements(kernel, inputs, dtype, isa)
+        over, gap = over_elements(kernel, inputs, dtype, isa), gap_elements(kernel, inputs, dtype, isa)
         scratch = scratch_elements(kernel, inputs, dtype, isa)
         steps.append(Step(
             kernel.inputs, _rounded(kernel.out.size * width, align), view=kind.view, elementwise=kind.in_place,
             scratch=_rounded(scratch * width, align), over=None if over is None else _rounded(over * width, align),
+            gap=None if gap is None else Gap(*(_rounded(part * width, align) for part in gap)),
         ))  # fmt: skip
     return steps
 
@@ -172,7 +209,7 @@ def _rounded(size: Number, align: int) -> Number:
     return -(-size // align) * align
 
 
-def buffers(x: Number, steps: Sequence[Step], output: int | None = None) -> Buffers:
+def buffers(x: Number, steps: Sequence[Step], output: int | None = None, *, newest: bool = True) -> Buffers:
     """The buffers of a network, or of a layer.
 
     Nobody else needs what is overwritten. Where an operand could be overwritten at the price of more scratch, it is
@@ -182,6 +219,7 @@ def buffers(x: Number, steps: Sequence[Step], output: int | None = None) -> Buff
         x: size of the first tensor.
         steps: what runs, in this order.
         output: the tensor that is left in the end; the last one unless it is given.
+        newest: whether all else that is alive beside these was there before the first tensor.
 
     Example:
         >>> chain = [Step((0,), 6, over=1, scratch=1), Step((1,), 4, elementwise=True), Step((2,), 2)]
@@ -197,13 +235,20 @@ def buffers(x: Number, steps: Sequence[Step], output: int | None = None) -> Buff
     # It is read when all is done, so that the last step cannot overwrite it either.
     last[end if output is None else output] = end + 1
     sizes: list[Number] = [x, *(step.size for step in steps)]
-    owner, scratch, until = [0], list[Number](), {0: last[0]}
+    owner, scratch, until, gaps = [0], list[Number](), {0: last[0]}, list[Gap | None]()
+    ages = [Age(0, 0)]
     for k, step in enumerate(steps, 1):
         over = step.inputs[0] if step.view else _overwritten(step, sizes, owner, until, k)
+        alone = len(step.inputs) == 1 and until[owner[step.inputs[0]]] <= k
+        gaps.append(_gap(step, sizes) if alone and _is_newest(step.inputs[0], ages, last, k, newest=newest) else None)
+        ages.append(
+            Age(ages[step.inputs[0]].least if alone else k, k) if over is None or step.over is not None else ages[over]
+        )
         owner.append(k if over is None else owner[over])
         until[owner[k]] = max(until.get(owner[k], k), last[k])
-        scratch.append(step.scratch if over is None or step.over is None else step.over)
-    return Buffers(owner, last, scratch, sizes)
+        own = step.scratch if over is None or step.over is None else step.over
+        scratch.append(own if gaps[-1] is None else 0)
+    return Buffers(owner, last, scratch, sizes, gaps)
 
 
 def _overwritten(
@@ -219,16 +264,35 @@ def _overwritten(
     return dead[0] if largest(x, step.size) + step.over < x + step.size + step.scratch else None
 
 
-def needed(x: Number, steps: Sequence[Step], output: int | None = None) -> Any:
-    """What is needed at once, at most.
+def _is_newest(source: int, ages: Sequence[Age], last: Sequence[int], number: int, *, newest: bool) -> bool:
+    """Whether all that is alive beside its operand was there before that, so that free memory is at one of its ends."""
+    least = ages[source].least
+    others = [tensor for tensor in range(number) if last[tensor] >= number and ages[tensor] != ages[source]]
+    return (newest or least > 0) and all(ages[tensor].most < least for tensor in others)
+
+
+def _gap(step: Step, sizes: Sequence[Number]) -> Gap | None:
+    """The gap of a step whose output overlaps its operand, if that takes less."""
+    if step.gap is None:
+        return None
+    x = sizes[step.inputs[0]]
+    return step.gap if together(x, step.size, step.gap) < x + step.size + step.scratch else None
+
+
+def together(x: Number, out: Number, gap: Gap) -> Any:
+    """What an output and its input take with a gap, whichever of them comes first, each at an end of it."""
+    return largest(x + gap.before, out + gap.behind, out + gap.beside)
+
+
+def needed(x: Number, steps: Sequence[Step], output: int | None = None, *, newest: bool = True) -> Any:
+    """What is needed at once, at most; see `buffers`.
 
     Example:
         >>> needed(4, [Step((0,), 6, scratch=3), Step((1,), 2)])
         13
     """
-    found = buffers(x, steps, output)
-    sums = [sum([size for _, size in found.alive(k)]) + found.scratch[k - 1] for k in range(1, len(steps) + 1)]
-    return largest(x, *sums)
+    found = buffers(x, steps, output, newest=newest)
+    return largest(x, *[found.needed(steps, k) for k in range(1, len(steps) + 1)])
 
 
 def peak_bytes(ops: Ops, x_bytes: int, width: int) -> int:

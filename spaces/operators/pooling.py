@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spaces.operators.base import Op, OperatorKind, operator, plain_kernel
-from spaces.operators.kernel import CFunction, Kernel, KernelCall, KernelKind, VectorLoops, c_function, kernel_kind
+from spaces.operators.gap import pool_gap
+from spaces.operators.kernel import (
+    CFunction,
+    Gap,
+    InstructionSet,
+    Kernel,
+    KernelCall,
+    KernelKind,
+    VectorLoops,
+    c_function,
+    kernel_kind,
+)
 from spaces.operators.sliding import columns_inside, rows_inside, sliding, window_counts
 from spaces.tensors import Pads, Pair, Shape, pads, window
 
@@ -149,6 +160,10 @@ def _average_loops(call: KernelCall, dtype: str) -> dict[str, int]:
     return found | {"block_row": rows, "block_tap": taps, "triple": triples}
 
 
+def _gap(call: KernelCall, dtype: str, isa: InstructionSet) -> Gap:
+    return pool_gap(call)
+
+
 def _global_loops(call: KernelCall, dtype: str) -> dict[str, int]:
     """Each `channel`, and its elements, `tap`s.
 
@@ -193,8 +208,10 @@ _POOL = {
     "float32": (*_SLIDING, "channel", "window_row", "tap"),
 }  # fmt: skip
 _GLOBAL = ("call", "channel", "tap")
-c_function(CFunction("avg_pool", _POOL | {"int8": (*_POOL["int8"], "triple")}, _average_loops, vector=_vectors(4)))
-c_function(CFunction("max_pool", _POOL, _loops, vector=_vectors(16)))
+c_function(CFunction(
+    "avg_pool", _POOL | {"int8": (*_POOL["int8"], "triple")}, _average_loops, gap=_gap, vector=_vectors(4),
+))  # fmt: skip
+c_function(CFunction("max_pool", _POOL, _loops, gap=_gap, vector=_vectors(16)))
 c_function(CFunction(
     "global_avg_pool", {"int8": ("call", "block", "output", "block_tap", "tap"), "float32": _GLOBAL},
     _global_loops, vector=_global_vectors(4),

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaces.costs.layer import LAYER_COSTS, layer_cost
-from spaces.operators.memory import live_buffers
+from spaces.operators.memory import Age, live_buffers
 from spaces.operators.sums import add_op
 from spaces.program.codes import distinct_rows
 from spaces.tensors import Infeasible, Tensor
@@ -38,8 +38,9 @@ __all__ = ["CellPatterns"]
 Ints = NDArray[np.int64]
 _PEAK, _OUT, _KERNELS = LAYER_COSTS.index("peak"), LAYER_COSTS.index("out_bytes"), len(LAYER_COSTS)
 
-# What becomes of the tensor that an operator reads. Both, where only the shape of it is read later, by zeros.
-_OVERWRITTEN, _KEPT = 1, 2
+# What becomes of the tensor that an operator reads. Both, where only the shape of it is read later, by zeros. And
+# whether anything that is alive meanwhile may have been put in its place after it.
+_OVERWRITTEN, _KEPT, _OLDER = 1, 2, 4
 
 
 class _Pattern(NamedTuple):
@@ -49,7 +50,7 @@ class _Pattern(NamedTuple):
         between: the operators between the edges: sums, zeros, copies.
         most: most tensors alive while one of these runs.
         beside: tensors alive while the operator of an edge runs, but for its source and its own, per edge.
-        source: what becomes of its source: `_OVERWRITTEN`, `_KEPT`, per edge.
+        source: what becomes of its source: `_OVERWRITTEN`, `_KEPT`, `_OLDER`, per edge.
     """
 
     between: Ops
@@ -115,7 +116,7 @@ class CellPatterns:
         costs = table[chosen].sum(axis=1) + walked[inverse]
         costs[:, _KERNELS] = np.bitwise_or.reduce(table[chosen, _KERNELS], axis=1) | walked[inverse, _KERNELS]
         most, beside, source = (np.array(column)[inverse] for column in list(zip(*patterns, strict=True))[1:])
-        peaks = np.array([[self._peak(x, ops, becomes) for ops in (*made, ())] for becomes in range(4)])
+        peaks = np.array([[self._peak(x, ops, becomes) for ops in (*made, ())] for becomes in range(8)])
         tensor = -(-x.nbytes // self._runtime.align) * self._runtime.align
         costs[:, _PEAK] = np.maximum(most * tensor, (beside * tensor + peaks[source, chosen]).max(axis=1))
         costs[:, _OUT] = x.nbytes
@@ -138,7 +139,7 @@ class CellPatterns:
         if becomes & _KEPT:
             # The sum of both, in the source's place, holds no more than what was there before.
             ops = (*ops, add_op(len(ops), 0, x.shape))
-        return self._runtime.peak(ops, x, x)
+        return self._runtime.peak(ops, x, x, newest=not becomes & _OLDER)
 
     def _between(self, x: Tensor, ops: Ops) -> list[int]:
         """What operators between the edges cost: sums, zeros, copies. They have no weights, so their kinds tell."""
@@ -157,6 +158,7 @@ class CellPatterns:
     def _walk(self, x: Tensor, forms: tuple[_Form, ...], chosen: list[int]) -> _Pattern:
         ops = self._edges.lower(x.shape, chosen)
         buffer, alive = live_buffers(ops)
+        ages = _ages(ops, buffer, alive)
         edges = (k for k, word in enumerate(chosen) if word >= 0 and forms[word].runs)
         most, beside, source = 0, [0] * len(chosen), [0] * len(chosen)
         for origin, steps in groupby(range(len(ops)), key=lambda k: ops[k].origin):
@@ -165,7 +167,10 @@ class CellPatterns:
                 most = max(most, *(len(alive[k]) for k in run))
                 continue
             edge, read = next(edges), ops[run[0]].inputs[0]
-            beside[edge] = len({*alive[run[0]]} - {buffer[read], *(buffer[k + 1] for k in run)})
+            others = {*alive[run[0]]} - {buffer[read], *(buffer[k + 1] for k in run)}
+            beside[edge] = len(others)
+            if any(ages[own].most >= ages[read].least for own in others):
+                source[edge] |= _OLDER
             if any(ops[k].in_place and ops[k].inputs[-1] == read for k in run):
                 source[edge] |= _OVERWRITTEN
             # Not what the operator writes in its place, but what was there before.
@@ -173,6 +178,16 @@ class CellPatterns:
             if any(before.intersection(op.inputs) for op in ops[run[-1] + 1 :]):
                 source[edge] |= _KEPT
         return _Pattern(tuple([op for op in ops if not op.origin]), most, beside, source)
+
+
+def _ages(ops: Ops, buffer: list[int], alive: list[list[int]]) -> list[Age]:
+    """The ages of tensors, in the end that of the last one in each buffer."""
+    found = [Age(0, 0)]
+    for k, op in enumerate(ops, 1):
+        source = op.inputs[-1]
+        alone = len(op.inputs) == 1 and (k == len(ops) or buffer[source] not in alive[k])
+        found.append(found[source] if op.in_place else Age(found[source].least if alone else k, k))
+    return found
 
 
 def _form(ops: Ops) -> _Form:

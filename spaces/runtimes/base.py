@@ -102,13 +102,14 @@ class Runtime(ABC):
         """
         raise self.silent()
 
-    def peak(self, ops: Ops, x: Tensor, out: Tensor) -> int:
+    def peak(self, ops: Ops, x: Tensor, out: Tensor, *, newest: bool = True) -> int:
         """Most bytes of RAM that a layer needs at once.
 
         Args:
             ops: its operators; operand 0 is its input.
             x: its input.
             out: its output, whose data type its other tensors have.
+            newest: whether all else that is alive beside the layer was there before its input.
         """
         return peak_bytes(ops, x.nbytes, DTYPES[out.dtype])
 

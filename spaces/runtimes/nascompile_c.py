@@ -123,7 +123,7 @@ class NascompileC(Runtime):
         """In int8 buffers are read by words."""
         return 4 if self.dtype == "int8" else 1
 
-    def peak(self, ops: Ops, x: Tensor, out: Tensor) -> int:
+    def peak(self, ops: Ops, x: Tensor, out: Tensor, *, newest: bool = True) -> int:
         """See `Runtime.peak`: as `nascompile.deploy.memory_plan` lays it out."""
         try:
             found, output = layer_kernels(ops, x.shape)
@@ -131,7 +131,7 @@ class NascompileC(Runtime):
             raise self._unable(str(kind)) from None
         align, isa = self.align, instruction_set(self.core)
         steps = kernel_steps(found, x.shape, self.dtype, isa=isa, width=DTYPES[out.dtype], align=align)
-        return needed(-(-x.nbytes // align) * align, steps, output)
+        return needed(-(-x.nbytes // align) * align, steps, output, newest=newest)
 
     def beginning(self, x: Tensor) -> int:
         """See `Runtime.beginning`."""

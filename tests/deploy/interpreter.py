@@ -138,7 +138,15 @@ class Kernels:
         other = weights.ctypes.data if weights is not None else call.other or 0
         run = ctypes.cast(self.library[f"nc_{call.kernel}"], ctypes.c_void_p).value
         other = ctypes.addressof(parts) if call.parts else other
-        return _Row(run, other, scales.ctypes.data, call.x, call.out, call.scratch[0], **call.fields)
+        return _Row(
+            run,
+            other,
+            scales.ctypes.data,
+            call.x,
+            call.out,
+            call.scratch[0],
+            **call.fields | ({"raise": 1} if call.moves else {}),
+        )
 
 
 def may_write(call: Call) -> Any:
@@ -150,4 +158,7 @@ def may_write(call: Call) -> Any:
     pixels = np.arange(n["out_h"] * n["out_w"])[:, None] * n["out_c"]
     each = n["in_c"] if call.kernel == "requantise" else n["out_c"]
     scratch = call.scratch[0] + np.arange(call.scratch[1])
+    if call.moves:
+        blocks = -(-len(pixels) // (abs(call.moves) // n["out_c"]))
+        scratch = (scratch + call.moves * np.arange(blocks)[:, None]).reshape(-1)
     return np.concatenate([(call.out + pixels + np.arange(each)).reshape(-1), scratch])

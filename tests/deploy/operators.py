@@ -17,12 +17,14 @@ from nascompile.deploy.calls import Plan, planned
 from nascompile.deploy.float_network import FloatNetwork, FloatOp
 from nascompile.operators.fixed_point import multiplier_shift, multipliers_shifts
 from nascompile.operators.quantised_op import QuantisedOp, QuantisedTensor
-from spaces.operators import Kernel, memory
-from spaces.operators.kernel import InstructionSet
+from spaces.operators import C_FUNCTIONS, Kernel, memory
+from spaces.operators.conv_function import block_pixels
+from spaces.operators.gap import scratch_begin
+from spaces.operators.kernel import InstructionSet, c_call, words
 from spaces.operators.rows import with_followers
 from spaces.tensors import Shape
 
-__all__ = ["BY_ROWS", "KINDS", "TALL", "drawn", "filled", "filled_float", "inputs", "single", "together"]
+__all__ = ["BY_ROWS", "KINDS", "TALL", "drawn", "filled", "filled_float", "inputs", "overlapping", "single", "together"]
 
 #: What may run row by row.
 BY_ROWS = "by_rows"
@@ -154,6 +156,41 @@ def together(network: QuantisedNetwork, isa: InstructionSet = "simd") -> Plan:
     """Its calls where all that may run row by row does, whatever that takes."""
     with patch.object(memory, "_best", lambda kernels, isa, kept: [range(len(kernels))]):
         return planned(network, isa)
+
+
+def overlapping(network: QuantisedNetwork, isa: InstructionSet, *, back: bool, less: int = 0) -> Plan | None:
+    """Its only call where its output overlaps its input by all that it may, or by some bytes more; None if it may not.
+
+    Args:
+        network: of one operator.
+        isa: of the core.
+        back: whether pixels go from the last to the first.
+        less: bytes of which there are too few between input and output.
+    """
+    plan, (op,) = planned(network, isa), network.ops
+    (call,) = plan.calls
+    x, out = plan.input, plan.output
+    kernel = Kernel(op.kind, op.inputs, x, out, op.kernel, op.stride, op.pads, op.groups)
+    (step,) = memory.kernel_steps([kernel], x, "int8", isa, align=4)
+    if step.gap is None:
+        return None
+    before, behind, beside = (int(part) for part in step.gap)
+    if (behind if back else before) <= less:
+        return None
+    own = beside if back else 0
+    at = own + less - behind if back else before - less
+    lift = max(0, -at)
+    at, own = at + lift, own + lift
+    row = c_call(call.kernel, kernel, "int8")
+    moved = replace(call, x=at, out=own)
+    if size := C_FUNCTIONS[call.kernel].scratch(row, isa):
+        pixels = block_pixels(isa)
+        begin, moves = own + scratch_begin(row, pixels, size, back=back), pixels * out.channels
+        moved = replace(moved, scratch=(begin, size), moves=-moves if back else moves)
+    size = max(at + words(x.size), own + words(out.size) + beside * (not back))
+    return replace(
+        plan, calls=(moved,), memory=replace(plan.memory, size=size), input_at=at, output_at=own, more=0,
+    )  # fmt: skip
 
 
 def _unweighted(rng: Any, kind: str, area: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nascompile.deploy import memory_plan as planning
 from nascompile.deploy.memory_plan import MemoryPlan, memory_plan, planned_buffers
 from spaces.language.library import library
-from spaces.operators.kernel import instruction_set
+from spaces.operators.kernel import Gap, instruction_set
 from spaces.operators.memory import Step, kernel_steps, needed
 from spaces.program.breakdown import totals
 from spaces.tensors import DTYPES
@@ -30,7 +30,7 @@ def graphs(
     for k in range(draw(st.integers(1, most))):
         sizes = [x, *(step.size for step in steps)]
         sources = st.integers(max(0, k - reach), k)
-        kind = draw(st.sampled_from(["apart", "apart", "many", "add", "lookup", "view", *(["over"] * 3 * over)]))
+        kind = draw(st.sampled_from(["apart", "apart", "many", "add", "lookup", "view", *(["over", "gap"] * 3 * over)]))
         one = draw(sources)
         match kind:
             case "add":
@@ -42,6 +42,9 @@ def graphs(
             case "many":
                 inputs = tuple(draw(st.lists(sources, min_size=2, max_size=3)))
                 steps.append(Step(inputs, draw(size), scratch=draw(scratch)))
+            case "gap":
+                parts = Gap(draw(scratch), draw(scratch), draw(scratch))
+                steps.append(Step((one,), draw(size), scratch=draw(scratch), gap=parts))
             case _:
                 own = draw(scratch) if kind == "over" else None
                 steps.append(Step((one,), draw(size), scratch=draw(scratch), over=own))
@@ -64,8 +67,18 @@ def run_on_paper(x: int, steps: Sequence[Step], plan: MemoryPlan) -> None:
         meet = own < plan.offsets[one] + sizes[one] and plan.offsets[one] < own + sizes[k]
         same_end = own + sizes[k] == plan.offsets[one] + sizes[one]
         over = step.over is not None and meet and (own == plan.offsets[one] or same_end)
-        assert plan.scratch[k - 1][1] == (step.over if over else step.scratch)
         start, size = plan.scratch[k - 1]
+        if plan.overlaps[k - 1]:
+            assert step.gap
+            assert all(holds(one, e) for e in range(sizes[one]))
+            ahead = own + step.gap.before <= plan.offsets[one]
+            assert ahead or own >= plan.offsets[one] + step.gap.behind
+            assert (start, size) == (own + sizes[k] if ahead else own - step.gap.beside, step.gap.beside)
+            assert 0 <= start <= plan.size - size
+            memory[start : start + size] = [None] * size
+            memory[own : own + sizes[k]] = [(k, element) for element in range(sizes[k])]
+            continue
+        assert size == (step.over if over else step.scratch)
         # While it runs, and before it has read anything, its scratch may be written.
         memory[start : start + size] = [None] * size
         for element in range(sizes[k]):
@@ -154,9 +167,9 @@ def left(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The heights of the plans that are left to CP-SAT."""
     real, asked = planning._packed, []
 
-    def packed(held: list[planning.Buffer], bound: int, hint: list[tuple[int, bool]]) -> object:
-        asked.append(planning._height(held, hint))
-        return real(held, bound, hint)
+    def packed(held: list[planning.Buffer], bound: int, most: int, hint: list[tuple[int, bool]]) -> object:
+        asked.append(most)
+        return real(held, bound, most, hint)
 
     monkeypatch.setattr(planning, "_packed", packed)
     return asked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,14 @@ from spaces.program.breakdown import totals
 from spaces.targets.catalogue import load_target
 from spaces.tensors import Shape
 from tests.deploy.emulator import Case, mistakes
-from tests.deploy.operators import BY_ROWS, KINDS, drawn, filled, inputs, together
+from tests.deploy.operators import BY_ROWS, KINDS, drawn, filled, inputs, overlapping, together
 from tests.deploy.tools import candidates, needs_arm, needs_host, rows
 
 pytestmark = needs_arm
 
 M55 = CORES["Cortex-M55"]
 #: Less than a vector, a vector, and more, with all that may be left over.
+WINDOWS = ("conv", "max_pool", "avg_pool")
 CHANNELS = (1, 2, 3, 5, 7, 8, 15, 16, 18, 21, 36, 47)
 
 
@@ -39,16 +41,31 @@ def cases(kinds: Sequence[str], count: int, core: str = "Cortex-M55") -> list[Ca
     return result
 
 
+def over_each_other(kinds: Sequence[str], count: int, core: str) -> list[Case]:
+    """Outputs that overlap their inputs by all that they may, both ways."""
+    result = []
+    for kind, back in product(kinds, (False, True)):
+        for network, seed in [*drawn(kind, count, CHANNELS), *((network, 1) for network in wide(kind))]:
+            plan, q = overlapping(network, instruction_set(core), back=back), inputs(network, seed)
+            if plan:
+                result += [
+                    (plan, *pair) for pair in zip(rows(q, plan.input), rows(network.run(q), plan.output), strict=True)
+                ]
+    return result
+
+
 @pytest.mark.parametrize("flag", ["-DNC_ASSEMBLER_TOO", "-DNC_NO_ASSEMBLER"], ids=["assembler", "intrinsics"])
 def test_any_operator_is_the_reference(flag: str, tmp_path: Path) -> None:
-    assert mistakes(tmp_path, M55, cases(KINDS, 20), flag) == []
+    some = [*cases(KINDS, 20), *over_each_other(WINDOWS, 20, "Cortex-M55")]
+    assert mistakes(tmp_path, M55, some, flag) == []
 
 
 @pytest.mark.parametrize("core", ["Cortex-M0+", "Cortex-M4F"])
 def test_other_cores_are_the_reference(core: str, tmp_path: Path) -> None:
-    """Row by row; on an M4 what of a convolution is in assembler, which this computer does not run."""
+    """Row by row, and where outputs overlap inputs; on an M4 what of a convolution is in assembler, which this computer does not run."""
     kinds = [BY_ROWS, *(("conv", "grouped", "pointwise", "depthwise") if core == "Cortex-M4F" else ())]
-    assert mistakes(tmp_path, CORES[core], cases(kinds, 20, core)) == []
+    some = [*cases(kinds, 20, core), *over_each_other(WINDOWS, 20, core)]
+    assert mistakes(tmp_path, CORES[core], some) == []
 
 
 def wide(kind: str) -> list[QuantisedNetwork]:

@@ -391,6 +391,7 @@ NC_SHARED void nc_conv(const nc_op *op, int8_t *arena)
                 if (++count < PIXELS && r + c > 2)
                     continue;
                 pixels(&g, channel, weights, count);
+                g.lanes += op->raise * g.step * (PIXELS / (int32_t)sizeof(lane));
                 count = 0;
             }
         }

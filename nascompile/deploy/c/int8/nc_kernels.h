@@ -28,12 +28,14 @@ struct nc_op {
     uint16_t kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left;
     int8_t zero, zero_other, zero_out; /* zero points of x, of the second operand, of out */
     int8_t low, high;                  /* the clamp */
-    int8_t raise;                      /* of a kernel without weights: bits to the left before a number is rescaled */
+    int8_t raise;                      /* of a kernel without weights: bits to the left before a number is rescaled;
+                                        * of a convolution 1 where its scratch goes before the outputs, see nc_way */
 };
 
 /* The order in which a kernel goes through pixels: 1 from the first to the last, or -1. An output may lie over its input
- * so that both begin at the same place, or end there but for what fills up words; in this order nothing is written over
- * what is still to be read. Which calls that may be is said in spaces/operators, by `CFunction.over`. */
+ * so that both begin at the same place, or end there but for what fills up words; or begin before it, or end behind it,
+ * so far that scratch goes between what is written and what is left. In this order nothing is written over what is still
+ * to be read. Which calls that may be is said in spaces/operators, by `CFunction.over` and `CFunction.gap`. */
 static inline int32_t nc_way(const nc_op *op)
 {
     return op->out > op->x || (op->out == op->x && op->out_c > op->in_c) ? -1 : 1;
