@@ -62,7 +62,7 @@ def test_any_operator_is_the_reference(flag: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("core", ["Cortex-M0+", "Cortex-M4F"])
 def test_other_cores_are_the_reference(core: str, tmp_path: Path) -> None:
-    """Row by row, and where outputs overlap inputs; on an M4 what of a convolution is in assembler, which this computer does not run."""
+    """Row by row, and outputs over inputs; on an M4 what is in assembler, too, which this computer does not run."""
     kinds = [BY_ROWS, *(("conv", "grouped", "pointwise", "depthwise") if core == "Cortex-M4F" else ())]
     some = [*cases(kinds, 20, core), *over_each_other(WINDOWS, 20, core)]
     assert mistakes(tmp_path, CORES[core], some) == []
