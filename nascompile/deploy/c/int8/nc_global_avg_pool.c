@@ -19,7 +19,8 @@ NC_SHARED void nc_global_avg_pool(const nc_op *op, int8_t *arena)
 }
 #else
 /* Four channels at a time, the last four of which may have been computed in part before; fewer channels one by one. */
-NC_SHARED NC_OPTIMIZE("no-move-loop-invariants") void nc_global_avg_pool(const nc_op *op, int8_t *arena)
+NC_SHARED NC_OPTIMIZE("no-move-loop-invariants", "no-guess-branch-probability") void nc_global_avg_pool(
+    const nc_op *op, int8_t *arena)
 {
     const int32_t pixels = (int32_t)op->in_h * op->in_w, channels = op->in_c, count = channels < 4 ? 1 : 4;
     const nc_factor factor = nc_factor_at(op, 0, 1);

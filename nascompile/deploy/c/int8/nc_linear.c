@@ -60,7 +60,7 @@ static NC_NOINLINE NC_OPTIMIZE("no-schedule-insns", "no-schedule-insns2") void p
 #endif
 }
 
-NC_SHARED NC_OPTIMIZE("no-move-loop-invariants") void nc_linear(const nc_op *op, int8_t *arena)
+NC_SHARED NC_OPTIMIZE("no-move-loop-invariants", "no-schedule-insns2") void nc_linear(const nc_op *op, int8_t *arena)
 {
     const int32_t n = (op->in_h * op->in_w * op->in_c + 3) & ~3, channels = op->out_c;
     const int32_t *scale = op->scales, *const end = scale + channels;
