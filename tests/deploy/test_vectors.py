@@ -106,7 +106,7 @@ MISTAKES = (
             "int8x16_t most = vdupq_n_s8(INT8_MIN);\n        for (int32_t ky",
             "int8x16_t most = vdupq_n_s8(0);\n        for (int32_t ky",
         ),
-        "lookup": ("vaddq_n_s8(vldrbq_z_s8(x, some), INT8_MIN)", "vaddq_n_s8(vldrbq_z_s8(x, some), INT8_MAX)"),
+        "lookup": ("_u8_s8(vldrbq_z_s8(x, some))", "_u8_s8(vaddq_n_s8(vldrbq_z_s8(x, some), 1))"),
         "requantise": ("(uint32_t)(op->in_c - k)", "(uint32_t)(op->in_c - k + 1)"),
     },
     {
