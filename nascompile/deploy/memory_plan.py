@@ -131,8 +131,9 @@ def memory_plan(x: int, steps: Sequence[Step], ends: tuple[int, int] = (0, 0)) -
             overlaps[b.first - 1], beside, at = True, b.overlap.beside, offsets[b.first]
             rooms[b.first - 1] = (at - beside if ending else at + sizes[b.first], beside)
     return MemoryPlan(
-        tuple(offsets), tuple(rooms), tuple(overlaps), (first[0], last[0]), _height(held, places), bound, proven=proven
-    )
+        tuple(offsets), tuple(rooms), tuple(overlaps), (first[0], last[0]),
+        size=_height(held, places), bound=bound, proven=proven,
+    )  # fmt: skip
 
 
 def planned_buffers(x: int, steps: Sequence[Step]) -> tuple[list[Buffer], list[int], list[int]]:
