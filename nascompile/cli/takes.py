@@ -35,7 +35,7 @@ class TakesColumns:
         >>> columns.titles
         ['>ROM (of chip)', '>RAM (of chip)', '>instructions']
         >>> columns.cells(0)[1]
-        '42,704 B (16.3 %)'
+        '42,588 B (16.2 %)'
     """
 
     def __init__(self, shipping: Shipping, candidates: Sequence[Candidate]) -> None:
