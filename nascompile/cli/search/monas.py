@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from nascompile.cli.counts import between_text
-from nascompile.cli.output import out, quantity, say_next, table
-from nascompile.cli.report import budget_text, print_profile, profile_data, runtime_name
+from nascompile.cli.output import out, quantity, table
+from nascompile.cli.report import print_profile, profile_data
 from nascompile.cli.search.trials import TrialsSearch
 from nascompile.cli.shipped import dtype_shipped
 from nascompile.cli.tables import print_table
@@ -97,13 +96,7 @@ class RankedSearch(TrialsSearch[MonasSearch]):
     def show(self, found: Found) -> None:
         """The same for a person: one network with all that it costs, or a row for each limit."""
         program = self.fs.program
-        target = f" on {program.target}" if program.target else ""
-        limits = budget_text(dict(program.budgets.items()), program.ram_model, runtime_name(program))
-        feasible = f"{between_text(*self.fs.between)} feasible of {program.size:,}"
-        out.print(
-            f"{escape(program.space.name)}{target}: {found.measured:,} networks measured, of {feasible}: {limits}",
-            soft_wrap=True,
-        )
+        self.say_of(f"{found.measured:,} networks measured")
         if self.search.mu or self.search.lam:
             out.print(self._weight(found.best[0].limit), soft_wrap=True)
         out.print()
@@ -119,8 +112,7 @@ class RankedSearch(TrialsSearch[MonasSearch]):
             "value of the accuracy.",
             soft_wrap=True,
         )
-        words = self.request.words("dtype", "runtime", "ram_model", "latency_profile")
-        say_next("nascompile", "check", words[0], str(found.best[-1].candidates[0]), *words[1:])
+        self.say_check(str(found.best[-1].candidates[0]))
 
     def _weight(self, limit: Limit | None) -> str:
         """What a weight has become."""

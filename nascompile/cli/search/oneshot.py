@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from nascompile.cli.counts import between_text
-from nascompile.cli.output import out, quantity, say_next, table
-from nascompile.cli.report import budget_text, print_profile, profile_data, runtime_name
+from nascompile.cli.output import out, quantity, table
+from nascompile.cli.report import print_profile, profile_data
 from nascompile.cli.search.trials import TrialsSearch
 from nascompile.cli.shipped import dtype_shipped
 from nascompile.cli.tables import print_table
@@ -83,13 +82,7 @@ class SharedSearch(TrialsSearch[OneShotSearch]):
     def show(self, found: Found) -> None:
         """The same for a person: a row for each of the best."""
         program, members = self.fs.program, [one for one, _ in found.best]
-        target = f" on {program.target}" if program.target else ""
-        limits = budget_text(dict(program.budgets.items()), program.ram_model, runtime_name(program))
-        feasible = f"{between_text(*self.fs.between)} feasible of {program.size:,}"
-        out.print(
-            f"{escape(program.space.name)}{target}: {found.judged:,} networks judged, of {feasible}: {limits}",
-            soft_wrap=True,
-        )
+        self.say_of(f"{found.judged:,} networks judged")
         out.print()
         takes = TakesColumns(Shipping.of(program, dtype_shipped(program)), members)
         rows = table("~network", ">shared", ">macs", *takes.titles)
@@ -105,5 +98,4 @@ class SharedSearch(TrialsSearch[OneShotSearch]):
             "this order. Add --samples 5 to train the first five.",
             soft_wrap=True,
         )
-        words = self.request.words("dtype", "runtime", "ram_model", "latency_profile")
-        say_next("nascompile", "check", words[0], str(members[0]), *words[1:])
+        self.say_check(str(members[0]))

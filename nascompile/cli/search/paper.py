@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from nascompile.cli.counts import between_text
-from nascompile.cli.output import err, out, quantity, say_next, table
+from nascompile.cli.output import err, out, quantity, table
 from nascompile.cli.report import budget_text, print_profile
 from nascompile.cli.search.untrained import Untrained
 from nascompile.cli.shipped import dtype_shipped
@@ -86,8 +86,7 @@ class PaperSearch(Untrained[MonasPaper]):
             print_profile(found["latency_profile"])
         out.print(f"measured on {found['data']}", soft_wrap=True)
         out.print("No network was trained: K and R predict accuracy, and say nothing about its value.")
-        words = self.request.words("dtype", "runtime", "ram_model", "latency_profile")
-        say_next("nascompile", "check", words[0], found["candidate"], *words[1:])
+        self.say_check(found["candidate"])
 
 
 def _print_round(one: Round) -> None:

@@ -9,10 +9,15 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from rich.markup import escape
+
 from nascompile import __version__
+from nascompile.cli.counts import between_text
 from nascompile.cli.examples import check_batch_norm, data_record
 from nascompile.cli.options import SetRequest
+from nascompile.cli.output import out
 from nascompile.cli.pace import Pace
+from nascompile.cli.report import budget_text, runtime_name
 from nascompile.cli.search.untrained import Untrained
 from nascompile.records.search_log import SearchLog
 from samplers.proxy_search import ProxySearch, Trial
@@ -61,6 +66,14 @@ class TrialsSearch(Untrained[S]):
             "batch_norm": self.options.trials.batch_norm,
             "device": self.options.resources.device,
         }
+
+    def say_of(self, done: str) -> None:
+        """The first line for a person: what was done with networks of which set."""
+        program = self.fs.program
+        target = f" on {program.target}" if program.target else ""
+        limits = budget_text(dict(program.budgets.items()), program.ram_model, runtime_name(program))
+        feasible = f"{between_text(*self.fs.between)} feasible of {program.size:,}"
+        out.print(f"{escape(program.space.name)}{target}: {done}, of {feasible}: {limits}", soft_wrap=True)
 
     def title(self) -> str:
         """The space."""

@@ -16,7 +16,7 @@ from nascompile.cli.counts import count_data
 from nascompile.cli.engines import check_engine, spreading
 from nascompile.cli.examples import data_record, labelled_examples
 from nascompile.cli.options import SetRequest, default_name, is_set_file
-from nascompile.cli.output import Interrupted, emit_json, out, say, working
+from nascompile.cli.output import Interrupted, emit_json, out, say, say_next, working
 from nascompile.cli.report import profile_data, runtime_name
 from nascompile.cli.search.options import SearchOptions
 from nascompile.cli.search.shipping import searched_set
@@ -53,6 +53,11 @@ class Untrained(ABC, Generic[S]):
     request: SetRequest = field(init=False)
     fs: AnySet = field(init=False)
     asking: float = field(default=0.0, init=False)
+
+    def say_check(self, candidate: str) -> None:
+        """What may come next: a look at a network that was found."""
+        words = self.request.words("dtype", "runtime", "ram_model", "latency_profile")
+        say_next("nascompile", "check", words[0], candidate, *words[1:])
 
     def run(self, request: SetRequest) -> None:
         """Search, and print what was found."""
